@@ -99,15 +99,17 @@ def elementwise(
     result: str = "same",
     attrs: tuple[str, ...] = (),
     infer: Callable[..., Any] | None = None,
+    operands: Callable[..., Any] | None = None,
     sample: Any = None,
 ) -> Op:
     """Registers an elementwise op. `partials[i](o, y, *xs, **attrs)` is ∂y/∂xᵢ: one formula gives both directions of
     differentiation; None says that the derivative is zero everywhere. Give `vjp` and `jvp` where a product is not the way
-    (`where` must select, not multiply: 0 · ∞ is NaN)."""
+    (`where` must select, not multiply: 0 · ∞ is NaN). `operands(specs, out)` gives the dtype in which each input is computed
+    with where that is not the common one (None: as it is)."""
     if partials is not None:
         vjp, jvp = _from_partials(partials)
     record = Op(name, ELEMENTWISE, doc, infer=infer or elementwise_infer(name, result), attrs=attrs, numpy=numpy, emit=emit,
-                vjp=vjp, jvp=jvp, sample=sample, folds=result)  # fmt: skip
+                vjp=vjp, jvp=jvp, sample=sample, folds=operands or result)  # fmt: skip
     return register(record)
 
 
