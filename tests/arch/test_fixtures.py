@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import numpy as np
 import pytest
+from ladder import ROOT
 
 from danlu.config import config
 
@@ -24,7 +24,8 @@ def test_every_test_begins_with_the_same_numbers(again):
 
 
 def test_golden_compares_and_writes_only_when_told(golden, request, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["conftest"], "GOLDEN", tmp_path)
+    conftest = request.config.pluginmanager.get_plugin(str(ROOT / "tests" / "conftest.py"))
+    monkeypatch.setattr(conftest, "GOLDEN", tmp_path)
     monkeypatch.setattr(request.config.option, "update_golden", False)
     with pytest.raises(pytest.fail.Exception, match="does not exist; if this is meant: pytest --update-golden tests/arch"):
         golden("kernel", "loop i\n")
