@@ -39,7 +39,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "rich": ("train/", "cli.py"),
     "pandas": ("data/",),
     "pyarrow": ("data/",),
-    "matplotlib": ("train/report.py",),
+    "matplotlib": ("train/plot.py",),
     "sklearn": ("classic/",),
     "numba": ("classic/",),
     "starlette": ("studio/",),

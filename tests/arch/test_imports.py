@@ -174,7 +174,7 @@ def spoken_by(node: ast.Attribute) -> str:
 
 def op_words(tree: ast.AST, names: set[str], innocent: set[str]) -> list[tuple[str, int]]:
     """Where a file speaks of an op by name: a string that is the name, or an attribute of that name which is neither an
-    instruction of the emitter `b`, nor NumPy's or math's function, nor innocent."""
+    instruction of the emitter `b`, nor a function of NumPy or math, nor a setting, nor innocent."""
     docs = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
     found = []
     for node in ast.walk(tree):
@@ -182,7 +182,7 @@ def op_words(tree: ast.AST, names: set[str], innocent: set[str]) -> list[tuple[s
             found.append((node.value, node.lineno))
         if isinstance(node, ast.Attribute) and node.attr in names:
             speaker = spoken_by(node)
-            if speaker == "o" or (speaker not in ("b", "np", "math") and node.attr not in innocent):
+            if speaker == "o" or (speaker not in ("b", "np", "math", "config") and node.attr not in innocent):
                 found.append((node.attr, node.lineno))
     return found
 
