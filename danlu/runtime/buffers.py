@@ -178,9 +178,18 @@ def release_free() -> None:
     global _held, _kept_large
     with _lock:
         for home in _classes.values():
-            _held -= home.size * len(home.free)
-            home.free.clear()
+            while home.free:  # one by one: other threads take and return blocks without the lock
+                _held -= _discard(home)
         _kept_large = 0
+
+
+def _discard(home: _Class) -> int:
+    """Drops one free block of a class; its bytes, 0 if another thread was faster."""
+    try:
+        home.free.pop()
+    except IndexError:
+        return 0
+    return home.size
 
 
 if hasattr(os, "register_at_fork"):
