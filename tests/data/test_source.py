@@ -259,9 +259,9 @@ def test_unknown_options() -> None:
         prepare(source, scale="log")
 
 
-def test_california_housing(shared_data: Path) -> None:
+def test_california_housing(shared: Path) -> None:
     pytest.importorskip("pandas")
-    prepared = prepare(open_source(str(shared_data / "california_housing.csv"), "median_house_value"))
+    prepared = prepare(open_source(str(shared / "data" / "california_housing.csv"), "median_house_value"))
     assert prepared.task == "regression" and len(prepared.test[1]) == 4128 and prepared.train[0].shape == (14861, 14)
     assert "total_bedrooms is missing" in prepared.feature_names and "ocean_proximity=INLAND" in prepared.feature_names
     x, y = (part.astype(np.float64) for part in prepared.train)
@@ -271,9 +271,9 @@ def test_california_housing(shared_data: Path) -> None:
     assert error * prepared.preparation.to_json()["target"]["deviation"] < 72_000  # least squares on the raw columns: 68,690
 
 
-def test_mnist(shared_data: Path) -> None:
-    source = open_source(str(shared_data))
+def test_mnist(shared: Path) -> None:
+    source = open_source(str(shared / "data"))
     prepared = prepare(source)
     assert [x.shape for x, _ in (prepared.train, prepared.validation, prepared.test)] == [(7200, 784), (800, 784), (2000, 784)]
     assert prepared.classes == list("0123456789")
-    assert len(apply(prepared.preparation, shared_data / "mnist-t10k-images-idx3-ubyte.gz")) == 10000
+    assert len(apply(prepared.preparation, shared / "data" / "mnist-t10k-images-idx3-ubyte.gz")) == 10000
