@@ -1,4 +1,4 @@
-"""Makes danlu/ops/coefficients.py: minimax polynomials for the elementwise functions, by Remez's exchange in 60 digits.
+"""Makes danlu/ops/coefficients.py: minimax polynomials for the elementwise functions, by Remez's exchange in 120 digits.
 
 `python tools/coefficients.py > danlu/ops/coefficients.py`; every entry below says what is approximated, where, and how well.
 Wanted is the relative error of the whole function, so each polynomial P carries a weight: |weight(x)·(P(x) − g(x))| is minimised.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from mpmath import mp, mpf
 
-mp.dps = 60
+mp.dps = 120
 Function = Callable[[mpf], mpf]
 
 
@@ -80,7 +80,7 @@ SQRT2 = mp.sqrt(2)
 
 def near(x: mpf) -> mpf:
     """x away from 0, where the quotients below would be 0/0; the functions are smooth, so a point close by serves."""
-    return x if abs(x) > mpf(10) ** -12 else mpf(10) ** -12
+    return x if abs(x) > mpf(10) ** -25 else mpf(10) ** -25
 
 
 def over(f: Function) -> Function:
@@ -112,7 +112,7 @@ def entry(name: str, low, high, degree: int, g: Function, weight: Function) -> N
 EXP_TAIL = lambda r: (mp.exp(r) - 1 - r) / r**2  # noqa: E731
 for bits, degree in ((32, 4), (64, 9)):
     entry(f"EXP_{bits}", -LN2 / 2, LN2 / 2, degree, EXP_TAIL, lambda r: r * r / (mp.exp(r) - 1))
-for bits, degree in ((32, 6), (64, 14)):
+for bits, degree in ((32, 5), (64, 10)):
     entry(f"EXP2_{bits}", -0.5, 0.5, degree, lambda r: (mp.mpf(2) ** r - 1) / r, lambda r: r)
 entry("LOG_32", 1 / SQRT2 - 1, SQRT2 - 1, 8, _log_tail, lambda f: f**3 / mp.log1p(f))
 entry("LOG_64", 0, (3 - 2 * SQRT2) ** 2, 6, _log_atanh, lambda t: t / 2)
@@ -130,7 +130,7 @@ for bits, degree in ((32, 3), (64, 6)):
     )
 for bits, degree in ((32, 4), (64, 9)):
     entry(f"TANH_{bits}", 0, mpf("0.3026"), degree, _root(lambda r: (mp.tanh(r) - r) / r**3), _root(lambda r: r**3 / mp.tanh(r)))
-for bits, degree in ((32, 6), (64, 14)):
+for bits, degree in ((32, 6), (64, 11)):
     entry(f"ERF_{bits}", 0, 1, degree, _root(lambda x: mp.erf(x) / x - 1), _root(lambda x: x / mp.erf(x)))
 entry("ERF_TAIL_32", 1, 4, 6, lambda x: mp.log(mp.erfc(x)), lambda x: mp.erfc(x) / mp.erf(x))
 entry("ASIN_64", 0, 0.25, 11, _root(lambda x: (mp.asin(x) - x) / x**3), _root(lambda x: x**3 / mp.asin(x)))
