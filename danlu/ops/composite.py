@@ -77,7 +77,7 @@ def linear(o, x: Node, w: Node, b: Node | None = None) -> Node:
 def _linear_message(x: tuple[int, ...], w: tuple[int, ...]) -> str:
     if len(w) != 2:
         return f"linear: the weight has shape {w}; expected two axes (out_features, in_features)"
-    text = f"linear: mat1 and mat2 shapes cannot be multiplied: the input has shape {x}; expected (..., {w[1]}) for a weight of shape {w}"
+    text = f"linear: mat1 and mat2 shapes cannot be multiplied: input {x}, weight {w}; expected an input of shape (..., {w[1]})"
     if prod(x[1:]) == w[1] and x:
         return text + f"; flatten it first: x.flatten(1) has shape {(x[0], w[1])}"
     return text + f"; the last axis of the input must have in_features = {w[1]}"
@@ -185,7 +185,7 @@ def softsign(o, x: Node) -> Node:
 
 @composite
 def dropout(o, x: Node, seed: Node, counter: Node, p: Node, scale: Node) -> Node:
-    """x · scale with probability 1 − p, else 0; scale = 1 / (1 − p). The mask is a function of (seed, counter), so none is stored."""
+    """x · scale with probability 1 − p, else 0; scale = 1 / (1 − p). The mask follows from (seed, counter): none is stored."""
     check_floating("dropout", x)
     keep = o.ge(o.uniform(seed, counter, shape=x.shape, dtype=dt.float32), p)
     return o.where(keep, o.mul(x, scale), 0.0)
@@ -269,8 +269,8 @@ def check_class_target(name: str, x: Node, target: Node) -> None:
     if target.dtype.kind not in "iu":
         hint = "; probabilities of the classes need the shape of the input" if target.dtype.kind == "f" else ""
         raise DTypeError(
-            f"{name}: the target has dtype {target.dtype.name} and shape {target.shape}; expected class indices of an integer dtype: "
-            f"write target.long(){hint}"
+            f"{name}: the target has dtype {target.dtype.name} and shape {target.shape}; "
+            f"expected class indices of an integer dtype: write target.long(){hint}"
         )
 
 
@@ -295,8 +295,9 @@ class _Classes:
     def __init__(self, o, like: Node, target: Node, ignore_index: int) -> None:
         self.axis, self.count = _class_axis(like), like.shape[_class_axis(like)]
         self.shape = like.shape
+        target = o.cast(target, dtype=dt.int64)
         self.kept = o.ne(target, ignore_index)
-        index = o.where(o.lt(target, 0), o.sub(o.cast(target, dtype=dt.int64), self.count), target)
+        index = o.where(o.lt(target, 0), o.sub(target, self.count), target)
         self.index = o.where(self.kept, index, 0)
 
     def take(self, o, x: Node) -> Node:
@@ -350,7 +351,7 @@ def nll_loss(o, log_p: Node, target: Node, weight: Node | None = None, *, ignore
 def cross_entropy(
     o, x: Node, target: Node, weight: Node | None = None, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Node:
-    """−(1 − ε) w[t] log p[t] − ε/C Σ_c w[c] log p[c], with log p = log_softmax(x); ε is the label smoothing (Szegedy et al. 2016, §7)."""
+    """−(1 − ε) w[t] log p[t] − ε/C Σ_c w[c] log p[c], log p = log_softmax(x), ε the label smoothing (Szegedy et al. 2016, §7)."""
     check_class_target("cross_entropy", x, target)
     check_class_weight("cross_entropy", x, weight)
     check_floating("cross_entropy", x)
@@ -411,7 +412,7 @@ def _channel_affine(o, y: Node, w: Node | None, b: Node | None) -> Node:
 
 @composite(attrs=("eps",))
 def batch_norm(o, x: Node, w: Node | None = None, b: Node | None = None, *, eps: float) -> tuple[Node, Node, Node]:
-    """(x − mean) / √(var + ε) · w + b with the batch's own statistics of each channel (axis 1); also gives mean and var (Ioffe & Szegedy 2015)."""
+    """(x − mean) / √(var + ε) · w + b per channel (axis 1), then the batch's mean and var (Ioffe & Szegedy 2015, algorithm 1)."""
     check_floating("batch_norm", x)
     dims = tuple(k for k in range(len(x.shape)) if k != 1)
     average = o.mean(x, dims=dims, keepdim=True)
