@@ -60,10 +60,12 @@ class Op:
     | `expand(o, *xs, **attrs)` | composite: the same value built from other ops |
     | `identity(dtype)` | reduce: the value that changes nothing |
     | `sample` | the domain of test inputs, a list of (low, high, kind) with one entry an input; see `testing` |
-    | `folds` | contract, scatter …: more for the family, documented there |
+    | `neutral` | elementwise, two inputs: the constants (left, right) that leave the other input as it is |
+    | `rewrite(*xs, **attrs)` | an equal value that already exists, or None |
+    | `folds` | more for the family: documented where the family is |
     """
 
-    __slots__ = ("attrs", "cache", "doc", "emit", "expand", "family", "folds", "identity", "infer", "jvp", "name", "numpy", "sample", "vjp")  # fmt: skip
+    __slots__ = ("attrs", "cache", "doc", "emit", "expand", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy", "rewrite", "sample", "vjp")  # fmt: skip
 
     def __init__(
         self,
@@ -80,11 +82,14 @@ class Op:
         expand: Callable[..., Any] | None = None,
         identity: Callable[[DType], Any] | None = None,
         sample: Any = None,
+        neutral: tuple[Any, Any] | None = None,
+        rewrite: Callable[..., Any] | None = None,
         folds: Any = None,
     ) -> None:
         self.name, self.family, self.doc, self.attrs, self.infer = name, family, doc, attrs, infer
         self.numpy, self.vjp, self.jvp, self.emit, self.expand = numpy, vjp, jvp, emit, expand
         self.identity, self.sample, self.folds = identity, sample, folds
+        self.neutral, self.rewrite = neutral, rewrite
         self.cache: dict[tuple, Any] = {}  # (attrs, specs) → Spec: shapes are checked once
 
     def result(self, specs: tuple[Spec, ...], attrs: tuple) -> Any:

@@ -58,6 +58,7 @@ _movement(
     numpy=lambda x, shape: np.reshape(x, shape),
     vjp=lambda o, g, y, x, shape: (o.reshape(g, shape=x.shape),),
     emit=lambda i, index, shapes, shape: [(0, i.unravel(i.ravel(index, shape), shapes[0]), ())],
+    rewrite=lambda x, shape: x if x.shape == shape else None,
 )  # fmt: skip
 
 # ---- permute ----------------------------------------------------------------------------------------------------------
@@ -77,7 +78,7 @@ _movement(
     "permute", "The axes in another order: y.shape[i] = x.shape[dims[i]].", attrs=("dims",), infer=_permute_infer,
     numpy=lambda x, dims: np.transpose(x, dims),
     vjp=lambda o, g, y, x, dims: (o.permute(g, dims=tuple(int(d) for d in np.argsort(dims))),),
-    emit=_permute_emit,
+    emit=_permute_emit, rewrite=lambda x, dims: x if dims == tuple(range(len(dims))) else None,
 )  # fmt: skip
 
 # ---- expand -----------------------------------------------------------------------------------------------------------
@@ -103,6 +104,7 @@ def _expand_emit(i, index, shapes, shape):
 _movement(
     "expand", "Axes of size 1 repeated without copying; new axes in front.", attrs=("shape",), infer=_expand_infer,
     numpy=lambda x, shape: np.broadcast_to(x, shape), vjp=_expand_vjp, emit=_expand_emit,
+    rewrite=lambda x, shape: x if x.shape == shape else None,
 )  # fmt: skip
 
 # ---- slice, dilate, pad, flip -----------------------------------------------------------------------------------------

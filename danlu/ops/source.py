@@ -41,14 +41,14 @@ BUFFER = register(
 
 STOP = register(
     Op("stop", ELEMENTWISE, "The same value, with no derivative (detach).", infer=lambda x: x, numpy=lambda x: x,
-       emit=lambda b, x: x, vjp=lambda o, g, y, x: (None,), jvp=lambda o, y, xs, dxs: None, folds=lambda specs, out: (None,))
+       emit=lambda b, x: x, rewrite=lambda x: x, vjp=lambda o, g, y, x: (None,), jvp=lambda o, y, xs, dxs: None, folds=lambda specs, out: (None,))
 )  # fmt: skip
 
 # The value of the first input, the derivative of the second: a value that was computed by an earlier program (first) keeps its
 # history (second), and a straight-through estimator is the same thing.
 CARRY = register(
     Op("carry", ELEMENTWISE, "The value of the first input with the derivative of the second.", infer=lambda v, x: x, numpy=lambda v, x: v,
-       emit=lambda b, v, x: v, vjp=lambda o, g, y, v, x: (None, g), jvp=lambda o, y, xs, dxs: dxs[1], folds=lambda specs, out: (None, None))
+       emit=lambda b, v, x: v, rewrite=lambda v, x: v, vjp=lambda o, g, y, v, x: (None, g), jvp=lambda o, y, xs, dxs: dxs[1], folds=lambda specs, out: (None, None))
 )  # fmt: skip
 
 PICK = register(

@@ -100,6 +100,8 @@ def elementwise(
     attrs: tuple[str, ...] = (),
     infer: Callable[..., Any] | None = None,
     operands: Callable[..., Any] | None = None,
+    neutral: tuple[Any, Any] | None = None,
+    rewrite: Callable[..., Any] | None = None,
     sample: Any = None,
 ) -> Op:
     """Registers an elementwise op. `partials[i](o, y, *xs, **attrs)` is ∂y/∂xᵢ: one formula gives both directions of
@@ -109,7 +111,7 @@ def elementwise(
     if partials is not None:
         vjp, jvp = _from_partials(partials)
     record = Op(name, ELEMENTWISE, doc, infer=infer or elementwise_infer(name, result), attrs=attrs, numpy=numpy, emit=emit,
-                vjp=vjp, jvp=jvp, sample=sample, folds=operands or result)  # fmt: skip
+                vjp=vjp, jvp=jvp, sample=sample, neutral=neutral, rewrite=rewrite, folds=operands or result)  # fmt: skip
     return register(record)
 
 
@@ -222,6 +224,8 @@ def _fit(x: Any, dtype: DType | None, shape: tuple[int, ...]) -> Node:
     """x as a node of this dtype and shape."""
     if not isinstance(x, Node):
         x = o.const(value=x, dtype=dtype or number_spec(x).dtype)
+    elif x.spec.weak and dtype is not None:  # a number takes the dtype of what it meets, with all its digits
+        x = Node(x.op, (), (x.attrs[0] if x.attrs else None, dtype), Spec((), dtype))
     if dtype is not None and x.dtype is not dtype:
         x = o.cast(x, dtype=dtype)
     return x if x.shape == shape else o.expand(x, shape=shape)
