@@ -1,6 +1,6 @@
 """L6. Functions of neural networks with PyTorch's signatures; public as `danlu.nn.functional`.
 
-Each is one node of the graph. What is checked here is what a formula cannot know: options, and habits that rarely mean what they say.
+Each is one node of the graph. Checked here is what a formula cannot know: options, and habits that rarely mean what they say.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def _check_same_shape(name: str, x: Tensor, y: Tensor) -> None:
         return
     shape = broadcast_shapes(name, [tuple(x.shape), tuple(y.shape)])
     warnings.warn(
-        f"{name}: the input has shape {tuple(x.shape)} and the target {tuple(y.shape)}; they are broadcast to {shape}, which is rarely "
-        f"meant. Give both one shape, for example target.reshape({tuple(x.shape)})",
+        f"{name}: the input has shape {tuple(x.shape)} and the target {tuple(y.shape)}; they are broadcast to {shape}, "
+        f"which is rarely meant. Give both one shape, for example target.reshape({tuple(x.shape)})",
         UserWarning,
         stacklevel=3,
     )
@@ -71,93 +71,207 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return apply(composite.linear, input, weight) if bias is None else apply(composite.linear, input, weight, bias)
 
 
-# ---- activations ----------------------------------------------------------------------------------------------------------------
+# ---- activations ------------------------------------------------------------------------------------------------------
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0); the derivative at 0 is 0."""
+    """max(x, 0); the derivative at 0 is 0.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.relu(danlu.tensor([-1.0, 0.0, 2.0])).tolist()
+        [0.0, 0.0, 2.0]
+    """
     return _result(input, apply("relu", input), inplace)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """min(max(x, 0), 6)."""
+    """min(max(x, 0), 6).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.relu6(danlu.tensor([-1.0, 3.0, 8.0])).tolist()
+        [0.0, 3.0, 6.0]
+    """
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
 def sigmoid(input: Tensor) -> Tensor:
-    """1 / (1 + exp(−x))."""
+    """1 / (1 + exp(−x)).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.sigmoid(danlu.tensor([0.0])).tolist()
+        [0.5]
+    """
     return apply("sigmoid", input)
 
 
 def tanh(input: Tensor) -> Tensor:
-    """(exp(x) − exp(−x)) / (exp(x) + exp(−x))."""
+    """(exp(x) − exp(−x)) / (exp(x) + exp(−x)).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.tanh(danlu.tensor([0.0])).tolist()
+        [0.0]
+    """
     return apply("tanh", input)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """log(1 / (1 + exp(−x))), without overflow."""
+    """log(1 / (1 + exp(−x))), without overflow.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.logsigmoid(danlu.tensor(0.0)).item(), 4)  # −log 2
+        -0.6931
+    """
     return apply(composite.log_sigmoid, input)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """x Φ(x); "tanh" takes the approximation of Hendrycks & Gimpel (2016)."""
+    """x Φ(x); "tanh" takes the approximation of Hendrycks & Gimpel (2016).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.gelu(danlu.tensor(1.0)).item(), 4)
+        0.8413
+    """
     if approximate not in ("none", "tanh"):
         raise DataError(f"gelu: approximate is {approximate!r}; expected 'none' or 'tanh'")
     return apply(composite.gelu, input, approximate=approximate)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x · sigmoid(x), also called swish."""
+    """x · sigmoid(x), also called swish.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.silu(danlu.tensor(1.0)).item(), 4)
+        0.7311
+    """
     return _result(input, apply(composite.silu, input), inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x · tanh(softplus(x))."""
+    """x · tanh(softplus(x)).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.mish(danlu.tensor(1.0)).item(), 4)
+        0.8651
+    """
     return _result(input, apply(composite.mish, input), inplace)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x where x > 0, else negative_slope · x."""
+    """x where x > 0, else negative_slope · x.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.leaky_relu(danlu.tensor([-2.0, 2.0]), 0.5).tolist()
+        [-1.0, 2.0]
+    """
     return _result(input, apply(composite.leaky_relu, input, negative_slope=float(negative_slope)), inplace)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where x > 0, else α (exp(x) − 1) (Clevert et al. 2016)."""
+    """x where x > 0, else α (exp(x) − 1) (Clevert et al. 2016).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.elu(danlu.tensor(-1.0)).item(), 4)  # 1/e − 1
+        -0.6321
+    """
     return _result(input, apply(composite.elu, input, alpha=float(alpha), scale=1.0), inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """λ · elu(x, α) with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017)."""
+    """λ · elu(x, α) with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.selu(danlu.tensor(1.0)).item(), 4)
+        1.0507
+    """
     y = apply(composite.elu, input, alpha=1.6732632423543772, scale=1.0507009873554805)
     return _result(input, y, inplace)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + exp(β x)) / β. It is exact everywhere; `threshold`, past which PyTorch returns x, changes nothing that a float32 shows."""
+    """log(1 + exp(β x)) / β.
+
+    It is exact everywhere; `threshold`, past which PyTorch returns x, changes nothing that a float32 shows.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.softplus(danlu.tensor(0.0)).item(), 4)  # log 2
+        0.6931
+    """
     if beta == 1.0:
         return apply(composite.softplus, input)
     return apply(composite.softplus, input * beta) / beta
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """x kept between min_val and max_val."""
+    """x kept between min_val and max_val.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.hardtanh(danlu.tensor([-3.0, 0.5, 3.0])).tolist()
+        [-1.0, 0.5, 1.0]
+    """
     if min_val >= max_val:
         raise DataError(f"hardtanh: min_val is {min_val} and max_val {max_val}; expected min_val < max_val")
     return _result(input, apply(composite.hardtanh, input, low=float(min_val), high=float(max_val)), inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """relu6(x + 3) / 6."""
+    """relu6(x + 3) / 6.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.hardsigmoid(danlu.tensor([-3.0, 0.0, 3.0])).tolist()
+        [0.0, 0.5, 1.0]
+    """
     return _result(input, relu6(input + 3.0) / 6.0, inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x · relu6(x + 3) / 6 (Howard et al. 2019)."""
+    """x · relu6(x + 3) / 6 (Howard et al. 2019).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.hardswish(danlu.tensor([-3.0, 0.0, 3.0])).tolist()
+        [0.0, 0.0, 3.0]
+    """
     return _result(input, input * relu6(input + 3.0) / 6.0, inplace)
 
 
 def softsign(input: Tensor) -> Tensor:
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.softsign(danlu.tensor([-1.0, 3.0])).tolist()
+        [-0.5, 0.75]
+    """
     return apply(composite.softsign, input)
 
 
@@ -190,12 +304,28 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None) -> Tensor:
-    """x − log Σ exp(x) along an axis: the logarithm of softmax, without its rounding."""
+    """x − log Σ exp(x) along an axis: the logarithm of softmax, without its rounding.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.log_softmax(danlu.zeros(2), dim=0)[0].item(), 4)  # −log 2
+        -0.6931
+    """
     return _along("log_softmax", input, dim, dtype)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Sets elements to zero with probability p and divides the others by 1 − p; nothing when not training (Srivastava et al. 2014)."""
+    """Sets elements to zero with probability p and divides the others by 1 − p; does nothing when not training.
+
+    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> sorted(set(F.dropout(danlu.ones(100), 0.5).tolist()))
+        [0.0, 2.0]
+    """
     _check_probability("dropout", p)
     if not training or p == 0.0:
         return input
@@ -204,7 +334,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     return _result(input, apply(composite.dropout, input, seed, counter, float(p), scale), inplace)
 
 
-# ---- losses ---------------------------------------------------------------------------------------------------------------------
+# ---- losses -----------------------------------------------------------------------------------------------------------
 
 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
@@ -225,14 +355,28 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tenso
 
 
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
-    """The mean of |x − y|."""
+    """The mean of |x − y|.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.l1_loss(danlu.tensor([1.0, 2.0]), danlu.tensor([0.0, 0.0])).item()
+        1.5
+    """
     _check_reduction("l1_loss", reduction)
     _check_same_shape("l1_loss", input, target)
     return apply(composite.l1_loss, input, target, reduction=reduction)
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
-    """The mean of d² / 2β where d = |x − y| < β, else d − β/2."""
+    """The mean of d² / 2β where d = |x − y| < β, else d − β/2.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.smooth_l1_loss(danlu.tensor([0.5, 3.0]), danlu.tensor([0.0, 0.0]), reduction="none").tolist()
+        [0.125, 2.5]
+    """
     _check_reduction("smooth_l1_loss", reduction)
     if beta < 0:
         raise DataError(f"smooth_l1_loss: beta is {beta}; expected a number ≥ 0")
@@ -243,7 +387,14 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
 
 
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
-    """The mean of d²/2 where d = |x − y| < δ, else δ (d − δ/2) (Huber 1964)."""
+    """The mean of d²/2 where d = |x − y| < δ, else δ (d − δ/2) (Huber 1964).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.huber_loss(danlu.tensor([0.5, 3.0]), danlu.tensor([0.0, 0.0]), reduction="none").tolist()
+        [0.125, 2.5]
+    """
     _check_reduction("huber_loss", reduction)
     if delta <= 0:
         raise DataError(f"huber_loss: delta is {delta}; expected a number > 0")
@@ -260,7 +411,14 @@ def _check_equal_shapes(name: str, x: Tensor, y: Tensor) -> None:
 
 
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean") -> Tensor:
-    """The mean of −(y log p + (1 − y) log(1 − p)) for probabilities p; each logarithm is at least −100."""
+    """The mean of −(y log p + (1 − y) log(1 − p)) for probabilities p; each logarithm is at least −100.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.binary_cross_entropy(danlu.tensor([0.5]), danlu.tensor([1.0])).item(), 4)  # log 2
+        0.6931
+    """
     _check_reduction("binary_cross_entropy", reduction)
     _check_equal_shapes("binary_cross_entropy", input, target)
     weights = () if weight is None else (weight,)
@@ -270,7 +428,14 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = 
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean", pos_weight: Tensor | None = None
 ) -> Tensor:
-    """binary_cross_entropy of sigmoid(z), computed from z without overflow or rounding to 0 and 1."""
+    """binary_cross_entropy of sigmoid(z), computed from z without overflow or rounding to 0 and 1.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.binary_cross_entropy_with_logits(danlu.tensor([0.0]), danlu.tensor([1.0])).item(), 4)
+        0.6931
+    """
     _check_reduction("binary_cross_entropy_with_logits", reduction)
     _check_equal_shapes("binary_cross_entropy_with_logits", input, target)
     weights = [w for w in (weight, pos_weight) if w is not None]
@@ -281,7 +446,14 @@ def binary_cross_entropy_with_logits(
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> Tensor:
-    """−log p of the target class, from logarithms of probabilities; see cross_entropy for the shapes."""
+    """−log p of the target class, from logarithms of probabilities; see cross_entropy for the shapes.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.nll_loss(danlu.tensor([[-1.0, -2.0]]), danlu.tensor([1])).item()
+        2.0
+    """
     _check_reduction("nll_loss", reduction)
     weights = () if weight is None else (weight,)
     return apply(composite.nll_loss, input, target, *weights, ignore_index=ignore_index, reduction=reduction)
@@ -323,7 +495,7 @@ def cross_entropy(
     return apply(composite.cross_entropy, input, target, *weights, ignore_index=ignore_index, **options)
 
 
-# ---- normalisation --------------------------------------------------------------------------------------------------------------
+# ---- normalisation ----------------------------------------------------------------------------------------------------
 
 
 def layer_norm(
@@ -333,7 +505,14 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """(x − mean) / √(var + ε) · w + b, with statistics over the last axes, whose sizes are `normalized_shape` (Ba et al. 2016)."""
+    """(x − mean) / √(var + ε) · w + b, with statistics over the last axes, those of `normalized_shape` (Ba et al. 2016, eq. 3).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.layer_norm(danlu.tensor([1.0, 3.0]), [2], eps=0.0).tolist()
+        [-1.0, 1.0]
+    """
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape:
         raise ShapeError(f"layer_norm: the input has shape {tuple(input.shape)}; expected (..., {', '.join(map(str, shape))})")
@@ -356,6 +535,12 @@ def batch_norm(
 
     Training takes the batch's statistics and moves the running ones towards them: r ← (1 − momentum) r + momentum s.
     Otherwise the running statistics are taken.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.batch_norm(danlu.tensor([[1.0], [3.0]]), None, None, training=True, eps=0.0).tolist()
+        [[-1.0], [1.0]]
     """
     if input.ndim < 2:
         raise ShapeError(f"batch_norm: the input has shape {tuple(input.shape)}; expected (N, C) or (N, C, …)")

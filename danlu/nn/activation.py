@@ -20,7 +20,14 @@ class _Inplace(Module):
 
 
 class ReLU(_Inplace):
-    """max(x, 0)."""
+    """max(x, 0).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.ReLU()(danlu.tensor([-1.0, 0.0, 2.0])).tolist()
+        [0.0, 0.0, 2.0]
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """max(x, 0)."""
@@ -28,7 +35,14 @@ class ReLU(_Inplace):
 
 
 class ReLU6(_Inplace):
-    """min(max(x, 0), 6)."""
+    """min(max(x, 0), 6).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.ReLU6()(danlu.tensor([-1.0, 3.0, 8.0])).tolist()
+        [0.0, 3.0, 6.0]
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """min(max(x, 0), 6)."""
@@ -36,7 +50,14 @@ class ReLU6(_Inplace):
 
 
 class SiLU(_Inplace):
-    """x · sigmoid(x)."""
+    """x · sigmoid(x).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> round(nn.SiLU()(danlu.tensor(1.0)).item(), 4)
+        0.7311
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """x · sigmoid(x)."""
@@ -44,7 +65,14 @@ class SiLU(_Inplace):
 
 
 class Mish(_Inplace):
-    """x · tanh(softplus(x)) (Misra 2019)."""
+    """x · tanh(softplus(x)) (Misra 2019).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> round(nn.Mish()(danlu.tensor(1.0)).item(), 4)
+        0.8651
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """x · tanh(softplus(x))."""
@@ -52,7 +80,14 @@ class Mish(_Inplace):
 
 
 class SELU(_Inplace):
-    """λ · elu(x, α) with the constants of self-normalising networks (Klambauer et al. 2017)."""
+    """λ · elu(x, α) with the constants of self-normalising networks (Klambauer et al. 2017).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> round(nn.SELU()(danlu.tensor(1.0)).item(), 4)
+        1.0507
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """λ · elu(x, α)."""
@@ -60,7 +95,14 @@ class SELU(_Inplace):
 
 
 class Hardswish(_Inplace):
-    """x · relu6(x + 3) / 6."""
+    """x · relu6(x + 3) / 6.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.Hardswish()(danlu.tensor([-3.0, 0.0, 3.0])).tolist()
+        [0.0, 0.0, 3.0]
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """x · relu6(x + 3) / 6."""
@@ -68,7 +110,14 @@ class Hardswish(_Inplace):
 
 
 class Hardsigmoid(_Inplace):
-    """relu6(x + 3) / 6."""
+    """relu6(x + 3) / 6.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.Hardsigmoid()(danlu.tensor([-3.0, 0.0, 3.0])).tolist()
+        [0.0, 0.5, 1.0]
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """relu6(x + 3) / 6."""
@@ -76,7 +125,14 @@ class Hardsigmoid(_Inplace):
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(−x))."""
+    """1 / (1 + exp(−x)).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.Sigmoid()(danlu.tensor([0.0])).tolist()
+        [0.5]
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """1 / (1 + exp(−x))."""
@@ -84,7 +140,14 @@ class Sigmoid(Module):
 
 
 class LogSigmoid(Module):
-    """log(1 / (1 + exp(−x)))."""
+    """log(1 / (1 + exp(−x))).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> round(nn.LogSigmoid()(danlu.tensor(0.0)).item(), 4)
+        -0.6931
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """log(1 / (1 + exp(−x)))."""
@@ -92,7 +155,14 @@ class LogSigmoid(Module):
 
 
 class Tanh(Module):
-    """tanh(x)."""
+    """tanh(x).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.Tanh()(danlu.tensor([0.0])).tolist()
+        [0.0]
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """tanh(x)."""
@@ -100,7 +170,14 @@ class Tanh(Module):
 
 
 class Softsign(Module):
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.Softsign()(danlu.tensor([-1.0, 3.0])).tolist()
+        [-0.5, 0.75]
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """x / (1 + |x|)."""
@@ -108,7 +185,14 @@ class Softsign(Module):
 
 
 class GELU(Module):
-    """x Φ(x); approximate="tanh" for the formula with tanh (Hendrycks & Gimpel 2016)."""
+    """x Φ(x); approximate="tanh" for the formula with tanh (Hendrycks & Gimpel 2016).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> round(nn.GELU()(danlu.tensor(1.0)).item(), 4)
+        0.8413
+    """
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -124,7 +208,14 @@ class GELU(Module):
 
 
 class LeakyReLU(Module):
-    """x where x > 0, else slope · x."""
+    """x where x > 0, else slope · x.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.LeakyReLU(0.5)(danlu.tensor([-2.0, 2.0])).tolist()
+        [-1.0, 2.0]
+    """
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
@@ -140,7 +231,14 @@ class LeakyReLU(Module):
 
 
 class ELU(Module):
-    """x where x > 0, else α (exp(x) − 1) (Clevert et al. 2016)."""
+    """x where x > 0, else α (exp(x) − 1) (Clevert et al. 2016).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> round(nn.ELU()(danlu.tensor(-1.0)).item(), 4)
+        -0.6321
+    """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -156,7 +254,14 @@ class ELU(Module):
 
 
 class Hardtanh(Module):
-    """x kept between min_val and max_val."""
+    """x kept between min_val and max_val.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.Hardtanh()(danlu.tensor([-3.0, 0.5, 3.0])).tolist()
+        [-1.0, 0.5, 1.0]
+    """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -172,7 +277,14 @@ class Hardtanh(Module):
 
 
 class Softplus(Module):
-    """log(1 + exp(β x)) / β."""
+    """log(1 + exp(β x)) / β.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> round(nn.Softplus()(danlu.tensor(0.0)).item(), 4)
+        0.6931
+    """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -188,7 +300,14 @@ class Softplus(Module):
 
 
 class Softmax(Module):
-    """exp(x) / Σ exp(x) along an axis."""
+    """exp(x) / Σ exp(x) along an axis.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.Softmax(dim=0)(danlu.zeros(4)).tolist()
+        [0.25, 0.25, 0.25, 0.25]
+    """
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -204,7 +323,14 @@ class Softmax(Module):
 
 
 class LogSoftmax(Module):
-    """x − log Σ exp(x) along an axis."""
+    """x − log Σ exp(x) along an axis.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> round(nn.LogSoftmax(dim=0)(danlu.zeros(2))[0].item(), 4)
+        -0.6931
+    """
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -222,6 +348,7 @@ class LogSoftmax(Module):
 __all__ = [
     "ELU",
     "GELU",
+    "SELU",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
@@ -231,7 +358,6 @@ __all__ = [
     "Mish",
     "ReLU",
     "ReLU6",
-    "SELU",
     "SiLU",
     "Sigmoid",
     "Softmax",

@@ -94,8 +94,8 @@ class Sequential(_List):
         for name, module in named:
             if not isinstance(module, Module):
                 raise DTypeError(
-                    f"Sequential: item {name} is {type(module).__name__}; expected an nn.Module: for a function write a class with "
-                    f"forward, and for a list write Sequential(*layers)"
+                    f"Sequential: item {name} is {type(module).__name__}; expected an nn.Module: for a function "
+                    f"write a class with forward, and for a list write Sequential(*layers)"
                 )
             self.register_module(str(name), module)
 
@@ -111,7 +111,14 @@ class Sequential(_List):
 
 
 class ModuleList(_List):
-    """A list of modules whose parameters belong to the model; it has no forward of its own."""
+    """A list of modules whose parameters belong to the model; it has no forward of its own.
+
+    Example:
+        >>> from danlu import nn
+        >>> layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+        >>> len(layers), sum(p.numel() for p in layers.parameters())
+        (3, 60)
+    """
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         super().__init__()
@@ -122,7 +129,14 @@ class ModuleList(_List):
 
 
 class ModuleDict(Module):
-    """Modules by name whose parameters belong to the model; it has no forward of its own."""
+    """Modules by name whose parameters belong to the model; it has no forward of its own.
+
+    Example:
+        >>> from danlu import nn
+        >>> heads = nn.ModuleDict({"mean": nn.Linear(4, 1), "scale": nn.Linear(4, 1)})
+        >>> list(heads), tuple(heads["mean"].weight.shape)
+        (['mean', 'scale'], (1, 4))
+    """
 
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
         super().__init__()

@@ -13,6 +13,12 @@ class Dropout(Module):
 
     Raises:
         DataError: p is not from 0 to 1.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.Dropout(0.5).eval()(danlu.ones(2)).tolist()
+        [1.0, 1.0]
     """
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:

@@ -39,7 +39,14 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight."""
+    """(fan_in, fan_out) of a weight.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.fans(danlu.zeros(8, 4))
+        (4, 8)
+    """
     if tensor.ndim < 2:
         raise ShapeError(
             f"a tensor of shape {tuple(tensor.shape)} has no fan in and fan out; expected at least two axes (out, in): "
@@ -50,35 +57,77 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Uniform from a to b."""
+    """Uniform from a to b.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> 0.0 <= init.uniform_(danlu.zeros(3)).min().item() < 1.0
+        True
+    """
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Normal with this mean and standard deviation."""
+    """Normal with this mean and standard deviation.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> tuple(init.normal_(danlu.zeros(3)).shape)
+        (3,)
+    """
     with no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Every element `val`."""
+    """Every element `val`.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.constant_(danlu.zeros(2), 0.5).tolist()
+        [0.5, 0.5]
+    """
     with no_grad():
         return tensor.fill_(val)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Every element 0."""
+    """Every element 0.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.zeros_(danlu.ones(2)).tolist()
+        [0.0, 0.0]
+    """
     return constant_(tensor, 0.0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Every element 1."""
+    """Every element 1.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.ones_(danlu.zeros(2)).tolist()
+        [1.0, 1.0]
+    """
     return constant_(tensor, 1.0)
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """The identity matrix."""
+    """The identity matrix.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.eye_(danlu.zeros(2, 2)).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
     if tensor.ndim != 2:
         raise ShapeError(f"eye_: the tensor has shape {tuple(tensor.shape)}; expected two axes")
     return _assign(tensor, np.eye(*tensor.shape))
@@ -90,13 +139,27 @@ def _assign(tensor: Tensor, array: np.ndarray) -> Tensor:
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Uniform in ±gain · √(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16)."""
+    """Uniform in ±gain · √(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.xavier_uniform_(danlu.zeros(3, 3)).abs().max().item() <= 1.0  # √(6 / 6)
+        True
+    """
     bound = gain * sqrt(6.0 / sum(fans(tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Normal with std gain · √(2 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
+    """Normal with std gain · √(2 / (fan_in + fan_out)) (Glorot & Bengio 2010).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> tuple(init.xavier_normal_(danlu.zeros(3, 3)).shape)
+        (3, 3)
+    """
     return normal_(tensor, 0.0, gain * sqrt(2.0 / sum(fans(tensor))), generator)
 
 
@@ -109,7 +172,14 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0.0, mode: FanMode = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
-    """Uniform in ±gain · √(3 / fan); a is the slope of leaky_relu (He et al. 2015, eq. 10)."""
+    """Uniform in ±gain · √(3 / fan); a is the slope of leaky_relu (He et al. 2015, eq. 10).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.kaiming_uniform_(danlu.zeros(3, 6)).abs().max().item() <= 1.0  # √2 · √(3 / 6)
+        True
+    """
     bound = sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
 
@@ -117,7 +187,14 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor, a: float = 0.0, mode: FanMode = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
-    """Normal with std gain / √fan (He et al. 2015, eq. 10)."""
+    """Normal with std gain / √fan (He et al. 2015, eq. 10).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> tuple(init.kaiming_normal_(danlu.zeros(3, 6)).shape)
+        (3, 6)
+    """
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
@@ -125,6 +202,13 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     """gain times a matrix with orthonormal rows or columns (Saxe et al. 2014); axes from 1 on count as one.
 
     The matrix is the Q of a QR decomposition of normal numbers, with signs that make it uniform over such matrices.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> w = init.orthogonal_(danlu.zeros(3, 3))
+        >>> (w @ w.T).numpy().round(3).diagonal().tolist()
+        [1.0, 1.0, 1.0]
     """
     if tensor.ndim < 2:
         raise ShapeError(f"orthogonal_: the tensor has shape {tuple(tensor.shape)}; expected at least two axes")

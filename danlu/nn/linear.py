@@ -24,7 +24,14 @@ def check_size(layer: str, name: str, size: Any) -> int:
 
 
 class Identity(Module):
-    """Gives back what it gets; takes and ignores any arguments, to stand in for another layer."""
+    """Gives back what it gets; takes and ignores any arguments, to stand in for another layer.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.Identity()(danlu.ones(2)).tolist()
+        [1.0, 1.0]
+    """
 
     def __init__(self, *_: Any, **__: Any) -> None:
         super().__init__()
@@ -38,6 +45,12 @@ class Flatten(Module):
     """Makes the axes from start_dim to end_dim one.
 
     Shapes: (N, d1, d2, …) → (N, d1 · d2 · …) by default.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> tuple(nn.Flatten()(danlu.zeros(2, 3, 4)).shape)
+        (2, 12)
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:

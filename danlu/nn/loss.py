@@ -19,7 +19,14 @@ class Loss(Module):
 
 
 class MSELoss(Loss):
-    """The mean of (x − y)²."""
+    """The mean of (x − y)².
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.MSELoss()(danlu.tensor([1.0, 2.0]), danlu.tensor([0.0, 0.0])).item()
+        2.5
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """(x − y)²."""
@@ -27,7 +34,14 @@ class MSELoss(Loss):
 
 
 class L1Loss(Loss):
-    """The mean of |x − y|."""
+    """The mean of |x − y|.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.L1Loss()(danlu.tensor([1.0, 2.0]), danlu.tensor([0.0, 0.0])).item()
+        1.5
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """|x − y|."""
@@ -35,7 +49,14 @@ class L1Loss(Loss):
 
 
 class SmoothL1Loss(Loss):
-    """The mean of d² / 2β where d = |x − y| < β, else d − β/2."""
+    """The mean of d² / 2β where d = |x − y| < β, else d − β/2.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.SmoothL1Loss(reduction="none")(danlu.tensor([0.5, 3.0]), danlu.tensor([0.0, 0.0])).tolist()
+        [0.125, 2.5]
+    """
 
     def __init__(self, *, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
@@ -47,7 +68,14 @@ class SmoothL1Loss(Loss):
 
 
 class HuberLoss(Loss):
-    """The mean of d²/2 where d = |x − y| < δ, else δ (d − δ/2) (Huber 1964)."""
+    """The mean of d²/2 where d = |x − y| < δ, else δ (d − δ/2) (Huber 1964).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.HuberLoss("none")(danlu.tensor([0.5, 3.0]), danlu.tensor([0.0, 0.0])).tolist()
+        [0.125, 2.5]
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
@@ -59,7 +87,14 @@ class HuberLoss(Loss):
 
 
 class BCELoss(Loss):
-    """The mean of −(y log p + (1 − y) log(1 − p)) for probabilities p."""
+    """The mean of −(y log p + (1 − y) log(1 − p)) for probabilities p.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> round(nn.BCELoss()(danlu.tensor([0.5]), danlu.tensor([1.0])).item(), 4)
+        0.6931
+    """
 
     weight: Tensor | None
 
@@ -73,7 +108,14 @@ class BCELoss(Loss):
 
 
 class BCEWithLogitsLoss(Loss):
-    """BCELoss of sigmoid(z), computed from z without overflow."""
+    """BCELoss of sigmoid(z), computed from z without overflow.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> round(nn.BCEWithLogitsLoss()(danlu.tensor([0.0]), danlu.tensor([1.0])).item(), 4)
+        0.6931
+    """
 
     weight: Tensor | None
     pos_weight: Tensor | None
@@ -90,7 +132,14 @@ class BCEWithLogitsLoss(Loss):
 
 
 class NLLLoss(Loss):
-    """−log p of the target class, from logarithms of probabilities."""
+    """−log p of the target class, from logarithms of probabilities.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.NLLLoss()(danlu.tensor([[-1.0, -2.0]]), danlu.tensor([1])).item()
+        2.0
+    """
 
     weight: Tensor | None
 

@@ -1,7 +1,7 @@
 """L7. Module: the base of every layer and model, with PyTorch's names and semantics.
 
-What is assigned as an attribute stands in the instance's own `__dict__`, where Python finds it without help, so that `self.weight`
-costs no more than any attribute; three registries hold the *names* of parameters, buffers and submodules, in order.
+What is assigned as an attribute stands in the instance's own `__dict__`, where Python finds it without help: `self.weight` costs
+no more than any attribute. Three registries hold the *names* of parameters, buffers and submodules, in order.
 """
 
 from __future__ import annotations
@@ -151,8 +151,8 @@ class Module:
         if "_module_names" in values and value is not None:
             if name in values["_parameter_names"]:
                 raise DTypeError(
-                    f"cannot assign {type(value).__name__} as parameter {name!r} of {type(self).__name__}; expected nn.Parameter or None: "
-                    f"write nn.Parameter(value), or `with danlu.no_grad(): module.{name}.copy_(value)`"
+                    f"cannot assign {type(value).__name__} as parameter {name!r} of {type(self).__name__}; expected nn.Parameter "
+                    f"or None: write nn.Parameter(value), or `with danlu.no_grad(): module.{name}.copy_(value)`"
                 )
             if name in values["_module_names"] or (name in values["_buffer_names"] and not isinstance(value, Tensor)):
                 kind = "nn.Module" if name in values["_module_names"] else "Tensor"
@@ -171,7 +171,8 @@ class Module:
         values = self.__dict__
         if "_module_names" not in values:
             raise AttributeError(
-                f"cannot assign {name!r} before Module.__init__() call; write super().__init__() as the first line of {type(self).__name__}.__init__"
+                f"cannot assign {name!r} before Module.__init__() call; "
+                f"write super().__init__() as the first line of {type(self).__name__}.__init__"
             )
         _check_name(self, kind, name)
         for other in ("_parameter_names", "_buffer_names", "_module_names"):
@@ -184,7 +185,8 @@ class Module:
         """A parameter under a name; None keeps the name without a value."""
         if param is not None and not isinstance(param, Parameter):
             raise DTypeError(
-                f"cannot register {type(param).__name__} as parameter {name!r}; expected nn.Parameter or None: write nn.Parameter(value)"
+                f"cannot register {type(param).__name__} as parameter {name!r}; "
+                f"expected nn.Parameter or None: write nn.Parameter(value)"
             )
         self._register("_parameter_names", name, param)
 
@@ -192,7 +194,8 @@ class Module:
         """A tensor that is state but not trained (running statistics); `persistent=False` leaves it out of the state_dict."""
         if tensor is not None and not isinstance(tensor, Tensor):
             raise DTypeError(
-                f"cannot register {type(tensor).__name__} as buffer {name!r}; expected a Tensor or None: write danlu.tensor(value)"
+                f"cannot register {type(tensor).__name__} as buffer {name!r}; "
+                f"expected a Tensor or None: write danlu.tensor(value)"
             )
         self._register("_buffer_names", name, tensor, persistent)
 

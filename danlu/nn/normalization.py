@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 from danlu import functional as F
 from danlu.creation import ones, zeros
@@ -150,6 +149,12 @@ class BatchNorm1d(_BatchNorm):
     y = (x − mean) / √(var + ε) · w + b
 
     Shapes: input (N, C) or (N, C, L); weight, bias, running_mean, running_var (C,). The running variance is the unbiased one.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.BatchNorm1d(1, eps=0.0)(danlu.tensor([[1.0], [3.0]])).tolist()
+        [[-1.0], [1.0]]
     """
 
     ranks = (2, 3)

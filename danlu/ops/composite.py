@@ -277,13 +277,14 @@ def check_class_target(name: str, x: Node, target: Node) -> None:
 def _target_message(name: str, x: tuple, target: tuple, expected: tuple) -> str:
     if not x:
         return f"{name}: the input is a scalar; expected logits of shape (C,), (N, C) or (N, C, d1, …)"
-    if x[:1] != target[:1] and len(x) > 1 and len(target) == len(expected):
-        lead = f"batch sizes {x[0]} (input {x}) and {target[0]} (target {target}) differ; "
-    else:
-        lead = f"the input has shape {x} and the target {target}; "
-    if target == (*expected, 1) or (len(target) > len(expected) and prod(target) == prod(expected)):
-        return f"{name}: {lead}expected a target of shape {expected}: write target.squeeze(-1)"
-    return f"{name}: {lead}expected a target of class indices of shape {expected}"
+    text = f"{name}: the input has shape {x} and the target {target}; expected class indices of shape {expected}"
+    if target == x:
+        return text + "; one-hot targets: write target.argmax(1), or give probabilities as floats"
+    if target == (*expected, 1):
+        return text + ": write target.squeeze(-1)"
+    if len(target) == len(expected) and len(x) > 1 and x[0] != target[0]:
+        return f"{name}: the batch sizes {x[0]} (input {x}) and {target[0]} (target {target}) differ; expected equal ones"
+    return text
 
 
 class _Classes:
