@@ -127,6 +127,8 @@ for bits, degree in ((32, 3), (64, 6)):
         _root(lambda r: (mp.cos(r) - 1 + r * r / 2) / r**4),
         _root(lambda r: r**4 / mp.cos(r)),
     )
+for bits, degree in ((32, 4), (64, 9)):
+    entry(f"TANH_{bits}", 0, mpf("0.3026"), degree, _root(lambda r: (mp.tanh(r) - r) / r**3), _root(lambda r: r**3 / mp.tanh(r)))
 
 
 def main() -> None:
@@ -140,6 +142,10 @@ def main() -> None:
     }  # fmt: skip
     for name, parts in constants.items():
         out(f"{name} = ({', '.join(map(repr, parts))})\n")
+    with mp.workdps(500):
+        bits = int(mp.floor(2 / mp.pi * mpf(2) ** 1280))
+    words = ",\n    ".join(hex(bits >> (64 * (19 - k)) & (2**64 - 1)) for k in range(20))
+    out(f"\n# the first 1280 bits of 2/π\nTWO_OVER_PI = (\n    {words},\n)\n")
     for name, (g, low, high, degree, weight) in POLYNOMIALS.items():
         coefficients, error = remez(g, low, high, degree, weight)
         kind = np.float32 if name.endswith("32") else float

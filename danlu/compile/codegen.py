@@ -321,8 +321,7 @@ class Writer:
 
     def atom_varies(self, atom: Atom) -> bool:
         if isinstance(atom, Position):
-            found = self.known(atom.expression)
-            return found is not None and found.lanes > 1
+            return self.value(atom.expression).lanes > 1
         inner = atom.inner()
         return inner is not None and any(a == self.b.vector or self.atom_varies(a) for a in atoms_of(inner))
 
@@ -363,7 +362,7 @@ class Writer:
                 return b.add(lane0, b.lane_numbers(b.lanes))
             return lane0
         if isinstance(atom, Position):
-            return self.known(atom.expression)  # type: ignore[return-value]
+            return self.value(atom.expression)
         x = self.index_value(atom.inner(), scalar)  # type: ignore[arg-type]
         x, n = b.match(x, b.const(atom.divisor, dt.int64))  # type: ignore[attr-defined]
         return b.instruction(f"{'udiv' if isinstance(atom, Quotient) else 'urem'} {x!r}, {n.ref}", dt.int64, x.lanes)

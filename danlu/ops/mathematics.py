@@ -102,19 +102,28 @@ def power_of_two(b, bits, x, less: int = 0):
 
 
 def exp_parts(b, x):
-    """q = eʳ - 1 and the bits of n, where x = n·ln 2 + r and |r| ≤ ln 2 / 2."""
+    """r and t with eˣ = 2ⁿ·(1 + r + t), and the bits of n: x = n·ln 2 + r + (the rest, in t), r without rounding, |r| ≤ ln 2 / 2."""
     n, bits = nearest(b, x, constants("LOG2E", x)[0])
-    r = x
-    for part in constants("LN2", x):
-        r = b.fma(n, number(b, -part, x), r)
-    return b.fma(b.mul(r, r), polynomial(b, r, constants("EXP", x)), r), bits
+    high, low = constants("LN2", x)
+    r, rest = b.fma(n, number(b, -high, x), x), b.mul(n, number(b, -low, x))
+    near = b.add(r, rest)
+    return r, b.fma(b.mul(near, near), polynomial(b, near, constants("EXP", x)), rest), bits
 
 
-def exp_of(b, x):
-    """eˣ"""
-    x = at_least(b, at_most(b, x, by_size(x, 88.8, 709.9)), by_size(x, -104.0, -746.0))
-    q, bits = exp_parts(b, x)
-    return scale(b, b.add(q, number(b, 1, x)), bits)
+def one_plus(b, r, t):
+    """1 + r + t with one rounding that counts; |t| ≪ 1, |r| < 1."""
+    one = number(b, 1, r)
+    total = b.add(r, one)
+    return b.add(total, b.add(t, b.sub(r, b.sub(total, one))))
+
+
+def exp_of(b, x, halvings: int = 0):
+    """eˣ / 2ʰᵃˡᵛⁱⁿᵍˢ"""
+    x = at_least(b, at_most(b, x, by_size(x, 89.5, 711.0)), by_size(x, -104.0, -746.0))
+    r, t, bits = exp_parts(b, x)
+    if halvings:
+        bits = b.sub(bits, integer(b, halvings, x))
+    return scale(b, one_plus(b, r, t), bits)
 
 
 def exp2_of(b, x):
@@ -128,27 +137,33 @@ def exp2_of(b, x):
 def expm1_of(b, x):
     """eˣ - 1 = 2ⁿ·q + (2ⁿ - 1), halved until the end so that 2ⁿ exists for the largest n."""
     inside = at_least(b, at_most(b, x, by_size(x, 88.8, 709.9)), by_size(x, -25.0, -45.0))
-    q, bits = exp_parts(b, inside)
+    r, t, bits = exp_parts(b, inside)
     half = power_of_two(b, bits, x, 1)
-    y = b.fma(half, q, b.sub(half, number(b, 0.5, x)))
+    y = b.fma(half, b.add(r, t), b.sub(half, number(b, 0.5, x)))
     tiny = b.lt(b.abs(x), number(b, by_size(x, 2.0**-25, 2.0**-54), x))
     return b.select(tiny, x, b.add(y, y))
 
 
 def sigmoid_of(b, x):
-    """e⁻ˣ is never larger than 1 here, so nothing overflows and small results keep all their digits."""
-    e = exp_of(b, b.neg(b.abs(x)))
-    top = b.select(b.lt(x, number(b, 0, x)), e, number(b, 1, x))
-    return b.div(top, b.add(e, number(b, 1, x)))
+    """1 / (e^|x| + 1) for x < 0, else 1 less that. The denominator is scaled by 2⁻⁶⁴: it stays finite where the result is subnormal."""
+    r, t, bits = exp_parts(b, at_most(b, b.abs(x), by_size(x, 104.0, 746.0)))
+    down = number(b, 2.0**-64, x)
+    power = power_of_two(b, bits, x, 64)
+    below = b.add(b.fma(power, b.add(r, t), down), power)
+    y = b.mul(b.div(number(b, 1, x), below), down)
+    return b.select(b.lt(x, number(b, 0, x)), y, b.sub(number(b, 1, x), y))
 
 
 def tanh_of(b, x):
-    """(e²ˣ - 1) / (e²ˣ + 1) of |x|, with the sign of x."""
-    doubled = at_most(b, b.abs(b.add(x, x)), by_size(x, 20.0, 40.0))
-    q, bits = exp_parts(b, doubled)
+    """A polynomial for |x| < 0.55, else 1 - 2 / (e²ˣ + 1) with the sign of x."""
+    size = b.abs(x)
+    r, t, bits = exp_parts(b, at_most(b, b.add(size, size), by_size(x, 20.0, 40.0)))
     power = power_of_two(b, bits, x)
-    less_one = b.fma(power, q, b.sub(power, number(b, 1, x)))
-    return b.copysign(b.div(less_one, b.add(less_one, number(b, 2, x))), x)
+    below = b.add(b.fma(power, b.add(r, t), number(b, 1, x)), power)  # e²ˣ + 1
+    large = b.copysign(b.sub(number(b, 1, x), b.div(number(b, 2, x), below)), x)
+    x2 = b.mul(x, x)
+    small = b.fma(b.mul(x, x2), polynomial(b, x2, constants("TANH", x)), x)
+    return b.select(b.lt(size, number(b, 0.55, x)), b.copysign(small, x), large)
 
 
 def _sigmoid_numpy(x):
@@ -217,7 +232,8 @@ def log1p_of(b, x):
     four = b.from_bits(b.sub(integer(b, pattern_of(4.0, x), x), place))  # 4·2⁻ᵏ: 2⁻ᵏ itself may be subnormal
     scaled = b.from_bits(b.sub(b.bits(x), place))
     f = b.add(scaled, b.fma(four, number(b, 0.25, x), number(b, -1, x)))
-    return log_limits(b, x, log_sum(b, b.cast(k, x.dtype), f, log_tail(b, f)), -1.0)
+    y = log_limits(b, x, log_sum(b, b.cast(k, x.dtype), f, log_tail(b, f)), -1.0)
+    return b.select(b.eq(x, number(b, 0, x)), x, y)  # -0 stays -0
 
 
 def _other_base(name: str, whole: Sequence[float] | None):
@@ -345,20 +361,68 @@ def sine_and_cosine(b, r):
     return sine, b.fma(b.mul(r2, r2), polynomial(b, r2, constants("COS", r)), main)
 
 
-def _circle(turn: int):
-    """sin(x + turn·π/2)"""
-
-    def emit(b, x):
-        n, r = quarter_turns(b, x)
-        n = b.add(n, integer(b, turn, x)) if turn else n
-        sine, cosine = sine_and_cosine(b, r)
-        one, two = integer(b, 1, x), integer(b, 2, x)
-        y = b.select(b.ne(b.and_(n, one), integer(b, 0, x)), cosine, sine)
-        sign = b.shl(b.and_(n, two), integer(b, int(by_size(x, 30, 62)), x))
-        return b.from_bits(b.xor(b.bits(y), sign))
-
-    return emit
+# 64 zeros, then the first 1280 bits of 2/π, in words of 64.
+TURNS = (0, *c.TWO_OVER_PI)
 
 
-floating("sin", "The sine of an angle in radians.", np.sin, _circle(0), [REAL], partials=(lambda o, y, x: o.cos(x),))
-floating("cos", "The cosine of an angle in radians.", np.cos, _circle(1), [REAL], partials=(lambda o, y, x: o.neg(o.sin(x)),))
+def far_quarter_turns(b, x):
+    """The same for one float64 from 2^16 to the largest, by Payne and Hanek: x = m·2ᵉ with an integer m; of x·2/π only its last
+    two integer bits and its fraction are wanted, so of 2/π only the 192 bits from bit e - 2 on are multiplied."""
+
+    def word(value: int):
+        return b.const(value, dt.uint64)
+
+    pattern = b.cast(b.bits(b.abs(x)), dt.uint64)
+    m = b.or_(b.and_(pattern, word(2**52 - 1)), word(2**52))
+    start = b.sub(b.add(b.shr(pattern, word(52)), word(62)), word(1075))
+    first, shift = b.shr(start, word(6)), b.and_(start, word(63))
+    words = [b.table("two_over_pi", TURNS, b.add(first, word(k)), dt.uint64) for k in range(4)]
+    high, middle, low = (b.call("llvm.fshl.i64", dt.uint64, 1, words[k], words[k + 1], shift) for k in range(3))
+    upper = b.add(b.mul(m, high), b.mul_high(m, middle))
+    lower, carried = b.mul(m, middle), b.mul_high(m, low)
+    total = b.add(lower, carried)
+    upper = b.add(upper, b.select(b.lt(total, lower), word(1), word(0)))
+    n = b.shr(b.add(upper, word(2**61)), word(62))
+    fraction = b.cast(b.or_(b.shl(upper, word(2)), b.shr(total, word(62))), dt.int64)  # of one quarter turn, from -½ to ½
+    near = b.cast(fraction, dt.float64)
+    left = b.cast(b.sub(fraction, b.cast(near, dt.int64)), dt.float64)
+    left = b.fma(b.cast(b.shl(total, word(2)), dt.float64), number(b, 2.0**-64, x), left)
+    angle, rest = (number(b, part * 2.0**-64, x) for part in c.HALF_PI_64[:2])
+    r = b.mul(near, angle)
+    r = b.add(r, b.fma(near, rest, b.fma(left, angle, b.fma(near, angle, b.neg(r)))))
+    positive = b.gt(x, number(b, 0, x))
+    n = b.cast(n, dt.int64)
+    return b.select(positive, n, b.neg(n)), b.select(positive, r, b.neg(r))
+
+
+def sine_at(b, n, r, turn: int):
+    """sin((n + turn)·π/2 + r)"""
+    n = b.add(n, integer(b, turn, r)) if turn else n
+    sine, cosine = sine_and_cosine(b, r)
+    y = b.select(b.ne(b.and_(n, integer(b, 1, r)), integer(b, 0, r)), cosine, sine)
+    sign = b.shl(b.and_(n, integer(b, 2, r)), integer(b, int(by_size(r, 30, 62)), r))
+    return b.from_bits(b.xor(b.bits(y), sign))
+
+
+def with_far(b, x, name: str, of_turns: Any):
+    """of_turns(b, n, r) of an angle; angles too large for Cody and Waite take the long way."""
+
+    def far(b, x):
+        return b.cast(of_turns(b, *far_quarter_turns(b, b.cast(x, dt.float64))), x.dtype)
+
+    size = b.abs(x)
+    seldom = b.and_(b.gt(size, number(b, by_size(x, 1e5, 1e9), x)), b.lt(size, number(b, INFINITY, x)))
+    return b.rarely(name, seldom, of_turns(b, *quarter_turns(b, x)), far, x)
+
+
+def _sin_emit(b, x):
+    y = with_far(b, x, "sin_far", lambda b, n, r: sine_at(b, n, r, 0))
+    return b.select(b.eq(x, number(b, 0, x)), x, y)  # -0 stays -0
+
+
+def _cos_emit(b, x):
+    return with_far(b, x, "cos_far", lambda b, n, r: sine_at(b, n, r, 1))
+
+
+floating("sin", "The sine of an angle in radians.", np.sin, _sin_emit, [REAL], partials=(lambda o, y, x: o.cos(x),))
+floating("cos", "The cosine of an angle in radians.", np.cos, _cos_emit, [REAL], partials=(lambda o, y, x: o.neg(o.sin(x)),))
