@@ -1,0 +1,83 @@
+"""L3. Differentiation: functions from graph to graph, so that every order of derivative is again a graph and can be compiled.
+
+Reverse: `gradient(y, gy, xs)` gives Σ gy · ∂y/∂x for each x. Forward: `tangent(ys, xs, dxs)` gives Σ ∂y/∂x · dx for each y.
+The rules themselves stand in the records of `ops/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from danlu.errors import GradientError
+from danlu.graph import COMPOSITE, Node, Op, toposort
+from danlu.ops.table import o, register
+
+
+def _dependents(order: list[Node], xs: Sequence[Node]) -> set[int]:
+    """The ids of the nodes in `order` (inputs first) whose value depends on one of xs."""
+    active = {id(x) for x in xs}
+    for node in order:
+        if any(id(i) in active for i in node.inputs):
+            active.add(id(node))
+    return active
+
+
+def gradient(y: Node, gy: Node, xs: Sequence[Node]) -> list[Node | None]:
+    """Reverse mode: the gradient of y with respect to each x, given gy, the gradient with respect to y; None where y does not depend on x."""
+    order = toposort([y])
+    active = _dependents(order, xs)
+    grads: dict[int, Node] = {id(y): gy}
+    for node in reversed(order):
+        g = grads.get(id(node))
+        if g is None or id(node) not in active or not any(id(i) in active for i in node.inputs):
+            continue
+        for x, gx in zip(node.inputs, _vjp(node, g)):
+            if gx is not None and id(x) in active:
+                known = grads.get(id(x))
+                grads[id(x)] = gx if known is None else o.add(known, gx)
+    return [grads.get(id(x)) for x in xs]
+
+
+def _vjp(node: Node, g: Node) -> tuple[Node | None, ...]:
+    if node.op.vjp is None:
+        if node.dtype.is_floating_point:
+            raise GradientError(f"{node.op.name} has no derivative; call it on x.detach(), or write one with autograd.Function")
+        return (None,) * len(node.inputs)
+    return node.op.vjp(o, g, node, *node.inputs, **node.named_attrs)
+
+
+def tangent(ys: Sequence[Node], xs: Sequence[Node], dxs: Sequence[Node]) -> list[Node | None]:
+    """Forward mode: the change of each y when each x changes by dx; None where y does not depend on any x."""
+    tangents: dict[int, Node] = {id(x): dx for x, dx in zip(xs, dxs)}
+    for node in toposort(ys):
+        given = [tangents.get(id(i)) for i in node.inputs]
+        if id(node) in tangents or all(d is None for d in given) or node.op.jvp is None:
+            continue
+        result = node.op.jvp(o, node, node.inputs, given, **node.named_attrs)
+        if result is not None:
+            tangents[id(node)] = result
+    return [tangents.get(id(y)) for y in ys]
+
+
+def _or_zero(g: Node | None, x: Node) -> Node:
+    return o.like(0, x) if g is None else g
+
+
+def _expand_gradient(_, y: Node, gy: Node, *xs: Node) -> tuple[Node, ...]:
+    return tuple(_or_zero(g, x) for g, x in zip(gradient(y, gy, xs), xs))
+
+
+def _expand_tangent(_, *nodes: Node, num_ys: int) -> tuple[Node, ...]:
+    ys, rest = nodes[:num_ys], nodes[num_ys:]
+    xs, dxs = rest[: len(rest) // 2], rest[len(rest) // 2 :]
+    return tuple(_or_zero(d, y) for d, y in zip(tangent(ys, xs, dxs), ys))
+
+
+# While recording, a whole backward pass is one node: it is written out when the program is compiled.
+GRADIENT = register(
+    Op("gradient", COMPOSITE, "The gradients of y with respect to each x (reverse mode).", infer=lambda y, gy, *xs: xs, expand=_expand_gradient)
+)
+TANGENT = register(
+    Op("tangent", COMPOSITE, "The tangents of each y for tangents of each x (forward mode).", attrs=("num_ys",),
+       infer=lambda *specs, num_ys: specs[:num_ys], expand=_expand_tangent)
+)  # fmt: skip

@@ -1,0 +1,508 @@
+"""L3. Kernel IR → LLVM IR, as text.
+
+A kernel becomes `void kernel(ptr %args, i64 %begin, i64 %end)`, which runs the chunks begin … end of its outermost loop. `args`
+is the program's table of addresses: 0 the error report, 1 the Python numbers, 2 the workspace, then inputs and outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from danlu import dtype as dt
+from danlu.compile import gemm
+from danlu.compile.emit import Emitter, Value, ir_type
+from danlu.compile.index import Atom, Index, Position, Quotient, Var, atoms_of
+from danlu.compile.kernel import (
+    Accumulate, Apply, Begin, Choose, Constant, Contract, Count, Fold, Guard, Kernel, Load, Loop, Number, Store, Total, children,
+)  # fmt: skip
+from danlu.dtype import DType
+
+ERROR, NUMBERS, WORKSPACE, FIRST = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a slot lies: an entry of the table of addresses, and an offset in bytes."""
+
+    entry: int
+    offset: int = 0
+
+
+class Body(Emitter):
+    """The emitter of one kernel: loops, memory and accumulators on top of arithmetic."""
+
+    def __init__(self, places: dict[int, Place], declared: set[str]) -> None:
+        super().__init__(declared)
+        self.places = places
+        self.allocas: list[str] = []
+        self.pointers: dict[Place, str] = {}
+        self.registers: dict[Atom, str] = {}  # loop variable → its register (of lane 0 for the vector variable)
+        self.vector: Var | None = None
+        self.lanes = 1
+        self.mask: Value | None = None  # the lanes that exist, in the tail of a vector loop
+        self.accumulators: dict[str, tuple[str, int]] = {}  # total → (its memory, lanes)
+        self.memo: list[dict[Any, Value]] = [{}]  # values already in registers, a layer for each open block
+
+    # ---- memory -------------------------------------------------------------------------------------------------------
+    def pointer(self, slot: int) -> str:
+        """The register that holds a slot's address; loaded at the entry of the function."""
+        place = self.places[slot]
+        if place not in self.pointers:
+            self.pointers[place] = f"%p{len(self.pointers)}"
+        return self.pointers[place]
+
+    def alloca(self, type_: str) -> str:
+        """Memory of the function itself, made at its entry (LLVM turns it into registers)."""
+        name = self.name("a")
+        self.allocas.append(f"  {name} = alloca {type_}, align 64")
+        return name
+
+    def address(self, slot: int, dtype: DType, offset: str) -> str:
+        """The address of an element, `offset` a register or a literal."""
+        ref = self.name()
+        self.lines.append(f"  {ref} = getelementptr {memory_type(dtype)}, ptr {self.pointer(slot)}, i64 {offset}")
+        return ref
+
+    # ---- blocks and loops -----------------------------------------------------------------------------------------------
+    def scoped(self, run: Callable[[], None]) -> None:
+        """Runs with a layer of remembered values that is forgotten after: they are not known outside the block."""
+        self.memo.append({})
+        run()
+        self.memo.pop()
+
+    def loop(self, start: str, stop: str, step: int, body: Callable[[str], None]) -> None:
+        """for (i = start; i < stop; i += step) body(i)"""
+        pre, head, inside, latch, done = (self.name(x) for x in ("pre", "head", "body", "latch", "done"))
+        counter, following, test = self.name("i"), self.name("n"), self.name("c")
+        self.line(f"br label {pre}")
+        self.label(pre)
+        self.line(f"br label {head}")
+        self.label(head)
+        self.line(f"{counter} = phi i64 [ {start}, {pre} ], [ {following}, {latch} ]")
+        self.line(f"{test} = icmp slt i64 {counter}, {stop}")
+        self.line(f"br i1 {test}, label {inside}, label {done}")
+        self.label(inside)
+        self.scoped(lambda: body(counter))
+        self.line(f"br label {latch}")
+        self.label(latch)
+        self.line(f"{following} = add nsw i64 {counter}, {step}")
+        self.line(f"br label {head}")
+        self.label(done)
+
+    def when(self, condition: str, body: Callable[[], None]) -> None:
+        """if (condition) body()"""
+        inside, done = self.name("then"), self.name("fi")
+        self.line(f"br i1 {condition}, label {inside}, label {done}")
+        self.label(inside)
+        self.scoped(body)
+        self.line(f"br label {done}")
+        self.label(done)
+
+    def integer(self, text: str) -> str:
+        """An instruction on i64 scalars; its register."""
+        return self.instruction(text, dt.int64).ref
+
+    # ---- errors in the data ---------------------------------------------------------------------------------------------
+    def report(self, bad: Value, position: Value, size: int) -> None:
+        """Notes one position that does not exist, and the size of its axis, in the error report."""
+        worst = self.select(bad, position, self.const(0, position.dtype))
+        anything = bad.ref
+        if bad.lanes > 1:
+            anything = self.call(f"llvm.vector.reduce.or.v{bad.lanes}i1", dt.bool_, 1, bad).ref
+            worst = self._farthest(worst)
+
+        def write() -> None:
+            self.line(f"store i64 {size}, ptr %error")
+            second = self.name()
+            self.line(f"{second} = getelementptr i64, ptr %error, i64 1")
+            self.line(f"store i64 {worst.ref}, ptr {second}")
+
+        self.when(anything, write)
+
+    def _farthest(self, x: Value) -> Value:
+        """Of a vector of positions the largest, or the smallest if that is negative."""
+        low = self.call(f"llvm.vector.reduce.smin.v{x.lanes}i64", dt.int64, 1, x)
+        high = self.call(f"llvm.vector.reduce.smax.v{x.lanes}i64", dt.int64, 1, x)
+        return self.select(self.lt(low, self.const(0, dt.int64)), low, high)
+
+
+def memory_type(dtype: DType) -> str:
+    """LLVM's type of an element in memory: bool is a byte."""
+    return "i8" if dtype is dt.bool_ else ir_type(dtype)
+
+
+def register_dtype(dtype: DType) -> DType:
+    """The dtype that computes: float16 is float32 in registers."""
+    return dt.float32 if dtype is dt.float16 else dtype
+
+
+class Writer:
+    """Writes the statements of one kernel into a Body."""
+
+    def __init__(self, b: Body) -> None:
+        self.b = b
+
+    # ---- statements -----------------------------------------------------------------------------------------------------
+    def statements(self, body: list) -> None:
+        """The statements in order."""
+        for s in body:
+            if isinstance(s, Loop):
+                self.loop(s)
+            elif isinstance(s, Begin):
+                self.begin(s.total, s.lanes)
+            elif isinstance(s, Fold):
+                self.fold(s.total)
+            elif isinstance(s, Accumulate):
+                self.accumulate(s)
+            elif isinstance(s, Store):
+                self.store(s)
+            else:
+                raise TypeError(f"no code for {type(s).__name__} here")
+
+    def loop(self, s: Loop) -> None:
+        """A loop; with chunks it runs the part of its range that the function was called for."""
+        if s.chunk:
+            start = self.b.integer(f"mul i64 %begin, {s.chunk}")
+            last = self.b.integer(f"mul i64 %end, {s.chunk}")
+            stop = self.b.call("llvm.smin.i64", dt.int64, 1, Value(last, dt.int64), Value(str(s.var.extent), dt.int64)).ref
+        else:
+            start, stop = "0", str(s.var.extent)
+        if s.kind == "vector":
+            self.vector_loop(s, start, stop)
+        else:
+            self.b.loop(start, stop, 1, lambda at: self.at(s.var, at, s.body))
+
+    def at(self, var: Var, register: str, body: list) -> None:
+        """The body with the loop variable in a register."""
+        self.b.registers[var] = register
+        self.statements(body)
+
+    def vector_loop(self, s: Loop, start: str, stop: str) -> None:
+        """Full vectors, then the rest under a mask."""
+        b = self.b
+        b.vector, b.lanes = s.var, s.lanes
+        rest, full = s.var.extent % s.lanes, s.var.extent - s.var.extent % s.lanes
+        if full:
+            limit = stop if not rest else b.call("llvm.smin.i64", dt.int64, 1, Value(stop, dt.int64), Value(str(full), dt.int64)).ref
+            b.loop(start, limit, s.lanes, lambda at: self.at(s.var, at, s.body))
+        if rest:
+            self.tail(s, rest, str(full), stop)
+        b.vector, b.lanes = None, 1
+
+    def tail(self, s: Loop, rest: int, full: str, stop: str) -> None:
+        """The lanes after the last full vector; in a chunked loop only the chunk that holds the end has them."""
+        b = self.b
+        b.mask = Value("<" + ", ".join(f"i1 {'true' if k < rest else 'false'}" for k in range(s.lanes)) + ">", dt.bool_, s.lanes)
+        if s.chunk:
+            here = b.name()
+            b.line(f"{here} = icmp eq i64 {stop}, {s.var.extent}")
+            b.when(here, lambda: self.at(s.var, full, s.body))
+        else:
+            b.scoped(lambda: self.at(s.var, full, s.body))
+        b.mask = None
+
+    def store(self, s: Store) -> None:
+        """Memory gets a value; mode "add" adds to what is there."""
+        b = self.b
+        value = self.value(s.value)
+        kind, offset = self.offset(s.index)
+        if s.mode == "add":
+            old = self.memory_load(s.slot, register_dtype(s.dtype), s.dtype, kind, offset, b.mask)
+            value = b.add(old, value) if s.dtype is not dt.bool_ else b.or_(old, value)
+        self.memory_store(s.slot, s.dtype, value, kind, offset, b.mask)
+
+    # ---- accumulators ---------------------------------------------------------------------------------------------------
+    def begin(self, total: Total, lanes: int) -> None:
+        """Memory for an accumulator, at the identity of its reduction."""
+        b = self.b
+        dtype = register_dtype(total.dtype)
+        name = b.alloca(ir_type(dtype, max(lanes, b.lanes)))
+        start = b.splat(b.const(total.op.identity(dtype), dtype), max(lanes, b.lanes))  # type: ignore[misc]
+        b.line(f"store {start!r}, ptr {name}")
+        b.accumulators[total.name] = (name, max(lanes, b.lanes))
+        for layer in b.memo:
+            layer.pop(total.name, None)
+
+    def accumulate(self, s: Accumulate) -> None:
+        """total ← combine(total, value), the lanes that do not exist left out."""
+        b = self.b
+        name, lanes = b.accumulators[s.total.name]
+        value = b.splat(self.value(s.value), lanes)
+        old = b.instruction(f"load {ir_type(value.dtype, lanes)}, ptr {name}", value.dtype, lanes)
+        if b.mask is not None:
+            value = b.select(b.mask, value, b.const(s.total.op.identity(value.dtype), value.dtype))  # type: ignore[misc]
+        b.line(f"store {s.total.op.emit(b, old, value)!r}, ptr {name}")  # type: ignore[misc]
+
+    def fold(self, total: Total) -> None:
+        """The lanes of an accumulator become one, halves first: a tree fixed by the number of lanes."""
+        b = self.b
+        name, lanes = b.accumulators[total.name]
+        dtype = register_dtype(total.dtype)
+        x = b.instruction(f"load {ir_type(dtype, lanes)}, ptr {name}", dtype, lanes)
+        while x.lanes > 1:
+            half = x.lanes // 2
+            low, high = (self.shuffle(x, range(k, k + half)) for k in (0, half))
+            x = total.op.emit(b, low, high)  # type: ignore[misc]
+        scalar = b.alloca(ir_type(dtype))
+        b.line(f"store {x!r}, ptr {scalar}")
+        b.accumulators[total.name] = (scalar, 1)
+
+    def shuffle(self, x: Value, lanes: Sequence[int]) -> Value:
+        """Some lanes of a vector, as a vector or a scalar."""
+        if len(lanes) == 1:
+            return self.b.instruction(f"extractelement {x!r}, i64 {lanes[0]}", x.dtype)
+        picked = ", ".join(f"i32 {k}" for k in lanes)
+        return self.b.instruction(f"shufflevector {x!r}, {x.type} poison, <{len(lanes)} x i32> <{picked}>", x.dtype, len(lanes))
+
+    # ---- expressions ----------------------------------------------------------------------------------------------------
+    def value(self, root: Any) -> Value:
+        """The register that holds an expression; computed once in the block that needs it. Without recursion: graphs are deep."""
+        stack = [root]
+        while stack:
+            e = stack[-1]
+            if self.known(e) is not None:
+                stack.pop()
+                continue
+            missing = [c for c in children(e) if self.known(c) is None]
+            if missing:
+                stack.extend(missing)
+                continue
+            self.b.memo[-1][self.key(e)] = self.compute(e)
+            stack.pop()
+        return self.known(root)  # type: ignore[return-value]
+
+    @staticmethod
+    def key(e: Any) -> Any:
+        return e.name if isinstance(e, Total) else id(e)
+
+    def known(self, e: Any) -> Value | None:
+        """The register of an expression, if an open block has computed it."""
+        key = self.key(e)
+        return next((layer[key] for layer in reversed(self.b.memo) if key in layer), None)
+
+    def compute(self, e: Any) -> Value:
+        """The instructions of one expression, its parts being in registers."""
+        b = self.b
+        if isinstance(e, Load):
+            return self.load(e)
+        if isinstance(e, Constant):
+            return b.const(e.value, register_dtype(e.dtype))
+        if isinstance(e, Number):
+            return self.number(e)
+        if isinstance(e, Count):
+            return b.cast(self.index_value(e.index), register_dtype(e.dtype))
+        if isinstance(e, Total):
+            name, lanes = b.accumulators[e.name]
+            return b.instruction(f"load {ir_type(register_dtype(e.dtype), lanes)}, ptr {name}", register_dtype(e.dtype), lanes)
+        if isinstance(e, Choose):
+            return b.select(self.guard(e.guard), self.known(e.yes), self.known(e.no))  # type: ignore[arg-type]
+        args = [self.known(a) for a in e.args]
+        names = getattr(e.op, "attrs", None)
+        if names is None:  # an operation of the kernel language takes its attributes in order
+            attrs = [register_dtype(a) if isinstance(a, DType) else a for a in e.attrs]
+            return e.op.emit(b, *args, *attrs)
+        given = {k: register_dtype(a) if isinstance(a, DType) else a for k, a in zip(names, e.attrs)}
+        return e.op.emit(b, *args, **given)
+
+    def number(self, e: Number) -> Value:
+        """A Python number: the table holds float64 for floating types, int64 for the others."""
+        b = self.b
+        wide = dt.float64 if e.dtype.kind == "f" else dt.int64
+        at = b.name()
+        b.line(f"{at} = getelementptr {ir_type(wide)}, ptr %numbers, i64 {e.position}")
+        return b.cast(b.instruction(f"load {ir_type(wide)}, ptr {at}", wide), register_dtype(e.dtype))
+
+    # ---- indices --------------------------------------------------------------------------------------------------------
+    def varies(self, index: Index) -> bool:
+        """Whether an index differs between the lanes in a way that a stride does not say."""
+        return any(self.atom_varies(a) for a, _ in index.terms if a is not self.b.vector)
+
+    def atom_varies(self, atom: Atom) -> bool:
+        if isinstance(atom, Position):
+            found = self.known(atom.expression)
+            return found is not None and found.lanes > 1
+        inner = atom.inner()
+        return inner is not None and any(a == self.b.vector or self.atom_varies(a) for a in atoms_of(inner))
+
+    def offset(self, index: Index) -> tuple[str, Any]:
+        """How the lanes lie in memory: ("one", register), ("row", register), or ("many", vector of offsets)."""
+        b = self.b
+        coefficient = index.coefficient(b.vector) if b.vector is not None else 0
+        if self.varies(index) or coefficient not in (0, 1):
+            return "many", self.index_value(index)
+        return ("row" if coefficient == 1 and b.lanes > 1 else "one"), self.index_value(index, scalar=True).ref
+
+    def index_value(self, index: Index, scalar: bool = False) -> Value:
+        """An index in a register; a vector where it differs between lanes, unless only lane 0 is asked for."""
+        key = ("index", index, scalar)
+        found = next((layer[key] for layer in reversed(self.b.memo) if key in layer), None)
+        if found is None:
+            found = self.b.memo[-1][key] = self._index_value(index, scalar)
+        return found
+
+    def _index_value(self, index: Index, scalar: bool) -> Value:
+        b = self.b
+        total: Value | None = None
+        for atom, c in index.terms:
+            x = self.atom(atom, scalar)
+            term = x if c == 1 else b.mul(x, b.const(c, dt.int64))
+            total = term if total is None else b.add(total, term)
+        const = b.const(index.const, dt.int64)
+        if total is None:
+            return const
+        return b.add(total, const) if index.const else total
+
+    def atom(self, atom: Atom, scalar: bool) -> Value:
+        """One atom of an index. Quotients are of numbers that are not negative wherever the element exists."""
+        b = self.b
+        if isinstance(atom, Var):
+            lane0 = Value(b.registers[atom], dt.int64)
+            if atom is b.vector and b.lanes > 1 and not scalar:
+                return b.add(lane0, b.lane_numbers(b.lanes))
+            return lane0
+        if isinstance(atom, Position):
+            return self.known(atom.expression)  # type: ignore[return-value]
+        x = self.index_value(atom.inner(), scalar)  # type: ignore[arg-type]
+        x, n = b.match(x, b.const(atom.divisor, dt.int64))  # type: ignore[attr-defined]
+        return b.instruction(f"{'udiv' if isinstance(atom, Quotient) else 'urem'} {x!r}, {n.ref}", dt.int64, x.lanes)
+
+    def guard(self, guard: Guard) -> Value:
+        """All conditions together, as a bool."""
+        b = self.b
+        result: Value | None = None
+        for kind, index, n in guard:
+            x = self.index_value(index)
+            x, bound = b.match(x, b.const(n, dt.int64))
+            if kind == "within":
+                one = b.instruction(f"icmp ult {x!r}, {bound.ref}", dt.bool_, x.lanes)
+            else:
+                rest = b.instruction(f"srem {x!r}, {bound.ref}", dt.int64, x.lanes)
+                one = b.eq(rest, b.const(0, dt.int64))
+            result = one if result is None else b.and_(result, one)
+        return result or b.const(True, dt.bool_)
+
+    # ---- memory ---------------------------------------------------------------------------------------------------------
+    def load(self, e: Load) -> Value:
+        """An element for each lane; where the guard does not hold nothing is read."""
+        b = self.b
+        guard = self.guard(e.guard) if e.guard else None
+        kind, offset = self.offset(e.index)
+        if kind == "one" and guard is not None and guard.lanes > 1:
+            kind, offset = "many", b.splat(Value(offset, dt.int64), guard.lanes)
+        mask = b.mask if kind != "one" else None
+        if guard is not None and mask is not None:
+            mask = b.and_(guard, mask)
+        return self.memory_load(e.slot, register_dtype(e.dtype), e.dtype, kind, offset, mask if guard is None or mask is not None else guard)
+
+    def memory_load(self, slot: int, dtype: DType, stored: DType, kind: str, offset: Any, mask: Value | None) -> Value:
+        """Memory → registers, converting bool and float16."""
+        b = self.b
+        memory = memory_type(stored)
+        if kind == "one":
+            if mask is not None:
+                offset = b.select(mask, Value(offset, dt.int64), b.const(0, dt.int64)).ref
+            raw = b.instruction(f"load {memory}, ptr {b.address(slot, stored, offset)}, align {stored.itemsize}", stored)
+            lanes = 1
+        else:
+            lanes = b.lanes
+            raw = self.vector_load(slot, stored, kind, offset, mask)
+        if stored is dt.bool_:
+            zero = "0" if lanes == 1 else "zeroinitializer"
+            return b.instruction(f"icmp ne {memory if lanes == 1 else f'<{lanes} x i8>'} {raw.ref}, {zero}", dt.bool_, lanes)
+        if stored is dt.float16:
+            return b.instruction(f"fpext {raw!r} to {ir_type(dtype, lanes)}", dtype, lanes)
+        return raw
+
+    def vector_load(self, slot: int, stored: DType, kind: str, offset: Any, mask: Value | None) -> Value:
+        b = self.b
+        vector = f"<{b.lanes} x {memory_type(stored)}>"
+        suffix = f"v{b.lanes}{memory_suffix(stored)}"
+        if kind == "row":
+            at = b.address(slot, stored, offset)
+            if mask is None:
+                return b.instruction(f"load {vector}, ptr {at}, align {stored.itemsize}", stored, b.lanes)
+            mask = b.splat(mask, b.lanes)
+            b.declared.add(f"declare {vector} @llvm.masked.load.{suffix}.p0(ptr, i32, <{b.lanes} x i1>, {vector})")
+            text = f"call {vector} @llvm.masked.load.{suffix}.p0(ptr {at}, i32 {stored.itemsize}, {mask!r}, {vector} zeroinitializer)"
+            return b.instruction(text, stored, b.lanes)
+        pointers = self.pointers(slot, stored, offset)
+        mask = b.splat(mask if mask is not None else b.const(True, dt.bool_), b.lanes)
+        b.declared.add(f"declare {vector} @llvm.masked.gather.{suffix}.v{b.lanes}p0(<{b.lanes} x ptr>, i32, <{b.lanes} x i1>, {vector})")
+        text = f"call {vector} @llvm.masked.gather.{suffix}.v{b.lanes}p0({pointers}, i32 {stored.itemsize}, {mask!r}, {vector} zeroinitializer)"
+        return b.instruction(text, stored, b.lanes)
+
+    def pointers(self, slot: int, stored: DType, offset: Value) -> str:
+        """A vector of addresses."""
+        b = self.b
+        offset = b.splat(offset, b.lanes)
+        ref = b.name()
+        b.line(f"{ref} = getelementptr {memory_type(stored)}, ptr {b.pointer(slot)}, {offset!r}")
+        return f"<{b.lanes} x ptr> {ref}"
+
+    def memory_store(self, slot: int, stored: DType, value: Value, kind: str, offset: Any, mask: Value | None) -> None:
+        """Registers → memory, converting bool and float16."""
+        b = self.b
+        lanes = 1 if kind == "one" else b.lanes
+        value = self.to_memory(b.splat(value, lanes), stored)
+        typed = f"{memory_type(stored) if lanes == 1 else f'<{lanes} x {memory_type(stored)}>'} {value.ref}"
+        if kind == "one":
+            b.line(f"store {typed}, ptr {b.address(slot, stored, offset)}, align {stored.itemsize}")
+            return
+        vector, suffix = f"<{lanes} x {memory_type(stored)}>", f"v{lanes}{memory_suffix(stored)}"
+        if kind == "row" and mask is None:
+            b.line(f"store {typed}, ptr {b.address(slot, stored, offset)}, align {stored.itemsize}")
+        elif kind == "row":
+            mask = b.splat(mask, lanes)  # type: ignore[arg-type]
+            b.declared.add(f"declare void @llvm.masked.store.{suffix}.p0({vector}, ptr, i32, <{lanes} x i1>)")
+            b.line(f"call void @llvm.masked.store.{suffix}.p0({typed}, ptr {b.address(slot, stored, offset)}, i32 {stored.itemsize}, {mask!r})")
+        else:
+            mask = b.splat(mask if mask is not None else b.const(True, dt.bool_), lanes)
+            b.declared.add(f"declare void @llvm.masked.scatter.{suffix}.v{lanes}p0({vector}, <{lanes} x ptr>, i32, <{lanes} x i1>)")
+            pointers = self.pointers(slot, stored, offset)
+            b.line(f"call void @llvm.masked.scatter.{suffix}.v{lanes}p0({typed}, {pointers}, i32 {stored.itemsize}, {mask!r})")
+
+    def to_memory(self, value: Value, stored: DType) -> Value:
+        b = self.b
+        if stored is dt.bool_:
+            value = b.ne(value, b.const(0, value.dtype)) if value.dtype is not dt.bool_ else value
+            return b.instruction(f"zext {value!r} to {'i8' if value.lanes == 1 else f'<{value.lanes} x i8>'}", dt.uint8, value.lanes)
+        if stored is dt.float16:
+            return b.instruction(f"fptrunc {value!r} to {ir_type(stored, value.lanes)}", stored, value.lanes)
+        return b.cast(value, stored)
+
+
+def memory_suffix(dtype: DType) -> str:
+    """The part of an intrinsic's name that says the element type in memory."""
+    return {"float": "f32", "double": "f64", "half": "f16"}.get(memory_type(dtype), memory_type(dtype))
+
+
+def write_kernel(kernel: Kernel, places: dict[int, Place], declared: set[str]) -> str:
+    """The LLVM IR of one kernel: a function that loads the addresses, and one that works, to which no two addresses alias."""
+    b = Body(places, declared)
+    if kernel.body and isinstance(kernel.body[0], Contract):
+        gemm.write(Writer(b), kernel.body[0])
+    else:
+        Writer(b).statements(kernel.body)
+    return function_text(kernel.name, b)
+
+
+def function_text(name: str, b: Body) -> str:
+    """The two functions of a finished body."""
+    entry = [f"define void @{name}(ptr %args, i64 %begin, i64 %end) {{"]
+    passed = []
+    fixed = {"%error": Place(ERROR), "%numbers": Place(NUMBERS)}
+    for k, (register, place) in enumerate([*fixed.items(), *((r, p) for p, r in b.pointers.items())]):
+        entry.append(f"  %s{k} = getelementptr ptr, ptr %args, i64 {place.entry}")
+        entry.append(f"  %q{k} = load ptr, ptr %s{k}")
+        entry.append(f"  %r{k} = getelementptr i8, ptr %q{k}, i64 {place.offset}")
+        passed.append((f"ptr noalias {register}", f"ptr %r{k}"))
+    arguments = ", ".join(p for _, p in passed)
+    parameters = ", ".join(p for p, _ in passed)
+    entry += [f"  call void @{name}.work({arguments}, i64 %begin, i64 %end)", "  ret void", "}"]
+    work = [f"define internal void @{name}.work({parameters}, i64 %begin, i64 %end) #0 {{", "entry:", *b.allocas, *b.lines, "  ret void", "}"]
+    return "\n".join([*work, *entry])
+
+
+__all__ = ["ERROR", "FIRST", "NUMBERS", "WORKSPACE", "Place", "Writer", "write_kernel"]

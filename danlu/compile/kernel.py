@@ -1,0 +1,356 @@
+"""L3. The kernel IR: loop nests over memory. What the scheduler makes, the passes change and `codegen` writes as LLVM IR.
+
+    kernel     ::= Kernel(name, slots, body, chunks)
+    statement  ::= Loop(var, kind, lanes, chunk, body)        kind: serial | vector; chunk > 0: cut into pieces that run in parallel
+                 | Begin(total, lanes)                        an accumulator starts at the identity of its reduction
+                 | Fold(total)                                the lanes of an accumulator become one
+                 | Accumulate(total, expression)              total ← combine(total, expression)
+                 | Store(slot, index, expression, mode)       mode: set | add
+                 | Contract(a, b, total, axes, body, plan)    a product; the body runs for each finished vector of it
+    expression ::= Load(slot, index, guard)                   guard: conditions under which the element exists
+                 | Constant(value) | Number(position) | Count(index)
+                 | Apply(op, arguments, attrs)                an elementwise op of the table, or a Machine operation
+                 | Choose(guard, expression, expression)
+                 | Total(name, op)                            the finished value of a reduction
+    index      ::= see index.py
+
+A slot is a number of the program's table of memory. Every expression knows its dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from danlu.compile.index import Atom, Index, Position, Var, atoms_of, substitute
+from danlu.dtype import DType
+from danlu.graph import Op
+
+Guard = tuple[tuple, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Load:
+    slot: int
+    index: Index
+    dtype: DType
+    guard: Guard = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    value: Any
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Number:
+    position: int
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Count:
+    index: Index
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Apply:
+    op: Op | Machine
+    args: tuple
+    attrs: tuple
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Choose:
+    guard: Guard
+    yes: Any
+    no: Any
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Total:
+    name: str
+    op: Op | Machine
+    dtype: DType
+
+
+@dataclass(eq=False)
+class Loop:
+    var: Var
+    body: list
+    kind: str = "serial"
+    lanes: int = 1
+    chunk: int = 0
+
+
+@dataclass(eq=False)
+class Begin:
+    total: Total
+    lanes: int = 1
+
+
+@dataclass(eq=False)
+class Fold:
+    total: Total
+
+
+@dataclass(eq=False)
+class Accumulate:
+    total: Total
+    value: Any
+
+
+@dataclass(eq=False)
+class Store:
+    slot: int
+    index: Index
+    value: Any
+    dtype: DType
+    mode: str = "set"
+
+
+@dataclass(eq=False)
+class Contract:
+    """A matrix product over loop variables. Before the pass `contraction`: `axes` are those of the result, a and b loads over
+    them and over summed variables. After it: `plan` is a plan of gemm.py, and `axes` is (batch …, m, n)."""
+
+    a: Load
+    b: Load
+    total: Total
+    axes: tuple[Var, ...]
+    body: list
+    plan: Any = None
+    workspace: int | None = None
+
+
+@dataclass(eq=False)
+class Kernel:
+    """One function of the program. `chunks` is the number of independent pieces of its outermost loop, fixed by the shapes."""
+
+    name: str
+    body: list
+    chunks: int = 1
+    reads: set[int] = field(default_factory=set)
+    writes: set[int] = field(default_factory=set)
+
+
+# ---- what kernels need besides the ops of the table ------------------------------------------------------------------------
+
+
+class Machine:
+    """An operation of the kernel language itself: it has an `emit` and, as a reduction, an identity, like a record of the table."""
+
+    def __init__(self, name: str, emit: Any, identity: Any = None) -> None:
+        self.name, self.emit, self.identity = name, emit, identity
+
+
+def _locate(b, x, size):
+    """A position counted from the front; one that does not exist is reported and becomes 0, which can be read safely."""
+    zero = b.const(0, x.dtype)
+    wrapped = b.select(b.lt(x, zero), b.add(x, b.const(size, x.dtype)), x)
+    bad = b.or_(b.lt(wrapped, zero), b.ge(wrapped, b.const(size, x.dtype)))
+    b.report(bad, x, size)
+    return b.select(bad, zero, wrapped)
+
+
+CONVERT = Machine("convert", lambda b, x, dtype: b.cast(x, dtype))
+LOCATE = Machine("locate", _locate)
+PRODUCT = Machine("product", lambda b, x, y: b.mul(x, y) if x.dtype.kind != "b" else b.and_(x, y))
+PLUS = Machine("plus", lambda b, a, x: b.add(a, x) if x.dtype.kind != "b" else b.or_(a, x), lambda dtype: 0)
+
+# ---- walking ------------------------------------------------------------------------------------------------------------
+
+
+def statements(body: list) -> Iterator[Any]:
+    """Every statement, outer ones first."""
+    for s in body:
+        yield s
+        if isinstance(s, (Loop, Contract)):
+            yield from statements(s.body)
+
+
+def children(e: Any) -> tuple:
+    """The expressions directly under an expression, those inside its index included."""
+    under = e.args if isinstance(e, Apply) else (e.yes, e.no) if isinstance(e, Choose) else ()
+    return (*under, *(a.expression for ix in own_indices(e) for a in atoms_of(ix) if isinstance(a, Position)))
+
+
+def own_indices(e: Any) -> list[Index]:
+    """The indices that an expression mentions itself."""
+    found = [e.index] if isinstance(e, (Load, Count)) else []
+    guard = e.guard if isinstance(e, (Load, Choose)) else ()
+    return found + [condition[1] for condition in guard]
+
+
+def expressions(body: list) -> Iterator[Any]:
+    """Every expression of the statements, each once."""
+    seen: set[int] = set()
+    for s in statements(body):
+        roots = []
+        if isinstance(s, (Accumulate, Store)):
+            roots.append(s.value)
+        if isinstance(s, Store):
+            roots += [a.expression for a in atoms_of(s.index) if isinstance(a, Position)]
+        while roots:
+            e = roots.pop()
+            if id(e) not in seen:
+                seen.add(id(e))
+                yield e
+                roots.extend(children(e))
+
+
+def indices(body: list) -> Iterator[Index]:
+    """Every index of the statements."""
+    for s in statements(body):
+        if isinstance(s, Store):
+            yield s.index
+    for e in expressions(body):
+        yield from own_indices(e)
+
+
+# ---- rewriting ------------------------------------------------------------------------------------------------------------
+
+
+class Rewriter:
+    """Builds a body again with every index mapped by a function; shared expressions stay shared."""
+
+    def __init__(self, replace: dict[Var, Index]) -> None:
+        self.replace = replace
+        self.done: dict[int, Any] = {}
+
+    def index(self, ix: Index) -> Index:
+        """The index with variables replaced, also where it holds positions read from memory."""
+        return substitute(ix, self.replace, self.expression)
+
+    def guard(self, guard: Guard) -> Guard:
+        """The conditions with variables replaced."""
+        return tuple((kind, self.index(x), n) for kind, x, n in guard)
+
+    def expression(self, e: Any) -> Any:
+        """The expression with variables replaced."""
+        if id(e) not in self.done:
+            self.done[id(e)] = (e, self._expression(e))
+        return self.done[id(e)][1]
+
+    def _expression(self, e: Any) -> Any:
+        if isinstance(e, Load):
+            return Load(e.slot, self.index(e.index), e.dtype, self.guard(e.guard))
+        if isinstance(e, Count):
+            return Count(self.index(e.index), e.dtype)
+        if isinstance(e, Apply):
+            return Apply(e.op, tuple(map(self.expression, e.args)), e.attrs, e.dtype)
+        if isinstance(e, Choose):
+            return Choose(self.guard(e.guard), self.expression(e.yes), self.expression(e.no), e.dtype)
+        return e
+
+    def body(self, body: list) -> list:
+        """The statements with variables replaced."""
+        return [self._statement(s) for s in body]
+
+    def _statement(self, s: Any) -> Any:
+        if isinstance(s, Store):
+            return Store(s.slot, self.index(s.index), self.expression(s.value), s.dtype, s.mode)
+        if isinstance(s, Accumulate):
+            return Accumulate(s.total, self.expression(s.value))
+        if isinstance(s, Loop):
+            return Loop(s.var, self.body(s.body), s.kind, s.lanes, s.chunk)
+        if isinstance(s, Contract):
+            return replace(s, a=self.expression(s.a), b=self.expression(s.b), body=self.body(s.body))
+        return s
+
+
+# ---- printer --------------------------------------------------------------------------------------------------------------
+
+
+def render(kernel: Kernel) -> str:
+    """The kernel as text; what `DANLU_LOG=kernels` prints and golden files hold."""
+    lines = [f"kernel {kernel.name} chunks={kernel.chunks}"]
+    _render_body(kernel.body, 1, lines)
+    return "\n".join(lines)
+
+
+def _render_body(body: list, depth: int, lines: list[str]) -> None:
+    pad = "  " * depth
+    for s in body:
+        if isinstance(s, Loop):
+            words = [f"lanes={s.lanes}"] * (s.lanes > 1) + [f"chunk={s.chunk}"] * (s.chunk > 0)
+            lines.append(f"{pad}{s.kind} {s.var} < {s.var.extent} {' '.join(words)}".rstrip())
+            _render_body(s.body, depth + 1, lines)
+        elif isinstance(s, Begin):
+            lines.append(f"{pad}{s.total.name} = begin {s.total.op.name} {s.total.dtype.name}{f' lanes={s.lanes}' if s.lanes > 1 else ''}")
+        elif isinstance(s, Fold):
+            lines.append(f"{pad}{s.total.name} = fold {s.total.name}")
+        elif isinstance(s, Accumulate):
+            lines.append(f"{pad}{s.total.name} <- {show(s.value)}")
+        elif isinstance(s, Store):
+            lines.append(f"{pad}b{s.slot}[{s.index}] {'+=' if s.mode == 'add' else '='} {show(s.value)}")
+        else:
+            lines.append(f"{pad}{s.total.name}[{', '.join(map(str, s.axes))}] = contract {show(s.a)}, {show(s.b)}")
+            _render_body(s.body, depth + 1, lines)
+
+
+def show(e: Any) -> str:
+    """An expression as text."""
+    if isinstance(e, Load):
+        return f"b{e.slot}[{e.index}]{_show_guard(e.guard)}"
+    if isinstance(e, Constant):
+        return repr(e.value)
+    if isinstance(e, Number):
+        return f"number{e.position}"
+    if isinstance(e, Count):
+        return f"count({e.index})"
+    if isinstance(e, Total):
+        return e.name
+    if isinstance(e, Choose):
+        return f"choose({_show_guard(e.guard).strip(' if')}: {show(e.yes)}, {show(e.no)})"
+    attrs = "".join(f", {a}" for a in e.attrs)
+    return f"{e.op.name}({', '.join(map(show, e.args))}{attrs})"
+
+
+def _show_guard(guard: Guard) -> str:
+    words = [f"{x} in 0..{n}" if kind == "within" else f"{n} | {x}" for kind, x, n in guard]
+    return " if " + " and ".join(words) if words else ""
+
+
+# ---- verifier -------------------------------------------------------------------------------------------------------------
+
+
+class MalformedKernel(Exception):
+    """A pass made a kernel that the grammar does not allow: an error of danlu's own."""
+
+
+def verify(kernel: Kernel) -> None:
+    """Checks the grammar: variables are in scope, accumulators begun before they are used, one loop of vectors at most on
+    each path, expressions of known kinds. Raises MalformedKernel."""
+    _verify_body(kernel, kernel.body, frozenset(), frozenset(), False)
+
+
+def _verify_body(kernel: Kernel, body: list, scope: frozenset[Atom], totals: frozenset[str], vector: bool) -> None:
+    for s in body:
+        if isinstance(s, Loop):
+            if s.kind not in ("serial", "vector") or (s.kind == "vector" and vector):
+                raise MalformedKernel(f"{kernel.name}: loop {s.var} of kind {s.kind!r} does not belong here\n{render(kernel)}")
+            _verify_body(kernel, s.body, scope | {s.var}, totals, vector or s.kind == "vector")
+        elif isinstance(s, Contract):
+            _verify_body(kernel, s.body, scope | {*s.axes}, totals | {s.total.name}, True)
+        elif isinstance(s, Begin):
+            totals = totals | {s.total.name}
+        else:
+            if isinstance(s, (Accumulate, Fold)) and s.total.name not in totals:
+                raise MalformedKernel(f"{kernel.name}: {s.total.name} is used before it begins\n{render(kernel)}")
+            _verify_names(kernel, s, scope, totals)
+
+
+def _verify_names(kernel: Kernel, statement: Any, scope: frozenset[Atom], totals: frozenset[str]) -> None:
+    for ix in indices([statement]):
+        for atom in atoms_of(ix):
+            if isinstance(atom, Var) and atom not in scope:
+                raise MalformedKernel(f"{kernel.name}: {atom} is not in scope\n{render(kernel)}")
+    for e in expressions([statement]):
+        if isinstance(e, Total) and e.name not in totals:
+            raise MalformedKernel(f"{kernel.name}: {e.name} is used before it begins\n{render(kernel)}")

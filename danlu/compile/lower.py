@@ -1,0 +1,165 @@
+"""L3. One group of nodes → one kernel: plain serial loops, in the order of the axes. The passes then make them fast.
+
+Movements and gathers become index arithmetic here, elementwise work becomes expressions, and only what the schedule stores
+touches memory.
+"""
+
+from __future__ import annotations
+
+from danlu.compile.index import Index, Position, Var, i
+from danlu.compile.kernel import (
+    CONVERT, LOCATE, PLUS, Accumulate, Apply, Begin, Choose, Constant, Contract, Count, Guard, Kernel, Load, Loop, Number, Store, Total,
+)  # fmt: skip
+from danlu.compile.schedule import Group
+from danlu.dtype import DType, int64
+from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, REDUCE, SCATTER, SOURCE, Node
+
+Point = tuple[Index, ...]
+
+
+class Lowering:
+    """Makes the kernel of one group. `slots` says where each node that is memory lies."""
+
+    def __init__(self, group: Group, slots: dict[int, int], name: str) -> None:
+        self.group, self.slots, self.name = group, slots, name
+        self.memo: dict[tuple, object] = {}
+        self.totals: dict[int, Total] = {}
+        self.members = {id(n) for n in group.nodes}
+        self.point: Point = ()
+
+    def run(self) -> Kernel:
+        """The kernel."""
+        family = self.group.core[0].op.family if self.group.core else ELEMENTWISE
+        make = {REDUCE: self._reduction, CONTRACT: self._contraction, SCATTER: self._scatter}.get(family, self._map)
+        return Kernel(self.name, make())
+
+    # ---- the shapes of work ---------------------------------------------------------------------------------------------
+    def _axes(self, shape: tuple[int, ...], letter: str = "d") -> list[Var]:
+        return [Var(f"{letter}{k}", n) for k, n in enumerate(shape)]
+
+    def _map(self) -> list:
+        axes = self._axes(self.group.shape)
+        self.point = tuple(map(i.var, axes))
+        return nest(axes, self._stores())
+
+    def _stores(self) -> list:
+        return [self._store(n) for n in self.group.stored]
+
+    def _store(self, node: Node) -> Store:
+        index = i.ravel(self.point, node.shape)
+        return Store(self.slots[id(node)], index, self.value(node, self.point, (), here=True), node.dtype)
+
+    def _reduction(self) -> list:
+        first = self.group.core[0]
+        dims, keepdim = first.attrs
+        source = first.inputs[0].shape
+        axes = self._axes(self.group.shape)
+        self.point = tuple(map(i.var, axes))
+        kept = iter(self.point if not keepdim else [x for k, x in enumerate(self.point) if k not in dims])
+        reduced = [Var(f"r{k}", source[k]) for k in dims]
+        by_axis = dict(zip(dims, map(i.var, reduced)))
+        inner = tuple(by_axis[k] if k in by_axis else next(kept) for k in range(len(source)))
+        begins, updates = [], []
+        for node in self.group.core:
+            total = self.totals[id(node)] = Total(f"t{len(self.totals)}", node.op, node.dtype)
+            begins.append(Begin(total))
+            updates.append(Accumulate(total, convert(self.value(node.inputs[0], inner, ()), node.dtype)))
+        return nest(axes, [*begins, *nest(reduced, updates), *self._stores()])
+
+    def _contraction(self) -> list:
+        node = self.group.core[0]
+        axes = self._axes(node.shape)
+        self.point = tuple(map(i.var, axes))
+        total = self.totals[id(node)] = Total("t0", PLUS, node.dtype)
+        return [Contract(*self._operands(node, axes), total, tuple(axes), self._stores())]
+
+    def _operands(self, node: Node, axes: list[Var]) -> tuple[Load, Load]:
+        """Both operands as loads over the labelled axes: their strides are all that a contraction kernel needs."""
+        first, second, out = node.attrs[0]
+        by_label = dict(zip(out, axes))
+        for word, x in zip((first, second), node.inputs):
+            for label, n in zip(word, x.shape):
+                by_label.setdefault(label, Var(f"k{label}", n))
+        loads = [self.value(x, tuple(i.var(by_label[c]) for c in word), ()) for word, x in zip((first, second), node.inputs)]
+        return loads[0], loads[1]  # type: ignore[return-value]
+
+    def _scatter(self) -> list:
+        node = self.group.core[0]
+        base, index, source = node.inputs
+        axes = self._axes(node.shape)
+        self.point = tuple(map(i.var, axes))
+        slot = self.slots[id(node)]
+        start = Store(slot, i.ravel(self.point, node.shape), self.value(base, self.point, ()), node.dtype)
+        sources = self._axes(source.shape, "s")
+        at = tuple(map(i.var, sources))
+        where, mode = node.op.folds
+        element = self._element(node, where, at, ())
+        write = Store(slot, i.ravel(element, node.shape), self.value(source, at, ()), node.dtype, mode)
+        return [*nest(axes, [start]), *nest(sources, [write])]
+
+    def _element(self, node: Node, where, point: Point, guard: Guard) -> Point:
+        """The index of the element that a gather or scatter names at a point, its position read from memory."""
+        shapes = [x.shape for x in node.inputs]
+        marker = Index(((Position(None, 1), 1),))
+        axis = next(k for k, ix in enumerate(node.op.emit(i, point, marker, shapes, **node.named_attrs)) if ix is marker)  # type: ignore[misc]
+        index = node.inputs[1]
+        read = self.value(index, where(i, point, shapes, **node.named_attrs), guard)
+        size = shapes[0][axis]
+        position = Position(Apply(LOCATE, (convert(read, int64),), (size,), int64), size)
+        return node.op.emit(i, point, Index(((position, 1),)), shapes, **node.named_attrs)  # type: ignore[misc]
+
+    # ---- values -------------------------------------------------------------------------------------------------------
+    def value(self, node: Node, point: Point, guard: Guard, here: bool = False):
+        """The expression of one element of a node. `here`: compute it even though it is also stored."""
+        key = (id(node), point, guard, here)
+        found = self.memo.get(key)
+        if found is None:
+            found = self.memo[key] = self._value(node, point, guard, here)
+        return found
+
+    def _value(self, node: Node, point: Point, guard: Guard, here: bool):
+        at_home = id(node) in self.members and point == self.point
+        if at_home and id(node) in self.totals:
+            return self.totals[id(node)]
+        if id(node) in self.slots and not (at_home or here):
+            return Load(self.slots[id(node)], i.ravel(point, node.shape), node.dtype, guard)
+        if node.op.family == SOURCE:
+            return self._source(node, point)
+        if node.op.family == MOVEMENT:
+            return self._movement(node, point, guard)
+        if node.op.family == GATHER:
+            element = self._element(node, node.op.folds, point, guard)
+            return self.value(node.inputs[0], element, guard)
+        args = tuple(self.value(x, point, guard) for x in node.inputs)
+        return Apply(node.op, args, node.attrs, node.dtype)
+
+    def _source(self, node: Node, point: Point):
+        first = node.op.attrs[0]
+        if first == "value":
+            return Constant(node.attrs[0], node.dtype)
+        if first == "slot":
+            return Number(node.attrs[0], node.dtype)
+        return Count(i.ravel(point, node.shape), node.dtype)
+
+    def _movement(self, node: Node, point: Point, guard: Guard):
+        shapes = [x.shape for x in node.inputs]
+        pieces = node.op.emit(i, point, shapes, **node.named_attrs)  # type: ignore[misc]
+        fill = node.op.folds
+        result = None if fill is None else Constant(fill(**node.named_attrs), node.dtype)
+        for source, index, conditions in reversed(pieces):
+            piece = self.value(node.inputs[source], index, (*guard, *conditions))
+            result = piece if result is None or not conditions else Choose(tuple(conditions), piece, result, node.dtype)
+        return result
+
+
+def convert(e, dtype: DType):
+    """The expression as another dtype."""
+    return e if e.dtype is dtype else Apply(CONVERT, (e,), (dtype,), dtype)
+
+
+def nest(axes: list[Var], body: list) -> list:
+    """The statements inside one loop for each axis; axes of size 1 need none."""
+    for axis in reversed(axes):
+        if axis.extent != 1:
+            body = [Loop(axis, body)]
+    return body

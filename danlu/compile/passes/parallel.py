@@ -1,0 +1,44 @@
+"""L3. Pass: the outermost loop is cut into chunks that may run on any thread.
+
+before: vector d0 < 1000000 lanes=16 { … }       after: vector d0 < 1000000 lanes=16 chunk=32768 { … }, chunks = 31
+
+How a loop is cut depends on shapes alone, so results have the same bits on any number of threads. Loops that accumulate into an
+outer total or write to computed positions stay whole. Needs: vectorised loops. Guarantees: chunks > 1 only around
+independent work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from danlu.compile.index import Position, atoms_of
+from danlu.compile.kernel import Contract, Kernel, Loop, Store, expressions, statements
+from danlu.compile.target import Target
+
+# Element steps that one chunk should have at least: about 10 µs of work, ten times what handing out a chunk costs.
+GRAIN = 32768
+
+
+def parallel(kernel: Kernel, target: Target) -> Kernel:
+    """The kernel with its outermost loop cut, where it has enough work."""
+    if len(kernel.body) != 1 or not isinstance(kernel.body[0], Loop):
+        return kernel if not (kernel.body and isinstance(kernel.body[0], Contract)) else kernel
+    loop = kernel.body[0]
+    if any(isinstance(s, Store) and any(isinstance(a, Position) for a in atoms_of(s.index)) for s in statements(kernel.body)):
+        return kernel
+    step = max(1, _work(loop.body))
+    chunk = -(-GRAIN // step)
+    if loop.kind == "vector":
+        chunk = -(-chunk // loop.lanes) * loop.lanes
+    chunks = -(-loop.var.extent // chunk)
+    if chunks <= 1:
+        return kernel
+    return replace(kernel, body=[replace(loop, chunk=chunk)], chunks=chunks)
+
+
+def _work(body: list) -> int:
+    """Element steps of one iteration, weighted by the expressions in it."""
+    total = 0
+    for s in body:
+        total += s.var.extent * _work(s.body) if isinstance(s, Loop) else max(1, sum(1 for _ in expressions([s])) // 4)
+    return total

@@ -1,0 +1,141 @@
+"""L3. Pass: one loop of each nest becomes the loop of vectors, and moves innermost in its nest.
+
+before: serial d0 < 10 { t = begin sum; serial r0 < 256 { t <- b0[10*r0 + d0] }; b1[d0] = t }
+after:  vector d0 < 10 lanes=16 { t = begin sum lanes=16; serial r0 < 256 { … }; b1[d0] = t }
+
+The loop is the one along which most accesses are to neighbours in memory. A vectorised reduction has one accumulator a lane, and
+a Fold after its loops. Needs: serial loops. Guarantees: at most one vector loop on each path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from danlu.compile.index import Index, Position, Var, atoms_of
+from danlu.compile.kernel import Accumulate, Begin, Contract, Fold, Kernel, Load, Loop, Store, expressions, indices, statements
+from danlu.compile.target import Target
+
+GATHER_COST = 4  # a gather of 16 lanes costs as much as several vector loads; measured 3–6 on AVX-512
+MANY = 4  # registers a reduction keeps in flight: fused multiply-add and add take 4 cycles, and start every half
+
+
+def vectorize(kernel: Kernel, target: Target) -> Kernel:
+    """The kernel with its loops of vectors chosen, nest by nest."""
+    return replace(kernel, body=[s if isinstance(s, Contract) or not isinstance(s, Loop) else s for s in _nests(kernel.body, target)])
+
+
+@dataclass
+class Nest:
+    """A nest taken apart: outer loops, then (for reductions) inner loops around the accumulation."""
+
+    outer: list[Var]
+    before: list
+    inner: list[Var]
+    updates: list
+    after: list
+
+
+def _nests(body: list, target: Target) -> list:
+    if body and isinstance(body[0], Contract):
+        return body
+    if any(isinstance(s, Begin) for s in body):
+        return _rebuild(_take_apart([], body), target)
+    return [x for s in body for x in (_rebuild(_take_apart([], [s]), target) if isinstance(s, Loop) else [s])]
+
+
+def _take_apart(outer: list[Var], body: list) -> Nest:
+    while len(body) == 1 and isinstance(body[0], Loop):
+        outer, body = [*outer, body[0].var], body[0].body
+    loops = [s for s in body if isinstance(s, Loop)]
+    if not loops:
+        return Nest(outer, [], [], body, []) if not any(isinstance(s, Begin) for s in body) else Nest(outer, [], [], [], body)
+    at = body.index(loops[0])
+    inner, updates = [], [loops[0]]
+    while len(updates) == 1 and isinstance(updates[0], Loop):
+        inner, updates = [*inner, updates[0].var], updates[0].body
+    return Nest(outer, body[:at], inner, updates, body[at + 1 :])
+
+
+def _rebuild(nest: Nest, target: Target) -> list:
+    var = _best([*nest.outer, *nest.inner], [*nest.before, *nest.updates, *nest.after])
+    everything = [*nest.updates, *nest.after]
+    lanes = _lanes(everything, target)
+    if var is None:
+        return _join(nest, None, 1)
+    if var in nest.inner and var.extent >= MANY * lanes:
+        lanes *= MANY
+    return _join(nest, var, lanes)
+
+
+def _lanes(body: list, target: Target) -> int:
+    """Lanes of one register of the widest dtype that is stored or accumulated (4 bytes at least)."""
+    sizes = [s.dtype.itemsize for s in statements(body) if isinstance(s, Store)]
+    sizes += [s.total.dtype.itemsize for s in statements(body) if isinstance(s, Accumulate)]
+    return max(1, target.vector_bytes // max(4, *sizes, 4))
+
+
+def _join(nest: Nest, var: Var | None, lanes: int) -> list:
+    """The nest put together again, the vector loop innermost in its part."""
+    inner_vector = var in nest.inner
+    body = nest.updates
+    for v in _order(nest.inner, var):
+        body = [Loop(v, body, "vector", lanes) if v is var else Loop(v, body)]
+    totals = [s.total for s in nest.before if isinstance(s, Begin)]
+    if inner_vector:
+        before = [Begin(s.total, lanes) if isinstance(s, Begin) else s for s in nest.before]
+        body = [*before, *body, *(Fold(t) for t in totals), *nest.after]
+    else:
+        body = [*nest.before, *body, *nest.after]
+    for v in _order(nest.outer, var):
+        body = [Loop(v, body, "vector", lanes) if v is var else Loop(v, body)]
+    return body
+
+
+def _order(loops: list[Var], var: Var | None) -> list[Var]:
+    """Inside out: the vector loop first, the others from the last axis to the first."""
+    return [v for v in loops if v is var] + [v for v in reversed(loops) if v is not var]
+
+
+def _best(candidates: list[Var], body: list) -> Var | None:
+    """The variable with the most accesses to neighbours; None where vectors would be wrong or of no use."""
+    scored = [(score, v.extent, k, v) for k, v in enumerate(candidates) if (score := _score(v, body)) is not None]
+    return max(scored)[3] if scored else None
+
+
+def _score(var: Var, body: list) -> float | None:
+    """+1 for an access to neighbours, 0 for one element for all lanes, minus the cost of gathers; None where lanes would collide."""
+    total = 0.0
+    for s in statements(body):
+        if isinstance(s, Store):
+            if s.mode == "add" and (s.index.coefficient(var) == 0 or _inside(s.index, var)):
+                return None
+            if any(isinstance(a, Position) for a in atoms_of(s.index)) and s.index.coefficient(var) == 0:
+                return None
+            total += _access(s.index, var)
+    for e in expressions(body):
+        if isinstance(e, Load):
+            total += _access(e.index, var)
+    for ix in indices(body):
+        total -= 1.0 * _inside(ix, var)
+    return total - (GATHER_COST if var.extent < 3 else 0)
+
+
+def _access(ix: Index, var: Var) -> float:
+    if _inside(ix, var):
+        return -GATHER_COST
+    return {1: 1.0, 0: 0.0}.get(ix.coefficient(var), -GATHER_COST)
+
+
+def _inside(ix: Index, var: Var) -> bool:
+    """Whether the variable stands inside a quotient, a remainder or a position read from memory."""
+    for atom, _ in ix.terms:
+        inner = atom.inner()
+        if inner is not None and any(a == var for a in atoms_of(inner)):
+            return True
+        if isinstance(atom, Position) and any(a == var for e_ix in _position_indices(atom) for a in atoms_of(e_ix)):
+            return True
+    return False
+
+
+def _position_indices(atom: Position) -> list[Index]:
+    return list(indices([Accumulate(None, atom.expression)]))  # type: ignore[arg-type]

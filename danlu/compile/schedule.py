@@ -1,0 +1,259 @@
+"""L3. Cutting a graph into kernels. A group becomes one kernel: at most one core (reductions over the same axes, a contraction,
+a scatter, a library call) and the elementwise work around it.
+
+1. Every elementwise node joins the group of its latest input where shape and index agree (an epilogue), else begins its own.
+   Groups are kept in the order of their creation, and a node only joins the latest group that it needs: no cycle can arise.
+2. Elementwise groups that are read in one place, or that are cheap, are dissolved into their readers (a prologue).
+3. What then crosses from one group to another, or leaves the program, is stored; all else stays in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from math import prod
+
+from danlu.compile.emit import Emitter, Value
+from danlu.compile.index import Var, i
+from danlu.compile.simplify import constant_of
+from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCATTER, SOURCE, Node, toposort
+
+# Instructions per element up to which computing twice beats storing and loading: a load and a store of 4 bytes each cost as
+# much as about 8 vector instructions from the second cache on.
+CHEAP = 8
+
+
+@dataclass(eq=False)
+class Group:
+    """The nodes of one kernel. `nodes` are in topological order; `core` is empty for elementwise work alone."""
+
+    shape: tuple[int, ...]
+    core: list[Node] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    stored: list[Node] = field(default_factory=list)
+    position: int = 0
+
+
+def instructions(node: Node) -> int:
+    """How many instructions an elementwise node costs per element: its own `emit`, counted."""
+    if node.op.family != ELEMENTWISE or node.op.emit is None:
+        return 1
+    b = Emitter()
+    node.op.emit(b, *[Value("%x", x.dtype) for x in node.inputs], **node.named_attrs)
+    return max(1, len(b.lines))
+
+
+class Scheduler:
+    """The three steps of the module's docstring, on one graph."""
+
+    def __init__(self, roots: Sequence[Node]) -> None:
+        self.roots = list(roots)
+        self.order = toposort(roots)
+        self.groups: list[Group] = []
+        self.group_of: dict[int, Group] = {}
+
+    def run(self) -> list[Group]:
+        """The groups in an order in which they can run, with what each must store."""
+        for node in self.order:
+            if node.op.family in (REDUCE, CONTRACT, SCATTER, OPAQUE):
+                self._begin_core(node)
+            elif node.op.family == ELEMENTWISE:
+                self._place_elementwise(node)
+            elif any(node is r for r in self.roots):  # a movement or a source that must become memory
+                self._new_group(node, core=False)
+        self._dissolve()
+        self._mark_stored()
+        return [g for g in self.groups if g.nodes]
+
+    # ---- step 1 -------------------------------------------------------------------------------------------------------
+    def _new_group(self, node: Node, core: bool) -> Group:
+        group = Group(node.shape, [node] if core else [], [node], position=len(self.groups))
+        self.groups.append(group)
+        self.group_of[id(node)] = group
+        return group
+
+    def _begin_core(self, node: Node) -> None:
+        if node.op.family in (CONTRACT, OPAQUE):
+            for x in node.inputs:
+                self._make_memory(x, strided=node.op.family == CONTRACT)
+        if node.op.family == REDUCE:
+            needed = {id(g) for g in self._inputs(node)}
+            for group in reversed(self.groups):  # a second reduction over the same axes shares the loop
+                if id(group) in needed:
+                    break
+                if self._same_reduction(group, node):
+                    group.core.append(node)
+                    group.nodes.append(node)
+                    self.group_of[id(node)] = group
+                    return
+        self._new_group(node, core=True)
+
+    def _make_memory(self, x: Node, strided: bool) -> None:
+        """Gives an operand a group of its own unless it is memory, or (`strided`) memory seen with other strides."""
+        if id(x) in self.group_of or (x.op.family == SOURCE and strided_view(x)):
+            return
+        if not (strided and strided_view(x)):
+            self._new_group(x, core=False)
+
+    def _same_reduction(self, group: Group, node: Node) -> bool:
+        return (
+            len(group.nodes) == len(group.core) > 0
+            and group.core[0].op.family == REDUCE
+            and group.core[0].inputs[0].shape == node.inputs[0].shape
+            and group.core[0].attrs == node.attrs
+            and all(g.position < group.position for g in self._inputs(node))
+        )
+
+    def _inputs(self, node: Node) -> list[Group]:
+        """The groups that a node reads, movements looked through."""
+        found, stack, seen = [], list(node.inputs), set()
+        while stack:
+            x = stack.pop()
+            if id(x) in seen:
+                continue
+            seen.add(id(x))
+            if id(x) in self.group_of:
+                found.append(self.group_of[id(x)])
+            else:
+                stack.extend(x.inputs)
+        return found
+
+    def _place_elementwise(self, node: Node) -> None:
+        groups = self._inputs(node)
+        if groups:
+            latest = max(groups, key=lambda g: g.position)
+            if self._aligned(node, latest):
+                latest.nodes.append(node)
+                self.group_of[id(node)] = latest
+                return
+        self._new_group(node, core=False)
+
+    def _aligned(self, node: Node, group: Group) -> bool:
+        """Whether the node can be computed at the points of the group: same shape, and reading its members nowhere else."""
+        if node.shape != group.shape or (group.core and group.core[0].op.family in (SCATTER, OPAQUE)):
+            return False
+        for x in node.inputs:
+            if self.group_of.get(id(x)) is not group and group in self._inputs_of_value(x):
+                return False
+        return True
+
+    def _inputs_of_value(self, x: Node) -> list[Group]:
+        return [self.group_of[id(x)]] if id(x) in self.group_of else self._inputs(x)
+
+    # ---- step 2 -------------------------------------------------------------------------------------------------------
+    def _dissolve(self) -> None:
+        """Moves elementwise groups that need no memory into those that read them."""
+        self.inlined: dict[int, int] = {}
+        for group in self.groups:
+            if group.core or not group.nodes:
+                continue
+            outlets = self._outlets(group)
+            if not outlets or any(self._must_be_memory(n) for n in outlets):
+                continue
+            readers = {id(self.group_of[id(u)]): self.group_of[id(u)] for n in outlets for u in self._readers(n)}
+            cost = sum(map(instructions, group.nodes)) + sum(self.inlined.get(id(x), 0) for n in group.nodes for x in self._values(n))
+            size = group.nodes[-1].spec.size
+            repeats = sum(max(1, iterations(g) // max(size, 1)) for g in readers.values())
+            if repeats <= 1 or cost <= CHEAP:
+                for n in group.nodes:
+                    del self.group_of[id(n)]
+                    self.inlined[id(n)] = cost
+                group.nodes = []
+
+    def _values(self, node: Node) -> list[Node]:
+        """The inputs of a node, movements looked through."""
+        found, stack = [], list(node.inputs)
+        while stack:
+            x = stack.pop()
+            if x.op.family == MOVEMENT and id(x) not in self.group_of:
+                stack.extend(x.inputs)
+            else:
+                found.append(x)
+        return found
+
+    def _outlets(self, group: Group) -> list[Node]:
+        """The members of a group that something outside it reads."""
+        return [n for n in group.nodes if any(n is r for r in self.roots) or any(self.group_of.get(id(u)) is not group for u in self._users()[id(n)])]
+
+    def _users(self) -> dict[int, list[Node]]:
+        if not hasattr(self, "_users_map"):
+            self._users_map: dict[int, list[Node]] = {id(n): [] for n in self.order}
+            for n in self.order:
+                for x in n.inputs:
+                    self._users_map[id(x)].append(n)
+        return self._users_map
+
+    def _readers(self, node: Node) -> list[Node]:
+        """The grouped nodes that read a node, through movements and dissolved work."""
+        found, stack, seen = [], list(self._users()[id(node)]), set()
+        while stack:
+            u = stack.pop()
+            if id(u) in seen:
+                continue
+            seen.add(id(u))
+            if id(u) in self.group_of:
+                found.append(u)
+            else:
+                stack.extend(self._users()[id(u)])
+        return found
+
+    def _must_be_memory(self, node: Node) -> bool:
+        """Whether a node's readers need it in memory: results, operands of contractions, what is read at computed positions."""
+        if any(node is r for r in self.roots):
+            return True
+        stack, seen = [(node, u) for u in self._users()[id(node)]], set()
+        while stack:
+            value, user = stack.pop()
+            if user.op.family in (CONTRACT, OPAQUE) or (user.op.family == GATHER and user.inputs[0] is value):
+                return True
+            if id(user) not in seen and user.op.family in (MOVEMENT, GATHER):
+                seen.add(id(user))
+                if any(user is r for r in self.roots):
+                    continue
+                stack.extend((user, u) for u in self._users()[id(user)])
+        return False
+
+    # ---- step 3 -------------------------------------------------------------------------------------------------------
+    def _mark_stored(self) -> None:
+        for group in self.groups:
+            group.stored = [n for n in group.nodes if any(n is r for r in self.roots) or self._read_elsewhere(n, group)]
+
+    def _read_elsewhere(self, node: Node, group: Group) -> bool:
+        """Whether something reads the node from memory: another group, or this one at another index or through a core."""
+        for user in self._users()[id(node)]:
+            if self.group_of.get(id(user)) is group and user not in group.core:
+                continue
+            if id(user) in self.group_of or self._readers(user):
+                return True
+        return False
+
+
+def iterations(group: Group) -> int:
+    """How many points a group computes: those of its result, or of what it reduces."""
+    if group.core and group.core[0].op.family == REDUCE:
+        return group.core[0].inputs[0].spec.size
+    return prod(group.shape)
+
+
+def strided_view(x: Node) -> bool:
+    """Whether x is memory, or a view of it that strides alone describe."""
+    while x.op.family == MOVEMENT:
+        if len(x.inputs) != 1 or not is_strided(x):
+            return False
+        x = x.inputs[0]
+    return x.op.family != GATHER and constant_of(x) is None and not (x.op.family == SOURCE and x.op.attrs[0] != "slot")
+
+
+def is_strided(x: Node) -> bool:
+    """Whether one movement maps an index to an index by strides alone: no fill, no quotient or remainder left."""
+    variables = [i.var(Var(f"d{k}", n)) for k, n in enumerate(x.shape)]
+    pieces = x.op.emit(i, tuple(variables), [y.shape for y in x.inputs], **x.named_attrs)  # type: ignore[misc]
+    return all(not guard for _, _, guard in pieces) and all(
+        isinstance(atom, Var) for _, index, _ in pieces for ix in index for atom, _ in ix.terms
+    )
+
+
+def schedule(roots: Sequence[Node]) -> list[Group]:
+    """The kernels of a program, as groups of nodes in the order in which they run."""
+    return Scheduler(roots).run()

@@ -1,0 +1,82 @@
+"""L3. Graph → smaller graph with the same values: equal nodes become one, constants are computed, neutral elements and
+movements that move nothing disappear. The rules themselves stand in the records (`neutral`, `rewrite`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from danlu.graph import ELEMENTWISE, MOVEMENT, SOURCE, Node, toposort
+from danlu.ops.table import o
+
+
+def constant_of(node: Node) -> Any:
+    """The Python value of a node that is one constant everywhere, else None."""
+    while node.op.family == MOVEMENT and len(node.inputs) == 1 and node.op.folds is None:
+        node = node.inputs[0]
+    if node.op.family == SOURCE and node.op.attrs == ("value", "dtype"):
+        return node.dtype.numpy.type(node.attrs[0])
+    return None
+
+
+def simplify(roots: Sequence[Node], replace: dict[int, Node] | None = None) -> list[Node]:
+    """The roots rebuilt bottom-up. `replace` names (by id) nodes whose value is already known as another node.
+
+    before: add(mul(x, 1), expand(const 0))      after: x
+    """
+    replace = replace or {}
+    known: dict[tuple, Node] = {}
+    new: dict[int, Node] = {}
+    # A replaced node is not looked into: what only it needed is dead.
+    order = toposort([*roots, *replace.values()], stop=lambda n: id(n) in replace)
+    for node in order:
+        if id(node) not in replace:
+            new[id(node)] = _rebuild(node, tuple(_resolve(x, new, replace) for x in node.inputs), known)
+    return [_resolve(r, new, replace) for r in roots]
+
+
+def _resolve(node: Node, new: dict[int, Node], replace: dict[int, Node]) -> Node:
+    while id(node) in replace:
+        node = replace[id(node)]
+    return new[id(node)]
+
+
+def _rebuild(node: Node, inputs: tuple[Node, ...], known: dict[tuple, Node]) -> Node:
+    better = _local(node, inputs)
+    if better is not None:
+        node, inputs = better, better.inputs
+    key = (node.op, node.attrs, node.spec, tuple(map(id, inputs)))
+    found = known.get(key)
+    if found is None:
+        same = all(a is b for a, b in zip(inputs, node.inputs))
+        found = known[key] = node if same else Node(node.op, inputs, node.attrs, node.spec)
+    return found
+
+
+def _local(node: Node, inputs: tuple[Node, ...]) -> Node | None:
+    """An equal node that is simpler, by the op's own rules."""
+    op = node.op
+    if op.rewrite is not None:
+        found = op.rewrite(*inputs, **node.named_attrs)
+        if found is not None:
+            return found
+    if op.family != ELEMENTWISE or not inputs:
+        return None
+    values = [constant_of(x) for x in inputs]
+    if all(v is not None for v in values) and op.numpy is not None:
+        return _folded(node, values)
+    if op.neutral is not None and len(inputs) == 2:
+        for side in (0, 1):
+            if op.neutral[side] is not None and values[side] is not None and values[side] == op.neutral[side]:
+                other = inputs[1 - side]
+                return other if other.spec is node.spec else None
+    return None
+
+
+def _folded(node: Node, values: list) -> Node:
+    with np.errstate(all="ignore"):
+        value = np.asarray(node.op.numpy(*values, **node.named_attrs)).astype(node.dtype.numpy).item()  # type: ignore[misc]
+    scalar = o.const(value=value, dtype=node.dtype)
+    return scalar if node.shape == () else o.expand(scalar, shape=node.shape)

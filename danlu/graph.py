@@ -1,0 +1,164 @@
+"""L1. The immutable graph: `Op` (what can be computed), `Spec` (shape and dtype) and `Node` (one value). No op is known here by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from danlu.dtype import DType
+
+# The families: the shapes of work that the compiler knows.
+ELEMENTWISE, MOVEMENT, REDUCE, CONTRACT = "elementwise", "movement", "reduce", "contract"
+GATHER, SCATTER, SCAN, OPAQUE, SOURCE, COMPOSITE = "gather", "scatter", "scan", "opaque", "source", "composite"
+
+
+class Spec:
+    """What is known of a value before it is computed: shape, dtype, and whether it is `weak`: a Python number,
+    which takes the dtype of what it meets. Interned: equal specs are one object, so identity is equality."""
+
+    __slots__ = ("dtype", "shape", "size", "weak")
+    _known: dict[tuple, Spec] = {}
+
+    shape: tuple[int, ...]
+    dtype: DType
+    weak: bool
+    size: int
+
+    def __new__(cls, shape: tuple[int, ...], dtype: DType, weak: bool = False) -> Spec:
+        key = (shape, dtype, weak)
+        found = cls._known.get(key)
+        if found is None:
+            found = object.__new__(cls)
+            found.shape, found.dtype, found.weak = shape, dtype, weak
+            found.size = 1
+            for n in shape:
+                found.size *= n
+            cls._known[key] = found
+        return found
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    def __repr__(self) -> str:
+        return f"{self.dtype.name}{list(self.shape)}"
+
+
+class Op:
+    """One record: all that danlu knows about one operation, in one place.
+
+    | field | meaning |
+    |---|---|
+    | `name`, `family`, `doc` | its name, its shape of work, one line |
+    | `attrs` | the names of its attributes, in order |
+    | `infer(*specs, **attrs)` | the Spec of the result (a tuple of Specs for several results); raises on bad input |
+    | `numpy(*arrays, **attrs)` | the reference, in NumPy |
+    | `vjp(o, g, y, *xs, **attrs)` | reverse derivative: for each input its gradient or None |
+    | `jvp(o, y, xs, dxs, **attrs)` | forward derivative: the tangent of y (a `None` in dxs is zero) |
+    | `emit(b, *xs, **attrs)` | elementwise: the code of one element; reduce: how two elements become one |
+    | `expand(o, *xs, **attrs)` | composite: the same value built from other ops |
+    | `identity(dtype)` | reduce: the value that changes nothing |
+    | `sample` | the domain of test inputs, a list of (low, high, kind) with one entry an input; see `testing` |
+    | `neutral` | elementwise, two inputs: the constants (left, right) that leave the other input as it is |
+    | `rewrite(*xs, **attrs)` | an equal value that already exists, or None |
+    | `folds` | more for the family: documented where the family is |
+    """
+
+    __slots__ = ("attrs", "cache", "doc", "emit", "expand", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy", "rewrite", "sample", "vjp")  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        family: str,
+        doc: str,
+        *,
+        infer: Callable[..., Any],
+        attrs: tuple[str, ...] = (),
+        numpy: Callable[..., Any] | None = None,
+        vjp: Callable[..., Any] | None = None,
+        jvp: Callable[..., Any] | None = None,
+        emit: Callable[..., Any] | None = None,
+        expand: Callable[..., Any] | None = None,
+        identity: Callable[[DType], Any] | None = None,
+        sample: Any = None,
+        neutral: tuple[Any, Any] | None = None,
+        rewrite: Callable[..., Any] | None = None,
+        folds: Any = None,
+    ) -> None:
+        self.name, self.family, self.doc, self.attrs, self.infer = name, family, doc, attrs, infer
+        self.numpy, self.vjp, self.jvp, self.emit, self.expand = numpy, vjp, jvp, emit, expand
+        self.identity, self.sample, self.folds = identity, sample, folds
+        self.neutral, self.rewrite = neutral, rewrite
+        self.cache: dict[tuple, Any] = {}  # (attrs, specs) → Spec: shapes are checked once
+
+    def result(self, specs: tuple[Spec, ...], attrs: tuple) -> Any:
+        """The Spec (or tuple of Specs) of this op on such inputs; checked on first sight, remembered after."""
+        key = (specs, attrs)
+        found = self.cache.get(key)
+        if found is None:
+            found = self.cache[key] = self.infer(*specs, **dict(zip(self.attrs, attrs)))
+        return found
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+class Node:
+    """One value: an op, its inputs, its attributes and its spec. Never changes.
+
+    `spec` is a tuple of Specs where the op has several results; `pick` nodes take them apart.
+    """
+
+    __slots__ = ("attrs", "inputs", "op", "spec")
+
+    def __init__(self, op: Op, inputs: tuple[Node, ...], attrs: tuple, spec: Any) -> None:
+        self.op, self.inputs, self.attrs, self.spec = op, inputs, attrs, spec
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the axes."""
+        return self.spec.shape
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return self.spec.dtype
+
+    @property
+    def named_attrs(self) -> dict[str, Any]:
+        """The attributes by name."""
+        return dict(zip(self.op.attrs, self.attrs))
+
+    def __repr__(self) -> str:
+        return f"{self.op.name}{list(self.attrs) if self.attrs else ''}: {self.spec}"
+
+
+def toposort(roots: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:
+    """Every node under `roots`, inputs before users, without recursion; does not look below nodes where `stop` is true."""
+    order: list[Node] = []
+    done: set[int] = set()
+    stack: list[tuple[Node, bool]] = [(r, False) for r in reversed(list(roots))]
+    while stack:
+        node, expanded = stack.pop()
+        if id(node) in done:
+            continue
+        if expanded or not node.inputs or (stop is not None and stop(node)):
+            done.add(id(node))
+            order.append(node)
+            continue
+        stack.append((node, True))
+        stack.extend((x, False) for x in reversed(node.inputs) if id(x) not in done)
+    return order
+
+
+def render(roots: Iterable[Node]) -> str:
+    """The graph as text, one node a line: `%3 = add(%1, %2) : float32[4, 4]`."""
+    names: dict[int, str] = {}
+    lines = []
+    for node in toposort(roots):
+        names[id(node)] = f"%{len(names)}"
+        inputs = ", ".join(names[id(x)] for x in node.inputs)
+        attrs = "".join(f", {k}={v}" for k, v in node.named_attrs.items())
+        lines.append(f"{names[id(node)]} = {node.op.name}({inputs}{attrs}) : {node.spec}")
+    return "\n".join(lines)

@@ -1,0 +1,260 @@
+"""L2. Movement: ops that only say where an element comes from. They cost nothing by themselves: a kernel that reads their result
+reads their input at another index.
+
+`emit(i, index, shapes, **attrs)` maps an output index to pieces `(which input, its index, conditions)`, in the language `i` of
+index arithmetic; the first piece whose conditions all hold gives the element. `fill(**attrs)` gives the value where none does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from danlu.errors import AxisError, ShapeError
+from danlu.graph import MOVEMENT, Node, Op, Spec
+from danlu.ops.source import zeros_like
+from danlu.ops.table import register
+
+
+def normalize_axis(name: str, axis: int, ndim: int) -> int:
+    """The axis counted from the left; AxisError where there is none."""
+    bound = max(ndim, 1)
+    if not -bound <= axis < bound:
+        raise AxisError(
+            f"{name}: Dimension out of range: axis {axis} of a {ndim}-d tensor; expected one of {-bound} … {bound - 1} (negative axes count from the end)"
+        )
+    return axis + bound if axis < 0 else axis
+
+
+def _linear_jvp(name: str) -> Callable[..., Any]:
+    """The tangent of a linear op is the op on the tangents; a missing one among several inputs is zero."""
+
+    def jvp(o, y, xs, dxs, **attrs):
+        filled = [zeros_like(o, x) if d is None else d for x, d in zip(xs, dxs)]
+        return getattr(o, name)(*filled, **attrs)
+
+    return jvp
+
+
+def _movement(name: str, doc: str, *, fill: Callable[..., Any] | None = None, **fields: Any) -> Op:
+    fields.setdefault("jvp", _linear_jvp(name))
+    return register(Op(name, MOVEMENT, doc, folds=fill, **fields))
+
+
+# ---- reshape ----------------------------------------------------------------------------------------------------------
+
+
+def _reshape_infer(x: Spec, shape: tuple[int, ...]) -> Spec:
+    if prod(shape) != x.size:
+        raise ShapeError(f"reshape: shape {x.shape} ({x.size} elements) cannot become {shape} ({prod(shape)} elements); one size may be -1: it is computed")
+    return Spec(tuple(shape), x.dtype)
+
+
+_movement(
+    "reshape", "The same elements in row-major order under another shape.", attrs=("shape",), infer=_reshape_infer,
+    numpy=lambda x, shape: np.reshape(x, shape),
+    vjp=lambda o, g, y, x, shape: (o.reshape(g, shape=x.shape),),
+    emit=lambda i, index, shapes, shape: [(0, i.unravel(i.ravel(index, shape), shapes[0]), ())],
+    rewrite=lambda x, shape: x if x.shape == shape else None,
+)  # fmt: skip
+
+# ---- permute ----------------------------------------------------------------------------------------------------------
+
+
+def _permute_infer(x: Spec, dims: tuple[int, ...]) -> Spec:
+    if sorted(dims) != list(range(x.ndim)):
+        raise ShapeError(f"permute: dims {dims} are no ordering of the {x.ndim} axes of shape {x.shape}; each axis must occur once")
+    return Spec(tuple(x.shape[d] for d in dims), x.dtype)
+
+
+def _permute_emit(i, index, shapes, dims):
+    return [(0, tuple(index[dims.index(axis)] for axis in range(len(dims))), ())]
+
+
+_movement(
+    "permute", "The axes in another order: y.shape[i] = x.shape[dims[i]].", attrs=("dims",), infer=_permute_infer,
+    numpy=lambda x, dims: np.transpose(x, dims),
+    vjp=lambda o, g, y, x, dims: (o.permute(g, dims=tuple(int(d) for d in np.argsort(dims))),),
+    emit=_permute_emit, rewrite=lambda x, dims: x if dims == tuple(range(len(dims))) else None,
+)  # fmt: skip
+
+# ---- expand -----------------------------------------------------------------------------------------------------------
+
+
+def _expand_infer(x: Spec, shape: tuple[int, ...]) -> Spec:
+    if len(shape) < x.ndim or any(n not in (1, m) for n, m in zip(reversed(x.shape), reversed(shape))):
+        raise ShapeError(f"expand: shape {x.shape} cannot be expanded to {shape}: only axes of size 1 stretch, and new axes come in front")
+    return Spec(tuple(shape), x.dtype)
+
+
+def _expand_vjp(o, g: Node, y: Node, x: Node, shape):
+    lead = len(shape) - len(x.shape)
+    stretched = tuple(k for k in range(len(shape)) if k < lead or (x.shape[k - lead] == 1 and shape[k] != 1))
+    return (o.reshape(o.sum(g, dims=stretched, keepdim=False), shape=x.shape) if stretched else o.reshape(g, shape=x.shape),)
+
+
+def _expand_emit(i, index, shapes, shape):
+    tail = index[len(index) - len(shapes[0]) :]
+    return [(0, tuple(i.zero if n == 1 else ix for n, ix in zip(shapes[0], tail)), ())]
+
+
+_movement(
+    "expand", "Axes of size 1 repeated without copying; new axes in front.", attrs=("shape",), infer=_expand_infer,
+    numpy=lambda x, shape: np.broadcast_to(x, shape), vjp=_expand_vjp, emit=_expand_emit,
+    rewrite=lambda x, shape: x if x.shape == shape else None,
+)  # fmt: skip
+
+# ---- slice, dilate, pad, flip -----------------------------------------------------------------------------------------
+
+
+def _slice_infer(x: Spec, starts, stops, steps) -> Spec:
+    return Spec(tuple(max(0, -(-(b - a) // s)) for a, b, s in zip(starts, stops, steps)), x.dtype)
+
+
+def _slice_vjp(o, g: Node, y: Node, x: Node, starts, stops, steps):
+    if 0 in y.shape:
+        return (zeros_like(o, x),)
+    spread = o.dilate(g, steps=steps) if any(s != 1 for s in steps) else g
+    high = tuple(n - a - m for n, a, m in zip(x.shape, starts, spread.shape))
+    return (o.pad(spread, low=starts, high=high, value=0),)
+
+
+_movement(
+    "slice", "x[start:stop:step] on every axis; 0 ≤ start ≤ stop ≤ size, step ≥ 1.", attrs=("starts", "stops", "steps"), infer=_slice_infer,
+    numpy=lambda x, starts, stops, steps: x[tuple(map(slice, starts, stops, steps))], vjp=_slice_vjp,
+    emit=lambda i, index, shapes, starts, stops, steps: [(0, tuple(i.affine(ix, s, a) for ix, a, s in zip(index, starts, steps)), ())],
+)  # fmt: skip
+
+
+def _dilate_numpy(x, steps):
+    out = np.zeros(_dilated(x.shape, steps), x.dtype)
+    out[tuple(slice(None, None, s) for s in steps)] = x
+    return out
+
+
+def _dilated(shape, steps) -> tuple[int, ...]:
+    return tuple(max(0, (n - 1) * s + 1) for n, s in zip(shape, steps))
+
+
+def _dilate_emit(i, index, shapes, steps):
+    conditions = tuple(i.divides(s, ix) for ix, s in zip(index, steps) if s != 1)
+    return [(0, tuple(i.floordiv(ix, s) for ix, s in zip(index, steps)), conditions)]
+
+
+_movement(
+    "dilate", "step - 1 zeros between neighbours of each axis: the adjoint of a slice with steps.", attrs=("steps",),
+    infer=lambda x, steps: Spec(_dilated(x.shape, steps), x.dtype), numpy=_dilate_numpy,
+    vjp=lambda o, g, y, x, steps: (o.slice(g, starts=(0,) * len(steps), stops=y.shape, steps=steps),),
+    emit=_dilate_emit, fill=lambda steps: 0,
+)  # fmt: skip
+
+
+def _pad_infer(x: Spec, low, high, value) -> Spec:
+    shape = tuple(a + n + b for a, n, b in zip(low, x.shape, high))
+    if min((*low, *high), default=0) < 0:
+        raise ShapeError(f"pad: low {low} and high {high} must not be negative; take a slice to cut")
+    return Spec(shape, x.dtype)
+
+
+def _pad_vjp(o, g: Node, y: Node, x: Node, low, high, value):
+    return (o.slice(g, starts=low, stops=tuple(a + n for a, n in zip(low, x.shape)), steps=(1,) * len(low)),)
+
+
+def _pad_emit(i, index, shapes, low, high, value):
+    moved = tuple(i.affine(ix, 1, -a) for ix, a in zip(index, low))
+    conditions = tuple(i.within(ix, n) for ix, n, a, b in zip(moved, shapes[0], low, high) if a or b)
+    return [(0, moved, conditions)]
+
+
+def _pad_jvp(o, y, xs, dxs, low, high, value):
+    return o.pad(dxs[0], low=low, high=high, value=0)
+
+
+_movement(
+    "pad", "`value` around the tensor: low before and high after each axis.", attrs=("low", "high", "value"), infer=_pad_infer,
+    numpy=lambda x, low, high, value: np.pad(x, tuple(zip(low, high)), constant_values=value) if x.ndim else x,
+    vjp=_pad_vjp, jvp=_pad_jvp, emit=_pad_emit, fill=lambda low, high, value: value,
+)  # fmt: skip
+
+
+def _flip_emit(i, index, shapes, dims):
+    return [(0, tuple(i.affine(ix, -1, n - 1) if k in dims else ix for k, (ix, n) in enumerate(zip(index, shapes[0]))), ())]
+
+
+_movement(
+    "flip", "The order of the elements turned round on some axes.", attrs=("dims",), infer=lambda x, dims: x,
+    numpy=lambda x, dims: np.flip(x, dims), vjp=lambda o, g, y, x, dims: (o.flip(g, dims=dims),), emit=_flip_emit,
+)  # fmt: skip
+
+# ---- several inputs: cat, and writing into a part ------------------------------------------------------------------------
+
+
+def _cat_infer(*xs: Spec, dim: int) -> Spec:
+    first = xs[0]
+    for k, x in enumerate(xs):
+        if x.ndim != first.ndim or any(n != m for a, (n, m) in enumerate(zip(x.shape, first.shape)) if a != dim):
+            raise ShapeError(f"cat: tensor {k} has shape {x.shape}, tensor 0 has {first.shape}; all sizes but that of axis {dim} must be equal")
+    return Spec((*first.shape[:dim], sum(x.shape[dim] for x in xs), *first.shape[dim + 1 :]), first.dtype)
+
+
+def _cat_vjp(o, g: Node, y: Node, *xs: Node, dim):
+    grads, start = [], 0
+    for x in xs:
+        starts = tuple(start if k == dim else 0 for k in range(len(x.shape)))
+        stops = tuple(a + n for a, n in zip(starts, x.shape))
+        grads.append(o.slice(g, starts=starts, stops=stops, steps=(1,) * len(starts)))
+        start += x.shape[dim]
+    return tuple(grads)
+
+
+def _cat_emit(i, index, shapes, dim):
+    pieces, start = [], 0
+    for k, shape in enumerate(shapes):
+        moved = i.affine(index[dim], 1, -start)
+        last = k == len(shapes) - 1
+        conditions = () if last else (i.within(moved, shape[dim]),)
+        pieces.append((k, (*index[:dim], moved, *index[dim + 1 :]), conditions))
+        start += shape[dim]
+    return pieces
+
+
+_movement(
+    "cat", "Tensors of one dtype one after another along an axis.", attrs=("dim",), infer=_cat_infer,
+    numpy=lambda *xs, dim: np.concatenate(xs, dim), vjp=_cat_vjp, emit=_cat_emit,
+)  # fmt: skip
+
+
+def _slice_update_infer(x: Spec, v: Spec, starts, steps) -> Spec:
+    return x
+
+
+def _slice_update_numpy(x, v, starts, steps):
+    out = x.copy()
+    out[tuple(slice(a, a + (n - 1) * s + 1 if n else a, s) for a, n, s in zip(starts, v.shape, steps))] = v
+    return out
+
+
+def _slice_update_vjp(o, g: Node, y: Node, x: Node, v: Node, starts, steps):
+    stops = tuple(a + (n - 1) * s + 1 if n else a for a, n, s in zip(starts, v.shape, steps))
+    return (o.slice_update(g, zeros_like(o, v), starts=starts, steps=steps), o.slice(g, starts=starts, stops=stops, steps=steps))
+
+
+def _slice_update_emit(i, index, shapes, starts, steps):
+    moved = tuple(i.affine(ix, 1, -a) for ix, a in zip(index, starts))
+    conditions = []
+    for ix, n, m, a, s in zip(moved, shapes[1], shapes[0], starts, steps):
+        if (a, n, s) != (0, m, 1):
+            conditions.append(i.within(ix, (n - 1) * s + 1 if n else 0))
+        if s != 1:
+            conditions.append(i.divides(s, ix))
+    part = tuple(i.floordiv(ix, s) for ix, s in zip(moved, steps))
+    return [(1, part, tuple(conditions)), (0, index, ())]
+
+
+_movement(
+    "slice_update", "x with x[start::step] replaced by v: what writing into a view means.", attrs=("starts", "steps"),
+    infer=_slice_update_infer, numpy=_slice_update_numpy, vjp=_slice_update_vjp, emit=_slice_update_emit,
+)  # fmt: skip

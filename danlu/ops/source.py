@@ -1,0 +1,62 @@
+"""L2. Sources: values that no other value gives. And three nodes of bookkeeping: `pick`, `stop`, `carry`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from danlu.dtype import DType
+from danlu.graph import ELEMENTWISE, SOURCE, Node, Op, Spec
+from danlu.ops.table import register
+
+
+def _const_infer(value, dtype: DType) -> Spec:
+    return Spec((), dtype)
+
+
+def _iota_infer(shape: tuple[int, ...], dtype: DType) -> Spec:
+    return Spec(tuple(shape), dtype)
+
+
+def _iota_numpy(shape: tuple[int, ...], dtype: DType):
+    return np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape).astype(dtype.numpy)
+
+
+CONST = register(
+    Op("const", SOURCE, "A scalar that is part of the program.", attrs=("value", "dtype"), infer=_const_infer,
+       numpy=lambda value, dtype: np.asarray(value, dtype.numpy))
+)  # fmt: skip
+
+NUMBER = register(
+    Op("number", SOURCE, "A Python number given to the program at run time, so that it may change from call to call.",
+       attrs=("slot", "dtype"), infer=lambda slot, dtype: Spec((), dtype))
+)  # fmt: skip
+
+IOTA = register(
+    Op("iota", SOURCE, "The number of each element in row-major order: 0, 1, 2 …", attrs=("shape", "dtype"), infer=_iota_infer, numpy=_iota_numpy)
+)  # fmt: skip
+
+BUFFER = register(
+    Op("buffer", SOURCE, "Memory that already holds its value: an input of a program.", attrs=("slot", "spec"), infer=lambda slot, spec: spec)
+)  # fmt: skip
+
+STOP = register(
+    Op("stop", ELEMENTWISE, "The same value, with no derivative (detach).", infer=lambda x: x, numpy=lambda x: x,
+       emit=lambda b, x: x, rewrite=lambda x: x, vjp=lambda o, g, y, x: (None,), jvp=lambda o, y, xs, dxs: None, folds=lambda specs, out: (None,))
+)  # fmt: skip
+
+# The value of the first input, the derivative of the second: a value that was computed by an earlier program (first) keeps its
+# history (second), and a straight-through estimator is the same thing.
+CARRY = register(
+    Op("carry", ELEMENTWISE, "The value of the first input with the derivative of the second.", infer=lambda v, x: x, numpy=lambda v, x: v,
+       emit=lambda b, v, x: v, rewrite=lambda v, x: v, vjp=lambda o, g, y, v, x: (None, g), jvp=lambda o, y, xs, dxs: dxs[1], folds=lambda specs, out: (None, None))
+)  # fmt: skip
+
+PICK = register(
+    Op("pick", "pick", "One result of an op that has several.", attrs=("index",), infer=lambda x, index: x[index],
+       numpy=lambda x, index: x[index])
+)  # fmt: skip
+
+
+def zeros_like(o, x: Node) -> Node:
+    """A zero of x's shape and dtype."""
+    return o.like(0, x)

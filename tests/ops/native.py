@@ -1,0 +1,146 @@
+"""Runs the `emit` of one elementwise op on arrays: one loop over vectors of 16 lanes, then one over single elements.
+
+The compiler proper is not needed for it, so an op can be tested by itself; tools/accuracy.py uses it too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from danlu import dtype as dt
+from danlu.compile.emit import Emitter, Value, ir_type
+from danlu.dtype import DType
+from danlu.graph import Op, Spec
+from danlu.ops.table import operand_dtype
+
+LANES = 16
+
+
+@lru_cache(maxsize=1)
+def _engine():
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = ",".join(f"{'+' if on else '-'}{name}" for name, on in llvm.get_host_cpu_features().items())
+    machine = llvm.Target.from_default_triple().create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3)
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine), machine
+
+
+def _memory(dtype: DType, lanes: int) -> str:
+    return ir_type(dt.uint8 if dtype is dt.bool_ else dtype, lanes)
+
+
+def _load(b: Emitter, pointer: str, index: str, dtype: DType, lanes: int) -> Value:
+    place, kind = b.name("p"), _memory(dtype, lanes)
+    b.line(f"{place} = getelementptr {_memory(dtype, 1)}, ptr {pointer}, i64 {index}")
+    if dtype is dt.bool_:
+        return b.cast(b.instruction(f"load {kind}, ptr {place}, align 1", dt.uint8, lanes), dt.bool_)
+    return _register(b, b.instruction(f"load {kind}, ptr {place}, align 1", dtype, lanes))
+
+
+def _register(b: Emitter, x: Value) -> Value:
+    return b.cast(x, dt.float32) if x.dtype is dt.float16 else x
+
+
+def _store(b: Emitter, x: Value, pointer: str, index: str, dtype: DType, lanes: int) -> None:
+    if dtype in (dt.bool_, dt.float16):
+        x = b.cast(x, dt.uint8 if dtype is dt.bool_ else dtype)
+    x = b.splat(x, lanes)
+    place = b.name("p")
+    b.line(f"{place} = getelementptr {_memory(dtype, 1)}, ptr {pointer}, i64 {index}")
+    b.line(f"store {x!r}, ptr {place}, align 1")
+
+
+def _loop(b: Emitter, lanes: int, stop: str, before: str, start: str, body) -> str:
+    """for (i = start; i + lanes <= stop; i += lanes); gives the label that follows."""
+    head, inside, after, index, following, fits = (b.name(s) for s in ("head", "body", "after", "i", "next", "fits"))
+    latch = b.name("latch")
+    b.line(f"br label {head}")
+    b.label(head)
+    b.line(f"{index} = phi i64 [ {start}, {before} ], [ {following}, {latch} ]")
+    b.line(f"{following} = add i64 {index}, {lanes}")
+    b.line(f"{fits} = icmp sle i64 {following}, {stop}")
+    b.line(f"br i1 {fits}, label {inside}, label {after}")
+    b.label(inside)
+    body(index)
+    b.line(f"br label {latch}")
+    b.label(latch)
+    b.line(f"br label {head}")
+    b.label(after)
+    return index, after
+
+
+def text_of(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple, name: str = "run") -> str:
+    """The module that holds `void run(out, in…, n)`."""
+    b = Emitter()
+    named = dict(zip(op.attrs, attrs))
+
+    def body(lanes: int):
+        def write(index: str) -> None:
+            xs = [_load(b, f"%in{k}", index, d, lanes) for k, d in enumerate(ins)]
+            _store(b, op.emit(b, *xs, **named), "%out", index, out, lanes)
+
+        return write
+
+    last, label = _loop(b, LANES, "%n", "%entry", "0", body(LANES))
+    _loop(b, 1, "%n", label, last, body(1))
+    parameters = ", ".join(["ptr noalias %out", *(f"ptr noalias %in{k}" for k in range(len(ins))), "i64 %n"])
+    lines = [*sorted(b.declared), f"define void @{name}({parameters}) {{", "entry:", *b.lines, "  ret void", "}"]
+    return "\n".join(lines) + "\n"
+
+
+@lru_cache(maxsize=None)
+def compiled(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple):
+    """The machine code as a Python function of addresses."""
+    engine, machine = _engine()
+    name = f"run_{op.name}_{'_'.join(d.name for d in ins)}_{out.name}"
+    module = llvm.parse_assembly(text_of(op, ins, out, attrs, name))
+    module.verify()
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
+    builder.getModulePassManager().run(module, builder)
+    engine.add_module(module)
+    engine.finalize_object()
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (1 + len(ins)), ctypes.c_int64)(engine.get_function_address(name))
+
+
+def operands(op: Op, arrays: tuple[np.ndarray, ...], attrs: tuple) -> tuple[list[np.ndarray], DType]:
+    """The arrays in the dtypes in which the op computes them, and the dtype of its result."""
+    specs = tuple(Spec(a.shape, dt.from_numpy(a.dtype)) for a in arrays)
+    out = op.result(specs, attrs)
+    wanted = operand_dtype(op, specs, out)
+    return [np.ascontiguousarray(a if d is None else a.astype(d.numpy)) for a, d in zip(arrays, wanted)], out.dtype
+
+
+def native(op: Op, *arrays: np.ndarray, **attrs) -> np.ndarray:
+    """The op computed by its own machine code; arrays of one shape."""
+    values = tuple(attrs[a] for a in op.attrs)
+    ins, dtype = operands(op, arrays, values)
+    out = np.empty(arrays[0].shape, dtype.numpy)
+    run = compiled(op, tuple(dt.from_numpy(a.dtype) for a in ins), dtype, values)
+    run(out.ctypes.data, *(a.ctypes.data for a in ins), out.size)
+    return out
+
+
+def reference(op: Op, *arrays: np.ndarray, **attrs) -> np.ndarray:
+    """The op computed by its NumPy reference, with the same conversions before it."""
+    ins, dtype = operands(op, arrays, tuple(attrs[a] for a in op.attrs))
+    out = op.numpy(*ins, **attrs)
+    if out.dtype != dtype.numpy:
+        raise TypeError(f"{op.name}: the reference gives {out.dtype}, the shape rule says {dtype.name}")
+    return out
+
+
+def ulps(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The error in units of the last place of `got`'s dtype; `wanted` in a wider type. Where either is not finite: 0 if equal."""
+    info = np.finfo(got.dtype)
+    finite = np.isfinite(wanted) & np.isfinite(got)
+    size = np.where(finite, np.abs(wanted), 1).astype(np.longdouble)
+    exponent = np.maximum(np.frexp(size)[1] - 1, info.minexp)
+    step = np.ldexp(np.longdouble(1), exponent + info.machep)
+    error = np.abs(np.where(finite, got, 0).astype(np.longdouble) - np.where(finite, wanted, 0)) / step
+    rounded = wanted.astype(got.dtype)
+    same = (rounded == got) | (np.isnan(got) & np.isnan(wanted))
+    return np.where(finite, error, np.where(same, 0, np.inf)).astype(np.float64)
