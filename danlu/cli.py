@@ -330,3 +330,7 @@ def _say(text: str) -> None:
 
 def _silent(text: str) -> None:
     """--quiet."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

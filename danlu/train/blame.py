@@ -52,25 +52,22 @@ def fault_in(value: Any) -> tuple[tuple[int, ...], float] | None:
 @contextmanager
 def _watched(model: Module, faults: list[str]):
     """While this holds, every layer notes a fault in its output; the first to note one is where it began."""
-    modules = list(model.named_modules())
-    for name, module in modules:
-        module.forward = _watch(name or "the model", module, module.forward, faults)
+    handles = [module.register_forward_hook(_note(name, faults)) for name, module in model.named_modules()]
     try:
         yield
     finally:
-        for _, module in modules:
-            del module.forward
+        for handle in handles:
+            handle.remove()
 
 
-def _watch(name: str, module: Module, forward: Callable[..., Any], faults: list[str]) -> Callable[..., Any]:
-    def watching(*args: Any, **kwargs: Any) -> Any:
-        output = forward(*args, **kwargs)
+def _note(name: str, faults: list[str]) -> Callable[[Module, Any, Any], None]:
+    def note(module: Module, inputs: Any, output: Any) -> None:
         fault = fault_in(output)
         if fault:
-            faults.append(f"in the output of layer {name} ({module!r}), which holds {fault[1]}")
-        return output
+            where = f"of layer {name} ({module!r})" if name else "of the model"
+            faults.append(f"in the output {where}, which holds {fault[1]}")
 
-    return watching
+    return note
 
 
 def _kind(loss: Any) -> str:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from danlu import nn, random
-from danlu.data import DataLoader, TensorDataset, apply, open_source, prepare
+from danlu.data.dataset import TensorDataset
+from danlu.data.loader import DataLoader
 from danlu.data.prepare import Preparation, Prepared
-from danlu.data.source import Source
+from danlu.data.source import Source, apply, open_source, prepare
 from danlu.engine import get_num_threads, statistics
 from danlu.errors import DataError, NumericError
 from danlu.files import write_atomic

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from danlu.data import DataLoader, TensorDataset
+from danlu.data.dataset import TensorDataset
+from danlu.data.loader import DataLoader
 from danlu.errors import DataError, ShapeError
 from danlu.nn import CrossEntropyLoss, Module, MSELoss
 from danlu.optim import Adam, Optimizer

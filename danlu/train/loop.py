@@ -11,7 +11,7 @@ import numpy as np
 
 from danlu import random
 from danlu.creation import from_numpy
-from danlu.data import DataLoader
+from danlu.data.loader import DataLoader
 from danlu.errors import DataError, NumericError
 from danlu.nn import Module
 from danlu.optim import Optimizer
