@@ -15,19 +15,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import danlu
 from danlu.compile.target import describe
 from danlu.config import config
 from danlu.engine import get_num_threads, set_num_threads
 from danlu.errors import DanluError, DataError
 from danlu.train.experiment import EPOCHS, LEARNING_RATES, Outcome, Request, csv_bytes, predict, resume, train, write_predictions
-from danlu.train.progress import progress
+from danlu.train.display import progress
 from danlu.train.report import full, summary
 from danlu.train.run import ACTIVATIONS, OPTIMIZERS, SCALES, Run
 
 EXIT_USER, EXIT_INTERRUPTED = 2, 130
 OPTIONAL = {"data": ("pandas", "pyarrow"), "plot": ("matplotlib",), "ml": ("sklearn", "numba")}
 PREVIEW = 5  # rows that `danlu predict` shows
-VERSION = "0.1.0"
 _RESUMABLE = ("resume", "threads", "quiet", "json", "debug", "command", "run_command")  # what may stand beside --resume
 
 
@@ -99,7 +99,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> _Parser:
     parser = _Parser(prog="danlu", description="Train a network on a table or on images, and use it.")
-    parser.add_argument("--version", action="version", version=f"danlu {VERSION}")
+    parser.add_argument("--version", action="version", version=f"danlu {danlu.__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", metavar="train | predict | show | info", dest="command", required=True)
     for add in (_add_train, _add_predict, _add_show, _add_info):
@@ -302,7 +302,7 @@ def _info(arguments: Any, began: float) -> int:
         for name in names
     ]
     lines = {
-        "danlu": VERSION,
+        "danlu": danlu.__version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "cpu": describe(),
         "threads": str(get_num_threads()),

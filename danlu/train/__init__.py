@@ -5,7 +5,7 @@ from danlu.train.evaluation import predict
 from danlu.train.fit import fit
 from danlu.train.loop import Callback, History, Loop
 from danlu.train.metrics import accuracy, confusion_matrix, mae, mse, r2, rmse
-from danlu.train.progress import progress
+from danlu.train.display import progress
 
 __all__ = [
     "Callback",

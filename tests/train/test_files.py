@@ -35,7 +35,12 @@ def same(a, b) -> bool:
     """Equality of states with arrays and tensors in them; types count."""
     if hasattr(a, "numpy") or isinstance(a, np.ndarray):
         x, y = (v if isinstance(v, np.ndarray) else v.numpy() for v in (a, b))
-        return type(a) is type(b) and x.dtype == y.dtype and x.shape == y.shape and np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
+        return (
+            type(a) is type(b)
+            and x.dtype == y.dtype
+            and x.shape == y.shape
+            and np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
+        )
     if isinstance(a, dict):
         return list(a) == list(b) and all(same(a[k], b[k]) for k in a)
     if isinstance(a, (list, tuple)):
@@ -49,7 +54,10 @@ def same(a, b) -> bool:
 def test_a_nested_state_comes_back(tmp_path):
     state = {
         "model": {"0.weight": danlu.tensor([[1.0, 2.0], [3.0, 4.0]]), "0.bias": danlu.tensor([1.0, 2.0])},
-        "optimizer": {"state": {0: {"step": 3, "exp_avg": danlu.tensor([0.5])}}, "param_groups": [{"lr": 1e-3, "betas": (0.9, 0.999)}]},
+        "optimizer": {
+            "state": {0: {"step": 3, "exp_avg": danlu.tensor([0.5])}},
+            "param_groups": [{"lr": 1e-3, "betas": (0.9, 0.999)}],
+        },
         "names": ["a", None, True, float("inf"), -1, 2**80],
         "empty": [{}, [], ()],
         "array": np.arange(3),

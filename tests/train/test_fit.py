@@ -97,7 +97,9 @@ def test_it_learns_classes_and_reports_them():
 def test_it_learns_values_of_shape_rows():
     x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
     model = nn.Linear(1, 1)
-    history = fit(model, (x, 3 * x[:, 0]), (x, 3 * x[:, 0]), epochs=60, optimizer=optim.SGD(model.parameters(), lr=0.2), metrics=["rmse"])
+    history = fit(
+        model, (x, 3 * x[:, 0]), (x, 3 * x[:, 0]), epochs=60, optimizer=optim.SGD(model.parameters(), lr=0.2), metrics=["rmse"]
+    )
     assert history["validation_rmse"][-1] < 0.05
 
 
@@ -156,7 +158,15 @@ def test_a_schedule_scales_every_step():
             seen.append(loop.optimizer.param_groups[0]["lr"])
 
     model = network()
-    fit(model, blobs(), epochs=2, batch_size=30, optimizer=optim.SGD(model.parameters(), lr=0.1), schedule=lambda p: 1 - p, callbacks=[Rates()])
+    fit(
+        model,
+        blobs(),
+        epochs=2,
+        batch_size=30,
+        optimizer=optim.SGD(model.parameters(), lr=0.1),
+        schedule=lambda p: 1 - p,
+        callbacks=[Rates()],
+    )
     assert seen == pytest.approx([0.1, 0.075, 0.05, 0.025])
 
 
@@ -206,7 +216,9 @@ def test_of_equal_epochs_the_later_is_best_but_patience_runs_out():
 def test_early_stopping_refuses_what_it_cannot_do():
     with pytest.raises(DataError, match="patience=0 must be at least 1 epoch"):
         EarlyStopping(0)
-    with pytest.raises(DataError, match=r"EarlyStopping\(monitor='validation_acc'\): the history has no such column; it has epoch, step, loss"):
+    with pytest.raises(
+        DataError, match=r"EarlyStopping\(monitor='validation_acc'\): the history has no such column; it has epoch, step, loss"
+    ):
         fit(network(), blobs(), epochs=1, callbacks=[EarlyStopping(monitor="validation_acc")])
 
 
@@ -284,7 +296,9 @@ def test_a_second_interrupt_ends_at_once():
 def test_a_state_of_other_data_is_refused():
     stop = StopAt(4)
     train([stop, Interrupt()])
-    with pytest.raises(DataError, match=r"the saved state has 5 steps an epoch and callbacks \['EarlyStopping#0'\], this training 2"):
+    with pytest.raises(
+        DataError, match=r"the saved state has 5 steps an epoch and callbacks \['EarlyStopping#0'\], this training 2"
+    ):
         fit(network(), blobs(), batch_size=30, callbacks=[Resume(stop.state)])
 
 
@@ -305,7 +319,9 @@ class Times(nn.Module):
 def test_blame_names_the_layer_whose_output_is_first_not_finite():
     x = np.abs(blobs()[0]) + 1
     model = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.ReLU(), Times(math.inf)), nn.Linear(4, 3))
-    with pytest.raises(NumericError, match=r"the loss became nan at step 1 \(epoch 1\): it began in the output of layer 1\.1 \(Times\(\)\)"):
+    with pytest.raises(
+        NumericError, match=r"the loss became nan at step 1 \(epoch 1\): it began in the output of layer 1\.1 \(Times\(\)\)"
+    ):
         fit(model, (x, blobs()[1]))
 
 
@@ -347,7 +363,10 @@ def test_blame_names_the_targets():
 def test_blame_names_a_parameter_that_overflowed():
     x, y = blobs()
     model = nn.Sequential(nn.Linear(4, 3))
-    with pytest.raises(NumericError, match=r"at step 2 .*it began in the parameter 0\.(weight|bias), which holds -?(inf|nan) since the update before"):
+    with pytest.raises(
+        NumericError,
+        match=r"at step 2 .*it began in the parameter 0\.(weight|bias), which holds -?(inf|nan) since the update before",
+    ):
         fit(model, (x, y), loss=lambda p, t: nn.CrossEntropyLoss()(p, t) * 1e30, optimizer=optim.SGD(model.parameters(), lr=1e30))
 
 
@@ -365,7 +384,9 @@ def test_a_validation_loss_that_is_not_finite():
     x, y = blobs()
     bad = x.copy()
     bad[0] = np.inf
-    with pytest.raises(NumericError, match=r"the validation loss became nan after epoch 1 \(step 2\), though every training loss was finite"):
+    with pytest.raises(
+        NumericError, match=r"the validation loss became nan after epoch 1 \(step 2\), though every training loss was finite"
+    ):
         fit(network(), (x, y), (bad, y))
 
 
@@ -393,7 +414,11 @@ def test_a_model_that_is_not_deterministic_is_told():
         ({"batch_size": -3}, DataError, "batch_size=-3 must be at least 1"),
         ({"schedule": "linear"}, DataError, "unknown schedule 'linear'; choose from constant, cosine"),
         ({"metrics": ["f1"]}, DataError, "unknown metric 'f1'; choose from accuracy"),
-        ({"validation_data": (np.zeros((3, 4)), np.zeros(2))}, ShapeError, "validation_data has x of shape (3, 4) and y of shape (2,)"),
+        (
+            {"validation_data": (np.zeros((3, 4)), np.zeros(2))},
+            ShapeError,
+            "validation_data has x of shape (3, 4) and y of shape (2,)",
+        ),
         ({"validation_data": np.zeros(3)}, DataError, "validation_data is a ndarray; expected a pair (x, y)"),
     ],
 )
@@ -404,7 +429,10 @@ def test_arguments_that_do_not_fit(arguments, error, message):
 
 
 def test_data_that_does_not_fit():
-    with pytest.raises(ShapeError, match=r"train_data has x of shape \(0, 4\) and y of shape \(0,\); expected the same number of rows, at least 1"):
+    with pytest.raises(
+        ShapeError,
+        match=r"train_data has x of shape \(0, 4\) and y of shape \(0,\); expected the same number of rows, at least 1",
+    ):
         fit(network(), (np.zeros((0, 4)), np.zeros(0)))
     with pytest.raises(DataError, match="train_data is a list; expected a pair|train_data is a"):
         fit(network(), [1, 2, 3])

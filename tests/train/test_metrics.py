@@ -37,7 +37,9 @@ def test_r2_of_a_target_that_does_not_vary():
 
 
 @pytest.mark.parametrize("function", [metrics.accuracy, metrics.mse, metrics.mae, metrics.r2])
-@pytest.mark.parametrize(("predictions", "targets"), [(np.zeros(3), np.zeros(2)), (np.zeros(0), np.zeros(0)), (np.zeros((2, 2, 2)), np.zeros(2))])
+@pytest.mark.parametrize(
+    ("predictions", "targets"), [(np.zeros(3), np.zeros(2)), (np.zeros(0), np.zeros(0)), (np.zeros((2, 2, 2)), np.zeros(2))]
+)
 def test_shapes_that_do_not_fit(function, predictions, targets):
     with pytest.raises(ShapeError, match="expected one prediction for each of at least one target"):
         function(predictions, targets)
