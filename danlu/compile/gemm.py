@@ -1,1 +1,0 @@
-"""L3. placeholder until the generator of contractions lands."""
