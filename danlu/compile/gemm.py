@@ -248,7 +248,7 @@ def _columns_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choi
 
 def _k_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choice:
     lanes = min(p.wide, _power_of_two(max(p.c.k, 1)))
-    vectors = min(vectors, lanes, p.columns)
+    vectors = min(vectors, lanes, 1 << p.columns.bit_length() - 1)  # a power of two
     turns = ceil(p.c.k / lanes)
     pack = forced.get("pack", (False, False))
     pack = (pack[0] or p.left.along != 1, pack[1] or p.right.along != 1)

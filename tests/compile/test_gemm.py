@@ -50,12 +50,9 @@ def close(found: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
 
 def product(a, b, axis="n", order=None, target: Target | None = None, **forced) -> np.ndarray:
     """danlu's a @ b; C lies so that `axis` has stride 1."""
-    shape = (*a.shape[:-1], b.shape[-1])
-    c = (
-        np.full(shape, np.nan, a.dtype)
-        if axis == "n"
-        else np.full((*shape[:-2], shape[-1], shape[-2]), np.nan, a.dtype).swapaxes(-1, -2)
-    )
+    shape = (*a.shape[:-1], b.shape[-1]) if axis == "n" else (*a.shape[:-2], b.shape[-1], a.shape[-2])
+    c = np.full(shape, 99, a.dtype)
+    c = c if axis == "n" else c.swapaxes(-1, -2)
     program(a, b, strides_of(c), axis, target=target, **forced).run(a, b, c, order=order)
     return c
 
