@@ -72,12 +72,17 @@ def peak_text(target: Target, turns: int) -> str:
 
 
 def peak_function(target: Target, turns: int):
-    """The compiled peak loop as a function without arguments, and its flops."""
+    """The compiled peak loop as a function of how often, and its flops."""
     module = llvm.load(llvm.compile_text(peak_text(target, turns), machine=target))
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(module.address("peak"))
     room = np.ones(64, np.float32)
+
+    def run(times: int, keep=module) -> None:
+        for _ in range(times):
+            function(room.ctypes.data)
+
     flops = turns * (24 if target.registers >= 32 else 12) * target.vector_bytes // 4 * 2
-    return lambda: (function(room.ctypes.data), module)[0], flops
+    return run, flops
 
 
 def narrow(target: Target) -> Target:
@@ -97,7 +102,7 @@ def operands(batch, m, n, k, ta, tb, dtype):
 
 
 def prepare(shape, target: Target, dtype=np.float32, **forced):
-    """(danlu's call, NumPy's call, flops, program) of one row."""
+    """(danlu, NumPy as functions of how often, flops, program) of one row. danlu repeats in native code."""
     _, batch, m, n, k, ta, tb = shape
     a, b, c = operands(batch, m, n, k, ta, tb, dtype)
     contraction = gemm.Contraction(tuple(batch), m, n, k, strides_of(a), strides_of(b), 0, 0, dt.from_numpy(dtype))
@@ -107,28 +112,29 @@ def prepare(shape, target: Target, dtype=np.float32, **forced):
     assert np.abs(c - reference).max() <= 1e-5 * np.abs(reference).max() + 1e-4
     space = np.zeros(program.plan.workspace // 4 + 64, np.float32)
     args = (ctypes.c_void_p * 5)(a.ctypes.data, b.ctypes.data, -(-space.ctypes.data // 64) * 64, c.ctypes.data, 0)
-    calls = [(program.function(i), phase.chunks) for i, phase in enumerate(program.phases)]
+    function = program.function("repeat")
 
-    def ours(keep=(a, b, c, space, program)) -> None:
-        for function, chunks in calls:
-            function(args, 0, chunks)
+    def ours(times: int, keep=(a, b, c, space, program)) -> None:
+        function(args, times, 0)
 
-    return ours, lambda: np.matmul(a, b, out=c), 2 * int(np.prod(batch)) * m * n * k, program
+    def numpy(times: int) -> None:
+        for _ in range(times):
+            np.matmul(a, b, out=c)
+
+    return ours, numpy, 2 * int(np.prod(batch)) * m * n * k, program
 
 
-def seconds(function, repeat: int) -> float:
+def seconds(function, times: int) -> float:
     """Seconds of one call on this thread's own clock, which stands while another process has the core."""
     start = time.thread_time()
-    for _ in range(repeat):
-        function()
-    return (time.thread_time() - start) / repeat
+    function(times)
+    return (time.thread_time() - start) / times
 
 
 def measure(functions, flops: int, rounds: int) -> list[float]:
     """Medians of the seconds of each function over paired rounds; the first one is the peak loop."""
-    repeat = max(1, int(2e8 // max(flops, 100_000)))
-    repeats = [20, *[repeat] * (len(functions) - 1)]
-    found = [[seconds(f, r) for f, r in zip(functions, repeats, strict=True)] for _ in range(rounds)]
+    times = [20, *[max(1, int(2e8 // max(flops, 20_000)))] * (len(functions) - 1)]
+    found = [[seconds(f, n) for f, n in zip(functions, times, strict=True)] for _ in range(rounds)]
     return [statistics.median(column) for column in zip(*found, strict=True)]
 
 

@@ -136,6 +136,7 @@ class Phase:
 # ---- the plan ------------------------------------------------------------------------------------------------------
 CHUNK_WORK = 1 << 20  # flops or bytes in a chunk: about 10 µs, a hundred times what claiming one costs
 PARALLEL = 64  # chunks that large work is cut into, at least
+PARTIALS = 1 << 28  # bytes of partial sums, at most
 
 
 @dataclass(frozen=True)
@@ -213,13 +214,17 @@ def _choices(p: _Problem, forced: dict) -> Iterator[_Choice]:
 
 
 def _shapes(p: _Problem, variant: str) -> Iterator[tuple[int, int]]:
-    """(rows, vectors) of register tiles; one register stays free for the operand that is used at once."""
+    """(rows, vectors) of register tiles; two registers stay free: for the operand that is used at once, and for what LLVM
+    keeps across the loop (with none to spare, a hoisted mask made it spill sums: 4×3 of 16 registers ran at half speed)."""
     most = ceil(p.columns / p.wide) if variant == "columns" else p.columns
+    if p.rows == 1 and variant == "columns":  # bound by memory: bursts of 512 bytes (128: six times slower, 4 KiB apart)
+        yield 1, min(most, 512 // p.target.vector_bytes, p.target.registers - 4)
+        return
     for vectors in range(1, 9):
         if vectors > most or (variant == "k" and vectors & (vectors - 1)):
             continue
         for rows in range(1, min(p.rows, 24) + 1):
-            if rows * vectors + vectors + 1 <= p.target.registers:
+            if rows * vectors + vectors + 2 <= p.target.registers:
                 yield rows, vectors
 
 
@@ -231,33 +236,75 @@ def _unroll(p: _Problem, sums: int, turns: int, forced: dict) -> int:
     return unroll
 
 
+# Costs are in the time of one full vector multiply-add. They were fitted on one core of Zen 4 with 512-bit vectors:
+# share of the multiply-add peak, float32, A and B unpacked | B packed | A packed | both
+#
+# | m, n, k                       |      |      |      |      |
+# |-------------------------------|------|------|------|------|
+# | 512, 512, 512                 | 89.0 | 93.2 | 86.3 | 88.6 |  lines of B 2 KiB apart
+# | 512, 512, 512, A transposed   | 84.5 | 84.4 | 83.9 | 88.2 |
+# | 1024, 1024, 1024              | 78.6 | 95.6 | 81.0 | 94.9 |  lines of B 4 KiB apart: they share a set of L1
+# | 1024, 1024, 1024, A transposed| 73.3 | 89.5 | 79.0 | 91.8 |
+# | 600, 600, 600                 | 85.6 | 91.5 | 83.6 | 88.7 |
+# | 256, 256, 784                 | 88.8 | 84.4 | 85.4 | 77.3 |  lines of B 1 KiB apart
+# | 32, 256, 784                  | 95.4 | 80.1 | 94.2 | 80.3 |
+
+
 def _columns_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choice:
     lanes = min(p.wide, _power_of_two(p.columns))
     vectors = min(vectors, ceil(p.columns / lanes))
     width, k = vectors * lanes, p.c.k
-    pack = forced.get("pack", (_pays_left(p, rows, width), p.right.across != 1 or _pays_right(p, rows, width)))
-    pack = (pack[0], pack[1] or (p.right.across != 1 and p.columns > 1))
-    ragged = p.columns % lanes if p.columns < width and not pack[1] else 0
-    tile = Tile(rows, vectors, lanes, p.dtype, _unroll(p, rows * vectors, k, forced), ragged, p.target.fma)
+    unroll = _unroll(p, rows * vectors, k, forced)
     far = k * width * p.dtype.itemsize > p.target.l1 // 2  # then every vector comes from L2, at 16 bytes a cycle
-    turn = max(rows * vectors, rows + vectors, 4 * vectors if far else 0, 4 / tile.unroll)
-    tiles = ceil(p.rows / rows) * ceil(p.columns / width)
-    packing = pack[0] * _pack_cost(p, p.left, p.rows) + pack[1] * _pack_cost(p, p.right, p.columns)
-    return _Choice(tiles * (turn * k + 4 * rows * vectors + 20) + packing + 8 * rows * vectors, "columns", tile, pack)
+    full = 1 if lanes * p.dtype.itemsize > 32 or p.target.vector_bytes <= 32 else 0.5  # 256 bits take half the time of 512
+    turn = max(full * rows * vectors, full * (rows + vectors), 4 * vectors if far else 0, 4 / unroll) + (rows + vectors) / 16
+    cost = ceil(p.rows / rows) * ceil(p.columns / width) * (turn * k + 3.5 * rows * vectors + 10)
+    must = p.right.across != 1 and p.columns > 1
+    burst = 1.3 if far and width * p.dtype.itemsize < 128 else 1  # single cache lines here and there are not prefetched
+    pack, cost = _packing(p, cost, (_far_left(p, rows), 99 if must else burst * _far(p, p.right.along)), forced)
+    pack = (pack[0], pack[1] or must)
+    ragged = p.columns % lanes if p.columns < width and not pack[1] else 0
+    tile = Tile(rows, vectors, lanes, p.dtype, unroll, ragged, p.target.fma)
+    return _Choice(cost + 4 * rows * vectors, "columns", tile, pack)
+
+
+def _far(p: _Problem, stride: int) -> float:
+    """How much longer it takes when each k begins another line, `stride` elements on: TLB misses, shared cache sets."""
+    step = abs(stride) * p.c.dtype.itemsize
+    if step < 2048 or p.c.k < 128:
+        return 1
+    return 1.06 if step % 4096 else 1.2
+
+
+def _far_left(p: _Problem, rows: int) -> float:
+    """The same for single elements of `rows` lines of the left operand, which the first k of a cache line fetches for 16."""
+    if abs(p.left.along) != 1:
+        return 1 + (_far(p, p.left.along) - 1) / 2
+    shared = p.rows > 1 and p.left.across * p.c.dtype.itemsize % 4096 == 0 and rows > 8 and p.c.k >= 128
+    return 1.2 if shared else 1  # more lines in one set than it has places
+
+
+def _packing(p: _Problem, cost: float, factors: tuple[float, float], forced: dict) -> tuple[tuple[bool, bool], float]:
+    """What to pack, and the cost with it: each operand where copying costs less than what its strides do."""
+    pack = []
+    for operand, extent, factor in zip((p.left, p.right), (p.rows, p.columns), factors, strict=True):
+        copying = _pack_cost(p, operand, extent)
+        wanted = forced["pack"][len(pack)] if "pack" in forced else copying < cost * (factor - 1)
+        cost = cost + copying if wanted else cost * factor
+        pack.append(wanted)
+    return (pack[0], pack[1]), cost
 
 
 def _k_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choice:
     lanes = min(p.wide, _power_of_two(max(p.c.k, 1)))
     vectors = min(vectors, lanes, 1 << p.columns.bit_length() - 1)  # a power of two
     turns = ceil(p.c.k / lanes)
-    pack = forced.get("pack", (False, False))
-    pack = (pack[0] or p.left.along != 1, pack[1] or p.right.along != 1)
     tile = Tile(rows, vectors, lanes, p.dtype, _unroll(p, rows * vectors, turns, forced), p.c.k % lanes, p.target.fma)
-    turn = max(rows * vectors, rows + vectors, 4 / tile.unroll)
-    sums = rows * (4 * vectors + 4 * (lanes // vectors).bit_length())
-    tiles = ceil(p.rows / rows) * ceil(p.columns / vectors)
-    packing = pack[0] * _pack_cost(p, p.left, p.rows) + pack[1] * _pack_cost(p, p.right, p.columns)
-    return _Choice(tiles * (turn * turns + sums + 20) + packing + 8 * rows * vectors, "k", tile, pack)
+    turn = max(rows * vectors, 1.8 * (rows + vectors), 4 / tile.unroll)
+    cost = ceil(p.rows / rows) * ceil(p.columns / vectors) * (turn * turns + rows * (1.5 * vectors + 5))
+    must = p.left.along != 1, p.right.along != 1
+    pack, cost = _packing(p, cost, (99 if must[0] else 1, 99 if must[1] else 1), forced)
+    return _Choice(cost + 4 * rows * vectors, "k", tile, (pack[0] or must[0], pack[1] or must[1]))
 
 
 def _power_of_two(x: int) -> int:
@@ -265,17 +312,9 @@ def _power_of_two(x: int) -> int:
     return 1 << (x - 1).bit_length()
 
 
-def _pays_left(p: _Problem, rows: int, width: int) -> bool:
-    return False
-
-
-def _pays_right(p: _Problem, rows: int, width: int) -> bool:
-    return p.rows >= 4 * rows and p.c.k * width * p.dtype.itemsize > p.target.l1 // 2
-
-
 def _pack_cost(p: _Problem, operand: Operand, extent: int) -> float:
-    """Vector copies, transposed squares, or single elements."""
-    each = 3 / p.wide if operand.across == 1 else 0.5 if operand.along == 1 else 2
+    """Vector copies and transposed squares take half a cycle an element, single elements two."""
+    each = (0.5 if 1 in (operand.across, operand.along) else 2) * 64 / p.target.vector_bytes
     shared = prod(size for size, stride in zip(p.c.batch, operand.strides, strict=True) if stride == 0)
     return extent * p.c.k * each / shared
 
@@ -333,12 +372,17 @@ def _work(p: _Problem, rows: int, columns: int, k: int) -> int:
 
 
 def _k_block(p: _Problem, choice: _Choice) -> int:
-    """All of k, unless there are too few tiles for parallel work on a long k."""
-    tile, k = choice.tile, p.c.k
+    """All of k, unless there are too few tiles for parallel work, or k is so long that tiles no longer share it in L2.
+
+    Measured, of peak: 512 × 512 × 16384 whole 71 %, in parts of 4096 93 %, of 1024 93 %; 64 × 64 × 65536 47, 77, 78 %.
+    """
+    tile, k, batch = choice.tile, p.c.k, prod(p.c.batch)
     width = tile.vectors * (tile.lanes if choice.variant == "columns" else 1)
-    tiles = ceil(p.rows / tile.rows) * ceil(p.columns / width) * prod(p.c.batch)
-    chunks = min(PARALLEL, _work(p, p.rows, p.columns, k) * prod(p.c.batch) // CHUNK_WORK)
-    blocks = min(chunks // tiles, k // 1024)
+    tiles = ceil(p.rows / tile.rows) * ceil(p.columns / width) * batch
+    chunks = min(PARALLEL, _work(p, p.rows, p.columns, k) * batch // CHUNK_WORK)
+    near = ceil(k * 64 * p.dtype.itemsize / p.target.l2) if tiles > 1 else 1
+    most = PARTIALS // (batch * p.rows * p.columns * p.dtype.itemsize)
+    blocks = min(max(min(chunks // tiles, k // 1024), near), most)
     if blocks < 2:
         return k
     step = tile.unroll * (tile.lanes if choice.variant == "k" else 1)
@@ -432,7 +476,7 @@ def _emit_pack_side(p: Plan, b: Emitter, at: Pointers, side: int, source: Operan
     pointer = at.a if (side == 0) == (p.axis == "n") else at.b
     with _units(b, begin, end, grain, prod(box)) as unit:
         *batch, panel, part = micro.unravel(b, unit, box)
-        x = micro.at_most(b, micro.times(b, panel, width), max(0, extent - width))
+        x = _inside(b, micro.times(b, panel, width), width, extent)
         start = micro.times(b, part, block)
         stop = micro.at_most(b, micro.plus(b, start, block), p.contraction.k)
         origin = source.start(b, pointer, batch, panel, x)
@@ -483,8 +527,8 @@ def _emit_tile(
 ) -> None:
     """One tile: its sums go to `room`, from there vector by vector to the epilogue."""
     height, width, k = p.tile.rows, p.width, p.contraction.k
-    y = micro.at_most(b, micro.times(b, row, height), p.rows - height)
-    x = micro.at_most(b, micro.times(b, panel, width), max(0, p.columns - width))
+    first_row, first_column = micro.times(b, row, height), micro.times(b, panel, width)
+    y, x = _inside(b, first_row, height, p.rows), _inside(b, first_column, width, p.columns)
     places = [workspace if source else pointer for source, pointer in zip(p.sources, pointers, strict=True)]
     left = p.left.start(b, places[0], batch, row, y)
     right = p.right.start(b, places[1], batch, panel, x)
@@ -493,22 +537,29 @@ def _emit_tile(
     kernel = micro.tile_along_columns if p.variant == "columns" else micro.tile_along_k
     for i, value in enumerate(kernel(b, left, right, (p.left, p.right), p.tile, (start, stop))):
         micro.store(b, value, micro.at(b, room, str(i * p.lanes), p.tile.dtype))
-    _hand_over(p, b, room, batch, (row, y), (panel, x), give)
+    _hand_over(p, b, room, batch, (first_row, y), (first_column, x), give)
+
+
+def _inside(b: Emitter, first: str, size: int, extent: int) -> str:
+    """Where a tile that should begin at `first` begins, so that it ends inside."""
+    return first if extent % size == 0 else micro.at_most(b, first, max(0, extent - size))
 
 
 def _hand_over(
     p: Plan, b: Emitter, room: str, batch: list[str], rows: tuple[str, str], columns: tuple[str, str], give: Epilogue
 ) -> None:
-    """What is new in a tile: rows from `row · height` on, columns from `panel · width` on."""
-    first_row, first_column = micro.times(b, rows[0], p.tile.rows), micro.times(b, columns[0], p.width)
-    skipped = micro.minus(b, first_column, columns[1])
-    with loop(b, micro.minus(b, first_row, rows[1]), str(p.tile.rows)) as i:
+    """What is new in a tile. rows, columns: the first one that is new, and the first one of the tile."""
+    skipped = micro.minus(b, *columns)
+    have = str(p.width)
+    if p.columns % p.width:
+        have = micro.at_most(b, micro.minus(b, str(p.columns), columns[0]), p.width)
+    with loop(b, micro.minus(b, *rows), str(p.tile.rows)) as i:
         line = micro.at(b, room, micro.plus(b, micro.times(b, i.index, p.width), skipped), p.tile.dtype)
         y = micro.plus(b, rows[1], i.index)
-        for start, stop, mask in _spans(p, b, micro.at_most(b, micro.minus(b, str(p.columns), first_column), p.width)):
+        for start, stop, mask in _spans(p, b, have):
             with loop(b, start, stop, p.lanes) as j:
                 value = micro.load(b, micro.at(b, line, j.index, p.tile.dtype), p.tile.dtype, p.lanes)
-                _give(p, b, value, batch, y, micro.plus(b, first_column, j.index), mask, give)
+                _give(p, b, value, batch, y, micro.plus(b, columns[0], j.index), mask, give)
 
 
 def _spans(p: Plan, b: Emitter, have: str) -> list[tuple[str, str, Value | None]]:

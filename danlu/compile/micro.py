@@ -40,6 +40,8 @@ def minus(b: Emitter, x: str, y: str) -> str:
     """x - y"""
     if is_number(x) and is_number(y):
         return str(int(x) - int(y))
+    if x == y:
+        return "0"
     return x if y == "0" else _index(b, "sub nsw", x, y)
 
 

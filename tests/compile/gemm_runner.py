@@ -54,7 +54,17 @@ def module_text(p: gemm.Plan, strides, with_bias: bool = False, add: bool = Fals
         phase.emit(b, gemm.Pointers(*names[:3]), "%begin", "%end", give)
         body = "\n".join(b.lines)
         texts.append(f"define void @phase{i}(ptr %args, i64 %begin, i64 %end) {{\nentry:\n{body}\n  ret void\n}}")
-    return "\n".join(texts + sorted(declared))
+    return "\n".join([*texts, _repeat_text([phase.chunks for phase in gemm.emit_phases(p)]), *sorted(declared)])
+
+
+def _repeat_text(chunks: list[int]) -> str:
+    """The function `repeat(args, times, _)`: all phases one after the other, several times."""
+    b = Emitter()
+    with micro.loop(b, "0", "%times"):
+        for i, count in enumerate(chunks):
+            b.line(f"call void @phase{i}(ptr %args, i64 0, i64 {count})")
+    body = "\n".join(b.lines)
+    return f"define void @repeat(ptr %args, i64 %times, i64 %unused) {{\nentry:\n{body}\n  ret void\n}}"
 
 
 @dataclass
@@ -74,12 +84,12 @@ class Program:
         args[2] = -(-args[2] // 64) * 64
         for i, phase in enumerate(self.phases):
             for begin, end in order(phase.chunks) if order else [(0, phase.chunks)]:
-                self.function(i)(args, begin, end)
+                self.function(f"phase{i}")(args, begin, end)
 
-    def function(self, i: int):
-        """Phase i as a function of (args, begin, end)."""
+    def function(self, name: str):
+        """`phase0` … as a function of (args, begin, end), `repeat` as one of (args, times, 0)."""
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
-        return kind(self.module.address(f"phase{i}"))
+        return kind(self.module.address(name))
 
 
 def compile_plan(p: gemm.Plan, strides, with_bias: bool = False, target: Target | None = None) -> Program:
