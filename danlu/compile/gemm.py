@@ -257,7 +257,10 @@ def _columns_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choi
     unroll = _unroll(p, rows * vectors, k, forced)
     far = k * width * p.dtype.itemsize > p.target.l1 // 2  # then every vector comes from L2, at 16 bytes a cycle
     full = 1 if lanes * p.dtype.itemsize > 32 or p.target.vector_bytes <= 32 else 0.5  # 256 bits take half the time of 512
-    turn = max(full * rows * vectors, full * (rows + vectors), 4 * vectors if far else 0, 4 / unroll) + (rows + vectors) / 16
+    turn = (
+        max(full * rows * vectors, full * (rows + vectors), 4 * vectors if far else 0, 4 / unroll)
+        + (rows + vectors) * 4 / p.target.vector_bytes
+    )
     cost = ceil(p.rows / rows) * ceil(p.columns / width) * (turn * k + 3.5 * rows * vectors + 10)
     must = p.right.across != 1 and p.columns > 1
     burst = 1.3 if far and width * p.dtype.itemsize < 128 else 1  # single cache lines here and there are not prefetched
@@ -279,7 +282,7 @@ def _far(p: _Problem, stride: int) -> float:
 def _far_left(p: _Problem, rows: int) -> float:
     """The same for single elements of `rows` lines of the left operand, which the first k of a cache line fetches for 16."""
     if abs(p.left.along) != 1:
-        return 1 + (_far(p, p.left.along) - 1) / 2
+        return 1 + (_far(p, p.left.along) - 1) * 32 / p.target.vector_bytes
     shared = p.rows > 1 and p.left.across * p.c.dtype.itemsize % 4096 == 0 and rows > 8 and p.c.k >= 128
     return 1.2 if shared else 1  # more lines in one set than it has places
 
@@ -372,21 +375,31 @@ def _work(p: _Problem, rows: int, columns: int, k: int) -> int:
 
 
 def _k_block(p: _Problem, choice: _Choice) -> int:
-    """All of k, unless there are too few tiles for parallel work, or k is so long that tiles no longer share it in L2.
-
-    Measured, of peak: 512 × 512 × 16384 whole 71 %, in parts of 4096 93 %, of 1024 93 %; 64 × 64 × 65536 47, 77, 78 %.
-    """
+    """All of k, unless there are too few tiles for parallel work, or k is so long that tiles no longer share it in L2."""
     tile, k, batch = choice.tile, p.c.k, prod(p.c.batch)
     width = tile.vectors * (tile.lanes if choice.variant == "columns" else 1)
     tiles = ceil(p.rows / tile.rows) * ceil(p.columns / width) * batch
     chunks = min(PARALLEL, _work(p, p.rows, p.columns, k) * batch // CHUNK_WORK)
-    near = ceil(k * 64 * p.dtype.itemsize / p.target.l2) if tiles > 1 else 1
+    near = ceil(k / _near(p, choice)) if tiles > 1 else 1
     most = PARTIALS // (batch * p.rows * p.columns * p.dtype.itemsize)
     blocks = min(max(min(chunks // tiles, k // 1024), near), most)
     if blocks < 2:
         return k
     step = tile.unroll * (tile.lanes if choice.variant == "k" else 1)
     return -(-ceil(k / blocks) // step) * step
+
+
+def _near(p: _Problem, choice: _Choice) -> int:
+    """How much of k tiles share in L1 and L2.
+
+    Of peak, k whole, in parts of 4096, 2048, 1024, 512: 64 × 64 × 16384, A transposed: 64 74 79 76 75; 256 × 256 × 16384,
+    A transposed: 28 69 82 81 84; 512 × 512 × 16384: 71 93 94 93 90; 512 × 512 × 4096: 96 96 94 95 94.
+    """
+    if abs(p.left.along) != 1 and not choice.pack[0] and p.c.k >= 2048:
+        return p.target.l1 // 64  # a cache line for every k
+    shared = p.target.l2 // 2 // ((p.rows + p.columns) * p.dtype.itemsize)
+    lowest, highest = (p.target.l2 // (size * p.dtype.itemsize) for size in (256, 64))
+    return min(max(lowest, shared), highest)
 
 
 def _row_tiles(p: _Problem, draft: Plan) -> int:
