@@ -317,7 +317,7 @@ class Writer:
     # ---- indices --------------------------------------------------------------------------------------------------------
     def varies(self, index: Index) -> bool:
         """Whether an index differs between the lanes in a way that a stride does not say."""
-        return any(self.atom_varies(a) for a, _ in index.terms if a is not self.b.vector)
+        return any(self.atom_varies(a) for a, _ in index.terms if a != self.b.vector)
 
     def atom_varies(self, atom: Atom) -> bool:
         if isinstance(atom, Position):
@@ -358,7 +358,7 @@ class Writer:
         b = self.b
         if isinstance(atom, Var):
             lane0 = Value(b.registers[atom], dt.int64)
-            if atom is b.vector and b.lanes > 1 and not scalar:
+            if atom == b.vector and b.lanes > 1 and not scalar:
                 return b.add(lane0, b.lane_numbers(b.lanes))
             return lane0
         if isinstance(atom, Position):
@@ -477,14 +477,46 @@ def memory_suffix(dtype: DType) -> str:
     return {"float": "f32", "double": "f64", "half": "f16"}.get(memory_type(dtype), memory_type(dtype))
 
 
-def write_kernel(kernel: Kernel, places: dict[int, Place], declared: set[str]) -> str:
-    """The LLVM IR of one kernel: a function that loads the addresses, and one that works, to which no two addresses alias."""
-    b = Body(places, declared)
+def write_kernel(kernel: Kernel, places: dict[int, Place], declared: set[str]) -> tuple[str, list[tuple[str, int]]]:
+    """The LLVM IR of one kernel, and its functions in the order in which they run, each with its chunks."""
     if kernel.body and isinstance(kernel.body[0], Contract):
-        gemm.write(Writer(b), kernel.body[0])
-    else:
-        Writer(b).statements(kernel.body)
-    return function_text(kernel.name, b)
+        return _write_phases(kernel, kernel.body[0], places, declared)
+    b = Body(places, declared)
+    Writer(b).statements(kernel.body)
+    return function_text(kernel.name, b), [(kernel.name, kernel.chunks)]
+
+
+def _write_phases(kernel: Kernel, s: Contract, places: dict[int, Place], declared: set[str]) -> tuple[str, list[tuple[str, int]]]:
+    texts, calls = [], []
+    for k, phase in enumerate(gemm.emit_phases(s.plan)):
+        b = Body(places, declared)
+        workspace = b.pointer(s.workspace) if s.workspace is not None else "null"
+        at = gemm.Pointers(b.pointer(s.a.slot), b.pointer(s.b.slot), workspace)
+        phase.emit(b, at, "%begin", "%end", Epilogue(Writer(b), s))
+        name = f"{kernel.name}.{k}"
+        texts.append(function_text(name, b))
+        calls.append((name, phase.chunks))
+    return "\n".join(texts), calls
+
+
+class Epilogue:
+    """What happens to each finished vector of a contraction: the statements of its body."""
+
+    def __init__(self, writer: Writer, contract: Contract) -> None:
+        self.writer, self.contract = writer, contract
+
+    def __call__(self, _, value: Value, batch: list[str], m: str, n: str, mask: Value | None, axis: str) -> None:
+        b = self.writer.b
+        *outer, row, column = self.contract.axes
+        b.registers.update(zip((*outer, row, column), (*batch, m, n)))
+        along = column if axis == "n" else row
+        if along.extent == 1 and value.lanes > 1:
+            value, mask = self.writer.shuffle(value, [0]), None
+        b.vector, b.lanes, b.mask = along, value.lanes, mask
+        b.memo.append({self.contract.total.name: value})
+        self.writer.statements(self.contract.body)
+        b.memo.pop()
+        b.vector, b.lanes, b.mask = None, 1, None
 
 
 def function_text(name: str, b: Body) -> str:
