@@ -307,11 +307,11 @@ class Writer:
         return e.op.emit(b, *args, **given)
 
     def number(self, e: Number) -> Value:
-        """A Python number: the table holds float64 for floating types, int64 for the others."""
+        """A Python number: the table holds it twice, as float64 and as int64."""
         b = self.b
         wide = dt.float64 if e.dtype.kind == "f" else dt.int64
         at = b.name()
-        b.line(f"{at} = getelementptr {ir_type(wide)}, ptr %numbers, i64 {e.position}")
+        b.line(f"{at} = getelementptr {ir_type(wide)}, ptr %numbers, i64 {2 * e.position + (e.dtype.kind != 'f')}")
         return b.cast(b.instruction(f"load {ir_type(wide)}, ptr {at}", wide), register_dtype(e.dtype))
 
     # ---- indices --------------------------------------------------------------------------------------------------------
@@ -321,8 +321,7 @@ class Writer:
 
     def atom_varies(self, atom: Atom) -> bool:
         if isinstance(atom, Position):
-            found = self.known(atom.expression)
-            return found is not None and found.lanes > 1
+            return self.value(atom.expression).lanes > 1
         inner = atom.inner()
         return inner is not None and any(a == self.b.vector or self.atom_varies(a) for a in atoms_of(inner))
 
@@ -363,7 +362,7 @@ class Writer:
                 return b.add(lane0, b.lane_numbers(b.lanes))
             return lane0
         if isinstance(atom, Position):
-            return self.known(atom.expression)  # type: ignore[return-value]
+            return self.value(atom.expression)
         x = self.index_value(atom.inner(), scalar)  # type: ignore[arg-type]
         x, n = b.match(x, b.const(atom.divisor, dt.int64))  # type: ignore[attr-defined]
         return b.instruction(f"{'udiv' if isinstance(atom, Quotient) else 'urem'} {x!r}, {n.ref}", dt.int64, x.lanes)

@@ -232,9 +232,16 @@ class Rewriter:
         return tuple((kind, self.index(x), n) for kind, x, n in guard)
 
     def expression(self, e: Any) -> Any:
-        """The expression with variables replaced."""
-        if id(e) not in self.done:
-            self.done[id(e)] = (e, self._expression(e))
+        """The expression with variables replaced; its parts first, without recursion."""
+        stack = [e]
+        while stack:
+            missing = [c for c in children(stack[-1]) if id(c) not in self.done]
+            if missing:
+                stack.extend(missing)
+                continue
+            x = stack.pop()
+            if id(x) not in self.done:
+                self.done[id(x)] = (x, self._expression(x))
         return self.done[id(e)][1]
 
     def _expression(self, e: Any) -> Any:

@@ -22,6 +22,7 @@ from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE,
 # Instructions per element up to which computing twice beats storing and loading: a load and a store of 4 bytes each cost as
 # much as about 8 vector instructions from the second cache on.
 CHEAP = 8
+LARGE = 128  # nodes of one group at most: past it registers spill, and LLVM's time grows faster than the code
 
 
 @dataclass(eq=False)
@@ -123,7 +124,7 @@ class Scheduler:
         groups = self._inputs(node)
         if groups:
             latest = max(groups, key=lambda g: g.position)
-            if self._aligned(node, latest):
+            if len(latest.nodes) < LARGE and self._aligned(node, latest):
                 latest.nodes.append(node)
                 self.group_of[id(node)] = latest
                 return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import difflib
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 from danlu.errors import DataError
 
 _SEPARATORS = ",;\t|"
-_MORE_MISSING = ["?"]  # UCI's mark, beside pandas' own (empty, NA, NaN, null, None, ...)
+_MISSING = frozenset(["", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None"])
 _BINARY = {
     b"PK\x03\x04": "a zip or Excel file; save the sheet as CSV",
     b"\x1f\x8b": "gzip data; unpack it first",
@@ -57,6 +56,8 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     >>> nearest("median_house_valeu", ["median_income", "median_house_value"])
     'median_house_value'
     """
+    import difflib  # here, as it takes 4 ms and only messages need it
+
     lowered = {choice.lower(): choice for choice in choices}
     found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     return lowered[found[0]] if found else None
@@ -76,7 +77,7 @@ def read_csv(path: str | Path) -> Table:
     """A CSV file as a Table; the first line names the columns.
 
     UTF-8 (with or without byte-order mark) and GBK are read; the separator is the one of `, ; tab |` that occurs most often in
-    the first line. Missing are an empty field, `?`, and what pandas takes for missing (NA, NaN, null, None, ...).
+    the first line. Missing are an empty field, `?`, `NA`, `N/A`, `NaN`, `null` and `None`; blanks around a field do not count.
 
     Raises: DataError for binary data, an empty file, another encoding, rows of different lengths (with the line), column names
     that occur twice, and when pandas is not installed.
@@ -176,7 +177,8 @@ def _parse(path: Path, text: str, names: list[str], separator: str) -> Any:
         header=0,
         index_col=False,
         low_memory=False,
-        na_values=_MORE_MISSING,
+        keep_default_na=False,
+        na_values=sorted(_MISSING),
         skipinitialspace=True,
     )
 
@@ -190,4 +192,10 @@ def _column(series: Any) -> np.ndarray:
         return series.to_numpy()
     values = series.to_numpy(object)
     values = np.where(series.isna().to_numpy(), None, values)
-    return np.array([value.strip() if isinstance(value, str) else value for value in values], dtype=object)
+    return np.array([_stripped(value) if isinstance(value, str) else value for value in values], dtype=object)
+
+
+def _stripped(text: str) -> str | None:
+    """A text without blanks around it; None when nothing or a word for nothing is left."""
+    text = text.strip()
+    return None if text in _MISSING else text

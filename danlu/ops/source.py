@@ -6,7 +6,7 @@ import numpy as np
 
 from danlu.dtype import DType
 from danlu.graph import ELEMENTWISE, SOURCE, Node, Op, Spec
-from danlu.ops.table import register
+from danlu.ops.table import as_dtype, composite, register
 
 
 def _const_infer(value, dtype: DType) -> Spec:
@@ -60,3 +60,9 @@ PICK = register(
 def zeros_like(o, x: Node) -> Node:
     """A zero of x's shape and dtype."""
     return o.like(0, x)
+
+
+@composite(attrs=("shape", "dtype"))
+def full(o, value: Node, shape: tuple[int, ...], dtype: DType):
+    """One number everywhere."""
+    return o.expand(as_dtype(value, dtype), shape=shape)

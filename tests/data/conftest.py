@@ -1,4 +1,4 @@
-"""What the tests of the data share: small files of every format, and the folder of real data when it is there."""
+"""What the tests of the data share: small files of every format."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from idx_writer import idx_bytes
-
-SHARED = Path(__file__).absolute().parents[2].parent / "shared" / "data"
 
 
 @pytest.fixture
@@ -39,11 +37,3 @@ def write_csv(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-
-@pytest.fixture
-def shared_data() -> Path:
-    """The folder of real data beside the repository; the tests that use it are skipped without it."""
-    if not SHARED.is_dir():
-        pytest.skip("needs ../shared/data; test_source.py covers the same ground on made data")
-    return SHARED

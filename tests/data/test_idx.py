@@ -231,8 +231,8 @@ def test_the_digits_are_small_and_name_their_source() -> None:
     assert "CC BY 4.0" in text and "Alpaydin" in text and "Kaynak" in text
 
 
-def test_mnist(shared_data: Path) -> None:
-    images = read_idx(shared_data / "mnist-t10k-images-idx3-ubyte.gz")
+def test_mnist(shared: Path) -> None:
+    images = read_idx(shared / "data" / "mnist-t10k-images-idx3-ubyte.gz")
     assert images.shape == (10000, 28, 28)
-    read = read_labelled(shared_data)
+    read = read_labelled(shared / "data")
     assert read.labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]  # the first labels of the file, by a hex dump

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import sys
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from danlu.data.table import did_you_mean, nearest, read_csv
 from danlu.errors import DataError
@@ -54,8 +58,15 @@ def test_other_line_endings(write_csv, ending: str) -> None:
 
 def test_blanks_around_fields_and_names_do_not_count(write_csv) -> None:
     pytest.importorskip("pandas")
-    table = read_csv(write_csv('a , b\n1, x \n2, "y, z"\n'))
-    assert table.columns["b"].tolist() == ["x", "y, z"]
+    table = read_csv(write_csv('a , b\n1, x \n2, "y, z"\n3, NA \n4," "\n'))
+    assert table.columns["b"].tolist() == ["x", "y, z", None, None]
+
+
+@pytest.mark.parametrize("word", ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None"])
+def test_words_for_what_is_missing(write_csv, word: str) -> None:
+    pytest.importorskip("pandas")
+    table = read_csv(write_csv(f"a,b\n1,x\n{word},{word}\n"))
+    assert np.isnan(table.columns["a"][1]) and table.columns["b"].tolist() == ["x", None]
 
 
 def test_a_column_without_a_name_is_called_by_its_place(write_csv) -> None:
@@ -137,3 +148,54 @@ def test_the_nearest_name() -> None:
     assert nearest("Median_Incme", ["median_age", "median_income"]) == "median_income"
     assert nearest("zzz", ["median_income"]) is None
     assert did_you_mean("zzz", ["median_income"]) == ""
+
+
+PIECES = [
+    *",,,\n\n\n",
+    '"',
+    " ",
+    "a",
+    "1",
+    "2.5",
+    "NA",
+    "\r",
+    "\t",
+    ";",
+    "é",
+    "北",
+    "1e400",
+    "nan",
+    "inf",
+    "2024-01-02",
+    "\u2028",
+    "\\",
+    "#",
+]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.one_of(
+        st.lists(st.sampled_from(PIECES), max_size=40).map(lambda row: "".join(row).encode()), st.binary(max_size=40)
+    )
+)
+def test_any_bytes_are_read_or_refused(write_csv, content: bytes) -> None:
+    pytest.importorskip("pandas")
+    path = write_csv(content)
+    try:
+        table = read_csv(path)
+    except DataError as problem:
+        assert str(path) in str(problem)
+    else:
+        assert len(table) > 0 and {len(column) for column in table.columns.values()} == {len(table)}
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.tuples(st.text(st.sampled_from('ab"\n, 北'), min_size=1), st.integers(-9, 9)), min_size=1, max_size=8))
+def test_what_pythons_writer_writes_comes_back(write_csv, rows: list[tuple[str, int]]) -> None:
+    pytest.importorskip("pandas")
+    stream = io.StringIO(newline="")
+    csv.writer(stream, quoting=csv.QUOTE_ALL).writerows([("text", "number"), *rows])
+    table = read_csv(write_csv(stream.getvalue()))
+    assert table.columns["text"].tolist() == [text.strip() or None for text, _ in rows]
+    assert table.columns["number"].tolist() == [number for _, number in rows]

@@ -1,0 +1,1 @@
+"""L3. placeholder until the generator of contractions lands."""
