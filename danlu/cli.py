@@ -18,10 +18,10 @@ from typing import Any, NoReturn
 import danlu
 from danlu.compile.target import describe
 from danlu.config import config
-from danlu.engine import get_num_threads, set_num_threads
 from danlu.errors import DanluError, DataError
-from danlu.train.experiment import EPOCHS, LEARNING_RATES, Outcome, Request, csv_bytes, predict, resume, train, write_predictions
+from danlu.runtime.pool import get_num_threads, set_num_threads
 from danlu.train.display import progress
+from danlu.train.experiment import EPOCHS, LEARNING_RATES, Outcome, Request, csv_bytes, predict, resume, train, write_predictions
 from danlu.train.report import full, summary
 from danlu.train.run import ACTIVATIONS, OPTIMIZERS, SCALES, Run
 

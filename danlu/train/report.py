@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from danlu.train.plot import curves, draw
 from danlu.train.display import figure
+from danlu.train.plot import curves, draw
 from danlu.train.run import Run
 
 MOST_CLASSES = 25  # a confusion matrix wider than this is no longer read: the pairs most often confused are listed

@@ -363,7 +363,7 @@ def test_version_and_help(capsys):
 
 def test_a_loss_that_becomes_nan(capsys):
     assert run("train", "digits", "--lr", "1e30", "--optimizer", "sgd", "--epochs", "3") == 2
-    out, err = capsys.readouterr()
+    err = capsys.readouterr().err
     assert err.startswith("danlu: the loss became ") and "at step " in err and "it began in the output of layer" in err
     assert "Try a smaller learning rate (1e+29 instead of 1e+30)" in err and len(err.splitlines()) == 1
     assert json.loads(Path("runs/digits-001/state.json").read_text())["status"] == "failed"

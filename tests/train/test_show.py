@@ -10,8 +10,8 @@ import pytest
 from danlu.errors import DataError
 from danlu.train import Callback, Checkpoint, History, MetricsLog, progress
 from danlu.train import callbacks as callbacks_module
-from danlu.train.plot import curves, draw, draw_png
 from danlu.train.display import ProgressBar, ProgressLines, figure, figures
+from danlu.train.plot import curves, draw, draw_png
 from danlu.train.report import MOST_CLASSES, confusion
 
 
@@ -148,7 +148,7 @@ def test_a_log_that_cannot_be_written(tmp_path):
     log = MetricsLog(tmp_path)
     loop = FakeLoop()
     loop.history.rows.append({"epoch": 1})
-    with pytest.raises(DataError, match="cannot write .*: Is a directory"):
+    with pytest.raises(DataError, match=r"cannot write .*: Is a directory"):
         log.on_epoch_end(loop)
 
 
