@@ -19,6 +19,7 @@ import datetime
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -41,6 +42,12 @@ _DATE = re.compile(
 )
 
 
+def _each(function: Callable[[Any], Any], values: np.ndarray) -> list[Any]:
+    """A function of every cell, worked out once for each different one."""
+    known = {value: function(value) for value in set(values)}
+    return [known[value] for value in values]
+
+
 def as_numbers(values: np.ndarray) -> np.ndarray:
     """A column as float64; NaN for what is missing, no number, infinite, or beyond 1e150.
 
@@ -48,7 +55,7 @@ def as_numbers(values: np.ndarray) -> np.ndarray:
     [1.5, nan, nan, 1.0]
     """
     if values.dtype == object:
-        values = np.array([_number(value) for value in values], dtype=np.float64)
+        values = np.array(_each(_number, values), dtype=np.float64)
     numbers = values.astype(np.float64)
     return np.where(np.abs(numbers) <= _HUGE, numbers, np.nan)
 
@@ -311,7 +318,7 @@ def date_parts(texts: np.ndarray) -> dict[str, np.ndarray]:
     >>> {part: numbers.tolist() for part, numbers in date_parts(np.array(["2024-03-05 17:30"], dtype=object)).items()}
     {'year': [2024.0], 'month': [3.0], 'day': [5.0], 'weekday': [1.0], 'hour': [17.0]}
     """
-    rows = np.array([_date(text) for text in texts], dtype=np.float64).reshape(-1, len(_DATE_PARTS))
+    rows = np.array(_each(_date, texts), dtype=np.float64).reshape(-1, len(_DATE_PARTS))
     return dict(zip(_DATE_PARTS, rows.T))
 
 

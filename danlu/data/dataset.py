@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,7 +112,7 @@ def seed_of(generator: Any, seed: int | None) -> int:
     if generator is not None and seed is not None:
         raise DataError("give a generator or a seed, not both")
     if generator is None:
-        return _check_seed(seed) if seed is not None else secrets.randbits(62)
+        return _check_seed(seed) if seed is not None else int.from_bytes(os.urandom(8), "little") >> 2
     if not hasattr(generator, "initial_seed"):
         raise DataError(f"generator should have initial_seed(), got {type(generator).__name__}; write seed=0 instead")
     return int(generator.initial_seed())

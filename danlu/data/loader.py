@@ -27,7 +27,8 @@ class DataLoader:
 
     Each pass over the loader is the next epoch. A shuffled order is the permutation that PCG64 draws from (seed, epoch): it does
     not depend on anything else, so a run that is resumed with `load_state_dict` sees the batches that it would have seen.
-    A batch of a TensorDataset (or a Subset of one) is one indexing of each array. Data is loaded in this process.
+    A batch of a TensorDataset (or a Subset of one) is one indexing of each array. Data is loaded in this process, when it is
+    asked for: `num_workers` and `pin_memory` are taken so that PyTorch's calls run, and change nothing.
 
     Shapes: a batch of tensors [N, ...] is [batch, ...].
 
@@ -49,6 +50,8 @@ class DataLoader:
         drop_last: bool = False,
         generator: Any = None,
         seed: int | None = None,
+        num_workers: int = 0,
+        pin_memory: bool = False,
     ) -> None:
         _check_arguments(batch_size, bool(shuffle), sampler, batch_sampler, drop_last)
         self.dataset = dataset

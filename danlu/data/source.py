@@ -111,10 +111,10 @@ def _existing(what: str) -> Path:
 
 def _is_idx(path: Path) -> bool:
     """Whether a file is to be read as IDX: by its name, else by its first bytes."""
+    if re.search(r"\.(csv|tsv|txt)(\.gz)?$", path.name, flags=re.IGNORECASE):
+        return False
     if is_idx_name(path) or path.suffix == ".gz" or "idx" in path.suffix:
         return True
-    if path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        return False
     with path.open("rb") as stream:
         head = stream.read(4)
     return head[:2] == b"\x1f\x8b" or (head[:2] == b"\0\0" and len(head) == 4)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import difflib
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -57,6 +56,8 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     >>> nearest("median_house_valeu", ["median_income", "median_house_value"])
     'median_house_value'
     """
+    import difflib  # here, as it takes 4 ms and only messages need it
+
     lowered = {choice.lower(): choice for choice in choices}
     found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     return lowered[found[0]] if found else None

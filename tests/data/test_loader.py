@@ -60,6 +60,7 @@ def test_batches_follow_the_data() -> None:
     assert seen(DataLoader(arrays(), 4, drop_last=True)) == [[0, 1, 2, 3], [4, 5, 6, 7]]
     assert len(DataLoader(arrays(), 4, drop_last=True)) == 2 and seen(DataLoader(arrays(2))) == [[0], [1]]
     assert seen(DataLoader(arrays(3), 4, drop_last=True)) == []
+    assert seen(DataLoader(arrays(3), 4, num_workers=2, pin_memory=True)) == [[0, 1, 2]]
 
 
 @given(size=st.integers(1, 50), batch=st.integers(1, 12), seed=st.integers(0, 2**60), drop=st.booleans())

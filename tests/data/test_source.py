@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -106,6 +107,15 @@ def test_idx_is_prepared_and_classes_may_be_many(write_pair) -> None:
     assert prepare(open_source(str(folder / "train-labels-idx1-ubyte")), task="regression").train[1].dtype == np.float32
 
 
+@pytest.mark.parametrize(("name", "run"), [("数据 1.csv", "数据-1"), ("a/b.TSV", "b"), ("?.csv", "data"), ("x.y.csv", "x.y")])
+def test_runs_are_named_after_the_file(tmp_path: Path, name: str, run: str) -> None:
+    pytest.importorskip("pandas")
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"a,b\n1,2\n")
+    assert open_source(path, "b").name == run
+
+
 def test_the_description_is_plain_json(house_file: Path, write_pair) -> None:
     described = json.loads(json.dumps(open_source(str(house_file), "price").describe()))
     assert (
@@ -207,6 +217,8 @@ def test_the_kind_of_a_file_without_a_telling_name(tmp_path: Path, write_csv) ->
     refused("images without labels", tmp_path / "pictures")
     (tmp_path / "a.gz").write_bytes(b"plain")
     refused("images without labels", tmp_path / "a.gz")
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n"))
+    refused("is not a CSV: it is gzip data; unpack it first", tmp_path / "a.csv.gz", "a")
 
 
 def test_how_a_table_was_read_is_said(write_csv) -> None:
