@@ -21,7 +21,7 @@ from danlu.random import Generator, next_key
 from danlu.runtime.executable import Interpreted
 from danlu.tensor import Tensor, from_array, no_grad, update_
 
-# Smaller tensors are drawn by the NumPy references at once (0.1 s for this many): compiling a program for each shape takes longer.
+# Smaller tensors are drawn by the NumPy references (0.1 s for this many): compiling a program for each shape takes longer.
 COMPILED_FROM = 1 << 20
 
 _GAINS = {"linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "identity": 1.0, "sigmoid": 1.0, "tanh": 5 / 3}

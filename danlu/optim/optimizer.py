@@ -37,8 +37,8 @@ def check_not_negative(optimizer: str, **options: Any) -> None:
 
 
 def zero_state(p: Tensor) -> Tensor:
-    """Zeros like a parameter that are memory from the start: as a computation they would be part of the first step's program only,
-    and the second step would need a program of its own."""
+    """Zeros like a parameter that are memory from the start: as a computation they would be part of the first step's program
+    only, and the second step would need a program of its own."""
     return from_array(np.zeros(tuple(p.shape), p.dtype.numpy))
 
 

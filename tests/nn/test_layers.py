@@ -58,7 +58,7 @@ def test_dropout():
     np.testing.assert_allclose((first == 0).mean(), 0.25, atol=0.02)
     assert layer.eval()(x) is x
     assert repr(layer) == "Dropout(p=0.25, inplace=False)"
-    with pytest.raises(DataError, match="p is 1.5; expected a probability from 0 to 1"):
+    with pytest.raises(DataError, match=r"p is 1\.5; expected a probability from 0 to 1"):
         nn.Dropout(1.5)
 
 

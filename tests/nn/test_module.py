@@ -69,9 +69,7 @@ def test_super_init_is_asked_for():
         def __init__(self):
             self.layer = nn.Linear(2, 2)
 
-    with pytest.raises(
-        AttributeError, match=r"before Module.__init__\(\) call; write super\(\).__init__\(\) as the first line of Forgetful"
-    ):
+    with pytest.raises(AttributeError, match=r"before Module.__init__\(\) call; write super\(\).__init__\(\) as .* of Forgetful"):
         Forgetful()
 
 
@@ -91,7 +89,7 @@ def test_super_init_is_asked_for():
         (
             lambda n: n.get_submodule("out.7"),
             AttributeError,
-            r"Sequential has no submodule '7' \(of path 'out.7'\); it has '0', '1'",
+            r"has no submodule '7' \(of path 'out.7'\); it has '0', '1'",
         ),
         (lambda n: n.get_parameter("hidden.w"), AttributeError, "Linear has no parameter 'w'.*it has 'weight', 'bias'"),
         (lambda n: n.train("yes"), DTypeError, "mode is 'yes'; expected True or False"),
@@ -166,7 +164,7 @@ def test_state_dict_goes_round():
     state = a.state_dict()
     assert list(state) == ["scale", "shift", "hidden.weight", "hidden.bias", "out.1.weight", "out.1.bias"]
     assert not any(t.requires_grad for t in state.values())
-    assert list(a.state_dict(prefix="m."))[0] == "m.scale"
+    assert next(iter(a.state_dict(prefix="m."))) == "m.scale"
     assert a.state_dict(keep_vars=True)["scale"] is a.scale
     result = b.load_state_dict({k: v.numpy() if k == "scale" else v for k, v in state.items()})
     assert result.missing_keys == [] and result.unexpected_keys == []
@@ -254,7 +252,7 @@ def test_hooks_with_keywords_and_as_context():
     assert layer(3.0, by=1.0) == 3.0
 
 
-# ---- text and errors ------------------------------------------------------------------------------------------------------------
+# ---- text and errors --------------------------------------------------------------------------------------------------
 
 
 def test_repr_nests():
@@ -281,7 +279,7 @@ def test_an_error_names_the_layer():
         nn.Linear(4, 8)(danlu.ones(2, 5))
 
 
-# ---- containers -----------------------------------------------------------------------------------------------------------------
+# ---- containers -------------------------------------------------------------------------------------------------------
 
 
 def test_sequential_is_a_list():
@@ -296,7 +294,7 @@ def test_sequential_is_a_list():
     assert [n for n, _ in net.named_children()] == ["0", "1", "2"] and isinstance(net[1], nn.Sigmoid)
     with pytest.raises(AxisError, match="index 3 is out of range: this Sequential holds 3 modules"):
         net[3]
-    with pytest.raises(DTypeError, match="item 1 is function; expected an nn.Module"):
+    with pytest.raises(DTypeError, match=r"item 1 is function; expected an nn\.Module"):
         nn.Sequential(a, lambda x: x)
 
 
