@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from danlu import functional as F
-from danlu.creation import ones, zeros
 from danlu.dtype import DType, int64
 from danlu.errors import ShapeError
 from danlu.nn import init
 from danlu.nn.linear import check_size
 from danlu.nn.module import Module
-from danlu.nn.parameter import Parameter
+from danlu.nn.parameter import Parameter, filled
 from danlu.tensor import Tensor, no_grad
 
 
@@ -44,9 +43,9 @@ class LayerNorm(Module):
         sizes = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
         self.normalized_shape = tuple(check_size("LayerNorm", "normalized_shape", n) for n in sizes)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        self.register_parameter("weight", Parameter(ones(self.normalized_shape, dtype=dtype)) if elementwise_affine else None)
+        self.register_parameter("weight", Parameter(filled(self.normalized_shape, 1.0, dtype)) if elementwise_affine else None)
         self.register_parameter(
-            "bias", Parameter(zeros(self.normalized_shape, dtype=dtype)) if elementwise_affine and bias else None
+            "bias", Parameter(filled(self.normalized_shape, 0.0, dtype)) if elementwise_affine and bias else None
         )
 
     def reset_parameters(self) -> None:
@@ -88,11 +87,11 @@ class _BatchNorm(Module):
         super().__init__()
         n = self.num_features = check_size(type(self).__name__, "num_features", num_features)
         self.eps, self.momentum, self.affine, self.track_running_stats = eps, momentum, affine, track_running_stats
-        self.register_parameter("weight", Parameter(ones(n, dtype=dtype)) if affine else None)
-        self.register_parameter("bias", Parameter(zeros(n, dtype=dtype)) if affine else None)
-        self.register_buffer("running_mean", zeros(n, dtype=dtype) if track_running_stats else None)
-        self.register_buffer("running_var", ones(n, dtype=dtype) if track_running_stats else None)
-        self.register_buffer("num_batches_tracked", zeros((), dtype=int64) if track_running_stats else None)
+        self.register_parameter("weight", Parameter(filled((n,), 1.0, dtype)) if affine else None)
+        self.register_parameter("bias", Parameter(filled((n,), 0.0, dtype)) if affine else None)
+        self.register_buffer("running_mean", filled((n,), 0.0, dtype) if track_running_stats else None)
+        self.register_buffer("running_var", filled((n,), 1.0, dtype) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", filled((), 0, int64) if track_running_stats else None)
 
     def reset_running_stats(self) -> None:
         """Running mean 0 and variance 1."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from math import inf, nextafter
 from typing import Any
+
+import numpy as np
 
 from danlu.engine import flush
 from danlu.errors import DanluError, DataError, DTypeError, GradientError
-from danlu.tensor import Tensor, enable_grad
+from danlu.tensor import Tensor, enable_grad, from_array
 
 Group = dict[str, Any]
 
@@ -31,6 +34,18 @@ def check_not_negative(optimizer: str, **options: Any) -> None:
     """Numbers ≥ 0; tensors (a learning rate may be one) are taken as they are."""
     for name, value in options.items():
         check_option(optimizer, name, value, isinstance(value, Tensor) or value >= 0, "a number ≥ 0")
+
+
+def zero_state(p: Tensor) -> Tensor:
+    """Zeros like a parameter that are memory from the start: as a computation they would be part of the first step's program
+    only, and the second step would need a program of its own."""
+    return from_array(np.zeros(tuple(p.shape), p.dtype.numpy))
+
+
+def changing(x: Any) -> Any:
+    """A number that changes from step to step, moved by the last bit of a float64 where it is one that programs are specialised
+    for (0, 1, 2, −1, ½): a schedule that passes through 1 must not make a program of its own."""
+    return nextafter(x, inf) if type(x) in (int, float) and x in (0, 1, 2, -1, 0.5) else x
 
 
 class Optimizer:
@@ -187,4 +202,4 @@ def _restored(name: str, number: int, p: Tensor, state: Mapping[str, Any]) -> di
     return restored
 
 
-__all__ = ["Optimizer", "OptimizerStateError", "check_not_negative", "check_option"]
+__all__ = ["Optimizer", "OptimizerStateError", "changing", "check_not_negative", "check_option", "zero_state"]
