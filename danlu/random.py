@@ -83,14 +83,18 @@ def set_state(state: dict[str, int]) -> None:
     default_generator.set_state(state)
 
 
-def _draw(op: str, shape: tuple[int, ...], dtype: DType, generator: Generator | None, *, requires_grad: bool = False, **attrs: Any) -> Tensor:
+def _draw(
+    op: str, shape: tuple[int, ...], dtype: DType, generator: Generator | None, *, requires_grad: bool = False, **attrs: Any
+) -> Tensor:
     if any(n < 0 for n in shape):
         raise DataError(f"random numbers of shape {shape}: sizes must not be negative")
     out = apply(op, *next_key(generator), shape=shape, dtype=dtype, **attrs)
     return out.requires_grad_() if requires_grad else out
 
 
-def rand(*size: Any, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+def rand(
+    *size: Any, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False, device: Any = None
+) -> Tensor:
     """Evenly distributed in [0, 1).
 
     >>> import danlu
@@ -101,7 +105,9 @@ def rand(*size: Any, dtype: DType | None = None, generator: Generator | None = N
     return _draw("uniform", sizes(size), dtype or dt.float32, generator, requires_grad=requires_grad)
 
 
-def randn(*size: Any, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+def randn(
+    *size: Any, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False, device: Any = None
+) -> Tensor:
     """Normally distributed with mean 0 and variance 1.
 
     >>> import danlu
@@ -112,7 +118,15 @@ def randn(*size: Any, dtype: DType | None = None, generator: Generator | None = 
     return _draw("normal", sizes(size), dtype or dt.float32, generator, requires_grad=requires_grad)
 
 
-def randint(low: int, high: Any = None, size: Any = None, *, dtype: DType | None = None, generator: Generator | None = None, device: Any = None) -> Tensor:
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    dtype: DType | None = None,
+    generator: Generator | None = None,
+    device: Any = None,
+) -> Tensor:
     """Whole numbers from low to high - 1: randint(10, (3,)) or randint(5, 10, (3,)).
 
     >>> import danlu
@@ -153,7 +167,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Gene
     danlu.Size([2, 3])
     """
     if size is None:
-        size = np.broadcast_shapes(*(tuple(x.shape) for x in (mean, std) if isinstance(x, TensorCore)) or ((),))
+        size = np.broadcast_shapes(*(tuple(x.shape) for x in (mean, std) if isinstance(x, TensorCore)))
     return _draw("normal", tuple(size), dt.float32, generator) * std + mean
 
 

@@ -15,7 +15,21 @@ from danlu.compile import gemm
 from danlu.compile.emit import Emitter, Value, ir_type
 from danlu.compile.index import Atom, Index, Position, Quotient, Var, atoms_of
 from danlu.compile.kernel import (
-    Accumulate, Apply, Begin, Choose, Constant, Contract, Count, Fold, Guard, Kernel, Load, Loop, Number, Store, Total, children,
+    Accumulate,
+    Begin,
+    Choose,
+    Constant,
+    Contract,
+    Count,
+    Fold,
+    Guard,
+    Kernel,
+    Load,
+    Loop,
+    Number,
+    Store,
+    Total,
+    children,
 )  # fmt: skip
 from danlu.dtype import DType
 
@@ -185,7 +199,9 @@ class Writer:
         b.vector, b.lanes = s.var, s.lanes
         rest, full = s.var.extent % s.lanes, s.var.extent - s.var.extent % s.lanes
         if full:
-            limit = stop if not rest else b.call("llvm.smin.i64", dt.int64, 1, Value(stop, dt.int64), Value(str(full), dt.int64)).ref
+            limit = (
+                stop if not rest else b.call("llvm.smin.i64", dt.int64, 1, Value(stop, dt.int64), Value(str(full), dt.int64)).ref
+            )
             b.loop(start, limit, s.lanes, lambda at: self.at(s.var, at, s.body))
         if rest:
             self.tail(s, rest, str(full), stop)
@@ -393,7 +409,9 @@ class Writer:
         mask = b.mask if kind != "one" else None
         if guard is not None and mask is not None:
             mask = b.and_(guard, mask)
-        return self.memory_load(e.slot, register_dtype(e.dtype), e.dtype, kind, offset, mask if guard is None or mask is not None else guard)
+        return self.memory_load(
+            e.slot, register_dtype(e.dtype), e.dtype, kind, offset, mask if guard is None or mask is not None else guard
+        )
 
     def memory_load(self, slot: int, dtype: DType, stored: DType, kind: str, offset: Any, mask: Value | None) -> Value:
         """Memory → registers, converting bool and float16."""
@@ -428,7 +446,9 @@ class Writer:
             return b.instruction(text, stored, b.lanes)
         pointers = self.pointers(slot, stored, offset)
         mask = b.splat(mask if mask is not None else b.const(True, dt.bool_), b.lanes)
-        b.declared.add(f"declare {vector} @llvm.masked.gather.{suffix}.v{b.lanes}p0(<{b.lanes} x ptr>, i32, <{b.lanes} x i1>, {vector})")
+        b.declared.add(
+            f"declare {vector} @llvm.masked.gather.{suffix}.v{b.lanes}p0(<{b.lanes} x ptr>, i32, <{b.lanes} x i1>, {vector})"
+        )
         text = f"call {vector} @llvm.masked.gather.{suffix}.v{b.lanes}p0({pointers}, i32 {stored.itemsize}, {mask!r}, {vector} zeroinitializer)"
         return b.instruction(text, stored, b.lanes)
 
@@ -455,10 +475,14 @@ class Writer:
         elif kind == "row":
             mask = b.splat(mask, lanes)  # type: ignore[arg-type]
             b.declared.add(f"declare void @llvm.masked.store.{suffix}.p0({vector}, ptr, i32, <{lanes} x i1>)")
-            b.line(f"call void @llvm.masked.store.{suffix}.p0({typed}, ptr {b.address(slot, stored, offset)}, i32 {stored.itemsize}, {mask!r})")
+            b.line(
+                f"call void @llvm.masked.store.{suffix}.p0({typed}, ptr {b.address(slot, stored, offset)}, i32 {stored.itemsize}, {mask!r})"
+            )
         else:
             mask = b.splat(mask if mask is not None else b.const(True, dt.bool_), lanes)
-            b.declared.add(f"declare void @llvm.masked.scatter.{suffix}.v{lanes}p0({vector}, <{lanes} x ptr>, i32, <{lanes} x i1>)")
+            b.declared.add(
+                f"declare void @llvm.masked.scatter.{suffix}.v{lanes}p0({vector}, <{lanes} x ptr>, i32, <{lanes} x i1>)"
+            )
             pointers = self.pointers(slot, stored, offset)
             b.line(f"call void @llvm.masked.scatter.{suffix}.v{lanes}p0({typed}, {pointers}, i32 {stored.itemsize}, {mask!r})")
 
@@ -466,7 +490,9 @@ class Writer:
         b = self.b
         if stored is dt.bool_:
             value = b.ne(value, b.const(0, value.dtype)) if value.dtype is not dt.bool_ else value
-            return b.instruction(f"zext {value!r} to {'i8' if value.lanes == 1 else f'<{value.lanes} x i8>'}", dt.uint8, value.lanes)
+            return b.instruction(
+                f"zext {value!r} to {'i8' if value.lanes == 1 else f'<{value.lanes} x i8>'}", dt.uint8, value.lanes
+            )
         if stored is dt.float16:
             return b.instruction(f"fptrunc {value!r} to {ir_type(stored, value.lanes)}", stored, value.lanes)
         return b.cast(value, stored)
@@ -532,7 +558,14 @@ def function_text(name: str, b: Body) -> str:
     arguments = ", ".join(p for _, p in passed)
     parameters = ", ".join(p for p, _ in passed)
     entry += [f"  call void @{name}.work({arguments}, i64 %begin, i64 %end)", "  ret void", "}"]
-    work = [f"define internal void @{name}.work({parameters}, i64 %begin, i64 %end) #0 {{", "entry:", *b.allocas, *b.lines, "  ret void", "}"]
+    work = [
+        f"define internal void @{name}.work({parameters}, i64 %begin, i64 %end) #0 {{",
+        "entry:",
+        *b.allocas,
+        *b.lines,
+        "  ret void",
+        "}",
+    ]
     return "\n".join([*work, *entry])
 
 

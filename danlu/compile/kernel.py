@@ -288,7 +288,9 @@ def _render_body(body: list, depth: int, lines: list[str]) -> None:
             lines.append(f"{pad}{s.kind} {s.var} < {s.var.extent} {' '.join(words)}".rstrip())
             _render_body(s.body, depth + 1, lines)
         elif isinstance(s, Begin):
-            lines.append(f"{pad}{s.total.name} = begin {s.total.op.name} {s.total.dtype.name}{f' lanes={s.lanes}' if s.lanes > 1 else ''}")
+            lines.append(
+                f"{pad}{s.total.name} = begin {s.total.op.name} {s.total.dtype.name}{f' lanes={s.lanes}' if s.lanes > 1 else ''}"
+            )
         elif isinstance(s, Fold):
             lines.append(f"{pad}{s.total.name} = fold {s.total.name}")
         elif isinstance(s, Accumulate):
@@ -296,7 +298,9 @@ def _render_body(body: list, depth: int, lines: list[str]) -> None:
         elif isinstance(s, Store):
             lines.append(f"{pad}b{s.slot}[{s.index}] {'+=' if s.mode == 'add' else '='} {show(s.value)}")
         else:
-            lines.append(f"{pad}{s.total.name}[{', '.join(map(str, s.axes))}] = contract {show(s.a)}, {show(s.b)}{_show_plan(s.plan)}")
+            lines.append(
+                f"{pad}{s.total.name}[{', '.join(map(str, s.axes))}] = contract {show(s.a)}, {show(s.b)}{_show_plan(s.plan)}"
+            )
             _render_body(s.body, depth + 1, lines)
 
 

@@ -66,7 +66,12 @@ def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | Non
     checks = "store i64" in text and "%error" in text and any("ptr %error\n" in part for part in text.split("store i64"))
     code = llvm.compile_text(text) if kernels else b""
     program = Program(code, num_inputs, outputs, workspace, checks, len(kernels), time.perf_counter() - began)
-    _log("compile", lambda: f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR in {program.seconds * 1e3:.0f} ms")
+    _log(
+        "compile",
+        lambda: (
+            f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR in {program.seconds * 1e3:.0f} ms"
+        ),
+    )
     return program
 
 
@@ -126,7 +131,9 @@ def _slots(groups: list[Group], computed: list[Node], num_inputs: int) -> dict[i
         slots[id(node)] = num_inputs + k
     for group in groups:
         for node in group.stored:
-            slots.setdefault(id(node), num_inputs + len(computed) + sum(1 for s in slots.values() if s >= num_inputs + len(computed)))
+            slots.setdefault(
+                id(node), num_inputs + len(computed) + sum(1 for s in slots.values() if s >= num_inputs + len(computed))
+            )
     return slots
 
 

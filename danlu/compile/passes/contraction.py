@@ -31,7 +31,9 @@ def contraction(kernel: Kernel, target: Target) -> Kernel:
 def _affine(c: Contract) -> bool:
     """Whether both operands are memory that strides alone describe."""
     loads = (c.a, c.b)
-    return all(isinstance(x, Load) and not x.guard for x in loads) and all(isinstance(a, Var) for x in loads for a in atoms_of(x.index))
+    return all(isinstance(x, Load) and not x.guard for x in loads) and all(
+        isinstance(a, Var) for x in loads for a in atoms_of(x.index)
+    )
 
 
 def summed(c: Contract) -> list[Var]:
