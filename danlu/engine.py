@@ -49,7 +49,8 @@ class Value(Node):
         self.op, self.inputs, self.attrs, self.spec = op, inputs, attrs, spec
         self.grad, self.index = grad, index
         self.buffer: Buffer | None = None
-        self.handles, self.freed, self.leaf = 0, False, None
+        self.handles, self.freed = 0, False
+        self.leaf: Any = None
         self.trace: Trace | None = None
         self.slot = -1
 
@@ -105,7 +106,7 @@ def leaf(buffer: Buffer, spec: Spec, grad: bool = False) -> Value:
     return value
 
 
-def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) -> Value | tuple[Value, ...]:
+def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) -> Any:
     """One call of an op on values and Python numbers; nothing is computed. Shapes and dtypes are checked now."""
     with _lock:
         trace = _current()

@@ -101,7 +101,7 @@ class Lowering:
 
     def _scatter(self) -> list:
         node = self.group.core[0]
-        base, index, source = node.inputs
+        base, _, source = node.inputs
         axes = self._axes(node.shape)
         self.point = tuple(map(i.var, axes))
         slot = self.slots[id(node)]

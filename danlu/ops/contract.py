@@ -55,10 +55,14 @@ CONTRACTION = register(
 
 def matmul_message(a: tuple[int, ...], b: tuple[int, ...]) -> str:
     """What to say when two matrices do not fit, with the transposes that would."""
-    text = f"matmul: shapes {a} and {b} cannot be multiplied: the last axis of the first ({a[-1]}) must equal the {'last but one axis' if len(b) > 1 else 'axis'} of the second ({b[-2] if len(b) > 1 else b[-1]})"
+    inner, word = (b[-2], "last but one axis") if len(b) > 1 else (b[-1], "axis")
+    text = (
+        f"matmul: shapes {a} and {b} cannot be multiplied: "
+        f"the last axis of the first ({a[-1]}) must equal the {word} of the second ({inner})"
+    )
     if len(b) > 1 and a[-1] == b[-1]:
         return text + "; the second transposed would fit: a @ b.mT"
-    if len(a) > 1 and a[-2] == (b[-2] if len(b) > 1 else b[-1]):
+    if len(a) > 1 and a[-2] == inner:
         return text + "; the first transposed would fit: a.mT @ b"
     return text
 
