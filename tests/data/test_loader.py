@@ -219,6 +219,10 @@ def test_random_split_gives_parts_that_do_not_overlap(size: int, seed: int) -> N
         assert [list(part) for part in parts] == [list(part) for part in random_split(range(size), lengths, seed=seed)]
 
 
+def test_what_is_left_over_goes_to_the_parts_in_turn() -> None:
+    assert [len(part) for part in random_split(range(11), [1 / 3, 1 / 3, 1 / 3])] == [4, 4, 3]
+
+
 def test_lengths_that_do_not_add_up() -> None:
     refused("random_split got lengths [3, 4], 7 together, but the data set has 10 samples", random_split, range(10), [3, 4])
     refused("random_split got shares [0.5, 0.4], which add up to 0.9, expected 1", random_split, range(10), [0.5, 0.4])
