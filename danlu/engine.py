@@ -142,8 +142,8 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
 def _number(trace: Trace, x: float | int) -> int:
     if x in FOLDED:
         return trace.append((CONST, x, type(x)), None)
-    trace.numbers.append(x)
-    return trace.append((NUMBER, type(x), len(trace.numbers) - 1), None)
+    trace.numbers += (x, int(x) if -(2**63) <= x < 2**63 else 0)  # as float64 and as int64: what it meets decides
+    return trace.append((NUMBER, type(x), len(trace.numbers) // 2 - 1), None)
 
 
 def _adopt(trace: Trace, value: Value) -> Trace:
@@ -300,18 +300,18 @@ def replay(entries: Sequence[tuple]) -> tuple[list[Node], dict[int, Node]]:
             nodes.append(_replay_history(entry, nodes, known))
         else:
             op, attrs, slots, cut = entry
-            inputs = [o.stop(nodes[s]) if cut and not nodes[s].spec.weak else nodes[s] for s in slots]
-            result = getattr(o, op.name)(*inputs, **dict(zip(op.attrs, attrs)))
-            nodes.extend(result if isinstance(result, tuple) else [result])
+            result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
+            results = result if isinstance(result, tuple) else (result,)
+            nodes.extend(map(o.stop, results) if cut else results)
     return nodes, known
 
 
 def _replay_history(entry: tuple, nodes: list[Node], known: dict[int, Node]) -> Node:
     """A value of an earlier program: its value is memory (or is computed again), its derivative is that of its op."""
     _, op, attrs, slots, index, place, grad, spec = entry
-    inputs = [nodes[s] if grad else o.stop(nodes[s]) for s in slots]
-    result = getattr(o, op.name)(*inputs, **dict(zip(op.attrs, attrs)))
+    result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
     node = result[index] if isinstance(result, tuple) else result
+    node = node if grad else o.stop(node)
     if place >= 0:
         node = Node(node.op, node.inputs, node.attrs, node.spec)  # its own node: an input must not be taken for it
         known[id(node)] = Node(BUFFER, (), (place, spec), spec)

@@ -307,11 +307,11 @@ class Writer:
         return e.op.emit(b, *args, **given)
 
     def number(self, e: Number) -> Value:
-        """A Python number: the table holds float64 for floating types, int64 for the others."""
+        """A Python number: the table holds it twice, as float64 and as int64."""
         b = self.b
         wide = dt.float64 if e.dtype.kind == "f" else dt.int64
         at = b.name()
-        b.line(f"{at} = getelementptr {ir_type(wide)}, ptr %numbers, i64 {e.position}")
+        b.line(f"{at} = getelementptr {ir_type(wide)}, ptr %numbers, i64 {2 * e.position + (e.dtype.kind != 'f')}")
         return b.cast(b.instruction(f"load {ir_type(wide)}, ptr {at}", wide), register_dtype(e.dtype))
 
     # ---- indices --------------------------------------------------------------------------------------------------------

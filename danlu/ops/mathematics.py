@@ -69,6 +69,17 @@ def at_least(b, x, low: float):
     return b.select(b.lt(x, number(b, low, x)), number(b, low, x), x)
 
 
+def in_double(emit: Any) -> Any:
+    """The rule computed in float64 for float32 too."""
+
+    def wide(b, *xs):
+        if xs[0].dtype is dt.float64:
+            return emit(b, *xs)
+        return b.cast(emit(b, *(b.cast(x, dt.float64) for x in xs)), dt.float32)
+
+    return wide
+
+
 def floating(name: str, doc: str, numpy: Any, emit: Any, sample: Any, **derivative: Any) -> None:
     """A function of floats: integers become float32 before it."""
     elementwise(name, doc, numpy=quiet(numpy), emit=emit, result="float", sample=sample, **derivative)
@@ -101,11 +112,12 @@ def power_of_two(b, bits, x, less: int = 0):
     return b.from_bits(b.shl(b.sub(bits, integer(b, bias + less, x)), integer(b, mantissa_bits(x), x)))
 
 
-def exp_parts(b, x):
-    """r and t with eˣ = 2ⁿ·(1 + r + t), and the bits of n: x = n·ln 2 + r + (the rest, in t), r without rounding, |r| ≤ ln 2 / 2."""
+def exp_parts(b, x, low=None):
+    """r and t with eˣ = 2ⁿ·(1 + r + t), and the bits of n: x + low = n·ln 2 + r + (the rest, in t), r without rounding, |r| ≤ ln 2 / 2."""
     n, bits = nearest(b, x, constants("LOG2E", x)[0])
-    high, low = constants("LN2", x)
-    r, rest = b.fma(n, number(b, -high, x), x), b.mul(n, number(b, -low, x))
+    two_high, two_low = (number(b, -part, x) for part in constants("LN2", x))
+    r = b.fma(n, two_high, x)
+    rest = b.mul(n, two_low) if low is None else b.fma(n, two_low, low)
     near = b.add(r, rest)
     return r, b.fma(b.mul(near, near), polynomial(b, near, constants("EXP", x)), rest), bits
 
@@ -117,13 +129,14 @@ def one_plus(b, r, t):
     return b.add(total, b.add(t, b.sub(r, b.sub(total, one))))
 
 
-def exp_of(b, x, halvings: int = 0):
-    """eˣ / 2ʰᵃˡᵛⁱⁿᵍˢ"""
+def exp_of(b, x, low=None, factor=None, halvings: int = 0):
+    """factor·eˣ⁺ˡᵒʷ / 2ʰᵃˡᵛⁱⁿᵍˢ; what is subnormal is rounded once, at the end."""
     x = at_least(b, at_most(b, x, by_size(x, 89.5, 711.0)), by_size(x, -104.0, -746.0))
-    r, t, bits = exp_parts(b, x)
+    r, t, bits = exp_parts(b, x, low)
     if halvings:
         bits = b.sub(bits, integer(b, halvings, x))
-    return scale(b, one_plus(b, r, t), bits)
+    y = one_plus(b, r, t)
+    return scale(b, y if factor is None else b.mul(y, factor), bits)
 
 
 def exp2_of(b, x):
@@ -286,19 +299,68 @@ floating(
 )
 
 
+def product(b, x, y):
+    """x·y as a sum of two floats, exact."""
+    high = b.mul(x, y)
+    return high, b.fma(x, y, b.neg(high))
+
+
+def sum_in_order(b, x, y):
+    """x + y as a sum of two floats, exact where |x| ≥ |y| or x = 0."""
+    high = b.add(x, y)
+    return high, b.sub(y, b.sub(high, x))
+
+
+def log_in_two(b, x):
+    """log x of a positive finite float64 as a sum of two floats, to 2⁻⁶⁴: twice the series of artanh(s), its first terms in two parts."""
+    k, f = log_parts(b, x)
+    whole, lost = sum_in_order(b, number(b, 2, x), f)
+    s = b.div(f, whole)
+    s_low = b.div(b.fma(b.neg(s), lost, b.fma(b.neg(s), whole, f)), whole)
+    s2, s2_low = product(b, s, s)
+    s2_low = b.fma(b.add(s, s), s_low, s2_low)
+    third = c.LOG_64_FIRST  # 2 / 3 in two parts
+    p, p_low = sum_in_order(b, number(b, third[0], x), b.mul(s2, polynomial(b, s2, c.LOG_64_REST)))
+    p_low = b.add(p_low, number(b, third[1], x))
+    q, q_low = product(b, p, s2)
+    q_low = b.add(q_low, b.fma(p, s2_low, b.mul(p_low, s2)))
+    tail = b.mul(q, s)
+    tail_low = b.fma(q, s_low, b.fma(q_low, s, b.fma(q, s, b.neg(tail))))
+    doubled, low = sum_in_order(b, b.add(s, s), tail)
+    high_two, low_two = (number(b, part, x) for part in c.LN2_64)
+    power, power_low = product(b, k, high_two)
+    total, rest = sum_in_order(b, power, doubled)
+    rest = b.add(rest, b.add(b.add(low, b.fma(k, low_two, power_low)), b.fma(s_low, number(b, 2, x), tail_low)))
+    return total, rest
+
+
+def _power_of_positive(b, x, y):
+    """xʸ of float64, x ≥ 0; 64 bits of log x where the result has to be good to 53."""
+    log, log_low = log_in_two(b, x)
+    log_low = b.select(b.and_(b.gt(x, number(b, 0, x)), b.lt(x, number(b, INFINITY, x))), log_low, number(b, 0, x))
+    exponent, low = product(b, y, log_limits(b, x, log))
+    low = b.fma(y, log_low, low)
+    inside = b.lt(b.abs(exponent), number(b, 800.0, x))
+    return exp_of(b, exponent, b.select(inside, low, number(b, 0, x)))
+
+
 def _pow_float(b, x, y):
     if x.dtype is dt.float32:
-        return b.cast(_pow_float(b, b.cast(x, dt.float64), b.cast(y, dt.float64)), dt.float32)
-    one, zero = number(b, 1, x), number(b, 0, x)
+        x, y = b.cast(x, dt.float64), b.cast(y, dt.float64)
+        return b.cast(_pow_cases(b, x, y, exp_of(b, b.mul(y, log_of(b, b.abs(x))))), dt.float32)
+    return _pow_cases(b, x, y, _power_of_positive(b, b.abs(x), y))
+
+
+def _pow_cases(b, x, y, power):
+    """The sign of a negative base, and what C's pow says of 0, 1, infinity and NaN; `power` is |x|ʸ elsewhere."""
+    one, zero, infinity = number(b, 1, x), number(b, 0, x), number(b, INFINITY, x)
     half = b.mul(y, number(b, 0.5, y))
     whole = b.eq(b.floor(y), y)
     odd = b.and_(whole, b.ne(b.floor(half), half))
-    size = b.abs(x)
-    power = exp_of(b, b.mul(y, log_of(b, size)))
     power = b.select(odd, b.copysign(power, x), power)
-    undefined = b.and_(b.and_(b.lt(x, zero), b.not_(whole)), b.lt(size, number(b, INFINITY, x)))
-    power = b.select(b.and_(undefined, b.eq(y, y)), number(b, NAN, x), power)
-    unit = b.and_(b.eq(size, one), b.eq(b.abs(y), number(b, INFINITY, y)))
+    undefined = b.and_(b.and_(b.lt(x, zero), b.not_(whole)), b.gt(x, b.neg(infinity)))
+    power = b.select(undefined, number(b, NAN, x), power)
+    unit = b.and_(b.eq(b.abs(x), one), b.eq(b.abs(y), infinity))
     return b.select(b.or_(b.or_(b.eq(y, zero), b.eq(x, one)), unit), one, power)
 
 
@@ -340,89 +402,3 @@ elementwise("pow", "xʸ; for integers with y < 0: 1/x⁻ʸ towards zero.", numpy
             emit=lambda b, x, y: (_pow_float if x.dtype.kind == "f" else _pow_integer)(b, x, y),
             partials=(_pow_base, _pow_exponent), sample=[POSITIVE, REAL],
             infer=no_bool("pow", "same", "Convert first: x.to(danlu.int64)"))  # fmt: skip
-
-# ---- trigonometry -----------------------------------------------------------------------------------------------------------
-
-
-def quarter_turns(b, x):
-    """n (in the last bits of an integer) and r with x = n·π/2 + r, |r| ≤ π/4, by Cody and Waite's three parts of π/2."""
-    n, bits = nearest(b, x, 2 / math.pi)
-    r = x
-    for part in constants("HALF_PI", x):
-        r = b.fma(n, number(b, -part, x), r)
-    return b.sub(bits, integer(b, int(by_size(x, 254, 2046)), x)), r
-
-
-def sine_and_cosine(b, r):
-    """sin r and cos r for |r| ≤ π/4."""
-    r2 = b.mul(r, r)
-    sine = b.fma(b.mul(r, r2), polynomial(b, r2, constants("SIN", r)), r)
-    main = b.fma(r2, number(b, -0.5, r), number(b, 1, r))
-    return sine, b.fma(b.mul(r2, r2), polynomial(b, r2, constants("COS", r)), main)
-
-
-# 64 zeros, then the first 1280 bits of 2/π, in words of 64.
-TURNS = (0, *c.TWO_OVER_PI)
-
-
-def far_quarter_turns(b, x):
-    """The same for one float64 from 2^16 to the largest, by Payne and Hanek: x = m·2ᵉ with an integer m; of x·2/π only its last
-    two integer bits and its fraction are wanted, so of 2/π only the 192 bits from bit e - 2 on are multiplied."""
-
-    def word(value: int):
-        return b.const(value, dt.uint64)
-
-    pattern = b.cast(b.bits(b.abs(x)), dt.uint64)
-    m = b.or_(b.and_(pattern, word(2**52 - 1)), word(2**52))
-    start = b.sub(b.add(b.shr(pattern, word(52)), word(62)), word(1075))
-    first, shift = b.shr(start, word(6)), b.and_(start, word(63))
-    words = [b.table("two_over_pi", TURNS, b.add(first, word(k)), dt.uint64) for k in range(4)]
-    high, middle, low = (b.call("llvm.fshl.i64", dt.uint64, 1, words[k], words[k + 1], shift) for k in range(3))
-    upper = b.add(b.mul(m, high), b.mul_high(m, middle))
-    lower, carried = b.mul(m, middle), b.mul_high(m, low)
-    total = b.add(lower, carried)
-    upper = b.add(upper, b.select(b.lt(total, lower), word(1), word(0)))
-    n = b.shr(b.add(upper, word(2**61)), word(62))
-    fraction = b.cast(b.or_(b.shl(upper, word(2)), b.shr(total, word(62))), dt.int64)  # of one quarter turn, from -½ to ½
-    near = b.cast(fraction, dt.float64)
-    left = b.cast(b.sub(fraction, b.cast(near, dt.int64)), dt.float64)
-    left = b.fma(b.cast(b.shl(total, word(2)), dt.float64), number(b, 2.0**-64, x), left)
-    angle, rest = (number(b, part * 2.0**-64, x) for part in c.HALF_PI_64[:2])
-    r = b.mul(near, angle)
-    r = b.add(r, b.fma(near, rest, b.fma(left, angle, b.fma(near, angle, b.neg(r)))))
-    positive = b.gt(x, number(b, 0, x))
-    n = b.cast(n, dt.int64)
-    return b.select(positive, n, b.neg(n)), b.select(positive, r, b.neg(r))
-
-
-def sine_at(b, n, r, turn: int):
-    """sin((n + turn)·π/2 + r)"""
-    n = b.add(n, integer(b, turn, r)) if turn else n
-    sine, cosine = sine_and_cosine(b, r)
-    y = b.select(b.ne(b.and_(n, integer(b, 1, r)), integer(b, 0, r)), cosine, sine)
-    sign = b.shl(b.and_(n, integer(b, 2, r)), integer(b, int(by_size(r, 30, 62)), r))
-    return b.from_bits(b.xor(b.bits(y), sign))
-
-
-def with_far(b, x, name: str, of_turns: Any):
-    """of_turns(b, n, r) of an angle; angles too large for Cody and Waite take the long way."""
-
-    def far(b, x):
-        return b.cast(of_turns(b, *far_quarter_turns(b, b.cast(x, dt.float64))), x.dtype)
-
-    size = b.abs(x)
-    seldom = b.and_(b.gt(size, number(b, by_size(x, 1e5, 1e9), x)), b.lt(size, number(b, INFINITY, x)))
-    return b.rarely(name, seldom, of_turns(b, *quarter_turns(b, x)), far, x)
-
-
-def _sin_emit(b, x):
-    y = with_far(b, x, "sin_far", lambda b, n, r: sine_at(b, n, r, 0))
-    return b.select(b.eq(x, number(b, 0, x)), x, y)  # -0 stays -0
-
-
-def _cos_emit(b, x):
-    return with_far(b, x, "cos_far", lambda b, n, r: sine_at(b, n, r, 1))
-
-
-floating("sin", "The sine of an angle in radians.", np.sin, _sin_emit, [REAL], partials=(lambda o, y, x: o.cos(x),))
-floating("cos", "The cosine of an angle in radians.", np.cos, _cos_emit, [REAL], partials=(lambda o, y, x: o.neg(o.sin(x)),))

@@ -46,7 +46,7 @@ class Compiled:
 
     def _call(self, inputs: Sequence[Buffer], numbers: Sequence[float | int], new: list[Buffer]) -> None:
         workspace = Buffer(self.program.workspace)
-        values = struct.pack("".join("d" if type(n) is float else "q" for n in numbers), *numbers)
+        values = struct.pack("dq" * (len(numbers) // 2), *numbers)
         error = bytearray(16) if self.program.checks else b""
         report = ctypes.addressof(ctypes.c_char.from_buffer(error)) if self.program.checks else 0
         table = self.pack(report, _address(values), workspace.address, *[b.address for b in inputs], *[b.address for b in new])
@@ -93,7 +93,7 @@ class Interpreted:
         if node.op.family == SOURCE and node.op.attrs == ("slot", "spec"):
             return inputs[node.attrs[0]].as_numpy(node.shape, node.dtype.numpy)
         if node.op.family == SOURCE and node.op.attrs[0] == "slot":
-            return np.asarray(numbers[node.attrs[0]]).astype(node.dtype.numpy)
+            return np.asarray(numbers[2 * node.attrs[0]]).astype(node.dtype.numpy)
         arrays = [values[self._id(x)] for x in node.inputs]
         result = node.op.numpy(*arrays, **node.named_attrs)  # type: ignore[misc]
         return np.asarray(result).astype(node.dtype.numpy, copy=False)

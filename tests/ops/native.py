@@ -18,6 +18,7 @@ from danlu.graph import Op, Spec
 from danlu.ops.table import operand_dtype
 
 LANES = 16
+_NAMES: list[str] = []
 
 
 @lru_cache(maxsize=1)
@@ -96,7 +97,8 @@ def text_of(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple, name: str 
 def compiled(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple):
     """The machine code as a Python function of addresses."""
     engine, machine = _engine()
-    name = f"run_{op.name}_{'_'.join(d.name for d in ins)}_{out.name}"
+    name = f"run_{op.name}_{'_'.join(d.name for d in ins)}_{out.name}_{len(_NAMES)}"
+    _NAMES.append(name)
     module = llvm.parse_assembly(text_of(op, ins, out, attrs, name))
     module.verify()
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
