@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from danlu import dtype as danlu
+from danlu.creation import from_numpy
 from danlu.data.dataset import Dataset, Subset, TensorDataset, random_split
 from danlu.data.loader import DataLoader, default_collate
 from danlu.errors import DataError
+from danlu.tensor import Tensor
 
 
 class Pairs(Dataset):
@@ -61,6 +64,26 @@ def test_batches_follow_the_data() -> None:
     assert len(DataLoader(arrays(), 4, drop_last=True)) == 2 and seen(DataLoader(arrays(2))) == [[0], [1]]
     assert seen(DataLoader(arrays(3), 4, drop_last=True)) == []
     assert seen(DataLoader(arrays(3), 4, num_workers=2, pin_memory=True)) == [[0, 1, 2]]
+
+
+def test_a_batch_is_made_of_tensors() -> None:
+    made = TensorDataset(from_numpy(np.ones((3, 2), np.float32)).requires_grad_(), np.array([1, 2, 3], dtype=np.int32))
+    for data in (made, Subset(made, [2, 0]), Subset(Pairs(3), [2, 0])):
+        for options in ({"batch_size": 2}, {"batch_size": 2, "collate_fn": default_collate}):
+            x, y = next(iter(DataLoader(data, **options)))
+            assert isinstance(x, Tensor) and isinstance(y, Tensor) and x.shape == (2, 2) and not x.requires_grad
+    x, y = next(iter(DataLoader(made, 2)))
+    assert (x.dtype, y.dtype) == (danlu.float32, danlu.int32)
+    x, y = next(iter(DataLoader(TensorDataset(np.ones((3, 2)), np.arange(3)), batch_size=None)))
+    assert x.dtype == danlu.float64 and y.shape == () and y.item() == 0
+
+
+def test_a_batch_does_not_share_memory_with_the_data() -> None:
+    array = np.zeros((4, 2), dtype=np.float32)
+    for (batch,) in DataLoader(TensorDataset(array), 2):
+        batch += 1
+        assert batch.sum().item() == 4
+    assert array.sum() == 0
 
 
 @given(size=st.integers(1, 50), batch=st.integers(1, 12), seed=st.integers(0, 2**60), drop=st.booleans())
