@@ -245,9 +245,8 @@ class TensorCore:
     @property
     def requires_grad(self) -> bool:
         """Whether a derivative may be asked with respect to this tensor, or through it."""
-        if self._leaf:
-            return True
-        return not self._cut and (self._base._value() if self._base is not None else self._storage.value).grad
+        root = self if self._base is None else self._base
+        return self._leaf or (not self._cut and (root._leaf or root._storage.value.grad))
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
@@ -255,6 +254,8 @@ class TensorCore:
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Collects gradients in `.grad` from now on (floating dtypes only)."""
+        if requires_grad and self._leaf:
+            return self
         value = self._value()
         if not requires_grad:
             if value.grad and not self._leaf:
@@ -267,8 +268,7 @@ class TensorCore:
         if not value.grad:
             if self._base is not None:  # a view of a plain tensor becomes a tensor of its own
                 self._storage, self._base, self._chain = Storage(value), None, ()
-            self._leaf, self._cut = True, False
-            self._new_leaf()
+            self._leaf, self._cut = True, False  # the leaf itself is made when it is first read
         return self
 
     @property
