@@ -11,6 +11,7 @@ import numpy as np
 from danlu.creation import from_numpy
 from danlu.data.dataset import Subset, TensorDataset, seed_of, seeded
 from danlu.errors import DataError
+from danlu.random import Generator
 from danlu.tensor import Tensor
 
 
@@ -45,7 +46,7 @@ class DataLoader:
         batch_sampler: Iterable[list[int]] | None = None,
         collate_fn: Callable[[list[Any]], Any] | None = None,
         drop_last: bool = False,
-        generator: Any = None,
+        generator: Generator | None = None,
         seed: int | None = None,
         num_workers: int = 0,
         pin_memory: bool = False,
@@ -55,7 +56,8 @@ class DataLoader:
         self.batch_size = None if batch_sampler is not None else batch_size
         self.shuffle, self.drop_last = bool(shuffle), drop_last
         self.sampler, self.batch_sampler, self.collate_fn = sampler, batch_sampler, collate_fn
-        self.seed = seed_of(generator, seed)
+        drawn = shuffle or generator is not None or seed is not None  # a loader without an order of its own draws nothing
+        self.seed = seed_of(generator, seed) if drawn else 0
         self._epoch = 0  # the epoch that state_dict speaks of
         self._position = 0  # batches of it that were handed out
         self._started = False  # whether a pass over it has begun

@@ -15,6 +15,7 @@ from danlu.creation import from_numpy
 from danlu.data.dataset import Dataset, Subset, TensorDataset, random_split
 from danlu.data.loader import DataLoader, default_collate
 from danlu.errors import DataError
+from danlu.random import Generator, get_state, manual_seed
 from danlu.tensor import Tensor
 
 
@@ -29,13 +30,6 @@ class Pairs(Dataset):
 
     def __getitem__(self, place: int) -> tuple[np.ndarray, int]:
         return np.array([place, place + 0.5], dtype=np.float32), place**2
-
-
-class Generator:
-    """What the loader asks of a generator."""
-
-    def initial_seed(self) -> int:
-        return 11
 
 
 def arrays(size: int = 10) -> TensorDataset:
@@ -102,8 +96,28 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     other = DataLoader(Subset(Pairs(40), range(40)), 5, shuffle=True, seed=3)
     assert [place**2 for part in epochs[0] for place in part] == [square for part in seen(other) for square in part]
     assert seen(DataLoader(arrays(40), 8, shuffle=True, seed=4)) != epochs[0]
-    assert seen(DataLoader(arrays(40), 8, shuffle=True, generator=Generator())) == seen(DataLoader(arrays(40), 8, True, seed=11))
-    assert DataLoader(arrays()).seed != DataLoader(arrays()).seed
+
+
+def test_without_a_seed_the_generator_decides() -> None:
+    def order(generator: Generator | None = None) -> list[list[int]]:
+        return seen(DataLoader(arrays(40), 8, shuffle=True, generator=generator))
+
+    manual_seed(5)
+    first, second = order(), order()
+    manual_seed(5)
+    assert order() == first != second
+    own = Generator().manual_seed(5)
+    assert [order(own), order(own)] == [first, second]
+    parts = [list(part) for part in random_split(range(30), [10, 20], generator=Generator().manual_seed(5))]
+    manual_seed(5)
+    assert [list(part) for part in random_split(range(30), [10, 20])] == parts
+
+
+def test_a_loader_without_an_order_of_its_own_draws_nothing() -> None:
+    state = get_state()
+    DataLoader(arrays())
+    DataLoader(arrays(), shuffle=True, seed=3)
+    assert get_state() == state
 
 
 def test_a_pass_that_was_left_is_not_continued() -> None:
@@ -211,7 +225,7 @@ def test_arguments_that_exclude_each_other() -> None:
     refused("a batch_sampler decides the batches: leave batch_size", DataLoader, arrays(), 4, batch_sampler=[[1]])
     refused("batch_size=None makes no batches: leave drop_last out", DataLoader, arrays(), None, drop_last=True)
     refused("give a generator or a seed, not both", DataLoader, arrays(), generator=Generator(), seed=1)
-    refused("generator should have initial_seed(), got int; write seed=0 instead", DataLoader, arrays(), generator=5)
+    refused("generator should be a danlu.Generator, got int; write seed=0 instead", DataLoader, arrays(), generator=5)
     refused("a seed should be an integer of 0 or more, got 'x'", DataLoader, arrays(), shuffle=True, seed="x")
 
 
