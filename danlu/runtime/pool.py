@@ -50,7 +50,7 @@ def _native(parking: platform.Parking) -> llvm.Module:
 @functools.cache
 def _turn_seconds(parking: platform.Parking) -> float:
     """Seconds that one turn of a worker's waiting loop takes here, the fastest of five tries."""
-    spin, memory, turns = _SPIN(_native(parking).address("spin")), Buffer(parallel.SIZE), 200
+    spin, memory, turns = _SPIN(_native(parking).address("spin")), Buffer(parallel.THREADS), 200
     times = []
     for _ in range(5):
         start = time.perf_counter()
@@ -69,9 +69,9 @@ class Pool:
         if num_threads > 1:
             self._parking = parking or platform.parkings()[0]
             self._native = _native(self._parking)
-            self._memory = Buffer(parallel.SIZE)
+            self._memory = Buffer(parallel.THREADS + 8 * num_threads)
             self._semaphore = self._parking.open()
-            self._words = self._memory.as_numpy((parallel.SIZE // 8,), np.int64)
+            self._words = self._memory.as_numpy((self._memory.nbytes // 8,), np.int64)
             self._fill()
             self._parallel = _PARALLEL(self._native.address("parallel"))
             self.address = self._memory.address
@@ -102,10 +102,15 @@ class Pool:
                 thread = threading.Thread(target=work, args=(self.address,), name=f"danlu-worker-{number}", daemon=True)
                 thread.start()
                 self._threads.append(thread)
+            numbers = [thread.native_id or 0 for thread in self._threads]
+            self._words[parallel.THREADS // 8 :].view(np.int32)[: len(numbers)] = numbers
+            self._words[parallel.CORE // 8] = -1
+            self._words[parallel.WORKERS // 8] = len(numbers)
 
     def stop(self, timeout: float | None = None) -> None:
         """Ends the workers, each after the chunk that it is at. Regions that run or begin later go on without them."""
         if self._threads:
+            self._words[parallel.WORKERS // 8] = 0  # their numbers may soon be another thread's
             _WORKER(self._native.address("stop"))(self.address)
             for thread in self._threads:
                 thread.join(timeout)
@@ -118,7 +123,7 @@ class Pool:
             self._parking.close(self._semaphore)
 
     def run(self, kernel: int, args: int, chunks: int) -> None:
-        """One region from Python: kernel(args, begin, end) over range(chunks); addresses of a `void (ptr, i64, i64)`, its data."""
+        """One region from Python: kernel(args, begin, end) over range(chunks); `kernel` and `args` are addresses."""
         if self.address:
             self._parallel(self.address, kernel, args, chunks)
         elif chunks > 0:
