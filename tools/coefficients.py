@@ -1,4 +1,4 @@
-"""Makes danlu/ops/coefficients.py: minimax polynomials for the elementwise functions, by Remez's exchange in 60 digits.
+"""Makes danlu/ops/coefficients.py: minimax polynomials for the elementwise functions, by Remez's exchange in 120 digits.
 
 `python tools/coefficients.py > danlu/ops/coefficients.py`; every entry below says what is approximated, where, and how well.
 Wanted is the relative error of the whole function, so each polynomial P carries a weight: |weight(x)·(P(x) − g(x))| is minimised.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from mpmath import mp, mpf
 
-mp.dps = 60
+mp.dps = 120
 Function = Callable[[mpf], mpf]
 
 
@@ -80,7 +80,7 @@ SQRT2 = mp.sqrt(2)
 
 def near(x: mpf) -> mpf:
     """x away from 0, where the quotients below would be 0/0; the functions are smooth, so a point close by serves."""
-    return x if abs(x) > mpf(10) ** -12 else mpf(10) ** -12
+    return x if abs(x) > mpf(10) ** -25 else mpf(10) ** -25
 
 
 def over(f: Function) -> Function:
@@ -112,10 +112,11 @@ def entry(name: str, low, high, degree: int, g: Function, weight: Function) -> N
 EXP_TAIL = lambda r: (mp.exp(r) - 1 - r) / r**2  # noqa: E731
 for bits, degree in ((32, 4), (64, 9)):
     entry(f"EXP_{bits}", -LN2 / 2, LN2 / 2, degree, EXP_TAIL, lambda r: r * r / (mp.exp(r) - 1))
-for bits, degree in ((32, 5), (64, 11)):
+for bits, degree in ((32, 5), (64, 10)):
     entry(f"EXP2_{bits}", -0.5, 0.5, degree, lambda r: (mp.mpf(2) ** r - 1) / r, lambda r: r)
 entry("LOG_32", 1 / SQRT2 - 1, SQRT2 - 1, 8, _log_tail, lambda f: f**3 / mp.log1p(f))
 entry("LOG_64", 0, (3 - 2 * SQRT2) ** 2, 6, _log_atanh, lambda t: t / 2)
+entry("LOG_64_REST", 0, (3 - 2 * SQRT2) ** 2, 6, lambda t: (_log_atanh(t) - mpf(2) / 3) / t, lambda t: t * t / 2)
 for bits, degree in ((32, 3), (64, 6)):
     quarter = (mp.pi / 4) ** 2 * mpf("1.001")
     entry(f"SIN_{bits}", 0, quarter, degree - 1, _root(lambda r: (mp.sin(r) - r) / r**3), _root(lambda r: r**3 / mp.sin(r)))
@@ -127,6 +128,32 @@ for bits, degree in ((32, 3), (64, 6)):
         _root(lambda r: (mp.cos(r) - 1 + r * r / 2) / r**4),
         _root(lambda r: r**4 / mp.cos(r)),
     )
+for bits, degree in ((32, 4), (64, 9)):
+    entry(f"TANH_{bits}", 0, mpf("0.3026"), degree, _root(lambda r: (mp.tanh(r) - r) / r**3), _root(lambda r: r**3 / mp.tanh(r)))
+for bits, degree in ((32, 6), (64, 11)):
+    entry(f"ERF_{bits}", 0, 1, degree, _root(lambda x: mp.erf(x) / x - 1), _root(lambda x: x / mp.erf(x)))
+entry("ERF_TAIL_32", 1, 4, 6, lambda x: mp.log(mp.erfc(x)), lambda x: mp.erfc(x) / mp.erf(x))
+entry("ASIN_64", 0, 0.25, 11, _root(lambda x: (mp.asin(x) - x) / x**3), _root(lambda x: x**3 / mp.asin(x)))
+entry("ATAN_64", 0, (SQRT2 - 1) ** 2, 10, _root(lambda x: (mp.atan(x) - x) / x**3), _root(lambda x: x**3 / mp.atan(x)))
+
+
+def _erfc_scaled(t: mpf) -> mpf:
+    """(1 + 2x)·exp(x²)·erfc(x) with t = (x - 4) / (x + 4)."""
+    x = 4 * (1 + t) / (1 - t)
+    return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
+
+
+entry("ERFC_64", mpf(-3.55) / 4.45, mpf(24) / 32, 20, _erfc_scaled, lambda t: 1 / _erfc_scaled(t))
+
+
+def _erfinv_of(w: mpf) -> mpf:
+    """erfinv(x) / x with w = -log(1 - x²)."""
+    x = mp.sqrt(-mp.expm1(-w))
+    return mp.erfinv(x) / x
+
+
+entry("ERFINV_64", 0, 5, 11, _erfinv_of, lambda w: 1 / _erfinv_of(w))
+entry("ERFINV_TAIL_64", mp.sqrt(5), 6.1, 11, lambda s: _erfinv_of(s * s), lambda s: 1 / _erfinv_of(s * s))
 
 
 def main() -> None:
@@ -136,10 +163,15 @@ def main() -> None:
         "LN2_32": split(LN2, 24, 24), "LN2_64": split(LN2, 53, 53), "LOG2E_32": split(1 / LN2, 24, 24), "LOG2E_64": split(1 / LN2, 53, 53),
         "LOG10E_32": split(1 / mp.log(10), 24, 24), "LOG10E_64": split(1 / mp.log(10), 53, 53),
         "LOG10_2_32": split(mp.log10(2), 24, 24), "LOG10_2_64": split(mp.log10(2), 53, 53),
+        "LOG_64_FIRST": split(mpf(2) / 3, 53, 53),
         "HALF_PI_32": split(HALF_PI, 24, 24, 24), "HALF_PI_64": split(HALF_PI, 53, 53, 53),
     }  # fmt: skip
     for name, parts in constants.items():
         out(f"{name} = ({', '.join(map(repr, parts))})\n")
+    with mp.workdps(500):
+        bits = int(mp.floor(2 / mp.pi * mpf(2) ** 1280))
+    words = ",\n    ".join(hex(bits >> (64 * (19 - k)) & (2**64 - 1)) for k in range(20))
+    out(f"\n# the first 1280 bits of 2/π\nTWO_OVER_PI = (\n    {words},\n)\n")
     for name, (g, low, high, degree, weight) in POLYNOMIALS.items():
         coefficients, error = remez(g, low, high, degree, weight)
         kind = np.float32 if name.endswith("32") else float

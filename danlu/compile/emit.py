@@ -8,6 +8,7 @@ float16 is float32 in registers. Only `contract` is set among LLVM's fast-math f
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Iterable
 
 from danlu import dtype as dt
 from danlu.dtype import DType
@@ -35,6 +36,59 @@ def literal(value, dtype: DType) -> str:
     return str(int(value))
 
 
+# Text of `Emitter.rarely`. The outer function is inlined, so a kernel pays a test and a branch; LLVM keeps the calls out of the way.
+_ONE = """define internal {type} @{name}.one({inputs}) noinline cold {{
+{body}
+  ret {type} {result}
+}}"""
+_SOME = """define internal {type} @{name}.x1(i1 %c, {type} %y, {inputs}) alwaysinline {{
+  %seldom = call i1 @llvm.expect.i1(i1 %c, i1 false)
+  br i1 %seldom, label %slow, label %done
+slow:
+  %z = call {type} @{name}.one({whole})
+  br label %done
+done:
+  %r = phi {type} [ %y, %0 ], [ %z, %slow ]
+  ret {type} %r
+}}"""
+_SOME_LANES = """define internal <{lanes} x {type}> @{name}.x{lanes}(<{lanes} x i1> %c, <{lanes} x {type}> %y, {inputs}) alwaysinline {{
+  %any = call i1 @llvm.vector.reduce.or.v{lanes}i1(<{lanes} x i1> %c)
+  %seldom = call i1 @llvm.expect.i1(i1 %any, i1 false)
+  br i1 %seldom, label %slow, label %done
+slow:
+  %z = call <{lanes} x {type}> @{name}.each{lanes}(<{lanes} x i1> %c, <{lanes} x {type}> %y, {whole})
+  br label %done
+done:
+  %r = phi <{lanes} x {type}> [ %y, %0 ], [ %z, %slow ]
+  ret <{lanes} x {type}> %r
+}}
+define internal <{lanes} x {type}> @{name}.each{lanes}(<{lanes} x i1> %c, <{lanes} x {type}> %y, {inputs}) noinline cold {{
+entry:
+  br label %head
+head:
+  %i = phi i32 [ 0, %entry ], [ %j, %next ]
+  %r = phi <{lanes} x {type}> [ %y, %entry ], [ %s, %next ]
+  %wanted = extractelement <{lanes} x i1> %c, i32 %i
+  br i1 %wanted, label %slow, label %next
+slow:
+{extract}
+  %z = call {type} @{name}.one({given})
+  %w = insertelement <{lanes} x {type}> %r, {type} %z, i32 %i
+  br label %next
+next:
+  %s = phi <{lanes} x {type}> [ %r, %head ], [ %w, %slow ]
+  %j = add i32 %i, 1
+  %more = icmp ult i32 %j, {lanes}
+  br i1 %more, label %head, label %end
+end:
+  ret <{lanes} x {type}> %s
+}}"""
+
+
+def _parameters(xs: Iterable[Value], lanes: int) -> str:
+    return ", ".join(f"{ir_type(x.dtype, lanes)} %x{k}" for k, x in enumerate(xs))
+
+
 class Value:
     """A register or a constant: its text, its dtype, its number of lanes."""
 
@@ -53,7 +107,8 @@ class Value:
 
 
 class Emitter:
-    """Writes one function. `lines` is its body, `declared` the intrinsics that the module must declare."""
+    """Writes one function. `lines` is its body, `declared` what the module must hold beside it: declarations of intrinsics,
+    tables and internal functions, each the same text wherever it is asked for."""
 
     def __init__(self, declared: set[str] | None = None) -> None:
         self.lines: list[str] = []
@@ -86,6 +141,36 @@ class Emitter:
         self.declared.add(f"declare {ir_type(result, lanes)} @{function}({types})")
         given = ", ".join(map(repr, args))
         return self.instruction(f"call {ir_type(result, lanes)} @{function}({given})", result, lanes)
+
+    def table(self, name: str, values: tuple[int, ...], index: Value, dtype: DType) -> Value:
+        """values[index] for one scalar index, from a constant table of the module."""
+        kind = ir_type(dtype)
+        numbers = ", ".join(f"{kind} {literal(v, dtype)}" for v in values)
+        self.declared.add(f"@{name} = internal constant [{len(values)} x {kind}] [{numbers}]")
+        place = self.name("place")
+        self.line(f"{place} = getelementptr {kind}, ptr @{name}, {index!r}")
+        return self.instruction(f"load {kind}, ptr {place}", dtype)
+
+    def rarely(self, name: str, c: Value, y: Value, rule: Callable[..., Value], *xs: Value) -> Value:
+        """y, but rule(b, *xs) in the lanes where c is true. The rule's code stands in a function of its own, works on one element
+        at a time, and is reached only if some lane needs it: for the arguments that are seldom and dear. Values of one dtype."""
+        c, y, *xs = self.match(c, y, *xs)
+        full = f"{name}.{y.dtype.name}"
+        one = Emitter(self.declared)
+        result = rule(one, *[Value(f"%x{k}", x.dtype) for k, x in enumerate(xs)])
+        self.declared.add(
+            _ONE.format(name=full, type=ir_type(y.dtype), inputs=_parameters(xs, 1), body="\n".join(one.lines), result=result.ref)
+        )
+        vector = y.lanes > 1
+        self.declared.add((_SOME_LANES if vector else _SOME).format(
+            name=full, lanes=y.lanes, type=ir_type(y.dtype), inputs=_parameters(xs, y.lanes), given=_parameters(xs, 1).replace("%x", "%e"),
+            whole=_parameters(xs, y.lanes), extract="\n".join(f"  %e{k} = extractelement {x.type} %x{k}, i32 %i" for k, x in enumerate(xs)),
+        ))  # fmt: skip
+        if vector:
+            self.declared.add(f"declare i1 @llvm.vector.reduce.or.v{y.lanes}i1(<{y.lanes} x i1>)")
+        self.declared.add("declare i1 @llvm.expect.i1(i1, i1)")
+        given = ", ".join(map(repr, (c, y, *xs)))
+        return self.instruction(f"call {y.type} @{full}.x{y.lanes}({given})", y.dtype, y.lanes)
 
     # ---- constants and lanes ---------------------------------------------------------------------------------------
     def const(self, value, dtype: DType) -> Value:
@@ -262,6 +347,19 @@ class Emitter:
     def shr(self, x: Value, y: Value) -> Value:
         """x >> y: arithmetic for signed types, logical for unsigned ones."""
         return self._bitwise("ashr" if x.dtype.kind == "i" else "lshr", x, y)
+
+    def mul_high(self, x: Value, y: Value) -> Value:
+        """The upper half of the product of two uint32 or uint64."""
+        x, y = self.match(x, y)
+        width = x.dtype.itemsize * 8
+        wide = f"i{2 * width}" if x.lanes == 1 else f"<{x.lanes} x i{2 * width}>"
+        p, q, product, high = (self.name() for _ in range(4))
+        shift = str(width) if x.lanes == 1 else f"splat (i{2 * width} {width})"
+        self.line(f"{p} = zext {x!r} to {wide}")
+        self.line(f"{q} = zext {y!r} to {wide}")
+        self.line(f"{product} = mul {wide} {p}, {q}")
+        self.line(f"{high} = lshr {wide} {product}, {shift}")
+        return self.instruction(f"trunc {wide} {high} to {x.type}", x.dtype, x.lanes)
 
     def bits(self, x: Value) -> Value:
         """The bits of a float as an integer of its size (int32, int64)."""

@@ -8,7 +8,23 @@ from __future__ import annotations
 
 from danlu.compile.index import Index, Position, Var, i
 from danlu.compile.kernel import (
-    CONVERT, LOCATE, PLUS, Accumulate, Apply, Begin, Choose, Constant, Contract, Count, Guard, Kernel, Load, Loop, Number, Store, Total,
+    CONVERT,
+    LOCATE,
+    PLUS,
+    Accumulate,
+    Apply,
+    Begin,
+    Choose,
+    Constant,
+    Contract,
+    Count,
+    Guard,
+    Kernel,
+    Load,
+    Loop,
+    Number,
+    Store,
+    Total,
 )  # fmt: skip
 from danlu.compile.schedule import Group
 from danlu.dtype import DType, int64
@@ -85,7 +101,7 @@ class Lowering:
 
     def _scatter(self) -> list:
         node = self.group.core[0]
-        base, index, source = node.inputs
+        base, _, source = node.inputs
         axes = self._axes(node.shape)
         self.point = tuple(map(i.var, axes))
         slot = self.slots[id(node)]
@@ -93,29 +109,30 @@ class Lowering:
         sources = self._axes(source.shape, "s")
         at = tuple(map(i.var, sources))
         where, mode = node.op.folds
-        element = self._element(node, where, at, ())
+        element = run(self._element(node, where, at, ()), self.value)
         write = Store(slot, i.ravel(element, node.shape), self.value(source, at, ()), node.dtype, mode)
         return [*nest(axes, [start]), *nest(sources, [write])]
 
-    def _element(self, node: Node, where, point: Point, guard: Guard) -> Point:
-        """The index of the element that a gather or scatter names at a point, its position read from memory."""
-        shapes = [x.shape for x in node.inputs]
-        marker = Index(((Position(None, 1), 1),))
-        axis = next(k for k, ix in enumerate(node.op.emit(i, point, marker, shapes, **node.named_attrs)) if ix is marker)  # type: ignore[misc]
-        index = node.inputs[1]
-        read = self.value(index, where(i, point, shapes, **node.named_attrs), guard)
-        size = shapes[0][axis]
-        position = Position(Apply(LOCATE, (convert(read, int64),), (size,), int64), size)
-        return node.op.emit(i, point, Index(((position, 1),)), shapes, **node.named_attrs)  # type: ignore[misc]
-
     # ---- values -------------------------------------------------------------------------------------------------------
     def value(self, node: Node, point: Point, guard: Guard, here: bool = False):
-        """The expression of one element of a node. `here`: compute it even though it is also stored."""
-        key = (id(node), point, guard, here)
-        found = self.memo.get(key)
-        if found is None:
-            found = self.memo[key] = self._value(node, point, guard, here)
-        return found
+        """The expression of one element of a node. `here`: compute it even though it is also stored.
+
+        The rules below are generators that yield what they need, so that a deep graph needs no deep stack."""
+        stack = [((id(node), point, guard, here), self._value(node, point, guard, here))]
+        answer = None
+        while stack:
+            key, rule = stack[-1]
+            try:
+                wanted = rule.send(answer)
+            except StopIteration as done:
+                answer = self.memo[key] = done.value
+                stack.pop()
+                continue
+            key = (id(wanted[0]), *wanted[1:], False)
+            answer = self.memo.get(key)
+            if answer is None:
+                stack.append((key, self._value(*wanted, False)))
+        return answer
 
     def _value(self, node: Node, point: Point, guard: Guard, here: bool):
         at_home = id(node) in self.members and point == self.point
@@ -126,12 +143,14 @@ class Lowering:
         if node.op.family == SOURCE:
             return self._source(node, point)
         if node.op.family == MOVEMENT:
-            return self._movement(node, point, guard)
+            return (yield from self._movement(node, point, guard))
         if node.op.family == GATHER:
-            element = self._element(node, node.op.folds, point, guard)
-            return self.value(node.inputs[0], element, guard)
-        args = tuple(self.value(x, point, guard) for x in node.inputs)
-        return Apply(node.op, args, node.attrs, node.dtype)
+            element = yield from self._element(node, node.op.folds, point, guard)
+            return (yield node.inputs[0], element, guard)
+        args = []
+        for x in node.inputs:
+            args.append((yield x, point, guard))
+        return Apply(node.op, tuple(args), node.attrs, node.dtype)
 
     def _source(self, node: Node, point: Point):
         first = node.op.attrs[0]
@@ -147,9 +166,30 @@ class Lowering:
         fill = node.op.folds
         result = None if fill is None else Constant(fill(**node.named_attrs), node.dtype)
         for source, index, conditions in reversed(pieces):
-            piece = self.value(node.inputs[source], index, (*guard, *conditions))
+            piece = yield node.inputs[source], index, (*guard, *conditions)
             result = piece if result is None or not conditions else Choose(tuple(conditions), piece, result, node.dtype)
         return result
+
+    def _element(self, node: Node, where, point: Point, guard: Guard):
+        """The index of the element that a gather or scatter names at a point, its position read from memory."""
+        shapes = [x.shape for x in node.inputs]
+        marker = Index(((Position(None, 1), 1),))
+        axis = next(k for k, ix in enumerate(node.op.emit(i, point, marker, shapes, **node.named_attrs)) if ix is marker)  # type: ignore[misc]
+        read = yield node.inputs[1], where(i, point, shapes, **node.named_attrs), guard
+        size = shapes[0][axis]
+        position = Position(Apply(LOCATE, (convert(read, int64),), (size,), int64), size)
+        return node.op.emit(i, point, Index(((position, 1),)), shapes, **node.named_attrs)  # type: ignore[misc]
+
+
+def run(rule, value):
+    """The result of a rule whose wishes are granted by `value`."""
+    answer = None
+    while True:
+        try:
+            wanted = rule.send(answer)
+        except StopIteration as done:
+            return done.value
+        answer = value(*wanted)
 
 
 def convert(e, dtype: DType):

@@ -69,6 +69,17 @@ def at_least(b, x, low: float):
     return b.select(b.lt(x, number(b, low, x)), number(b, low, x), x)
 
 
+def in_double(emit: Any) -> Any:
+    """The rule computed in float64 for float32 too."""
+
+    def wide(b, *xs):
+        if xs[0].dtype is dt.float64:
+            return emit(b, *xs)
+        return b.cast(emit(b, *(b.cast(x, dt.float64) for x in xs)), dt.float32)
+
+    return wide
+
+
 def floating(name: str, doc: str, numpy: Any, emit: Any, sample: Any, **derivative: Any) -> None:
     """A function of floats: integers become float32 before it."""
     elementwise(name, doc, numpy=quiet(numpy), emit=emit, result="float", sample=sample, **derivative)
@@ -101,20 +112,31 @@ def power_of_two(b, bits, x, less: int = 0):
     return b.from_bits(b.shl(b.sub(bits, integer(b, bias + less, x)), integer(b, mantissa_bits(x), x)))
 
 
-def exp_parts(b, x):
-    """q = eʳ - 1 and the bits of n, where x = n·ln 2 + r and |r| ≤ ln 2 / 2."""
+def exp_parts(b, x, low=None):
+    """r and t with eˣ = 2ⁿ·(1 + r + t), and the bits of n: x + low = n·ln 2 + r + (the rest, in t), r without rounding, |r| ≤ ln 2 / 2."""
     n, bits = nearest(b, x, constants("LOG2E", x)[0])
-    r = x
-    for part in constants("LN2", x):
-        r = b.fma(n, number(b, -part, x), r)
-    return b.fma(b.mul(r, r), polynomial(b, r, constants("EXP", x)), r), bits
+    two_high, two_low = (number(b, -part, x) for part in constants("LN2", x))
+    r = b.fma(n, two_high, x)
+    rest = b.mul(n, two_low) if low is None else b.fma(n, two_low, low)
+    near = b.add(r, rest)
+    return r, b.fma(b.mul(near, near), polynomial(b, near, constants("EXP", x)), rest), bits
 
 
-def exp_of(b, x):
-    """eˣ"""
-    x = at_least(b, at_most(b, x, by_size(x, 88.8, 709.9)), by_size(x, -104.0, -746.0))
-    q, bits = exp_parts(b, x)
-    return scale(b, b.add(q, number(b, 1, x)), bits)
+def one_plus(b, r, t):
+    """1 + r + t with one rounding that counts; |t| ≪ 1, |r| < 1."""
+    one = number(b, 1, r)
+    total = b.add(r, one)
+    return b.add(total, b.add(t, b.sub(r, b.sub(total, one))))
+
+
+def exp_of(b, x, low=None, factor=None, halvings: int = 0):
+    """factor·eˣ⁺ˡᵒʷ / 2ʰᵃˡᵛⁱⁿᵍˢ; what is subnormal is rounded once, at the end."""
+    x = at_least(b, at_most(b, x, by_size(x, 89.5, 711.0)), by_size(x, -104.0, -746.0))
+    r, t, bits = exp_parts(b, x, low)
+    if halvings:
+        bits = b.sub(bits, integer(b, halvings, x))
+    y = one_plus(b, r, t)
+    return scale(b, y if factor is None else b.mul(y, factor), bits)
 
 
 def exp2_of(b, x):
@@ -128,27 +150,33 @@ def exp2_of(b, x):
 def expm1_of(b, x):
     """eˣ - 1 = 2ⁿ·q + (2ⁿ - 1), halved until the end so that 2ⁿ exists for the largest n."""
     inside = at_least(b, at_most(b, x, by_size(x, 88.8, 709.9)), by_size(x, -25.0, -45.0))
-    q, bits = exp_parts(b, inside)
+    r, t, bits = exp_parts(b, inside)
     half = power_of_two(b, bits, x, 1)
-    y = b.fma(half, q, b.sub(half, number(b, 0.5, x)))
+    y = b.fma(half, b.add(r, t), b.sub(half, number(b, 0.5, x)))
     tiny = b.lt(b.abs(x), number(b, by_size(x, 2.0**-25, 2.0**-54), x))
     return b.select(tiny, x, b.add(y, y))
 
 
 def sigmoid_of(b, x):
-    """e⁻ˣ is never larger than 1 here, so nothing overflows and small results keep all their digits."""
-    e = exp_of(b, b.neg(b.abs(x)))
-    top = b.select(b.lt(x, number(b, 0, x)), e, number(b, 1, x))
-    return b.div(top, b.add(e, number(b, 1, x)))
+    """1 / (e^|x| + 1) for x < 0, else 1 less that. The denominator is scaled by 2⁻⁶⁴: it stays finite where the result is subnormal."""
+    r, t, bits = exp_parts(b, at_most(b, b.abs(x), by_size(x, 104.0, 746.0)))
+    down = number(b, 2.0**-64, x)
+    power = power_of_two(b, bits, x, 64)
+    below = b.add(b.fma(power, b.add(r, t), down), power)
+    y = b.mul(b.div(number(b, 1, x), below), down)
+    return b.select(b.lt(x, number(b, 0, x)), y, b.sub(number(b, 1, x), y))
 
 
 def tanh_of(b, x):
-    """(e²ˣ - 1) / (e²ˣ + 1) of |x|, with the sign of x."""
-    doubled = at_most(b, b.abs(b.add(x, x)), by_size(x, 20.0, 40.0))
-    q, bits = exp_parts(b, doubled)
+    """A polynomial for |x| < 0.55, else 1 - 2 / (e²ˣ + 1) with the sign of x."""
+    size = b.abs(x)
+    r, t, bits = exp_parts(b, at_most(b, b.add(size, size), by_size(x, 20.0, 40.0)))
     power = power_of_two(b, bits, x)
-    less_one = b.fma(power, q, b.sub(power, number(b, 1, x)))
-    return b.copysign(b.div(less_one, b.add(less_one, number(b, 2, x))), x)
+    below = b.add(b.fma(power, b.add(r, t), number(b, 1, x)), power)  # e²ˣ + 1
+    large = b.copysign(b.sub(number(b, 1, x), b.div(number(b, 2, x), below)), x)
+    x2 = b.mul(x, x)
+    small = b.fma(b.mul(x, x2), polynomial(b, x2, constants("TANH", x)), x)
+    return b.select(b.lt(size, number(b, 0.55, x)), b.copysign(small, x), large)
 
 
 def _sigmoid_numpy(x):
@@ -217,7 +245,8 @@ def log1p_of(b, x):
     four = b.from_bits(b.sub(integer(b, pattern_of(4.0, x), x), place))  # 4·2⁻ᵏ: 2⁻ᵏ itself may be subnormal
     scaled = b.from_bits(b.sub(b.bits(x), place))
     f = b.add(scaled, b.fma(four, number(b, 0.25, x), number(b, -1, x)))
-    return log_limits(b, x, log_sum(b, b.cast(k, x.dtype), f, log_tail(b, f)), -1.0)
+    y = log_limits(b, x, log_sum(b, b.cast(k, x.dtype), f, log_tail(b, f)), -1.0)
+    return b.select(b.eq(x, number(b, 0, x)), x, y)  # -0 stays -0
 
 
 def _other_base(name: str, whole: Sequence[float] | None):
@@ -270,19 +299,68 @@ floating(
 )
 
 
+def product(b, x, y):
+    """x·y as a sum of two floats, exact."""
+    high = b.mul(x, y)
+    return high, b.fma(x, y, b.neg(high))
+
+
+def sum_in_order(b, x, y):
+    """x + y as a sum of two floats, exact where |x| ≥ |y| or x = 0."""
+    high = b.add(x, y)
+    return high, b.sub(y, b.sub(high, x))
+
+
+def log_in_two(b, x):
+    """log x of a positive finite float64 as a sum of two floats, to 2⁻⁶⁴: twice the series of artanh(s), its first terms in two parts."""
+    k, f = log_parts(b, x)
+    whole, lost = sum_in_order(b, number(b, 2, x), f)
+    s = b.div(f, whole)
+    s_low = b.div(b.fma(b.neg(s), lost, b.fma(b.neg(s), whole, f)), whole)
+    s2, s2_low = product(b, s, s)
+    s2_low = b.fma(b.add(s, s), s_low, s2_low)
+    third = c.LOG_64_FIRST  # 2 / 3 in two parts
+    p, p_low = sum_in_order(b, number(b, third[0], x), b.mul(s2, polynomial(b, s2, c.LOG_64_REST)))
+    p_low = b.add(p_low, number(b, third[1], x))
+    q, q_low = product(b, p, s2)
+    q_low = b.add(q_low, b.fma(p, s2_low, b.mul(p_low, s2)))
+    tail = b.mul(q, s)
+    tail_low = b.fma(q, s_low, b.fma(q_low, s, b.fma(q, s, b.neg(tail))))
+    doubled, low = sum_in_order(b, b.add(s, s), tail)
+    high_two, low_two = (number(b, part, x) for part in c.LN2_64)
+    power, power_low = product(b, k, high_two)
+    total, rest = sum_in_order(b, power, doubled)
+    rest = b.add(rest, b.add(b.add(low, b.fma(k, low_two, power_low)), b.fma(s_low, number(b, 2, x), tail_low)))
+    return total, rest
+
+
+def _power_of_positive(b, x, y):
+    """xʸ of float64, x ≥ 0; 64 bits of log x where the result has to be good to 53."""
+    log, log_low = log_in_two(b, x)
+    log_low = b.select(b.and_(b.gt(x, number(b, 0, x)), b.lt(x, number(b, INFINITY, x))), log_low, number(b, 0, x))
+    exponent, low = product(b, y, log_limits(b, x, log))
+    low = b.fma(y, log_low, low)
+    inside = b.lt(b.abs(exponent), number(b, 800.0, x))
+    return exp_of(b, exponent, b.select(inside, low, number(b, 0, x)))
+
+
 def _pow_float(b, x, y):
     if x.dtype is dt.float32:
-        return b.cast(_pow_float(b, b.cast(x, dt.float64), b.cast(y, dt.float64)), dt.float32)
-    one, zero = number(b, 1, x), number(b, 0, x)
+        x, y = b.cast(x, dt.float64), b.cast(y, dt.float64)
+        return b.cast(_pow_cases(b, x, y, exp_of(b, b.mul(y, log_of(b, b.abs(x))))), dt.float32)
+    return _pow_cases(b, x, y, _power_of_positive(b, b.abs(x), y))
+
+
+def _pow_cases(b, x, y, power):
+    """The sign of a negative base, and what C's pow says of 0, 1, infinity and NaN; `power` is |x|ʸ elsewhere."""
+    one, zero, infinity = number(b, 1, x), number(b, 0, x), number(b, INFINITY, x)
     half = b.mul(y, number(b, 0.5, y))
     whole = b.eq(b.floor(y), y)
     odd = b.and_(whole, b.ne(b.floor(half), half))
-    size = b.abs(x)
-    power = exp_of(b, b.mul(y, log_of(b, size)))
     power = b.select(odd, b.copysign(power, x), power)
-    undefined = b.and_(b.and_(b.lt(x, zero), b.not_(whole)), b.lt(size, number(b, INFINITY, x)))
-    power = b.select(b.and_(undefined, b.eq(y, y)), number(b, NAN, x), power)
-    unit = b.and_(b.eq(size, one), b.eq(b.abs(y), number(b, INFINITY, y)))
+    undefined = b.and_(b.and_(b.lt(x, zero), b.not_(whole)), b.gt(x, b.neg(infinity)))
+    power = b.select(undefined, number(b, NAN, x), power)
+    unit = b.and_(b.eq(b.abs(x), one), b.eq(b.abs(y), infinity))
     return b.select(b.or_(b.or_(b.eq(y, zero), b.eq(x, one)), unit), one, power)
 
 
@@ -324,41 +402,3 @@ elementwise("pow", "xʸ; for integers with y < 0: 1/x⁻ʸ towards zero.", numpy
             emit=lambda b, x, y: (_pow_float if x.dtype.kind == "f" else _pow_integer)(b, x, y),
             partials=(_pow_base, _pow_exponent), sample=[POSITIVE, REAL],
             infer=no_bool("pow", "same", "Convert first: x.to(danlu.int64)"))  # fmt: skip
-
-# ---- trigonometry -----------------------------------------------------------------------------------------------------------
-
-
-def quarter_turns(b, x):
-    """n (in the last bits of an integer) and r with x = n·π/2 + r, |r| ≤ π/4, by Cody and Waite's three parts of π/2."""
-    n, bits = nearest(b, x, 2 / math.pi)
-    r = x
-    for part in constants("HALF_PI", x):
-        r = b.fma(n, number(b, -part, x), r)
-    return b.sub(bits, integer(b, int(by_size(x, 254, 2046)), x)), r
-
-
-def sine_and_cosine(b, r):
-    """sin r and cos r for |r| ≤ π/4."""
-    r2 = b.mul(r, r)
-    sine = b.fma(b.mul(r, r2), polynomial(b, r2, constants("SIN", r)), r)
-    main = b.fma(r2, number(b, -0.5, r), number(b, 1, r))
-    return sine, b.fma(b.mul(r2, r2), polynomial(b, r2, constants("COS", r)), main)
-
-
-def _circle(turn: int):
-    """sin(x + turn·π/2)"""
-
-    def emit(b, x):
-        n, r = quarter_turns(b, x)
-        n = b.add(n, integer(b, turn, x)) if turn else n
-        sine, cosine = sine_and_cosine(b, r)
-        one, two = integer(b, 1, x), integer(b, 2, x)
-        y = b.select(b.ne(b.and_(n, one), integer(b, 0, x)), cosine, sine)
-        sign = b.shl(b.and_(n, two), integer(b, int(by_size(x, 30, 62)), x))
-        return b.from_bits(b.xor(b.bits(y), sign))
-
-    return emit
-
-
-floating("sin", "The sine of an angle in radians.", np.sin, _circle(0), [REAL], partials=(lambda o, y, x: o.cos(x),))
-floating("cos", "The cosine of an angle in radians.", np.cos, _circle(1), [REAL], partials=(lambda o, y, x: o.neg(o.sin(x)),))

@@ -6,7 +6,7 @@ import numpy as np
 
 from danlu.dtype import DType
 from danlu.graph import ELEMENTWISE, SOURCE, Node, Op, Spec
-from danlu.ops.table import register
+from danlu.ops.table import as_dtype, composite, register
 
 
 def _const_infer(value, dtype: DType) -> Spec:
@@ -48,7 +48,8 @@ STOP = register(
 # history (second), and a straight-through estimator is the same thing.
 CARRY = register(
     Op("carry", ELEMENTWISE, "The value of the first input with the derivative of the second.", infer=lambda v, x: x, numpy=lambda v, x: v,
-       emit=lambda b, v, x: v, rewrite=lambda v, x: v, vjp=lambda o, g, y, v, x: (None, g), jvp=lambda o, y, xs, dxs: dxs[1], folds=lambda specs, out: (None, None))
+       emit=lambda b, v, x: v, rewrite=lambda v, x: v, vjp=lambda o, g, y, v, x: (None, g), jvp=lambda o, y, xs, dxs: dxs[1],
+       folds=lambda specs, out: (None, None))
 )  # fmt: skip
 
 PICK = register(
@@ -60,3 +61,9 @@ PICK = register(
 def zeros_like(o, x: Node) -> Node:
     """A zero of x's shape and dtype."""
     return o.like(0, x)
+
+
+@composite(attrs=("shape", "dtype"))
+def full(o, value: Node, shape: tuple[int, ...], dtype: DType):
+    """One number everywhere."""
+    return o.expand(as_dtype(value, dtype), shape=shape)

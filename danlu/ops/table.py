@@ -54,7 +54,11 @@ def _raise_broadcast(name: str, shapes: list[tuple[int, ...]], axis: int) -> Non
 
 def promote_specs(specs: list[Spec]) -> DType:
     """PyTorch's promotion: tensors with axes decide; 0-d tensors, then Python numbers, only if they are of a higher kind."""
-    levels = ([s for s in specs if not s.weak and s.shape], [s for s in specs if not s.weak and not s.shape], [s for s in specs if s.weak])
+    levels = (
+        [s for s in specs if not s.weak and s.shape],
+        [s for s in specs if not s.weak and not s.shape],
+        [s for s in specs if s.weak],
+    )
     result: DType | None = None
     for level in levels:
         for_level: DType | None = None
@@ -224,11 +228,16 @@ def _fit(x: Any, dtype: DType | None, shape: tuple[int, ...]) -> Node:
     """x as a node of this dtype and shape."""
     if not isinstance(x, Node):
         x = o.const(value=x, dtype=dtype or number_spec(x).dtype)
-    elif x.spec.weak and dtype is not None:  # a number takes the dtype of what it meets, with all its digits
-        x = Node(x.op, (), (x.attrs[0] if x.attrs else None, dtype), Spec((), dtype))
-    if dtype is not None and x.dtype is not dtype:
-        x = o.cast(x, dtype=dtype)
+    elif dtype is not None:
+        x = as_dtype(x, dtype)
     return x if x.shape == shape else o.expand(x, shape=shape)
+
+
+def as_dtype(x: Node, dtype: DType) -> Node:
+    """x converted; a weak number takes the dtype of what it meets, with all its digits."""
+    if x.spec.weak:
+        return Node(x.op, (), (x.attrs[0] if x.attrs else None, dtype), Spec((), dtype))
+    return x if x.dtype is dtype else o.cast(x, dtype=dtype)
 
 
 o: Any = OpTable()

@@ -1,1 +1,8 @@
+"""L7. Optimizers and learning-rate schedules, with PyTorch's names."""
 
+from danlu.optim import lr_scheduler
+from danlu.optim.adam import Adam, AdamW
+from danlu.optim.optimizer import Optimizer
+from danlu.optim.sgd import SGD
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]

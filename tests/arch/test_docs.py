@@ -11,8 +11,8 @@ from ladder import ROOT
 
 import danlu
 
-OUTSIDE = {".venv", "node_modules", "build", "dist", "runs"}
-DOCUMENTS = sorted(p for p in ROOT.rglob("*.md") if not OUTSIDE.intersection(p.relative_to(ROOT).parts))
+OUTSIDE = re.compile(r"(^|/)(\.|node_modules/|build/|dist/|runs/)")  # caches, environments and what programs wrote
+DOCUMENTS = sorted(p for p in ROOT.rglob("*.md") if not OUTSIDE.search(p.relative_to(ROOT).as_posix()))
 DECISIONS = ROOT / "docs" / "decisions"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -1,0 +1,201 @@
+"""L3. A graph → one program: the table of contents of the compiler.
+
+    simplify → schedule → lower → passes → plan memory → LLVM IR → object code
+
+A program is one native function `void main(ptr args, ptr pool)` that runs its kernels in order. `args` is a table of addresses:
+the error report, the Python numbers, the workspace, the inputs, the outputs (`codegen.ERROR` … `FIRST`).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from danlu.compile import kernel as ir
+from danlu.compile import llvm, target
+from danlu.compile.codegen import FIRST, WORKSPACE, Place, write_kernel
+from danlu.compile.index import Var, i
+from danlu.compile.lower import Lowering
+from danlu.compile.passes import optimize
+from danlu.compile.passes.memory import plan_memory
+from danlu.compile.schedule import Group, schedule
+from danlu.compile.simplify import simplify
+from danlu.config import config
+from danlu.graph import MOVEMENT, SOURCE, Node
+from danlu.graph import render as render_graph
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a result is: new memory of `nbytes`, or (`same`) the memory of an input or of an earlier output."""
+
+    nbytes: int
+    same: tuple[str, int] | None = None
+
+
+@dataclass
+class Program:
+    """Object code and what a caller must provide: addresses in the order of `args`."""
+
+    code: bytes
+    num_inputs: int
+    outputs: list[Output]
+    workspace: int
+    checks: bool
+    kernels: int = 0
+    seconds: float = 0.0
+    origin: str = field(default="compiled", compare=False)
+
+
+def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | None = None) -> Program:
+    """The program that computes the roots. Inputs are nodes of sources with a slot and a spec, slots 0 … num_inputs-1."""
+    began = time.perf_counter()
+    roots = simplify(roots, replace)
+    _log("graph", lambda: render_graph(roots))
+    outputs, computed = _outputs(roots)
+    groups = schedule(computed)
+    slots = _slots(groups, computed, num_inputs)
+    kernels = [k for k in (_kernel(g, slots, n) for n, g in enumerate(groups)) if k.body]
+    for k in kernels:
+        _log("kernels", lambda k=k: ir.render(k))
+    places, workspace = _places(groups, computed, slots, kernels, num_inputs)
+    text = _text(kernels, places)
+    _log("ir", lambda: text)
+    checks = "store i64" in text and "%error" in text and any("ptr %error\n" in part for part in text.split("store i64"))
+    code = llvm.compile_text(text) if kernels else b""
+    program = Program(code, num_inputs, outputs, workspace, checks, len(kernels), time.perf_counter() - began)
+    _log(
+        "compile",
+        lambda: (
+            f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR in {program.seconds * 1e3:.0f} ms"
+        ),
+    )
+    return program
+
+
+def _log(stage: str, text) -> None:
+    if stage in config.log:
+        print(f"danlu: {text()}" if stage == "compile" else text(), file=sys.stderr)
+
+
+# ---- results --------------------------------------------------------------------------------------------------------------
+
+
+def _outputs(roots: Sequence[Node]) -> tuple[list[Output], list[Node]]:
+    """Where each root will be, and the nodes that kernels must compute for that, each once."""
+    outputs: list[Output] = []
+    computed: list[Node] = []
+    for root in roots:
+        node = same_memory(root)
+        nbytes = node.spec.size * node.dtype.itemsize
+        known = next((k for k, n in enumerate(computed) if n is node), None)
+        if node.op.family == SOURCE and node.op.attrs == ("slot", "spec"):
+            outputs.append(Output(nbytes, ("input", node.attrs[0])))
+        elif known is not None:
+            outputs.append(Output(nbytes, ("output", known)))
+        else:
+            outputs.append(Output(nbytes))
+            computed.append(node)
+    return outputs, computed
+
+
+def same_memory(node: Node) -> Node:
+    """The node under movements that leave every element in its place in memory (a reshape)."""
+    while node.op.family == MOVEMENT and len(node.inputs) == 1 and node.op.folds is None and _in_place(node):
+        node = node.inputs[0]
+    return node
+
+
+def _in_place(node: Node) -> bool:
+    source = node.inputs[0]
+    if source.spec.size != node.spec.size:
+        return False
+    point = tuple(i.var(Var(f"d{k}", n)) for k, n in enumerate(node.shape))
+    pieces = node.op.emit(i, point, [source.shape], **node.named_attrs)  # type: ignore[misc]
+    return not pieces[0][2] and i.ravel(pieces[0][1], source.shape) == i.ravel(point, node.shape)
+
+
+# ---- kernels --------------------------------------------------------------------------------------------------------------
+
+
+def _slots(groups: list[Group], computed: list[Node], num_inputs: int) -> dict[int, int]:
+    """A number for every piece of memory: inputs first, then results, then what lives only inside the program."""
+    slots: dict[int, int] = {}
+    for group in groups:
+        for node in group.nodes:
+            for x in _memory_inputs(node):
+                slots[id(x)] = x.attrs[0]
+    for k, node in enumerate(computed):
+        slots[id(node)] = num_inputs + k
+    for group in groups:
+        for node in group.stored:
+            slots.setdefault(
+                id(node), num_inputs + len(computed) + sum(1 for s in slots.values() if s >= num_inputs + len(computed))
+            )
+    return slots
+
+
+def _memory_inputs(node: Node) -> list[Node]:
+    """The inputs of the program that a node reaches."""
+    found, stack, seen = [], [node], set()
+    while stack:
+        x = stack.pop()
+        if id(x) not in seen:
+            seen.add(id(x))
+            stack.extend(x.inputs)
+            if x.op.family == SOURCE and x.op.attrs == ("slot", "spec"):
+                found.append(x)
+    return found
+
+
+def _kernel(group: Group, slots: dict[int, int], number: int) -> ir.Kernel:
+    kernel = Lowering(group, slots, f"k{number}").run()
+    if any(0 in n.shape for n in group.stored) and all(0 in n.shape for n in group.stored):
+        kernel.body = []
+    return optimize(kernel, target.host(), config.verify)
+
+
+# ---- memory and text ------------------------------------------------------------------------------------------------------
+
+
+def _places(groups: list[Group], computed: list[Node], slots: dict[int, int], kernels: list[ir.Kernel], num_inputs: int):
+    """Where each slot lies: an entry of the table, or an offset into the workspace."""
+    places = {k: Place(FIRST + k) for k in range(num_inputs + len(computed))}
+    inner = {slots[id(n)]: n.spec.size * n.dtype.itemsize for g in groups for n in g.stored if slots[id(n)] >= len(places)}
+    for k in kernels:
+        if isinstance(k.body[0], ir.Contract) and k.body[0].plan.workspace:
+            slot = k.body[0].workspace = len(places) + len(inner)
+            inner[slot] = k.body[0].plan.workspace
+    offsets, workspace = plan_memory(kernels, inner)
+    for slot, offset in offsets.items():
+        places[slot] = Place(WORKSPACE, offset)
+    return places, workspace
+
+
+def _text(kernels: list[ir.Kernel], places: dict[int, Place]) -> str:
+    """The LLVM IR of the whole program."""
+    declared: set[str] = set()
+    parts, calls = [], []
+    for k in kernels:
+        text, functions = write_kernel(k, places, declared)
+        parts.append(text)
+        for name, chunks in functions:
+            calls += _call(name, chunks, len(calls))
+    main = ["define void @main(ptr %args, ptr %pool) {", *calls, "  ret void", "}"]
+    attributes = 'attributes #0 = { nounwind "no-trapping-math"="true" "denormal-fp-math"="ieee,ieee" }'
+    return "\n".join([*sorted(declared), *parts, *main, attributes]) + "\n"
+
+
+def _call(name: str, chunks: int, n: int) -> list[str]:
+    """Running one function: through the pool if there is one and the function has several chunks."""
+    serial = f"  call void @{name}(ptr %args, i64 0, i64 {chunks})"
+    if chunks <= 1:
+        return [serial]
+    return [
+        f"  %none{n} = icmp eq ptr %pool, null", f"  br i1 %none{n}, label %serial{n}, label %parallel{n}",
+        f"serial{n}:", serial, f"  br label %next{n}",
+        f"parallel{n}:", f"  %run{n} = load ptr, ptr %pool", f"  call void %run{n}(ptr %pool, ptr @{name}, ptr %args, i64 {chunks})",
+        f"  br label %next{n}", f"next{n}:",
+    ]  # fmt: skip

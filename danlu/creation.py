@@ -1,0 +1,224 @@
+"""L5. Making tensors: zeros, ones, ranges, copies of arrays; and the functions that join tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from danlu import dtype as dt
+from danlu.dtype import DType
+from danlu.errors import DTypeError, ShapeError
+from danlu.ops.movement import normalize_axis
+from danlu.ops.table import promote_specs
+from danlu.tensor import Tensor, apply, from_array, tensor
+from danlu.tensor_arithmetic import check_device
+from danlu.tensor_shape import sizes
+
+
+def _made(out: Any, requires_grad: bool, device: Any = None) -> Tensor:
+    check_device(device)
+    return out.requires_grad_() if requires_grad else out
+
+
+def _check_sizes(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    if any(n < 0 for n in shape):
+        raise ShapeError(f"{name}: shape {shape} has a negative size; sizes are 0 or more")
+    return shape
+
+
+def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+    """One number in every place.
+
+    >>> import danlu
+    >>> danlu.full((2, 2), 7.0)
+    tensor([[7., 7.],
+            [7., 7.]])
+    """
+    if dtype is None:
+        dtype = dt.bool_ if isinstance(fill_value, bool) else dt.int64 if isinstance(fill_value, int) else dt.float32
+    shape = _check_sizes("full", sizes((size,)))
+    return _made(apply("full", fill_value, shape=shape, dtype=dtype), requires_grad, device)
+
+
+def zeros(*size: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+    """Zeros, float32 unless said otherwise: zeros(2, 3).
+
+    >>> import danlu
+    >>> danlu.zeros(3)
+    tensor([0., 0., 0.])
+    """
+    return full(sizes(size), 0, dtype=dtype or dt.float32, requires_grad=requires_grad, device=device)
+
+
+def ones(*size: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+    """Ones, float32 unless said otherwise: ones(2, 3).
+
+    >>> import danlu
+    >>> danlu.ones(3)
+    tensor([1., 1., 1.])
+    """
+    return full(sizes(size), 1, dtype=dtype or dt.float32, requires_grad=requires_grad, device=device)
+
+
+def empty(*size: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+    """Zeros: memory without values is not a value that a program could have.
+
+    >>> import danlu
+    >>> danlu.empty(2).shape
+    danlu.Size([2])
+    """
+    return zeros(*size, dtype=dtype, requires_grad=requires_grad, device=device)
+
+
+def zeros_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """Zeros with the shape and dtype of x.
+
+    >>> import danlu
+    >>> danlu.zeros_like(danlu.ones(2))
+    tensor([0., 0.])
+    """
+    return full(x.shape, 0, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def ones_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """Ones with the shape and dtype of x.
+
+    >>> import danlu
+    >>> danlu.ones_like(danlu.zeros(2))
+    tensor([1., 1.])
+    """
+    return full(x.shape, 1, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def full_like(x: Tensor, fill_value: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """One number with the shape and dtype of x.
+
+    >>> import danlu
+    >>> danlu.full_like(danlu.zeros(2), 3)
+    tensor([3., 3.])
+    """
+    return full(x.shape, fill_value, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: DType | None = None, requires_grad: bool = False, device: Any = None
+) -> Tensor:
+    """start, start + step, … below end.
+
+    >>> import danlu
+    >>> danlu.arange(3)
+    tensor([0, 1, 2])
+    """
+    if end is None:
+        start, end = 0, start
+    if step == 0 or (end - start) * step < 0:
+        raise ShapeError(
+            f"arange: from {start} to {end} in steps of {step} is not possible; the step must lead from the start to the end"
+        )
+    if dtype is None:
+        dtype = dt.int64 if all(isinstance(v, int) for v in (start, end, step)) else dt.float32
+    count = ceil((end - start) / step)
+    exact = dt.float64 if dtype.is_floating_point else dt.int64
+    numbers = apply("iota", shape=(count,), dtype=exact)
+    return _made((numbers * step + start).to(dtype), requires_grad, device)
+
+
+def linspace(start: float, end: float, steps: int, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """`steps` numbers from start to end, both included, at equal distances.
+
+    >>> import danlu
+    >>> danlu.linspace(0, 1, 3)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    array = np.linspace(start, end, steps)
+    return tensor(array, dtype or dt.float32, requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """Ones on the diagonal, zeros elsewhere.
+
+    >>> import danlu
+    >>> danlu.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    columns = n if m is None else m
+    row = arange(n).reshape(n, 1)
+    return _made((row == arange(columns)).to(dtype or dt.float32), requires_grad)
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor on the memory of a NumPy array, without a copy (arrays with gaps are copied).
+
+    The array must not be changed while work that reads it has not run.
+
+    >>> import danlu, numpy
+    >>> danlu.from_numpy(numpy.array([1.0, 2.0], numpy.float32))
+    tensor([1., 2.])
+    """
+    if not isinstance(array, np.ndarray):
+        raise DTypeError(f"from_numpy expected a NumPy array, got {type(array).__name__}; danlu.tensor takes lists and numbers")
+    return from_array(array)
+
+
+def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """The data as a tensor; tensors and arrays are not copied unless the dtype changes.
+
+    >>> import danlu
+    >>> danlu.as_tensor([1, 2])
+    tensor([1, 2])
+    """
+    if isinstance(data, Tensor):
+        return data.to(dtype or data.dtype)
+    if isinstance(data, np.ndarray):
+        out = from_array(data)
+        return out.to(dtype or out.dtype)
+    return tensor(data, dtype)
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors one after another along an existing axis; all other sizes must be equal.
+
+    >>> import danlu
+    >>> danlu.cat([danlu.ones(1), danlu.zeros(2)])
+    tensor([1., 0., 0.])
+    """
+    if not tensors:
+        raise ShapeError("cat of an empty list of tensors; expected at least one")
+    tensors = [t for t in tensors if t._spec.shape != (0,)] or list(tensors[:1])
+    if not tensors[0].ndim:
+        raise ShapeError("cat: a 0-d tensor has no axis to be joined along; use danlu.stack")
+    axis = normalize_axis("cat", dim, tensors[0].ndim)
+    dtype = promote_specs([t._spec for t in tensors])
+    return apply("cat", *[t.to(dtype) for t in tensors], dim=axis)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape along a new axis.
+
+    >>> import danlu
+    >>> danlu.stack([danlu.ones(2), danlu.zeros(2)])
+    tensor([[1., 1.],
+            [0., 0.]])
+    """
+    if not tensors:
+        raise ShapeError("stack of an empty list of tensors; expected at least one")
+    for k, t in enumerate(tensors):
+        if t.shape != tensors[0].shape:
+            raise ShapeError(
+                f"stack: tensor {k} has shape {tuple(t.shape)}, tensor 0 has {tuple(tensors[0].shape)}; all shapes must be equal"
+            )
+    return cat([t.unsqueeze(dim) for t in tensors], dim)
+
+
+def where(condition: Tensor, x: Any, y: Any) -> Tensor:
+    """x where the condition holds, else y.
+
+    >>> import danlu
+    >>> danlu.where(danlu.tensor([True, False]), 1.0, 2.0)
+    tensor([1., 2.])
+    """
+    return apply("where", condition, x, y)

@@ -1,0 +1,137 @@
+"""L7. Data sets with PyTorch's semantics: `len(dataset)` samples, `dataset[i]` the one at place i."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from danlu.errors import DataError
+from danlu.random import Generator, next_key
+
+
+class Dataset:
+    """Base of data sets: a subclass defines `__getitem__(place)` and `__len__()`.
+
+    >>> class Squares(Dataset):
+    ...     def __len__(self): return 4
+    ...     def __getitem__(self, place): return place, place**2
+    >>> Squares()[3]
+    (3, 9)
+    """
+
+    def __getitem__(self, place: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} defines no __getitem__(place); write it to return one sample")
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} defines no __len__(); write it to return the number of samples")
+
+
+class TensorDataset(Dataset):
+    """Samples from arrays or tensors of one length: sample i is `(first[i], second[i], ...)`.
+
+    Shapes: every tensor [N, ...].
+
+    Raises: DataError without tensors, for one without axes, and for different lengths.
+
+    >>> dataset = TensorDataset(np.zeros((3, 2)), np.array([5, 6, 7]))
+    >>> len(dataset), int(dataset[1][1])
+    (3, 6)
+    """
+
+    def __init__(self, *tensors: Any) -> None:
+        if not tensors:
+            raise DataError("TensorDataset needs at least one tensor; write TensorDataset(features, targets)")
+        shapes = [tuple(tensor.shape) for tensor in tensors]
+        if any(not shape for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
+            raise DataError(f"TensorDataset needs tensors of one length on axis 0, got shapes {', '.join(map(str, shapes))}")
+        self.tensors = tensors
+
+    def __getitem__(self, place: Any) -> tuple[Any, ...]:
+        return tuple(tensor[place] for tensor in self.tensors)
+
+    def __len__(self) -> int:
+        return self.tensors[0].shape[0]
+
+
+class Subset(Dataset):
+    """The samples of another data set at some places, in their order.
+
+    >>> list(Subset(range(10, 20), [0, 5]))
+    [10, 15]
+    """
+
+    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+        self.dataset, self.indices = dataset, indices
+
+    def __getitem__(self, place: int) -> Any:
+        return self.dataset[self.indices[place]]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def random_split(
+    dataset: Any, lengths: Sequence[float], generator: Generator | None = None, seed: int | None = None
+) -> list[Subset]:
+    """Parts of a data set that do not overlap, drawn at random: `lengths` are numbers of samples, or shares that add up to 1.
+
+    Shares are rounded down; the samples that are left over go to the parts in turn, as in PyTorch.
+
+    Raises: DataError for lengths that do not add up to the data set.
+
+    >>> [len(part) for part in random_split(range(10), [0.75, 0.25], seed=0)]
+    [8, 2]
+    """
+    counts = _counts(len(dataset), lengths)
+    order = seeded(seed_of(generator, seed)).permutation(len(dataset))
+    return [Subset(dataset, part.tolist()) for part in np.split(order, np.cumsum(counts)[:-1])]
+
+
+def _counts(size: int, lengths: Sequence[float]) -> list[int]:
+    """Numbers of samples that add up to `size`."""
+    if not lengths or min(lengths) < 0:
+        raise DataError(f"random_split needs lengths of 0 or more, got {list(lengths)}")
+    if all(isinstance(length, int | np.integer) for length in lengths):
+        counts = [int(length) for length in lengths]
+    elif abs(sum(lengths) - 1) < 1e-6:
+        counts = [int(size * share) for share in lengths]
+        for place in range(size - sum(counts)):
+            counts[place % len(counts)] += 1
+    else:
+        raise DataError(f"random_split got shares {list(lengths)}, which add up to {sum(lengths):g}, expected 1")
+    if sum(counts) != size:
+        raise DataError(f"random_split got lengths {counts}, {sum(counts)} together, but the data set has {size} samples")
+    return counts
+
+
+def seed_of(generator: Generator | None, seed: int | None) -> int:
+    """The seed that a caller gave, else the next draw of the generator (danlu's default one unless given) as a seed.
+
+    So `danlu.manual_seed` decides every order that no seed was given for, and two loaders of one generator differ.
+
+    Raises: DataError for both at once, another kind of generator, or a seed that is no integer of 0 or more.
+    """
+    if generator is not None and seed is not None:
+        raise DataError("give a generator or a seed, not both")
+    if generator is not None and not isinstance(generator, Generator):
+        raise DataError(f"generator should be a danlu.Generator, got {type(generator).__name__}; write seed=0 instead")
+    if seed is not None:
+        return _check_seed(seed)
+    return int(np.random.SeedSequence(next_key(generator)).generate_state(1, np.uint64)[0]) >> 2
+
+
+def seeded(*seeds: int) -> np.random.Generator:
+    """NumPy's PCG64 from one seed or several.
+
+    Raises: DataError for a seed that is no integer of 0 or more.
+    """
+    checked = [_check_seed(seed) for seed in seeds]
+    return np.random.Generator(np.random.PCG64(checked[0] if len(checked) == 1 else checked))
+
+
+def _check_seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise DataError(f"a seed should be an integer of 0 or more, got {seed!r}")
+    return int(seed)

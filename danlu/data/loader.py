@@ -1,0 +1,213 @@
+"""L7. The loader: batches of a data set, in an order that depends on seed and epoch alone, and a position that can be saved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from danlu.creation import from_numpy
+from danlu.data.dataset import Subset, TensorDataset, seed_of, seeded
+from danlu.errors import DataError
+from danlu.random import Generator
+from danlu.tensor import Tensor
+
+
+def to_array(value: Any) -> np.ndarray:
+    """The elements of an array, or of a Tensor, which stays out of every gradient."""
+    return value.detach().numpy() if isinstance(value, Tensor) else np.asarray(value)
+
+
+class DataLoader:
+    """Batches of a data set as Tensors, with PyTorch's semantics.
+
+    Each pass over the loader is the next epoch. A shuffled order is the permutation that PCG64 draws from (seed, epoch): it does
+    not depend on anything else, so a run that is resumed with `load_state_dict` sees the batches that it would have seen.
+    A batch of a TensorDataset (or a Subset of one) is one indexing of each array. Data is loaded in this process, when it is
+    asked for: `num_workers` and `pin_memory` are taken so that PyTorch's calls run, and change nothing.
+
+    Shapes: a batch of tensors [N, ...] is [batch, ...].
+
+    Raises: DataError for a batch size that is no positive integer, and for arguments that exclude each other, as in PyTorch.
+
+    >>> loader = DataLoader(TensorDataset(np.arange(10)), batch_size=4, shuffle=True, seed=0)
+    >>> len(loader), [len(x) for (x,) in loader]
+    (3, [4, 4, 2])
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool | None = False,
+        sampler: Iterable[int] | None = None,
+        batch_sampler: Iterable[list[int]] | None = None,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        drop_last: bool = False,
+        generator: Generator | None = None,
+        seed: int | None = None,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        _check_arguments(batch_size, bool(shuffle), sampler, batch_sampler, drop_last)
+        self.dataset = dataset
+        self.batch_size = None if batch_sampler is not None else batch_size
+        self.shuffle, self.drop_last = bool(shuffle), drop_last
+        self.sampler, self.batch_sampler, self.collate_fn = sampler, batch_sampler, collate_fn
+        drawn = shuffle or generator is not None or seed is not None  # a loader without an order of its own draws nothing
+        self.seed = seed_of(generator, seed) if drawn else 0
+        self._epoch = 0  # the epoch that state_dict speaks of
+        self._position = 0  # batches of it that were handed out
+        self._started = False  # whether a pass over it has begun
+
+    def __len__(self) -> int:
+        """The number of batches of an epoch."""
+        if self.batch_sampler is not None:
+            return len(self.batch_sampler)  # type: ignore[arg-type]
+        samples = len(self.dataset if self.sampler is None else self.sampler)  # type: ignore[arg-type]
+        if self.batch_size is None:
+            return samples
+        return samples // self.batch_size if self.drop_last else math.ceil(samples / self.batch_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._started:
+            self._epoch, self._position = self._epoch + 1, 0
+        self._started = True
+        return self._pass(self._epoch, self._position)
+
+    def _pass(self, epoch: int, position: int) -> Iterator[Any]:
+        """The batches of one epoch from a position on."""
+        fetch = self._fetcher()
+        for place, indices in enumerate(self.batches(epoch)):
+            if place >= position:
+                self._epoch, self._position = epoch, place + 1
+                yield fetch(indices)
+        self._epoch, self._position, self._started = epoch + 1, 0, False
+
+    def batches(self, epoch: int) -> Iterator[Any]:
+        """The indices of each batch of an epoch, without loading anything: int64 [batch], or what the sampler gives."""
+        if self.batch_sampler is not None:
+            yield from self.batch_sampler
+        elif self.batch_size is None:
+            yield from self._order(epoch).tolist()
+        else:
+            order = self._order(epoch)
+            end = len(self) * self.batch_size
+            for first in range(0, min(end, len(order)), self.batch_size):
+                yield order[first : first + self.batch_size]
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """All indices of an epoch in their order, int64 [samples]."""
+        if self.sampler is not None:
+            return np.fromiter(self.sampler, dtype=np.int64)
+        if not self.shuffle:
+            return np.arange(len(self.dataset))
+        return seeded(self.seed, epoch).permutation(len(self.dataset))
+
+    def _fetcher(self) -> Callable[[Any], Any]:
+        """The function from a batch's indices to the batch."""
+        if self.batch_size is None and self.batch_sampler is None:
+            convert = self.collate_fn or as_tensors
+            return lambda index: convert(self.dataset[index])
+        columns = _columns(self.dataset) if self.collate_fn is None else None
+        if columns is not None:
+            arrays, places = columns
+            return lambda indices: [from_numpy(array[indices if places is None else places[indices]]) for array in arrays]
+        collate = self.collate_fn or default_collate
+        return lambda indices: collate([self.dataset[int(index)] for index in indices])
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the loader stands, as plain integers: the epoch, the batches of it that were handed out, and the seed."""
+        return {"epoch": self._epoch, "position": self._position, "seed": self.seed}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Makes the next pass go on where `state_dict` was taken. A sampler of the user's own must be restored by the user.
+
+        Raises: DataError for a state that lacks a field or holds no integer of 0 or more.
+        """
+        for name in ("epoch", "position", "seed"):
+            value = state.get(name)
+            if type(value) is not int or value < 0:
+                raise DataError(f"the loader's state should hold {name!r}, an integer of 0 or more, got {value!r}")
+        self._epoch, self._position, self.seed = state["epoch"], state["position"], state["seed"]
+        self._started = False
+
+
+def _check_arguments(batch_size: Any, shuffle: bool, sampler: Any, batch_sampler: Any, drop_last: bool) -> None:
+    """The combinations that PyTorch refuses too."""
+    if batch_size is not None and (
+        isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1
+    ):
+        raise DataError(f"batch_size should be an integer above 0, got {batch_size!r}")
+    if sampler is not None and shuffle:
+        raise DataError("a sampler decides the order: leave shuffle out, or the sampler")
+    if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
+        raise DataError("a batch_sampler decides the batches: leave batch_size, shuffle, sampler and drop_last out")
+    if batch_size is None and drop_last:
+        raise DataError("batch_size=None makes no batches: leave drop_last out")
+
+
+def _columns(dataset: Any) -> tuple[list[np.ndarray], np.ndarray | None] | None:
+    """The arrays of a TensorDataset and the places in them that count (None: all); None for any other data set."""
+    if type(dataset) is TensorDataset:
+        return [to_array(tensor) for tensor in dataset.tensors], None
+    inner = _columns(dataset.dataset) if type(dataset) is Subset else None
+    if inner is None:
+        return None
+    arrays, places = inner
+    chosen = np.asarray(dataset.indices, dtype=np.int64)
+    return arrays, chosen if places is None else places[chosen]
+
+
+def as_tensors(sample: Any) -> Any:
+    """A sample with its NumPy arrays and NumPy numbers as tensors; everything else stays."""
+    if isinstance(sample, np.ndarray | np.number | np.bool_):
+        return from_numpy(np.asarray(sample))
+    if isinstance(sample, Mapping):
+        return {key: as_tensors(value) for key, value in sample.items()}
+    if isinstance(sample, tuple | list):
+        return _rebuild(sample, [as_tensors(value) for value in sample])
+    return sample
+
+
+def default_collate(samples: list[Any]) -> Any:
+    """One batch of a list of samples: tensors, arrays and numbers are stacked, texts stay a list, fields go one by one.
+
+    Python floats become float64, as in PyTorch.
+
+    Raises: DataError for samples of different shapes or lengths, and for a type that cannot be stacked.
+
+    >>> default_collate([(1, "a"), (2, "b")])
+    [tensor([1, 2]), ['a', 'b']]
+    """
+    first = samples[0]
+    if isinstance(first, str | bytes):
+        return samples
+    if isinstance(first, Mapping):
+        return {key: default_collate([sample[key] for sample in samples]) for key in first}
+    if isinstance(first, tuple | list):
+        if len({len(sample) for sample in samples}) > 1:
+            raise DataError("the samples of a batch have different numbers of fields; give collate_fn to join them")
+        return _rebuild(first, [default_collate(list(field)) for field in zip(*samples)])
+    return from_numpy(_stack(samples))
+
+
+def _rebuild(like: Any, values: list[Any]) -> Any:
+    """A named tuple stays one; any other sequence becomes a list, as in PyTorch."""
+    return type(like)(*values) if hasattr(like, "_fields") else values
+
+
+def _stack(samples: list[Any]) -> np.ndarray:
+    """Arrays, tensors or numbers as one array [batch, ...]."""
+    first = samples[0]
+    if not isinstance(first, Tensor | np.ndarray | np.generic | bool | int | float):
+        raise DataError(f"samples of type {type(first).__name__} cannot be stacked; give collate_fn to join them")
+    arrays = [to_array(sample) for sample in samples]
+    shapes = sorted({array.shape for array in arrays})
+    if len(shapes) > 1:
+        raise DataError(
+            f"samples of different shapes, {shapes[0]} and {shapes[1]}, cannot be stacked; give collate_fn to join them"
+        )
+    return np.stack(arrays)

@@ -1,0 +1,350 @@
+"""L4. The engine: what was recorded becomes one program and runs.
+
+Recording appends to a `Trace`: a list of entries that refer to earlier ones by number. The entries are the key of the program, made
+while recording, so that a flush that was seen before costs one look-up: nothing is walked. Only where the key is new are the
+entries replayed through `o` into a graph of primitive ops (`replay`), differentiated where they say so, and compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from danlu import dtype as dt
+from danlu.autodiff import gradient
+from danlu.compile import program
+from danlu.config import config
+from danlu.errors import GradientError
+from danlu.graph import Node, Op, Spec, toposort
+from danlu.ops.source import BUFFER, CONST, NUMBER
+from danlu.ops.table import number_spec, o
+from danlu.runtime.buffers import Buffer
+from danlu.runtime.executable import Compiled, Interpreted, compiled
+
+# Numbers that are part of a program; every other Python number is given to it when it runs and may change from step to step.
+FOLDED = frozenset({0, 1, 2, -1, 0.5})
+MAX_PENDING = 4096  # values that may wait: a loop that never reads anything is flushed at this bound
+MAX_PINNED = 1 << 31  # bytes of memory that waiting work may hold
+
+_lock = threading.RLock()
+_local = threading.local()
+_programs: dict[Any, tuple[Compiled | Interpreted, tuple[int, ...]]] = {}
+_statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0}
+
+
+class Value(Node):
+    """A recorded value: a node with, once it is computed, its memory.
+
+    `grad`: a derivative may be asked of it. `handles`: how many storages hold it. `leaf`: the tensor whose `.grad` it feeds.
+    `freed`: its history was used by a backward pass and let go. `index`: which result of its op it is.
+    """
+
+    __slots__ = ("buffer", "freed", "grad", "handles", "index", "leaf", "slot", "trace")
+
+    def __init__(self, op: Op, inputs: tuple, attrs: tuple, spec: Spec, grad: bool, index: int = 0) -> None:
+        self.op, self.inputs, self.attrs, self.spec = op, inputs, attrs, spec
+        self.grad, self.index = grad, index
+        self.buffer: Buffer | None = None
+        self.handles, self.freed = 0, False
+        self.leaf: Any = None
+        self.trace: Trace | None = None
+        self.slot = -1
+
+
+class Trace:
+    """What one thread has recorded and not yet run."""
+
+    __slots__ = ("buffers", "entries", "numbers", "pinned", "places", "running", "values")
+
+    def __init__(self) -> None:
+        self.entries: list[tuple] = []
+        self.values: list[Value | None] = []  # by slot; None for a number
+        self.buffers: list[Buffer] = []
+        self.places: dict[int, int] = {}  # id of a buffer → its number
+        self.numbers: list[float | int] = []
+        self.pinned = 0
+        self.running: Any = None
+
+    def place(self, buffer: Buffer) -> int:
+        """The number of a buffer among the inputs of the program."""
+        found = self.places.get(id(buffer))
+        if found is None:
+            found = self.places[id(buffer)] = len(self.buffers)
+            self.buffers.append(buffer)
+            self.pinned += buffer.nbytes
+        return found
+
+    def append(self, entry: tuple, value: Value | None) -> int:
+        """One more entry with one result; its slot."""
+        slot = len(self.values)
+        self.entries.append(entry)
+        self.values.append(value)
+        if value is not None:
+            value.trace, value.slot = self, slot
+        return slot
+
+
+def _current() -> Trace:
+    try:
+        return _local.trace
+    except AttributeError:
+        _local.trace = Trace()
+        return _local.trace
+
+
+# ---- recording --------------------------------------------------------------------------------------------------------------
+
+
+def leaf(buffer: Buffer, spec: Spec, grad: bool = False) -> Value:
+    """A value that is memory already."""
+    value = Value(BUFFER, (), (), spec, grad)
+    value.buffer = buffer
+    return value
+
+
+def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) -> Any:
+    """One call of an op on values and Python numbers; nothing is computed. Shapes and dtypes are checked now."""
+    with _lock:
+        trace = _current()
+        slots, specs, values, grad = [], [], [], False
+        for x in inputs:
+            if type(x) is Value:
+                if x.trace is not trace:
+                    trace = _adopt(trace, x)
+                slots.append(x.slot)
+                specs.append(x.spec)
+                values.append(x)
+                grad = grad or x.grad
+            else:
+                slots.append(_number(trace, x))
+                specs.append(number_spec(x))
+        spec = op.result(tuple(specs), attrs)
+        cut = grad and not differentiable  # recorded under no_grad: no derivative passes
+        grad = grad and differentiable
+        entry = (op, attrs, tuple(slots), cut)
+        if type(spec) is not tuple:
+            result = Value(op, tuple(values), attrs, spec, grad and spec.dtype.is_floating_point)
+            trace.append(entry, result)
+        else:
+            result = tuple(Value(op, tuple(values), attrs, s, grad and s.dtype.is_floating_point, k) for k, s in enumerate(spec))
+            trace.entries.append(entry)
+            for value in result:
+                value.trace, value.slot = trace, len(trace.values)
+                trace.values.append(value)
+    if len(trace.values) > MAX_PENDING or trace.pinned > MAX_PINNED:
+        flush()
+    return result
+
+
+def _number(trace: Trace, x: float | int) -> int:
+    if x in FOLDED:
+        return trace.append((CONST, x, type(x)), None)
+    trace.numbers += (x, int(x) if -(2**63) <= x < 2**63 else 0)  # as float64 and as int64: what it meets decides
+    return trace.append((NUMBER, type(x), len(trace.numbers) // 2 - 1), None)
+
+
+def _adopt(trace: Trace, value: Value) -> Trace:
+    """Makes a value of an earlier program (or of another thread) an entry of this trace, with its history if a derivative may
+    still be asked of it."""
+    stack = [value]
+    while stack:
+        x = stack[-1]
+        if x.trace is trace:
+            stack.pop()
+            continue
+        if x.buffer is None and x.trace is not None and x.trace.values:
+            _finish(x.trace)
+        history = x.inputs and (x.grad or x.buffer is None)
+        missing = [y for y in x.inputs if y.trace is not trace] if history else []
+        if missing:
+            stack.extend(missing)
+            continue
+        stack.pop()
+        place = -1 if x.buffer is None else trace.place(x.buffer)
+        if history:
+            numbers = _history_slots(trace, x)
+            trace.append(("history", x.op, x.attrs, numbers, x.index, place, x.grad, x.spec), x)
+        else:
+            trace.append((BUFFER, x.spec, place), x)
+    return trace
+
+
+def _history_slots(trace: Trace, x: Value) -> tuple[int, ...]:
+    return tuple(y.slot for y in x.inputs)
+
+
+def _finish(trace: Trace) -> None:
+    """Runs, or waits for, the work of another trace."""
+    running = trace.running
+    if running is None:
+        _run(trace)
+    else:
+        with running:
+            pass
+
+
+# ---- running ----------------------------------------------------------------------------------------------------------------
+
+
+def flush() -> None:
+    """Runs everything that this thread has recorded, as one program."""
+    trace = _current()
+    if trace.values:
+        _local.trace = Trace()
+        _run(trace)
+
+
+def realize(value: Value) -> Buffer:
+    """The memory of a value, computed now if it was not."""
+    if value.buffer is None:
+        trace = value.trace
+        if trace is _current():
+            value.handles += 1
+            flush()
+            value.handles -= 1
+        elif trace is not None and trace.values:
+            _finish(trace)
+        if value.buffer is None:  # known only through its history
+            with _lock:
+                _adopt(_current(), value)
+            value.handles += 1
+            flush()
+            value.handles -= 1
+    return value.buffer  # type: ignore[return-value]
+
+
+def _run(trace: Trace) -> None:
+    with _lock:
+        live = tuple([v.slot for v in trace.values if v is not None and v.handles and v.buffer is None])
+        if not live:
+            trace.values = []
+            return
+        kept = tuple([s for s in live if trace.values[s].grad and trace.values[s].inputs])  # type: ignore[union-attr]
+        key = (tuple(trace.entries), live, kept)
+        found = _programs.get(key)
+        if found is None or config.optimize is isinstance(found[0], Interpreted):
+            found = _programs[key] = _make(trace, live, kept)
+        executable, slots = found
+        trace.running = threading.Lock()
+        trace.running.acquire()
+    try:
+        _statistics["runs"] += 1
+        buffers = executable.run(trace.buffers, trace.numbers)
+        for slot, buffer in zip(slots, buffers):
+            value: Value = trace.values[slot]  # type: ignore[assignment]
+            value.buffer = buffer
+            if not value.grad:
+                value.inputs = ()
+    finally:
+        trace.values = []
+        trace.running.release()
+
+
+# ---- making a program ---------------------------------------------------------------------------------------------------------
+
+
+def _make(trace: Trace, live: tuple[int, ...], kept: tuple[int, ...]) -> tuple[Compiled | Interpreted, tuple[int, ...]]:
+    began = time.perf_counter()
+    if config.optimize:
+        text = repr((trace.entries, live, kept))
+
+        def build() -> tuple[program.Program, dict]:
+            roots, replace, slots = graph_of(trace.entries, live, kept)
+            return program.build(roots, len(trace.buffers), replace), {"slots": slots}
+
+        executable, extra = compiled(text, build)
+        result: tuple = executable, tuple(extra["slots"])
+        _statistics["from_disk"] += executable.program.origin == "disk"
+    else:
+        roots, replace, slots = graph_of(trace.entries, live, kept)
+        result = Interpreted(roots, replace), tuple(slots)
+    seconds = time.perf_counter() - began
+    _statistics["compile_seconds"] += seconds
+    _statistics["programs"] += 1
+    if "compile" in config.log:
+        print(
+            f"danlu: program {len(_programs)}: {len(trace.entries)} entries, {len(result[1])} results, {seconds * 1e3:.1f} ms",
+            file=sys.stderr,
+        )
+    return result
+
+
+def graph_of(entries: Sequence[tuple], live: Sequence[int], kept: Sequence[int]) -> tuple[list[Node], dict[int, Node], list[int]]:
+    """The graph of recorded entries: the nodes to compute, the nodes whose value is known as another, the slots of the results.
+
+    `kept` are results of which a derivative may be asked later; what it will need is computed now as well.
+    """
+    nodes, known = replay(entries)
+    slots = list(live)
+    if kept:
+        slots += [s for s in residuals(nodes, entries, kept, known) if s not in slots]
+    return [nodes[s] for s in slots], known, slots
+
+
+def replay(entries: Sequence[tuple]) -> tuple[list[Node], dict[int, Node]]:
+    """Entries → the node of each slot, in primitive ops; and which of them (by id) are known already as memory."""
+    nodes: list[Node] = []
+    known: dict[int, Node] = {}
+    for entry in entries:
+        head = entry[0]
+        if head is BUFFER:
+            nodes.append(Node(BUFFER, (), (entry[2], entry[1]), entry[1]))
+        elif head is CONST:
+            dtype = number_spec(entry[1]).dtype
+            nodes.append(Node(CONST, (), (entry[1], dtype), Spec((), dtype, True)))
+        elif head is NUMBER:
+            dtype = dt.float64 if entry[1] is float else dt.int64
+            weak = dt.float32 if entry[1] is float else dt.bool_ if entry[1] is bool else dt.int64
+            nodes.append(Node(NUMBER, (), (entry[2], dtype), Spec((), weak, True)))
+        elif head == "history":
+            nodes.append(_replay_history(entry, nodes, known))
+        else:
+            op, attrs, slots, cut = entry
+            result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
+            results = result if isinstance(result, tuple) else (result,)
+            nodes.extend(map(o.stop, results) if cut else results)
+    return nodes, known
+
+
+def _replay_history(entry: tuple, nodes: list[Node], known: dict[int, Node]) -> Node:
+    """A value of an earlier program: its value is memory (or is computed again), its derivative is that of its op."""
+    _, op, attrs, slots, index, place, grad, spec = entry
+    result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
+    node = result[index] if isinstance(result, tuple) else result
+    node = node if grad else o.stop(node)
+    if place >= 0:
+        node = Node(node.op, node.inputs, node.attrs, node.spec)  # its own node: an input must not be taken for it
+        known[id(node)] = Node(BUFFER, (), (place, spec), spec)
+    return node
+
+
+def residuals(nodes: list[Node], entries: Sequence[tuple], kept: Sequence[int], known: dict[int, Node]) -> list[int]:
+    """The slots of the recorded values that the derivatives of the kept results will read: what an eager engine would store."""
+    recorded = {id(n): s for s, n in enumerate(nodes) if not n.spec.weak and n.op is not BUFFER and id(n) not in known}
+    leaves = [n for n in nodes if n.op is BUFFER and n.dtype.is_floating_point]
+    found: set[int] = set()
+    for s in kept:
+        grads = [g for g in gradient(nodes[s], o.like(1.0, nodes[s]), leaves) if g is not None]
+        reached = toposort(grads, stop=lambda n: id(n) in recorded or id(n) in known)
+        found |= {recorded[id(n)] for n in reached if id(n) in recorded}
+    return sorted(found)
+
+
+def statistics() -> dict[str, float]:
+    """What the engine has done: seconds spent making programs, programs made, of these read from disk, runs."""
+    return dict(_statistics)
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+__all__ = ["GradientError", "Trace", "Value", "flush", "leaf", "realize", "record", "statistics"]

@@ -1,0 +1,570 @@
+"""L6. Functions of neural networks with PyTorch's signatures; public as `danlu.nn.functional`.
+
+Each is one node of the graph. Checked here is what a formula cannot know: options, and habits that rarely mean what they say.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from math import prod
+
+from danlu import random
+from danlu.dtype import DType
+from danlu.errors import DataError, ShapeError
+from danlu.ops import composite
+from danlu.ops.movement import normalize_axis
+from danlu.ops.table import broadcast_shapes
+from danlu.tensor import Tensor, apply, update_
+
+# ---- options ----------------------------------------------------------------------------------------------------------------
+
+
+def _check_reduction(name: str, reduction: str) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise DataError(f"{name}: reduction is {reduction!r}; expected 'mean', 'sum' or 'none'")
+
+
+def _check_probability(name: str, p: float) -> None:
+    if not 0.0 <= p <= 1.0:
+        raise DataError(f"{name}: p is {p}; expected a probability from 0 to 1")
+
+
+def _result(x: Tensor, y: Tensor, inplace: bool) -> Tensor:
+    """y, or x with y's values."""
+    return x.copy_(y) if inplace else y
+
+
+def _check_same_shape(name: str, x: Tensor, y: Tensor) -> None:
+    """A warning where a loss would broadcast its inputs: (N,) against (N, 1) gives N² differences."""
+    if x.shape == y.shape:
+        return
+    shape = broadcast_shapes(name, [tuple(x.shape), tuple(y.shape)])
+    warnings.warn(
+        f"{name}: the input has shape {tuple(x.shape)} and the target {tuple(y.shape)}; they are broadcast to {shape}, "
+        f"which is rarely meant. Give both one shape, for example target.reshape({tuple(x.shape)})",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+# ---- linear -------------------------------------------------------------------------------------------------------------------
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Applies a matrix to the last axis.
+
+    y = x wᵀ + b
+
+    Shapes: input (..., in), weight (out, in), bias (out,) → (..., out).
+
+    Raises:
+        ShapeError: the last axis of the input is not in.
+        DTypeError: input and weight have different dtypes.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> tuple(F.linear(danlu.ones(2, 3), danlu.ones(4, 3)).shape)
+        (2, 4)
+    """
+    return apply(composite.linear, input, weight) if bias is None else apply(composite.linear, input, weight, bias)
+
+
+# ---- activations ------------------------------------------------------------------------------------------------------
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(x, 0); the derivative at 0 is 0.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.relu(danlu.tensor([-1.0, 0.0, 2.0])).tolist()
+        [0.0, 0.0, 2.0]
+    """
+    return _result(input, apply("relu", input), inplace)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(x, 0), 6).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.relu6(danlu.tensor([-1.0, 3.0, 8.0])).tolist()
+        [0.0, 3.0, 6.0]
+    """
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(−x)).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.sigmoid(danlu.tensor([0.0])).tolist()
+        [0.5]
+    """
+    return apply("sigmoid", input)
+
+
+def tanh(input: Tensor) -> Tensor:
+    """(exp(x) − exp(−x)) / (exp(x) + exp(−x)).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.tanh(danlu.tensor([0.0])).tolist()
+        [0.0]
+    """
+    return apply("tanh", input)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(1 / (1 + exp(−x))), without overflow.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.logsigmoid(danlu.tensor(0.0)).item(), 4)  # −log 2
+        -0.6931
+    """
+    return apply(composite.log_sigmoid, input)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x Φ(x); "tanh" takes the approximation of Hendrycks & Gimpel (2016).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.gelu(danlu.tensor(1.0)).item(), 4)
+        0.8413
+    """
+    if approximate not in ("none", "tanh"):
+        raise DataError(f"gelu: approximate is {approximate!r}; expected 'none' or 'tanh'")
+    return apply(composite.gelu, input, approximate=approximate)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x · sigmoid(x), also called swish.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.silu(danlu.tensor(1.0)).item(), 4)
+        0.7311
+    """
+    return _result(input, apply(composite.silu, input), inplace)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x · tanh(softplus(x)).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.mish(danlu.tensor(1.0)).item(), 4)
+        0.8651
+    """
+    return _result(input, apply(composite.mish, input), inplace)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x where x > 0, else negative_slope · x.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.leaky_relu(danlu.tensor([-2.0, 2.0]), 0.5).tolist()
+        [-1.0, 2.0]
+    """
+    return _result(input, apply(composite.leaky_relu, input, negative_slope=float(negative_slope)), inplace)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where x > 0, else α (exp(x) − 1) (Clevert et al. 2016).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.elu(danlu.tensor(-1.0)).item(), 4)  # 1/e − 1
+        -0.6321
+    """
+    return _result(input, apply(composite.elu, input, alpha=float(alpha), scale=1.0), inplace)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """λ · elu(x, α) with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.selu(danlu.tensor(1.0)).item(), 4)
+        1.0507
+    """
+    y = apply(composite.elu, input, alpha=1.6732632423543772, scale=1.0507009873554805)
+    return _result(input, y, inplace)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(β x)) / β.
+
+    It is exact everywhere; `threshold`, past which PyTorch returns x, changes nothing that a float32 shows.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.softplus(danlu.tensor(0.0)).item(), 4)  # log 2
+        0.6931
+    """
+    if beta == 1.0:
+        return apply(composite.softplus, input)
+    return apply(composite.softplus, input * beta) / beta
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """x kept between min_val and max_val.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.hardtanh(danlu.tensor([-3.0, 0.5, 3.0])).tolist()
+        [-1.0, 0.5, 1.0]
+    """
+    if min_val >= max_val:
+        raise DataError(f"hardtanh: min_val is {min_val} and max_val {max_val}; expected min_val < max_val")
+    return _result(input, apply(composite.hardtanh, input, low=float(min_val), high=float(max_val)), inplace)
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """relu6(x + 3) / 6.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.hardsigmoid(danlu.tensor([-3.0, 0.0, 3.0])).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    return _result(input, relu6(input + 3.0) / 6.0, inplace)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x · relu6(x + 3) / 6 (Howard et al. 2019).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.hardswish(danlu.tensor([-3.0, 0.0, 3.0])).tolist()
+        [0.0, 0.0, 3.0]
+    """
+    return _result(input, input * relu6(input + 3.0) / 6.0, inplace)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.softsign(danlu.tensor([-1.0, 3.0])).tolist()
+        [-0.5, 0.75]
+    """
+    return apply(composite.softsign, input)
+
+
+def _along(name: str, input: Tensor, dim: int | None, dtype: DType | None) -> Tensor:
+    if dim is None:
+        dim = 0 if input.ndim in (0, 1, 3) else 1
+        warnings.warn(
+            f"{name}: no axis was given for an input of shape {tuple(input.shape)}; axis {dim} is taken. Write dim={dim}",
+            UserWarning,
+            stacklevel=3,
+        )
+    input = input if dtype is None else input.to(dtype)
+    if not input.ndim:
+        return apply(name, input.reshape(1), dim=normalize_axis(name, dim, 0)).reshape(())
+    return apply(name, input, dim=normalize_axis(name, dim, input.ndim))
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None) -> Tensor:
+    """Positive numbers with sum 1 along an axis.
+
+    y = exp(x) / Σ exp(x)
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.softmax(danlu.zeros(4), dim=0).tolist()
+        [0.25, 0.25, 0.25, 0.25]
+    """
+    return _along("softmax", input, dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None) -> Tensor:
+    """x − log Σ exp(x) along an axis: the logarithm of softmax, without its rounding.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.log_softmax(danlu.zeros(2), dim=0)[0].item(), 4)  # −log 2
+        -0.6931
+    """
+    return _along("log_softmax", input, dim, dtype)
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Sets elements to zero with probability p and divides the others by 1 − p; does nothing when not training.
+
+    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> sorted(set(F.dropout(danlu.ones(100), 0.5).tolist()))
+        [0.0, 2.0]
+    """
+    _check_probability("dropout", p)
+    if not training or p == 0.0:
+        return input
+    seed, counter = random.next_key()
+    scale = 0.0 if p == 1.0 else 1.0 / (1.0 - p)
+    return _result(input, apply(composite.dropout, input, seed, counter, float(p), scale), inplace)
+
+
+# ---- losses -----------------------------------------------------------------------------------------------------------
+
+
+def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
+    """The mean of (x − y)².
+
+    Raises:
+        ShapeError: the shapes cannot be broadcast. Shapes that differ give a UserWarning.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.mse_loss(danlu.tensor([1.0, 2.0]), danlu.tensor([0.0, 0.0])).item()
+        2.5
+    """
+    _check_reduction("mse_loss", reduction)
+    _check_same_shape("mse_loss", input, target)
+    return apply(composite.mse_loss, input, target, reduction=reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
+    """The mean of |x − y|.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.l1_loss(danlu.tensor([1.0, 2.0]), danlu.tensor([0.0, 0.0])).item()
+        1.5
+    """
+    _check_reduction("l1_loss", reduction)
+    _check_same_shape("l1_loss", input, target)
+    return apply(composite.l1_loss, input, target, reduction=reduction)
+
+
+def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """The mean of d² / 2β where d = |x − y| < β, else d − β/2.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.smooth_l1_loss(danlu.tensor([0.5, 3.0]), danlu.tensor([0.0, 0.0]), reduction="none").tolist()
+        [0.125, 2.5]
+    """
+    _check_reduction("smooth_l1_loss", reduction)
+    if beta < 0:
+        raise DataError(f"smooth_l1_loss: beta is {beta}; expected a number ≥ 0")
+    _check_same_shape("smooth_l1_loss", input, target)
+    if beta == 0:
+        return apply(composite.l1_loss, input, target, reduction=reduction)
+    return apply(composite.huber_loss, input, target, delta=float(beta), scale=1.0 / beta, reduction=reduction)
+
+
+def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+    """The mean of d²/2 where d = |x − y| < δ, else δ (d − δ/2) (Huber 1964).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.huber_loss(danlu.tensor([0.5, 3.0]), danlu.tensor([0.0, 0.0]), reduction="none").tolist()
+        [0.125, 2.5]
+    """
+    _check_reduction("huber_loss", reduction)
+    if delta <= 0:
+        raise DataError(f"huber_loss: delta is {delta}; expected a number > 0")
+    _check_same_shape("huber_loss", input, target)
+    return apply(composite.huber_loss, input, target, delta=float(delta), scale=1.0, reduction=reduction)
+
+
+def _check_equal_shapes(name: str, x: Tensor, y: Tensor) -> None:
+    if x.shape != y.shape:
+        raise ShapeError(
+            f"{name}: the input has shape {tuple(x.shape)} and the target {tuple(y.shape)}; expected equal shapes: "
+            f"write target.reshape({tuple(x.shape)}) if they mean the same elements"
+        )
+
+
+def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean") -> Tensor:
+    """The mean of −(y log p + (1 − y) log(1 − p)) for probabilities p; each logarithm is at least −100.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.binary_cross_entropy(danlu.tensor([0.5]), danlu.tensor([1.0])).item(), 4)  # log 2
+        0.6931
+    """
+    _check_reduction("binary_cross_entropy", reduction)
+    _check_equal_shapes("binary_cross_entropy", input, target)
+    weights = () if weight is None else (weight,)
+    return apply(composite.binary_cross_entropy, input, target, *weights, reduction=reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean", pos_weight: Tensor | None = None
+) -> Tensor:
+    """binary_cross_entropy of sigmoid(z), computed from z without overflow or rounding to 0 and 1.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.binary_cross_entropy_with_logits(danlu.tensor([0.0]), danlu.tensor([1.0])).item(), 4)
+        0.6931
+    """
+    _check_reduction("binary_cross_entropy_with_logits", reduction)
+    _check_equal_shapes("binary_cross_entropy_with_logits", input, target)
+    weights = [w for w in (weight, pos_weight) if w is not None]
+    options = {"weighted": weight is not None, "positive": pos_weight is not None, "reduction": reduction}
+    return apply(composite.bce_with_logits, input, target, *weights, **options)
+
+
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, ignore_index: int = -100, reduction: str = "mean"
+) -> Tensor:
+    """−log p of the target class, from logarithms of probabilities; see cross_entropy for the shapes.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.nll_loss(danlu.tensor([[-1.0, -2.0]]), danlu.tensor([1])).item()
+        2.0
+    """
+    _check_reduction("nll_loss", reduction)
+    weights = () if weight is None else (weight,)
+    return apply(composite.nll_loss, input, target, *weights, ignore_index=ignore_index, reduction=reduction)
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """The loss of a classifier, from logits.
+
+    −log softmax(x)[t], averaged over the targets that are not ignore_index, each weighted by its class's weight.
+
+    Shapes: input (C,), (N, C) or (N, C, d1, …); target the same without C (class indices), or the same (probabilities);
+    weight (C,); the result is a scalar, or has the shape of class indices for reduction="none".
+
+    Raises:
+        ShapeError: the target's shape does not fit.
+        DTypeError: class indices are not integers.
+        AxisError: a class index is below 0 or not below C; reported when the value is computed.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> round(F.cross_entropy(danlu.zeros(2, 4), danlu.tensor([3, 0])).item(), 4)  # log 4
+        1.3863
+    """
+    _check_reduction("cross_entropy", reduction)
+    _check_probability("cross_entropy label_smoothing", label_smoothing)
+    weights = () if weight is None else (weight,)
+    options = {"label_smoothing": float(label_smoothing), "reduction": reduction}
+    if target.dtype.is_floating_point and target.shape == input.shape:
+        return apply(composite.cross_entropy_soft, input, target, *weights, **options)
+    return apply(composite.cross_entropy, input, target, *weights, ignore_index=ignore_index, **options)
+
+
+# ---- normalisation ----------------------------------------------------------------------------------------------------
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x − mean) / √(var + ε) · w + b, with statistics over the last axes, those of `normalized_shape` (Ba et al. 2016, eq. 3).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.layer_norm(danlu.tensor([1.0, 3.0]), [2], eps=0.0).tolist()
+        [-1.0, 1.0]
+    """
+    shape = tuple(normalized_shape)
+    if not shape or tuple(input.shape[-len(shape) :]) != shape:
+        raise ShapeError(f"layer_norm: the input has shape {tuple(input.shape)}; expected (..., {', '.join(map(str, shape))})")
+    affine = () if weight is None else (weight,) if bias is None else (weight, bias)
+    y = apply(composite.layer_norm, input, *affine, ndim=len(shape), eps=float(eps))
+    return y + bias if weight is None and bias is not None else y
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float | Tensor = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x − mean) / √(var + ε) · w + b for each channel (axis 1) (Ioffe & Szegedy 2015).
+
+    Training takes the batch's statistics and moves the running ones towards them: r ← (1 − momentum) r + momentum s.
+    Otherwise the running statistics are taken.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.batch_norm(danlu.tensor([[1.0], [3.0]]), None, None, training=True, eps=0.0).tolist()
+        [[-1.0], [1.0]]
+    """
+    if input.ndim < 2:
+        raise ShapeError(f"batch_norm: the input has shape {tuple(input.shape)}; expected (N, C) or (N, C, …)")
+    affine = () if weight is None else (weight,) if bias is None else (weight, bias)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ShapeError("batch_norm: running_mean and running_var are None; without them write training=True")
+        return apply(composite.batch_norm_inference, input, running_mean, running_var, *affine, eps=float(eps))
+    count = prod(input.shape) // max(input.shape[1], 1)
+    if count < 2:
+        raise ShapeError(
+            f"batch_norm: Expected more than 1 value per channel when training, got input of shape {tuple(input.shape)}; "
+            f"take a larger batch (DataLoader(drop_last=True) leaves out a last batch of 1), or call model.eval()"
+        )
+    y, average, variance = apply(composite.batch_norm, input, *affine, eps=float(eps))
+    if running_mean is not None and running_var is not None:
+        update_(
+            composite.running_statistics,
+            [running_mean, running_var],
+            running_mean,
+            running_var,
+            average,
+            variance,
+            momentum,
+            count=count,
+        )
+    return y

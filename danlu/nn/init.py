@@ -1,0 +1,277 @@
+"""L7. Initialisation: functions that draw or set the values of a tensor in place, outside of any derivative.
+
+A fan is the number of inputs (fan_in) or outputs (fan_out) of one unit: for a weight (out, in, …) these are the sizes of axes 1
+and 0, times those of all further axes.
+"""
+
+from __future__ import annotations
+
+from math import prod, sqrt
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+
+from danlu.dtype import int64
+from danlu.errors import DataError, ShapeError
+from danlu.graph import Op
+from danlu.ops import composite
+from danlu.ops.table import o
+from danlu.random import Generator, next_key
+from danlu.runtime.executable import Interpreted
+from danlu.tensor import Tensor, from_array, no_grad, update_
+
+# Smaller tensors are drawn by the NumPy references (0.1 s for this many): compiling a program for each shape takes longer.
+COMPILED_FROM = 1 << 20
+
+_GAINS = {"linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "identity": 1.0, "sigmoid": 1.0, "tanh": 5 / 3}
+_GAINS |= {"relu": sqrt(2.0), "selu": 0.75}
+FanMode = Literal["fan_in", "fan_out"]
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """By what a layer's weights must grow so that a nonlinearity after it keeps the variance.
+
+    linear, sigmoid 1 · tanh 5/3 · relu √2 · leaky_relu √(2 / (1 + slope²)) · selu 3/4
+
+    Example:
+        >>> from danlu.nn import init
+        >>> round(init.calculate_gain("relu"), 4)
+        1.4142
+    """
+    if nonlinearity == "leaky_relu":
+        slope = 0.01 if param is None else param
+        return sqrt(2.0 / (1 + slope**2))
+    if nonlinearity not in _GAINS:
+        raise DataError(f"calculate_gain: nonlinearity is {nonlinearity!r}; expected leaky_relu, {', '.join(_GAINS)}")
+    return _GAINS[nonlinearity]
+
+
+def fans(tensor: Tensor) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.fans(danlu.zeros(8, 4))
+        (4, 8)
+    """
+    if tensor.ndim < 2:
+        raise ShapeError(
+            f"a tensor of shape {tuple(tensor.shape)} has no fan in and fan out; expected at least two axes (out, in): "
+            f"for a bias use init.zeros_ or init.uniform_"
+        )
+    receptive = prod(tensor.shape[2:])
+    return tensor.shape[1] * receptive, tensor.shape[0] * receptive
+
+
+def _write(tensor: Tensor, array: np.ndarray) -> Tensor:
+    with no_grad():
+        return tensor.copy_(from_array(np.ascontiguousarray(array, tensor.dtype.numpy)))
+
+
+def _drawn(op: Op, tensor: Tensor, generator: Generator | None, *numbers: float) -> Tensor:
+    """Random numbers of a composite (seed, counter, *numbers; shape, dtype), written into a tensor."""
+    seed, counter = next_key() if generator is None else generator.next_key()
+    attrs = {"shape": tuple(tensor.shape), "dtype": tensor.dtype}
+    if tensor.numel() > COMPILED_FROM:
+        update_(op, [tensor], seed, counter, *numbers, **attrs)
+        return tensor
+    keys = (o.number(x, int64) for x in (seed, counter))
+    node = op.expand(o, *keys, *(o.number(x, tensor.dtype) for x in numbers), **attrs)
+    (buffer,) = Interpreted([node], {}).run((), ())
+    return _write(tensor, buffer.as_numpy(tuple(tensor.shape), tensor.dtype.numpy))
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Uniform from a to b.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> 0.0 <= init.uniform_(danlu.zeros(3)).min().item() < 1.0
+        True
+    """
+    return _drawn(composite.uniform_between, tensor, generator, float(a), float(b))
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Normal with this mean and standard deviation.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> tuple(init.normal_(danlu.zeros(3)).shape)
+        (3,)
+    """
+    return _drawn(composite.normal_around, tensor, generator, float(mean), float(std))
+
+
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None
+) -> Tensor:
+    """Normal with this mean and standard deviation, cut off below a and above b: Φ⁻¹ of a uniform number from Φ(a) to Φ(b).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.trunc_normal_(danlu.zeros(100), a=-1.0, b=1.0).abs().max().item() <= 1.0
+        True
+    """
+    if not a < b:
+        raise DataError(f"trunc_normal_: a is {a} and b {b}; expected a < b")
+    normal = NormalDist(mean, std)
+    share = uniform_(tensor, generator=generator).detach().numpy().astype(np.float64)
+    p = normal.cdf(a) + (normal.cdf(b) - normal.cdf(a)) * share
+    values = np.vectorize(normal.inv_cdf, otypes=[np.float64])(np.clip(p, 1e-300, 1 - 2.0**-53))
+    return _write(tensor, np.clip(values, a, b))
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """Every element `val`.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.constant_(danlu.zeros(2), 0.5).tolist()
+        [0.5, 0.5]
+    """
+    return _write(tensor, np.full(tuple(tensor.shape), val))
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Every element 0.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.zeros_(danlu.ones(2)).tolist()
+        [0.0, 0.0]
+    """
+    return constant_(tensor, 0.0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Every element 1.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.ones_(danlu.zeros(2)).tolist()
+        [1.0, 1.0]
+    """
+    return constant_(tensor, 1.0)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """The identity matrix.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.eye_(danlu.zeros(2, 2)).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+    if tensor.ndim != 2:
+        raise ShapeError(f"eye_: the tensor has shape {tuple(tensor.shape)}; expected two axes")
+    return _write(tensor, np.eye(*tensor.shape))
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Uniform in ±gain · √(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.xavier_uniform_(danlu.zeros(3, 3)).abs().max().item() <= 1.0  # √(6 / 6)
+        True
+    """
+    bound = gain * sqrt(6.0 / sum(fans(tensor)))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Normal with std gain · √(2 / (fan_in + fan_out)) (Glorot & Bengio 2010).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> tuple(init.xavier_normal_(danlu.zeros(3, 3)).shape)
+        (3, 3)
+    """
+    return normal_(tensor, 0.0, gain * sqrt(2.0 / sum(fans(tensor))), generator)
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise DataError(f"kaiming: mode is {mode!r}; expected 'fan_in' or 'fan_out'")
+    return calculate_gain(nonlinearity, a) / sqrt(fans(tensor)[mode == "fan_out"])
+
+
+def kaiming_uniform_(
+    tensor: Tensor, a: float = 0.0, mode: FanMode = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
+) -> Tensor:
+    """Uniform in ±gain · √(3 / fan); a is the slope of leaky_relu (He et al. 2015, eq. 10).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.kaiming_uniform_(danlu.zeros(3, 6)).abs().max().item() <= 1.0  # √2 · √(3 / 6)
+        True
+    """
+    bound = sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor, a: float = 0.0, mode: FanMode = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
+) -> Tensor:
+    """Normal with std gain / √fan (He et al. 2015, eq. 10).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> tuple(init.kaiming_normal_(danlu.zeros(3, 6)).shape)
+        (3, 6)
+    """
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """gain times a matrix with orthonormal rows or columns (Saxe et al. 2014); axes from 1 on count as one.
+
+    The matrix is the Q of a QR decomposition of normal numbers, with signs that make it uniform over such matrices.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> w = init.orthogonal_(danlu.zeros(3, 3))
+        >>> (w @ w.T).numpy().round(3).diagonal().tolist()
+        [1.0, 1.0, 1.0]
+    """
+    if tensor.ndim < 2:
+        raise ShapeError(f"orthogonal_: the tensor has shape {tuple(tensor.shape)}; expected at least two axes")
+    numbers = normal_(tensor, generator=generator).detach().numpy().astype(np.float64)
+    matrix = numbers.reshape(tensor.shape[0], -1)
+    wide = matrix.shape[0] < matrix.shape[1]
+    q, r = np.linalg.qr(matrix.T if wide else matrix)
+    q = q * np.sign(np.diag(r))
+    return _write(tensor, gain * (q.T if wide else q).reshape(tuple(tensor.shape)))
+
+
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "eye_",
+    "fans",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "orthogonal_",
+    "trunc_normal_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]

@@ -1,0 +1,123 @@
+"""L7. Linear layers and layers that only change shapes."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+from danlu import functional as F
+from danlu.dtype import DType
+from danlu.errors import DataError
+from danlu.nn import init
+from danlu.nn.module import Module
+from danlu.nn.parameter import Parameter, filled
+from danlu.random import Generator
+from danlu.tensor import Tensor
+
+
+def check_size(layer: str, name: str, size: Any) -> int:
+    """A size as an int ≥ 1; DataError otherwise."""
+    if isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
+        raise DataError(f"{layer}: {name} is {size!r}; expected an integer ≥ 1")
+    return int(size)
+
+
+class Identity(Module):
+    """Gives back what it gets; takes and ignores any arguments, to stand in for another layer.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.Identity()(danlu.ones(2)).tolist()
+        [1.0, 1.0]
+    """
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """x."""
+        return input
+
+
+class Flatten(Module):
+    """Makes the axes from start_dim to end_dim one.
+
+    Shapes: (N, d1, d2, …) → (N, d1 · d2 · …) by default.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> tuple(nn.Flatten()(danlu.zeros(2, 3, 4)).shape)
+        (2, 12)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The same elements under another shape."""
+        return input.flatten(self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        """The range of axes."""
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Linear(Module):
+    """A matrix and a bias on the last axis.
+
+    y = x wᵀ + b
+
+    Shapes: input (..., in_features) → (..., out_features); weight (out_features, in_features); bias (out_features,).
+    Weight and bias begin uniform in ±1/√in_features, as in PyTorch, from `generator` or the default one.
+
+    Raises:
+        DataError: a size that is not an integer ≥ 1.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> tuple(nn.Linear(4, 3)(danlu.zeros(2, 4)).shape)
+        (2, 3)
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        dtype: DType | None = None,
+        *,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features = check_size("Linear", "in_features", in_features)
+        self.out_features = check_size("Linear", "out_features", out_features)
+        self.weight = Parameter(filled((self.out_features, self.in_features), 0.0, dtype))
+        self.bias = Parameter(filled((self.out_features,), 0.0, dtype)) if bias else None
+        if self.bias is None:
+            self.register_parameter("bias", None)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draws weight and bias anew."""
+        init.kaiming_uniform_(self.weight, a=sqrt(5), generator=generator)  # gain √(1/3): bound √3 · √(1/3) / √in = 1/√in
+        if self.bias is not None:
+            bound = 1 / sqrt(self.in_features)
+            init.uniform_(self.bias, -bound, bound, generator=generator)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """x wᵀ + b."""
+        return F.linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+__all__ = ["Flatten", "Identity", "Linear"]

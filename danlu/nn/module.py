@@ -1,0 +1,509 @@
+"""L7. Module: the base of every layer and model, with PyTorch's names and semantics.
+
+What is assigned as an attribute stands in the instance's own `__dict__`, where Python finds it without help: `self.weight` costs
+no more than any attribute. Three registries hold the *names* of parameters, buffers and submodules, in order.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
+
+from danlu.creation import as_tensor
+from danlu.dtype import DType, float16, float32, float64
+from danlu.errors import DanluError, DTypeError, ShapeError
+from danlu.nn.parameter import Parameter
+from danlu.tensor import Tensor, no_grad
+
+M = TypeVar("M", bound="Module")
+
+
+class StateError(DanluError, RuntimeError):
+    """A state_dict that does not fit the module: keys are missing, unexpected or of another shape."""
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `load_state_dict(strict=False)` left out on either side."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Hooks:
+    """The hooks of one module: what runs before and after its forward."""
+
+    def __init__(self) -> None:
+        self.before: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
+        self.after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
+        self.count = 0
+
+
+class HookHandle:
+    """Removes a hook: `handle.remove()`, or at the end of a `with` block."""
+
+    def __init__(self, hooks: OrderedDict, key: int) -> None:
+        self._hooks, self._key = hooks, key
+
+    def remove(self) -> None:
+        """Takes the hook away; a second call does nothing."""
+        self._hooks.pop(self._key, None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.remove()
+
+
+class Module:
+    """The base of layers and models: parameters, buffers and submodules are found in its attributes.
+
+    Subclasses call `super().__init__()` first and define `forward`. Calling the module runs its hooks and `forward`; an error of
+    danlu's that passes through tells in which layer it arose.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> class Net(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.hidden = nn.Linear(4, 8)
+        ...         self.out = nn.Linear(8, 3)
+        ...     def forward(self, x):
+        ...         return self.out(self.hidden(x).relu())
+        >>> sum(p.numel() for p in Net().parameters())
+        67
+    """
+
+    training: bool = True
+    _hooks: Hooks | None = None
+    _parameter_names: dict[str, None]
+    _buffer_names: dict[str, bool]  # name → is it part of the state_dict
+    _module_names: dict[str, None]
+
+    def __init__(self) -> None:
+        values = self.__dict__
+        values["_parameter_names"], values["_buffer_names"], values["_module_names"] = {}, {}, {}
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """The computation; every subclass defines it."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward; define `def forward(self, x): ...` in the class")
+
+    # ---- calling -----------------------------------------------------------------------------------------------------
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        try:
+            if self._hooks is None:
+                return self.forward(*inputs, **named)
+            return self._call_with_hooks(self._hooks, inputs, named)
+        except DanluError as error:
+            _name_layer(error, self)
+            raise
+
+    def _call_with_hooks(self, hooks: Hooks, inputs: tuple, named: dict[str, Any]) -> Any:
+        for hook, with_kwargs in list(hooks.before.values()):
+            given = hook(self, inputs, named) if with_kwargs else hook(self, inputs)
+            if given is not None and with_kwargs:
+                inputs, named = given
+            elif given is not None:
+                inputs = given if isinstance(given, tuple) else (given,)
+        result = self.forward(*inputs, **named)
+        for hook, with_kwargs in list(hooks.after.values()):
+            given = hook(self, inputs, named, result) if with_kwargs else hook(self, inputs, result)
+            result = result if given is None else given
+        return result
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> HookHandle:
+        """`hook(module, inputs)` before forward; what it returns replaces the inputs."""
+        return self._add_hook("before", hook, prepend, with_kwargs)
+
+    def register_forward_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> HookHandle:
+        """`hook(module, inputs, output)` after forward; what it returns replaces the output."""
+        return self._add_hook("after", hook, prepend, with_kwargs)
+
+    def _add_hook(self, when: str, hook: Callable[..., Any], prepend: bool, with_kwargs: bool) -> HookHandle:
+        if self._hooks is None:
+            self.__dict__["_hooks"] = Hooks()
+        hooks = self.__dict__["_hooks"]
+        hooks.count += 1
+        chain = getattr(hooks, when)
+        chain[hooks.count] = (hook, with_kwargs)
+        if prepend:
+            chain.move_to_end(hooks.count, last=False)
+        return HookHandle(chain, hooks.count)
+
+    # ---- registration ------------------------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter):
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            self.register_module(name, value)
+        else:
+            self._set_plain(name, value)
+
+    def _set_plain(self, name: str, value: Any) -> None:
+        """An attribute that is neither Parameter nor Module: it may set a registered name to None, or a buffer to a tensor."""
+        values = self.__dict__
+        if "_module_names" in values and value is not None:
+            if name in values["_parameter_names"]:
+                raise DTypeError(
+                    f"cannot assign {type(value).__name__} as parameter {name!r} of {type(self).__name__}; expected nn.Parameter "
+                    f"or None: write nn.Parameter(value), or `with danlu.no_grad(): module.{name}.copy_(value)`"
+                )
+            if name in values["_module_names"] or (name in values["_buffer_names"] and not isinstance(value, Tensor)):
+                kind = "nn.Module" if name in values["_module_names"] else "Tensor"
+                raise DTypeError(
+                    f"cannot assign {type(value).__name__} as {name!r} of {type(self).__name__}; expected {kind} or None: "
+                    f"`del module.{name}` first if it shall be something else"
+                )
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        for names in (self._parameter_names, self._buffer_names, self._module_names):
+            names.pop(name, None)
+        object.__delattr__(self, name)
+
+    def _register(self, kind: str, name: str, value: Any, mark: Any = None) -> None:
+        values = self.__dict__
+        if "_module_names" not in values:
+            raise AttributeError(
+                f"cannot assign {name!r} before Module.__init__() call; "
+                f"write super().__init__() as the first line of {type(self).__name__}.__init__"
+            )
+        _check_name(self, kind, name)
+        for other in ("_parameter_names", "_buffer_names", "_module_names"):
+            if other != kind:
+                values[other].pop(name, None)
+        values[kind][name] = mark
+        values[name] = value
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """A parameter under a name; None keeps the name without a value."""
+        if param is not None and not isinstance(param, Parameter):
+            raise DTypeError(
+                f"cannot register {type(param).__name__} as parameter {name!r}; "
+                f"expected nn.Parameter or None: write nn.Parameter(value)"
+            )
+        self._register("_parameter_names", name, param)
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """A tensor that is state but not trained (running statistics); `persistent=False` leaves it out of the state_dict."""
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise DTypeError(
+                f"cannot register {type(tensor).__name__} as buffer {name!r}; "
+                f"expected a Tensor or None: write danlu.tensor(value)"
+            )
+        self._register("_buffer_names", name, tensor, persistent)
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """A submodule under a name."""
+        if module is not None and not isinstance(module, Module):
+            raise DTypeError(f"cannot register {type(module).__name__} as submodule {name!r}; expected an nn.Module or None")
+        self._register("_module_names", name, module)
+
+    add_module = register_module
+
+    def _named(self, kind: str) -> dict[str, Any]:
+        values = self.__dict__
+        return {name: values[name] for name in values.get(kind, ())}
+
+    @property
+    def _parameters(self) -> Mapping[str, Parameter | None]:
+        return MappingProxyType(self._named("_parameter_names"))
+
+    @property
+    def _buffers(self) -> Mapping[str, Tensor | None]:
+        return MappingProxyType(self._named("_buffer_names"))
+
+    @property
+    def _modules(self) -> Mapping[str, Module | None]:
+        return MappingProxyType(self._named("_module_names"))
+
+    # ---- walking -------------------------------------------------------------------------------------------------------
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The direct submodules with their names; each once."""
+        seen: set[int] = set()
+        for name, child in self._named("_module_names").items():
+            if child is not None and id(child) not in seen:
+                seen.add(id(child))
+                yield name, child
+
+    def children(self) -> Iterator[Module]:
+        """The direct submodules."""
+        return (child for _, child in self.named_children())
+
+    def named_modules(
+        self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, with dotted paths; parents before children."""
+        memo = set() if memo is None else memo
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            path, module = stack.pop()
+            if module in memo:
+                continue
+            if remove_duplicate:
+                memo.add(module)
+            yield path, module
+            below = [(f"{path}.{name}" if path else name, m) for name, m in module._modules.items() if m is not None]
+            stack.extend(reversed(below))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it."""
+        return (module for _, module in self.named_modules())
+
+    def _named_members(self, kind: str, prefix: str, recurse: bool, unique: bool) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for path, module in self.named_modules(prefix=prefix, remove_duplicate=unique) if recurse else [(prefix, self)]:
+            for name, value in module._named(kind).items():
+                if value is None or (unique and id(value) in seen):
+                    continue
+                seen.add(id(value))
+                yield (f"{path}.{name}" if path else name), value
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with dotted names; shared ones once."""
+        return self._named_members("_parameter_names", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters; shared ones once."""
+        return (p for _, p in self.named_parameters(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with dotted names."""
+        return self._named_members("_buffer_names", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers."""
+        return (b for _, b in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """The module under a dotted path ("" is this one)."""
+        module = self
+        for name in filter(None, target.split(".")):
+            child = module._modules.get(name)
+            if child is None:
+                raise AttributeError(
+                    f"{type(module).__name__} has no submodule {name!r} (of path {target!r}); it has {_listing(module._modules)}"
+                )
+            module = child
+        return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter under a dotted path."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        found = module._parameters.get(name)
+        if found is None:
+            raise AttributeError(
+                f"{type(module).__name__} has no parameter {name!r} (of path {target!r}); it has {_listing(module._parameters)}"
+            )
+        return found
+
+    # ---- modes and conversions -----------------------------------------------------------------------------------------
+
+    def train(self: M, mode: bool = True) -> M:
+        """Training mode (dropout drops, batch norm uses the batch) for this module and all below it."""
+        if not isinstance(mode, bool):
+            raise DTypeError(f"train: mode is {mode!r}; expected True or False")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """Evaluation mode: `train(False)`."""
+        return self.train(False)
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Whether the parameters take part in differentiation (False freezes them)."""
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients (or sets them to zero)."""
+        for p in self.parameters():
+            if set_to_none:
+                p.grad = None
+            elif p.grad is not None:
+                p.grad = p.grad.detach().zero_()
+
+    def apply(self: M, fn: Callable[[Module], Any]) -> M:
+        """`fn(module)` for every module below and then for this one."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def to(self: M, *args: Any, **kwargs: Any) -> M:
+        """Parameters and buffers of floating point as another dtype: `to(danlu.float64)`; `to("cpu")` changes nothing."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.dtype.is_floating_point:
+                tensor.data = tensor.detach().to(*args, **kwargs)
+                if tensor.grad is not None:
+                    tensor.grad = tensor.grad.detach().to(*args, **kwargs)
+        return self
+
+    def type(self: M, dst_type: DType) -> M:
+        """`to(dtype)`."""
+        return self.to(dst_type)
+
+    def float(self: M) -> M:
+        """Parameters and buffers as float32."""
+        return self.to(float32)
+
+    def double(self: M) -> M:
+        """Parameters and buffers as float64."""
+        return self.to(float64)
+
+    def half(self: M) -> M:
+        """Parameters and buffers as float16."""
+        return self.to(float16)
+
+    def cpu(self: M) -> M:
+        """Nothing: danlu computes on the CPU."""
+        return self
+
+    # ---- state -----------------------------------------------------------------------------------------------------------
+
+    def _state(self) -> Iterator[tuple[str, Tensor]]:
+        """Every parameter and persistent buffer with its dotted name, shared ones under each of their names."""
+        for path, module in self.named_modules(remove_duplicate=False):
+            kept = [n for n, persistent in module.__dict__.get("_buffer_names", {}).items() if persistent]
+            for name in (*module.__dict__.get("_parameter_names", ()), *kept):
+                value = module.__dict__[name]
+                if value is not None:
+                    yield (f"{path}.{name}" if path else name), value
+
+    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> OrderedDict[str, Tensor]:
+        """Name → tensor of all parameters and persistent buffers; the tensors share memory with the module's."""
+        return OrderedDict((prefix + name, value if keep_vars else value.detach()) for name, value in self._state())
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> IncompatibleKeys:
+        """Copies tensors into parameters and buffers of the same names; all or nothing.
+
+        Args:
+            strict: every name must occur on both sides.
+            assign: takes the given tensors' values with their dtype instead of casting them to the module's.
+
+        Raises:
+            StateError: names every key that is missing, unexpected or of another shape.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise DTypeError(f"load_state_dict expects a dict of names to tensors, got {type(state_dict).__name__}")
+        own = dict(self._state())
+        missing = [k for k in own if k not in state_dict]
+        unexpected = [k for k in state_dict if k not in own]
+        problems = _key_problems(missing, unexpected) if strict else []
+        problems += [
+            _shape_problem(k, own[k], state_dict[k]) for k in own if k in state_dict and not _fits(own[k], state_dict[k])
+        ]
+        if problems:
+            raise StateError(f"load_state_dict: the state does not fit {type(self).__name__}:\n  " + "\n  ".join(problems))
+        with no_grad():
+            for name in own.keys() & state_dict.keys():
+                _load(own[name], state_dict[name], assign)
+        return IncompatibleKeys(missing, unexpected)
+
+    # ---- text ------------------------------------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What stands between the parentheses of the printed layer."""
+        return ""
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        extra, children = self.extra_repr(), self._modules
+        if not children:
+            return f"{self._get_name()}({extra})"
+        lines = ([extra] if extra else []) + [f"({name}): " + repr(m).replace("\n", "\n  ") for name, m in children.items()]
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def _check_name(module: Module, kind: str, name: str) -> None:
+    """A name that can be registered: a word without dots that is no method or other attribute of the module."""
+    if not isinstance(name, str):
+        raise DTypeError(f"the name of a parameter, buffer or submodule must be a string, got {type(name).__name__}")
+    if "." in name or not name:
+        raise KeyError(f"{name!r} cannot name a parameter, buffer or submodule: expected a name without dots that is not empty")
+    taken = name in module.__dict__ and all(
+        name not in module.__dict__[k] for k in ("_parameter_names", "_buffer_names", "_module_names")
+    )
+    if callable(getattr(type(module), name, None)) or (taken and module.__dict__[name] is not None and kind == "_buffer_names"):
+        raise KeyError(f"{type(module).__name__} already has an attribute {name!r}; choose another name")
+
+
+def _listing(names: Mapping[str, Any]) -> str:
+    return ", ".join(map(repr, names)) or "none"
+
+
+# ---- errors that name the layer ---------------------------------------------------------------------------------------------
+
+
+def _name_layer(error: DanluError, module: Module) -> None:
+    """Writes into the message where in the model it arose; each module on the way out makes the path longer."""
+    trail: list[Module] | None = getattr(error, "layers", None)
+    if trail is None:
+        trail = error.layers = []  # type: ignore[attr-defined]
+        error.plain_message = str(error)  # type: ignore[attr-defined]
+    trail.append(module)
+    error.args = (error.plain_message + _location(trail),)  # type: ignore[attr-defined]
+
+
+def _location(trail: list[Module]) -> str:
+    """`trail`: the innermost module first."""
+    inner, root = trail[0], trail[-1]
+    layer = f"{inner._get_name()}({inner.extra_repr()})"
+    if inner is root:
+        return f"\n  in {layer}"
+    steps = [_path(parent, child) for parent, child in zip(reversed(trail), list(reversed(trail))[1:])]
+    return f"\n  in layer {'.'.join(filter(None, steps))} ({layer}) of {root._get_name()}"
+
+
+def _path(parent: Module, child: Module) -> str:
+    return next((path for path, module in parent.named_modules() if module is child), child._get_name())
+
+
+# ---- loading ------------------------------------------------------------------------------------------------------------------
+
+
+def _key_problems(missing: list[str], unexpected: list[str]) -> list[str]:
+    problems = []
+    if missing:
+        problems.append(f"missing keys: {_listing(dict.fromkeys(missing))}")
+    if unexpected:
+        problems.append(f"unexpected keys: {_listing(dict.fromkeys(unexpected))}; strict=False leaves them out")
+    return problems
+
+
+def _fits(own: Tensor, given: Any) -> bool:
+    return hasattr(given, "shape") and tuple(given.shape) == tuple(own.shape)
+
+
+def _shape_problem(name: str, own: Tensor, given: Any) -> str:
+    if not hasattr(given, "shape"):
+        return f"{name}: got {type(given).__name__}; expected a tensor of shape {tuple(own.shape)}"
+    return f"size mismatch for {name}: the given tensor has shape {tuple(given.shape)}, the module's {tuple(own.shape)}"
+
+
+def _load(own: Tensor, given: Any, assign: bool) -> None:
+    value = as_tensor(given).detach()
+    if assign:
+        own.data = value
+    else:
+        own.copy_(value)
+
+
+__all__ = ["HookHandle", "IncompatibleKeys", "Module", "ShapeError", "StateError"]

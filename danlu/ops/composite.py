@@ -1,0 +1,547 @@
+"""L2. Composites of neural networks: named functions of other ops. Each is one node while recording and is written out when a
+program is compiled; shapes and derivatives follow from the parts.
+
+Formulas are written so that no exponential overflows and no branch that is not taken gives 0 · ∞ in the derivative: a `where`
+chooses the *argument* of a function, not only its result. The maximum that steadies a softmax is a `stop`: shifting by a
+constant changes neither value nor derivative, so none flows through it.
+"""
+
+from __future__ import annotations
+
+from math import pi, prod, sqrt
+
+from danlu import dtype as dt
+from danlu.errors import DTypeError, ShapeError
+from danlu.graph import Node
+from danlu.ops.table import composite
+
+
+def check_floating(name: str, x: Node) -> None:
+    """DTypeError for integers and bools, which have no such function."""
+    if not x.dtype.is_floating_point:
+        raise DTypeError(f"{name}: the input has dtype {x.dtype.name}; expected a floating-point dtype: write x.float()")
+
+
+def channel_shape(ndim: int, axis: int, size: int) -> tuple[int, ...]:
+    """The shape under which one value per channel broadcasts: `size` on `axis`, 1 elsewhere."""
+    return tuple(size if k == axis else 1 for k in range(ndim))
+
+
+# ---- statistics -----------------------------------------------------------------------------------------------------------
+
+
+@composite(attrs=("dims", "keepdim"))
+def mean(o, x: Node, dims: tuple[int, ...], keepdim: bool) -> Node:
+    """Σ x / n over axes."""
+    check_floating("mean", x)
+    return o.div(o.sum(x, dims=dims, keepdim=keepdim), float(prod(x.shape[d] for d in dims)))
+
+
+@composite(attrs=("dims", "keepdim", "correction"))
+def var(o, x: Node, dims: tuple[int, ...], keepdim: bool, correction: float) -> Node:
+    """Σ (x − mean)² / max(0, n − correction) over axes."""
+    check_floating("var", x)
+    d = o.sub(x, o.mean(x, dims=dims, keepdim=True))
+    count = prod(x.shape[axis] for axis in dims)
+    return o.div(o.sum(o.mul(d, d), dims=dims, keepdim=keepdim), float(max(0, count - correction)))
+
+
+@composite(attrs=("dims", "keepdim", "correction"))
+def std(o, x: Node, dims: tuple[int, ...], keepdim: bool, correction: float) -> Node:
+    """√var over axes."""
+    check_floating("std", x)
+    return o.sqrt(o.var(x, dims=dims, keepdim=keepdim, correction=correction))
+
+
+# ---- linear ---------------------------------------------------------------------------------------------------------------
+
+
+@composite
+def linear(o, x: Node, w: Node, b: Node | None = None) -> Node:
+    """y = x wᵀ + b."""
+    if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[1]:
+        raise ShapeError(_linear_message(x.shape, w.shape))
+    if x.dtype is not w.dtype:
+        raise DTypeError(
+            f"linear: the input has dtype {x.dtype.name}, the weight {w.dtype.name}; expected one dtype for both: "
+            f"write x.to(danlu.{w.dtype.name}), or layer.to(danlu.{x.dtype.name})"
+        )
+    if b is not None and b.shape != w.shape[:1]:
+        raise ShapeError(
+            f"linear: the bias has shape {b.shape}; expected {w.shape[:1]}, one value per row of the weight {w.shape}"
+        )
+    y = o.matmul(x, o.permute(w, dims=(1, 0)))  # (..., in) @ (in, out) → (..., out)
+    return y if b is None else o.add(y, b)
+
+
+def _linear_message(x: tuple[int, ...], w: tuple[int, ...]) -> str:
+    if len(w) != 2:
+        return f"linear: the weight has shape {w}; expected two axes (out_features, in_features)"
+    text = f"linear: mat1 and mat2 shapes cannot be multiplied: input {x}, weight {w}; expected an input of shape (..., {w[1]})"
+    if prod(x[1:]) == w[1] and x:
+        return text + f"; flatten it first: x.flatten(1) has shape {(x[0], w[1])}"
+    return text + f"; the last axis of the input must have in_features = {w[1]}"
+
+
+# ---- softmax and its logarithm ------------------------------------------------------------------------------------------
+
+
+def _shifted(o, x: Node, dim: int) -> Node:
+    """x − max x along an axis."""
+    return o.sub(x, o.stop(o.max(x, dims=(dim,), keepdim=True)))
+
+
+@composite(attrs=("dim",))
+def softmax(o, x: Node, dim: int) -> Node:
+    """exp(x) / Σ exp(x) along an axis."""
+    check_floating("softmax", x)
+    e = o.exp(_shifted(o, x, dim))
+    return o.div(e, o.sum(e, dims=(dim,), keepdim=True))
+
+
+@composite(attrs=("dim",))
+def log_softmax(o, x: Node, dim: int) -> Node:
+    """x − log Σ exp(x) along an axis."""
+    check_floating("log_softmax", x)
+    z = _shifted(o, x, dim)
+    return o.sub(z, o.log(o.sum(o.exp(z), dims=(dim,), keepdim=True)))
+
+
+@composite(attrs=("dims", "keepdim"))
+def logsumexp(o, x: Node, dims: tuple[int, ...], keepdim: bool) -> Node:
+    """log Σ exp(x) over axes."""
+    check_floating("logsumexp", x)
+    top = o.max(x, dims=dims, keepdim=True)
+    top = o.stop(o.where(o.isinf(top), 0.0, top))  # ∞ − ∞ would be NaN
+    y = o.add(o.log(o.sum(o.exp(o.sub(x, top)), dims=dims, keepdim=True)), top)
+    return y if keepdim else o.reshape(y, shape=tuple(n for k, n in enumerate(x.shape) if k not in dims))
+
+
+# ---- activations ----------------------------------------------------------------------------------------------------------
+
+
+@composite
+def softplus(o, z: Node) -> Node:
+    """log(1 + exp(z)) = max(z, 0) + log(1 + exp(−|z|))."""
+    check_floating("softplus", z)
+    positive = o.ge(z, 0.0)
+    return o.add(o.where(positive, z, 0.0), o.log1p(o.exp(o.where(positive, o.neg(z), z))))
+
+
+@composite
+def log_sigmoid(o, z: Node) -> Node:
+    """log σ(z) = −softplus(−z)."""
+    return o.neg(o.softplus(o.neg(z)))
+
+
+@composite(attrs=("approximate",))
+def gelu(o, x: Node, approximate: str) -> Node:
+    """x Φ(x), Φ the normal distribution function; "tanh": x σ(2 √(2/π) (x + 0.044715 x³)) (Hendrycks & Gimpel 2016, §2)."""
+    check_floating("gelu", x)
+    if approximate == "tanh":
+        inner = o.mul(o.add(x, o.mul(o.mul(o.mul(x, x), x), 0.044715)), sqrt(2.0 / pi))
+        return o.mul(o.mul(x, 0.5), o.add(o.tanh(inner), 1.0))
+    return o.mul(o.mul(x, 0.5), o.add(o.erf(o.mul(x, sqrt(0.5))), 1.0))
+
+
+@composite
+def silu(o, x: Node) -> Node:
+    """x σ(x)."""
+    return o.mul(x, o.sigmoid(x))
+
+
+@composite
+def mish(o, x: Node) -> Node:
+    """x tanh(softplus(x))."""
+    return o.mul(x, o.tanh(o.softplus(x)))
+
+
+@composite(attrs=("negative_slope",))
+def leaky_relu(o, x: Node, negative_slope: float) -> Node:
+    """x where x > 0, else slope · x."""
+    return o.where(o.gt(x, 0.0), x, o.mul(x, negative_slope))
+
+
+@composite(attrs=("alpha", "scale"))
+def elu(o, x: Node, alpha: float, scale: float) -> Node:
+    """scale · (x where x > 0, else α (exp(x) − 1))."""
+    check_floating("elu", x)
+    positive = o.gt(x, 0.0)
+    y = o.where(positive, x, o.mul(o.expm1(o.where(positive, 0.0, x)), alpha))
+    return y if scale == 1.0 else o.mul(y, scale)
+
+
+@composite(attrs=("low", "high"))
+def hardtanh(o, x: Node, low: float, high: float) -> Node:
+    """x kept between two numbers; no derivative at and beyond them."""
+    return o.where(o.le(x, low), low, o.where(o.ge(x, high), high, x))
+
+
+@composite
+def softsign(o, x: Node) -> Node:
+    """x / (1 + |x|)."""
+    return o.div(x, o.add(o.abs(x), 1.0))
+
+
+@composite
+def dropout(o, x: Node, seed: Node, counter: Node, p: Node, scale: Node) -> Node:
+    """x · scale with probability 1 − p, else 0; scale = 1 / (1 − p). The mask follows from (seed, counter): none is stored."""
+    check_floating("dropout", x)
+    keep = o.ge(o.uniform(seed, counter, shape=x.shape, dtype=dt.float32), p)
+    return o.where(keep, o.mul(x, scale), 0.0)
+
+
+# ---- random numbers in place --------------------------------------------------------------------------------------------
+
+
+@composite(attrs=("shape", "dtype"))
+def uniform_between(o, seed: Node, counter: Node, low: Node, high: Node, *, shape: tuple[int, ...], dtype: dt.DType) -> Node:
+    """low + (high − low) u with u uniform in [0, 1)."""
+    return o.add(o.mul(o.uniform(seed, counter, shape=shape, dtype=dtype), o.sub(high, low)), low)
+
+
+@composite(attrs=("shape", "dtype"))
+def normal_around(o, seed: Node, counter: Node, mean: Node, std: Node, *, shape: tuple[int, ...], dtype: dt.DType) -> Node:
+    """mean + std y with y normal, of mean 0 and variance 1."""
+    return o.add(o.mul(o.normal(seed, counter, shape=shape, dtype=dtype), std), mean)
+
+
+# ---- losses: first the loss of each element, then what becomes of them ---------------------------------------------------
+
+
+def _reduced(o, loss: Node, reduction: str) -> Node:
+    """The losses themselves ("none"), their sum, or their mean."""
+    if reduction == "none":
+        return loss
+    dims = tuple(range(len(loss.shape)))
+    if reduction == "sum":
+        return o.sum(loss, dims=dims, keepdim=False)
+    return o.mean(loss, dims=dims, keepdim=False)
+
+
+@composite(attrs=("reduction",))
+def mse_loss(o, x: Node, y: Node, reduction: str) -> Node:
+    """(x − y)²."""
+    d = o.sub(x, y)
+    return _reduced(o, o.mul(d, d), reduction)
+
+
+@composite(attrs=("reduction",))
+def l1_loss(o, x: Node, y: Node, reduction: str) -> Node:
+    """|x − y|."""
+    return _reduced(o, o.abs(o.sub(x, y)), reduction)
+
+
+@composite(attrs=("delta", "scale", "reduction"))
+def huber_loss(o, x: Node, y: Node, delta: float, scale: float, reduction: str) -> Node:
+    """scale · (d²/2 where d = |x − y| < δ, else δ (d − δ/2)) (Huber 1964); scale 1/δ is the smooth L1 loss."""
+    d = o.abs(o.sub(x, y))
+    loss = o.where(o.lt(d, delta), o.mul(o.mul(d, d), 0.5), o.mul(o.sub(d, 0.5 * delta), delta))
+    return _reduced(o, loss if scale == 1.0 else o.mul(loss, scale), reduction)
+
+
+def _floored_log(o, p: Node) -> Node:
+    """max(log p, −100), with derivative 0 where p = 0."""
+    positive = o.gt(p, 0.0)
+    return o.where(positive, o.maximum(o.log(o.where(positive, p, 1.0)), -100.0), -100.0)
+
+
+@composite(attrs=("reduction",))
+def binary_cross_entropy(o, p: Node, y: Node, weight: Node | None = None, *, reduction: str) -> Node:
+    """−(y log p + (1 − y) log(1 − p)), each logarithm at least −100."""
+    loss = o.neg(o.add(o.mul(y, _floored_log(o, p)), o.mul(o.sub(1.0, y), _floored_log(o, o.sub(1.0, p)))))
+    return _reduced(o, loss if weight is None else o.mul(loss, weight), reduction)
+
+
+@composite(attrs=("weighted", "positive", "reduction"))
+def bce_with_logits(o, z: Node, y: Node, *weights: Node, weighted: bool, positive: bool, reduction: str) -> Node:
+    """−(c y log σ(z) + (1 − y) log(1 − σ(z))) = (1 − y) z + (1 + (c − 1) y) softplus(−z); c weighs the positive class."""
+    negative = o.lt(z, 0.0)
+    ramp = o.where(negative, o.neg(z), 0.0)  # softplus(−z) = ramp + tail
+    tail = o.log1p(o.exp(o.where(negative, z, o.neg(z))))
+    linear_part = o.mul(o.sub(1.0, y), z)
+    if positive:
+        factor = o.add(o.mul(o.sub(weights[-1], 1.0), y), 1.0)
+        loss = o.add(linear_part, o.mul(factor, o.add(ramp, tail)))
+    else:
+        loss = o.add(o.add(linear_part, ramp), tail)  # −|z| + |z| is exactly 0, so that the small tail keeps its digits
+    return _reduced(o, o.mul(loss, weights[0]) if weighted else loss, reduction)
+
+
+# ---- losses of classes ------------------------------------------------------------------------------------------------------
+
+
+def _class_axis(x: Node) -> int:
+    return 1 if len(x.shape) > 1 else 0
+
+
+def check_class_target(name: str, x: Node, target: Node) -> None:
+    """The target of a loss over classes: integers, of the input's shape without the axis of classes."""
+    axis = _class_axis(x)
+    expected = x.shape[:axis] + x.shape[axis + 1 :]
+    if not x.shape or target.shape != expected:
+        raise ShapeError(_target_message(name, x.shape, target.shape, expected))
+    if target.dtype.kind not in "iu":
+        hint = "; probabilities of the classes need the shape of the input" if target.dtype.kind == "f" else ""
+        raise DTypeError(
+            f"{name}: the target has dtype {target.dtype.name} and shape {target.shape}; "
+            f"expected class indices of an integer dtype: write target.long(){hint}"
+        )
+
+
+def _target_message(name: str, x: tuple, target: tuple, expected: tuple) -> str:
+    if not x:
+        return f"{name}: the input is a scalar; expected logits of shape (C,), (N, C) or (N, C, d1, …)"
+    text = f"{name}: the input has shape {x} and the target {target}; expected class indices of shape {expected}"
+    if target == x:
+        return text + "; one-hot targets: write target.argmax(1), or give probabilities as floats"
+    if target == (*expected, 1):
+        return text + ": write target.squeeze(-1)"
+    if len(target) == len(expected) and len(x) > 1 and x[0] != target[0]:
+        return f"{name}: the batch sizes {x[0]} (input {x}) and {target[0]} (target {target}) differ; expected equal ones"
+    return text
+
+
+class _Classes:
+    """Integer targets: the one of each class that is meant, and whether it counts.
+
+    The value is gathered, which checks every index (a negative one is moved out of range: nothing counts from the end here); its
+    derivative is that of a comparison with all classes, which fuses with the softmax where a scatter would not."""
+
+    def __init__(self, o, like: Node, target: Node, ignore_index: int) -> None:
+        self.axis, self.count = _class_axis(like), like.shape[_class_axis(like)]
+        self.shape = like.shape
+        target = o.cast(target, dtype=dt.int64)
+        self.kept = o.ne(target, ignore_index)
+        index = o.where(o.lt(target, 0), o.sub(target, self.count), target)
+        self.index = o.where(self.kept, index, 0)
+
+    def take(self, o, x: Node) -> Node:
+        """x[n, target[n], …], 0 where the target is ignored."""
+        column = o.reshape(self.index, shape=tuple(1 if k == self.axis else n for k, n in enumerate(self.shape)))
+        one_hot = o.eq(
+            o.reshape(o.iota(shape=(self.count,), dtype=dt.int64), shape=channel_shape(len(self.shape), self.axis, self.count)),
+            column,
+        )
+        picked = o.carry(
+            o.take_along(x, column, dim=self.axis),
+            o.sum(o.where(one_hot, x, 0.0), dims=(self.axis,), keepdim=True),
+        )
+        return o.where(self.kept, o.reshape(picked, shape=self.index.shape), 0.0)
+
+    def weigh(self, o, weight: Node | None, dtype) -> Node:
+        """The weight of each target: its class's weight, or 1; 0 where it is ignored."""
+        if weight is None:
+            return o.cast(self.kept, dtype=dtype)
+        return o.where(self.kept, o.take(weight, self.index, dim=0), 0.0)
+
+
+def check_class_weight(name: str, x: Node, weight: Node | None) -> None:
+    """One weight per class."""
+    count = x.shape[_class_axis(x)]
+    if weight is not None and weight.shape != (count,):
+        raise ShapeError(
+            f"{name}: the class weights have shape {weight.shape}; expected ({count},), one per class of the input {x.shape}"
+        )
+
+
+def _weighted_mean(o, loss: Node, weights: Node, reduction: str) -> Node:
+    """ "mean" divides by the sum of the weights, not by their number."""
+    if reduction != "mean":
+        return _reduced(o, loss, reduction)
+    return o.div(_reduced(o, loss, "sum"), _reduced(o, weights, "sum"))
+
+
+@composite(attrs=("ignore_index", "reduction"))
+def nll_loss(o, log_p: Node, target: Node, weight: Node | None = None, *, ignore_index: int, reduction: str) -> Node:
+    """−w[t] log p[t] for the class t of each target."""
+    check_class_target("nll_loss", log_p, target)
+    check_class_weight("nll_loss", log_p, weight)
+    classes = _Classes(o, log_p, target, ignore_index)
+    w = classes.weigh(o, weight, log_p.dtype)
+    loss = o.neg(classes.take(o, log_p))
+    return _weighted_mean(o, loss if weight is None else o.mul(loss, w), w, reduction)
+
+
+@composite(attrs=("ignore_index", "label_smoothing", "reduction"))
+def cross_entropy(
+    o, x: Node, target: Node, weight: Node | None = None, *, ignore_index: int, label_smoothing: float, reduction: str
+) -> Node:
+    """−(1 − ε) w[t] log p[t] − ε/C Σ_c w[c] log p[c], log p = log_softmax(x), ε the label smoothing (Szegedy et al. 2016, §7)."""
+    check_class_target("cross_entropy", x, target)
+    check_class_weight("cross_entropy", x, weight)
+    check_floating("cross_entropy", x)
+    axis = _class_axis(x)
+    log_p = o.log_softmax(x, dim=axis)
+    classes = _Classes(o, log_p, target, ignore_index)
+    w = classes.weigh(o, weight, x.dtype)
+    loss = o.neg(classes.take(o, log_p))
+    loss = loss if weight is None else o.mul(loss, w)
+    if label_smoothing:
+        smooth = o.neg(o.sum(_per_class(o, log_p, weight, axis), dims=(axis,), keepdim=False))
+        smooth = o.where(classes.kept, smooth, 0.0)
+        loss = o.add(o.mul(loss, 1.0 - label_smoothing), o.mul(smooth, label_smoothing / classes.count))
+    return _weighted_mean(o, loss, w, reduction)
+
+
+def _per_class(o, x: Node, weight: Node | None, axis: int) -> Node:
+    """x, each class by its weight."""
+    if weight is None:
+        return x
+    return o.mul(x, o.reshape(weight, shape=channel_shape(len(x.shape), axis, weight.shape[0])))
+
+
+@composite(attrs=("label_smoothing", "reduction"))
+def cross_entropy_soft(o, x: Node, y: Node, weight: Node | None = None, *, label_smoothing: float, reduction: str) -> Node:
+    """−Σ_c w[c] y[c] log p[c] for targets that are probabilities, smoothed to (1 − ε) y + ε/C; "mean" divides by their number."""
+    check_class_weight("cross_entropy", x, weight)
+    axis = _class_axis(x)
+    if label_smoothing:
+        y = o.add(o.mul(y, 1.0 - label_smoothing), label_smoothing / x.shape[axis])
+    log_p = _per_class(o, o.log_softmax(x, dim=axis), weight, axis)
+    return _reduced(o, o.neg(o.sum(o.mul(y, log_p), dims=(axis,), keepdim=False)), reduction)
+
+
+# ---- normalisation ----------------------------------------------------------------------------------------------------------
+
+
+def _normalized(o, x: Node, average: Node, variance: Node, eps: float) -> Node:
+    return o.mul(o.sub(x, average), o.rsqrt(o.add(variance, eps)))
+
+
+@composite(attrs=("ndim", "eps"))
+def layer_norm(o, x: Node, w: Node | None = None, b: Node | None = None, *, ndim: int, eps: float) -> Node:
+    """(x − mean) / √(var + ε) · w + b over the last `ndim` axes (Ba et al. 2016, eq. 3)."""
+    check_floating("layer_norm", x)
+    dims = tuple(range(len(x.shape) - ndim, len(x.shape)))
+    average = o.mean(x, dims=dims, keepdim=True)
+    y = _normalized(o, x, average, o.var(x, dims=dims, keepdim=True, correction=0), eps)
+    y = y if w is None else o.mul(y, w)
+    return y if b is None else o.add(y, b)
+
+
+def _channel_affine(o, y: Node, w: Node | None, b: Node | None) -> Node:
+    shape = channel_shape(len(y.shape), 1, y.shape[1])
+    y = y if w is None else o.mul(y, o.reshape(w, shape=shape))
+    return y if b is None else o.add(y, o.reshape(b, shape=shape))
+
+
+@composite(attrs=("eps",))
+def batch_norm(o, x: Node, w: Node | None = None, b: Node | None = None, *, eps: float) -> tuple[Node, Node, Node]:
+    """(x − mean) / √(var + ε) · w + b per channel (axis 1), then the batch's mean and var (Ioffe & Szegedy 2015, algorithm 1)."""
+    check_floating("batch_norm", x)
+    dims = tuple(k for k in range(len(x.shape)) if k != 1)
+    average = o.mean(x, dims=dims, keepdim=True)
+    variance = o.var(x, dims=dims, keepdim=True, correction=0)
+    y = _channel_affine(o, _normalized(o, x, average, variance, eps), w, b)
+    channels = (x.shape[1],)
+    return y, o.stop(o.reshape(average, shape=channels)), o.stop(o.reshape(variance, shape=channels))
+
+
+@composite(attrs=("eps",))
+def batch_norm_inference(
+    o, x: Node, average: Node, variance: Node, w: Node | None = None, b: Node | None = None, *, eps: float
+) -> Node:
+    """(x − mean) / √(var + ε) · w + b with given statistics of each channel."""
+    check_floating("batch_norm", x)
+    shape = channel_shape(len(x.shape), 1, x.shape[1])
+    return _channel_affine(o, _normalized(o, x, o.reshape(average, shape=shape), o.reshape(variance, shape=shape), eps), w, b)
+
+
+@composite(attrs=("count",))
+def running_statistics(
+    o, running_mean: Node, running_var: Node, average: Node, variance: Node, momentum: Node, count: int
+) -> tuple[Node, Node]:
+    """r ← r + m (s − r) for the mean and for the unbiased variance of `count` values."""
+    unbiased = o.mul(variance, count / max(count - 1, 1))
+    return _toward(o, running_mean, average, momentum), _toward(o, running_var, unbiased, momentum)
+
+
+# ---- updates of optimizers ----------------------------------------------------------------------------------------------------
+#
+# Inputs: numbers that may change every step, then lists of tensors one after another: all parameters p, all gradients g, all of
+# each state. Results: the new p, then the new states. Numbers such as 1 − β are computed in Python's float64 and passed ready,
+# since 1 − 0.999 in float32 is wrong in the fifth digit.
+
+
+def _toward(o, a: Node, b: Node, rate: Node) -> Node:
+    """a + rate (b − a) = (1 − rate) a + rate b."""
+    return o.add(a, o.mul(o.sub(b, a), rate))
+
+
+def _lists(tensors: tuple[Node, ...], count: int) -> list[tuple[Node, ...]]:
+    """`tensors` cut into `count` lists of one length."""
+    n = len(tensors) // count
+    return [tensors[k * n : (k + 1) * n] for k in range(count)]
+
+
+def _together(results: list[tuple[Node, ...]]) -> tuple[Node, ...]:
+    """[(p₁, m₁), (p₂, m₂)] → (p₁, p₂, m₁, m₂)."""
+    return tuple(x for kind in zip(*results) for x in kind)
+
+
+@composite(attrs=("maximize",))
+def sgd(o, lr: Node, weight_decay: Node, *tensors: Node, maximize: bool) -> tuple[Node, ...]:
+    """p ← p − η (g + λ p). Lists: p, g."""
+    results = []
+    for p, g in zip(*_lists(tensors, 2)):
+        g = o.neg(g) if maximize else g
+        results.append((o.sub(p, o.mul(o.add(g, o.mul(p, weight_decay)), lr)),))
+    return _together(results)
+
+
+@composite(attrs=("nesterov", "maximize"))
+def sgd_momentum(
+    o, lr: Node, weight_decay: Node, momentum: Node, rate: Node, *tensors: Node, nesterov: bool, maximize: bool
+) -> tuple[Node, ...]:
+    """g ← g + λ p; v ← μ v + rate g; p ← p − η v, or p − η (g + μ v) for Nesterov's. Lists: p, g, v.
+
+    rate is 1 − dampening, and 1 in the first step, when v is 0 (Sutskever et al. 2013, in PyTorch's form: the learning rate
+    multiplies the velocity).
+    """
+    results = []
+    for p, g, v in zip(*_lists(tensors, 3)):
+        g = o.add(o.neg(g) if maximize else g, o.mul(p, weight_decay))
+        v = o.add(o.mul(v, momentum), o.mul(g, rate))
+        direction = o.add(g, o.mul(v, momentum)) if nesterov else v
+        results.append((o.sub(p, o.mul(direction, lr)), v))
+    return _together(results)
+
+
+@composite(attrs=("decoupled", "amsgrad", "maximize"))
+def adam(
+    o, alpha: Node, rate1: Node, rate2: Node, scale: Node, eps: Node, decay: Node, *tensors: Node,
+    decoupled: bool, amsgrad: bool, maximize: bool,
+) -> tuple[Node, ...]:  # fmt: skip
+    """m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; p ← p − η m̂ / (√v̂ + ε). Lists: p, g, m, v (, largest v).
+
+    m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ), so p − α m / (scale √v + ε) with α = η / (1 − β₁ᵗ) and scale = 1 / √(1 − β₂ᵗ)
+    (Kingma & Ba 2015, algorithm 1). rate = 1 − β. Weight decay adds λ p to g; decoupled, p shrinks by the factor 1 − η λ instead
+    (Loshchilov & Hutter 2019, algorithm 2): `decay` is λ or η λ. AMSGrad divides by the largest v so far (Reddi et al. 2018).
+    """
+    results = []
+    for p, g, m, v, *largest in zip(*_lists(tensors, 5 if amsgrad else 4)):
+        g = o.neg(g) if maximize else g
+        if decoupled:
+            p = o.sub(p, o.mul(p, decay))
+        else:
+            g = o.add(g, o.mul(p, decay))
+        m = _toward(o, m, g, rate1)
+        v = _toward(o, v, o.mul(g, g), rate2)
+        largest = [o.maximum(x, v) for x in largest]
+        root = o.sqrt(largest[0] if largest else v)
+        p = o.sub(p, o.div(o.mul(m, alpha), o.add(o.mul(root, scale), eps)))
+        results.append((p, m, v, *largest))
+    return _together(results)
+
+
+@composite
+def clip_norm(o, max_norm: Node, *grads: Node) -> tuple[Node, ...]:
+    """g ← g · min(1, max_norm / (‖all g‖₂ + 10⁻⁶)); the first result is the norm."""
+    squares = [o.sum(o.mul(g, g), dims=tuple(range(len(g.shape))), keepdim=False) for g in grads]
+    total = squares[0]
+    for s in squares[1:]:
+        total = o.add(total, s)
+    norm = o.sqrt(total)
+    factor = o.minimum(o.div(max_norm, o.add(norm, 1e-6)), 1.0)
+    return norm, *[o.mul(g, factor) for g in grads]

@@ -1,0 +1,205 @@
+"""L7. Optimizer: the base of all optimizers, with PyTorch's parameter groups and state.
+
+A step records one composite over all parameters of a group and then flushes: everything that is pending (forward, loss, backward
+and the update itself) becomes one program that writes parameters and state in place.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from math import inf, nextafter
+from typing import Any
+
+import numpy as np
+
+from danlu.engine import flush
+from danlu.errors import DanluError, DataError, DTypeError, GradientError
+from danlu.tensor import Tensor, enable_grad, from_array
+
+Group = dict[str, Any]
+
+
+class OptimizerStateError(DanluError, ValueError):
+    """A state_dict that does not fit the optimizer."""
+
+
+def check_option(optimizer: str, name: str, value: Any, valid: bool, expected: str) -> None:
+    """DataError that names the option, its value and what it may be."""
+    if not valid:
+        raise DataError(f"{optimizer}: {name} is {value!r}; expected {expected}")
+
+
+def check_not_negative(optimizer: str, **options: Any) -> None:
+    """Numbers ≥ 0; tensors (a learning rate may be one) are taken as they are."""
+    for name, value in options.items():
+        check_option(optimizer, name, value, isinstance(value, Tensor) or value >= 0, "a number ≥ 0")
+
+
+def zero_state(p: Tensor) -> Tensor:
+    """Zeros like a parameter that are memory from the start: as a computation they would be part of the first step's program
+    only, and the second step would need a program of its own."""
+    return from_array(np.zeros(tuple(p.shape), p.dtype.numpy))
+
+
+def changing(x: Any) -> Any:
+    """A number that changes from step to step, moved by the last bit of a float64 where it is one that programs are specialised
+    for (0, 1, 2, −1, ½): a schedule that passes through 1 must not make a program of its own."""
+    return nextafter(x, inf) if type(x) in (int, float) and x in (0, 1, 2, -1, 0.5) else x
+
+
+class Optimizer:
+    """The base: subclasses define `update_group(group)`, which records the update of one parameter group.
+
+    Args:
+        params: an iterable of tensors, or of dicts {"params": tensors, option: value, …}, each a group with options of its own.
+        defaults: the options and their values where a group says nothing.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[Group] = []
+        for group in _as_groups(type(self).__name__, params):
+            self.add_param_group(group)
+
+    def check_group(self, group: Group) -> None:
+        """Raises DataError for options that have no sense; subclasses define it."""
+
+    def update_group(self, group: Group) -> None:
+        """Records the update of the group's parameters; every subclass defines it."""
+        raise NotImplementedError(f"{type(self).__name__} has no update_group; define `def update_group(self, group): ...`")
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update of every parameter that has a gradient; runs all that is pending as one program.
+
+        Args:
+            closure: computes the loss anew and calls backward; its result is given back.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            self.update_group(group)
+        flush()
+        return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients (or sets them to zero)."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if set_to_none:
+                    p.grad = None
+                elif p.grad is not None:
+                    p.grad = p.grad.detach().zero_()
+
+    # ---- groups and state ----------------------------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Adds a group {"params": tensors, option: value, …}; options that are missing take the defaults.
+
+        Raises:
+            DTypeError: something is not a tensor.
+            GradientError: a tensor is the result of a computation.
+            DataError: a tensor occurs twice, or an option's value has no sense.
+        """
+        name = type(self).__name__
+        group = {**param_group, "params": _as_list(name, param_group["params"])}
+        known = {id(p) for g in self.param_groups for p in g["params"]}
+        for p in group["params"]:
+            _check_parameter(name, p)
+            if id(p) in known:
+                raise DataError(
+                    f"{name}: a parameter of shape {tuple(p.shape)} appears more than once; expected each parameter once"
+                )
+            known.add(id(p))
+        for option, value in self.defaults.items():
+            group.setdefault(option, value)
+        self.check_group(group)
+        self.param_groups.append(group)
+
+    def _numbers(self) -> dict[int, int]:
+        """id(parameter) → its number over all groups."""
+        return {id(p): k for k, p in enumerate(p for group in self.param_groups for p in group["params"])}
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": {number: {name: value}}, "param_groups": [{option: value, "params": [number, …]}]}, as in PyTorch."""
+        number = self._numbers()
+        groups = [{**group, "params": [number[id(p)] for p in group["params"]]} for group in self.param_groups]
+        return {"state": {number[id(p)]: dict(state) for p, state in self.state.items()}, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Takes over options and state; tensors are copied and take the dtype of their parameter.
+
+        Raises:
+            OptimizerStateError: groups, numbers of parameters or shapes differ.
+        """
+        name, saved = type(self).__name__, list(state_dict["param_groups"])
+        sizes, own_sizes = [len(g["params"]) for g in saved], [len(g["params"]) for g in self.param_groups]
+        if sizes != own_sizes:
+            raise OptimizerStateError(
+                f"{name}.load_state_dict: the saved groups hold {sizes} parameters, those of this optimizer {own_sizes}; "
+                f"expected the same groups in the same order"
+            )
+        by_number = {k: p for own, g in zip(self.param_groups, saved) for k, p in zip(g["params"], own["params"])}
+        state = {by_number[k]: _restored(name, k, by_number[k], s) for k, s in state_dict["state"].items() if k in by_number}
+        for own, given in zip(self.param_groups, saved):
+            own.update({option: value for option, value in given.items() if option != "params"})
+        self.state = defaultdict(dict, state)
+
+    def __repr__(self) -> str:
+        lines = []
+        for k, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {k}")
+            lines += [f"    {option}: {group[option]}" for option in sorted(group) if option != "params"]
+        return f"{type(self).__name__} (\n" + "\n".join(lines) + "\n)"
+
+
+def _as_groups(name: str, params: Any) -> list[Group]:
+    if isinstance(params, Tensor):
+        raise DTypeError(
+            f"{name}: params is a Tensor; expected an iterable of tensors or dicts: write [tensor], or model.parameters()"
+        )
+    groups = list(params)
+    if not groups:
+        raise DataError(f"{name}: optimizer got an empty parameter list; pass model.parameters() of a model that has parameters")
+    return groups if isinstance(groups[0], dict) else [{"params": groups}]
+
+
+def _as_list(name: str, params: Any) -> list[Tensor]:
+    if isinstance(params, set):
+        raise DTypeError(f"{name}: the parameters came as a set, whose order changes from run to run; expected a list")
+    return [params] if isinstance(params, Tensor) else list(params)
+
+
+def _check_parameter(name: str, p: Any) -> None:
+    if isinstance(p, tuple):
+        raise DTypeError(f"{name}: a parameter is a tuple; expected a Tensor: write model.parameters(), not named_parameters()")
+    if not isinstance(p, Tensor):
+        raise DTypeError(f"{name}: a parameter is {type(p).__name__}; expected a Tensor")
+    if not p.is_leaf:
+        raise GradientError(
+            f"{name}: can't optimize a non-leaf Tensor of shape {tuple(p.shape)}; pass the parameters it was computed from"
+        )
+
+
+def _restored(name: str, number: int, p: Tensor, state: Mapping[str, Any]) -> dict[str, Any]:
+    """The saved state of one parameter; a step count becomes a Python number, tensors a copy in the parameter's dtype."""
+    restored: dict[str, Any] = {}
+    for key, value in state.items():
+        if key == "step":
+            restored[key] = int(value.item() if isinstance(value, Tensor) else value)
+        elif isinstance(value, Tensor):
+            if value.shape != p.shape:
+                raise OptimizerStateError(
+                    f"{name}.load_state_dict: {key} of parameter {number} has shape {tuple(value.shape)}; "
+                    f"expected {tuple(p.shape)}, the parameter's"
+                )
+            restored[key] = value.detach().to(p.dtype).clone()
+        else:
+            restored[key] = value
+    return restored
+
+
+__all__ = ["Optimizer", "OptimizerStateError", "changing", "check_not_negative", "check_option", "zero_state"]

@@ -1,0 +1,145 @@
+"""L4. A program that can run: object code in memory, or (DANLU_OPT=0) the NumPy references of its ops, one by one."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import struct
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from danlu.compile import llvm, program
+from danlu.compile.program import Output, Program
+from danlu.dtype import DType
+from danlu.errors import AxisError
+from danlu.graph import SOURCE, Node, toposort
+from danlu.ops.gather import index_message
+from danlu.runtime import cache
+from danlu.runtime.buffers import Buffer
+from danlu.runtime.pool import current_pool
+
+_MAIN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+_HEADER = struct.Struct("<I")
+
+
+class Compiled:
+    """Native code with its table of addresses."""
+
+    def __init__(self, compiled: Program) -> None:
+        self.program = compiled
+        self.outputs = compiled.outputs
+        self.fresh = [o.nbytes for o in compiled.outputs if o.same is None]
+        self.module = llvm.load(compiled.code) if compiled.code else None
+        self.main = _MAIN(self.module.address("main")) if self.module else None
+        entries = 3 + compiled.num_inputs + len(self.fresh)
+        self.pack = struct.Struct(f"{entries}Q").pack
+
+    def run(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
+        """The results, in memory of their own or, where they are the same, in that of an input."""
+        new = [Buffer(n) for n in self.fresh]
+        if self.main is not None:
+            self._call(inputs, numbers, new)
+        if len(new) == len(self.outputs):
+            return new
+        return self._arrange(inputs, new)
+
+    def _call(self, inputs: Sequence[Buffer], numbers: Sequence[float | int], new: list[Buffer]) -> None:
+        workspace = Buffer(self.program.workspace)
+        values = struct.pack("dq" * (len(numbers) // 2), *numbers)
+        error = bytearray(16) if self.program.checks else b""
+        report = ctypes.addressof(ctypes.c_char.from_buffer(error)) if self.program.checks else 0
+        table = self.pack(report, _address(values), workspace.address, *[b.address for b in inputs], *[b.address for b in new])
+        self.main(_address(table), current_pool().address or None)  # type: ignore[misc]
+        if self.program.checks:
+            size, position = struct.unpack("<qq", error)
+            if size:
+                raise AxisError(index_message(position, size))
+
+    def _arrange(self, inputs: Sequence[Buffer], new: list[Buffer]) -> list[Buffer]:
+        fresh, result = iter(new), []
+        for o in self.outputs:
+            kind, k = o.same or ("new", 0)
+            result.append(next(fresh) if kind == "new" else inputs[k] if kind == "input" else new[k])
+        return result
+
+
+def _address(data: bytes) -> int:
+    """Where the bytes of a Python object lie; valid while the object lives."""
+    return ctypes.cast(data, ctypes.c_void_p).value or 0
+
+
+class Interpreted:
+    """The ops of a graph by their NumPy references."""
+
+    def __init__(self, roots: Sequence[Node], replace: dict[int, Node]) -> None:
+        self.roots, self.replace = list(roots), replace
+        self.order = toposort([*roots, *replace.values()], stop=lambda n: id(n) in replace)
+
+    def run(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
+        """The results."""
+        values: dict[int, np.ndarray] = {}
+        for node in self.order:
+            if id(node) not in self.replace:
+                values[id(node)] = self._value(node, values, inputs, numbers)
+        return [_to_buffer(values[self._id(r)]) for r in self.roots]
+
+    def _id(self, node: Node) -> int:
+        while id(node) in self.replace:
+            node = self.replace[id(node)]
+        return id(node)
+
+    def _value(self, node: Node, values: dict, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> np.ndarray:
+        if node.op.family == SOURCE and node.op.attrs == ("slot", "spec"):
+            return inputs[node.attrs[0]].as_numpy(node.shape, node.dtype.numpy)
+        if node.op.family == SOURCE and node.op.attrs[0] == "slot":
+            return np.asarray(numbers[2 * node.attrs[0]]).astype(node.dtype.numpy)
+        arrays = [values[self._id(x)] for x in node.inputs]
+        result = node.op.numpy(*arrays, **node.named_attrs)  # type: ignore[misc]
+        return np.asarray(result).astype(node.dtype.numpy, copy=False)
+
+
+def _to_buffer(array: np.ndarray) -> Buffer:
+    """A copy of an array in memory of its own."""
+    buffer = Buffer(array.nbytes)
+    buffer.as_numpy(array.shape, array.dtype)[...] = array
+    return buffer
+
+
+def compiled(key: str, make: Callable[[], tuple[Program, dict]]) -> tuple[Compiled, dict]:
+    """The program of a key, from the disk cache or made now; and what `make` wants to be kept beside it."""
+    found = cache.get(key)
+    if found is not None:
+        program_found, extra = _unpack(found)
+        return Compiled(program_found), extra
+    made, extra = make()
+    cache.put(key, _pack(made, extra))
+    return Compiled(made), extra
+
+
+def _pack(p: Program, extra: dict) -> bytes:
+    outputs = [[o.nbytes, list(o.same) if o.same else None] for o in p.outputs]
+    head = json.dumps(
+        {
+            "inputs": p.num_inputs,
+            "outputs": outputs,
+            "workspace": p.workspace,
+            "checks": p.checks,
+            "kernels": p.kernels,
+            "extra": extra,
+        }
+    )
+    return _HEADER.pack(len(head.encode())) + head.encode() + p.code
+
+
+def _unpack(data: bytes) -> tuple[Program, dict]:
+    (length,) = _HEADER.unpack_from(data)
+    head = json.loads(data[_HEADER.size : _HEADER.size + length])
+    outputs = [Output(n, (same[0], same[1]) if same else None) for n, same in head["outputs"]]
+    code = data[_HEADER.size + length :]
+    return Program(code, head["inputs"], outputs, head["workspace"], head["checks"], head["kernels"], origin="disk"), head[
+        "extra"
+    ]
+
+
+__all__ = ["Compiled", "DType", "Interpreted", "compiled", "program"]

@@ -1,0 +1,291 @@
+"""L5. The Tensor: PyTorch's names on lazily computed values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from danlu import dtype as dt
+from danlu.dtype import DType
+from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
+from danlu.printing import text
+from danlu.tensor_arithmetic import Arithmetic, check_device
+from danlu.tensor_core import (
+    apply,
+    enable_grad,
+    from_array,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+    set_tensor_class,
+    update_,
+    wrap,
+)
+from danlu.tensor_index import Indexing
+from danlu.tensor_shape import Shape
+
+
+class Size(tuple):
+    """The shape of a tensor: a tuple that knows how many elements it stands for."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The product of the sizes."""
+        return int(np.prod(self, dtype=np.int64))
+
+    def __repr__(self) -> str:
+        return f"danlu.Size({list(self)})"
+
+
+class Device:
+    """Where a tensor lies: always the CPU."""
+
+    type, index = "cpu", None
+
+    def __init__(self, name: Any = "cpu") -> None:
+        check_device(name)
+
+    def __repr__(self) -> str:
+        return "device(type='cpu')"
+
+    def __str__(self) -> str:
+        return "cpu"
+
+    def __eq__(self, other: object) -> bool:
+        return str(other) == "cpu"
+
+    def __hash__(self) -> int:
+        return hash("cpu")
+
+
+CPU = Device()
+
+
+class Tensor(Arithmetic, Shape, Indexing):
+    """Numbers of one dtype on axes, computed when they are read, and what they were computed from.
+
+    >>> import danlu
+    >>> x = danlu.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> (x @ x).sum().backward()
+    >>> x.grad
+    tensor([[ 7., 11.],
+            [ 9., 13.]])
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000
+
+    # ---- what it is -----------------------------------------------------------------------------------------------------
+    @property
+    def shape(self) -> Size:
+        """The sizes of the axes."""
+        return Size(self._spec.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one axis."""
+        return self.shape if dim is None else self._spec.shape[dim]
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return self._spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._spec.ndim
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return self._spec.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self._spec.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """The bytes of one element."""
+        return self._spec.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self._spec.size * self._spec.dtype.itemsize
+
+    @property
+    def device(self) -> Device:
+        """Where the tensor lies."""
+        return CPU
+
+    is_cuda = False
+
+    def is_floating_point(self) -> bool:
+        """True for float16, float32 and float64."""
+        return self._spec.dtype.is_floating_point
+
+    def is_contiguous(self) -> bool:
+        """Always True: a danlu tensor has no other layout."""
+        return True
+
+    def cpu(self) -> Tensor:
+        """The tensor itself."""
+        return self
+
+    def cuda(self, device: Any = None) -> Tensor:
+        """Refused: there is no GPU."""
+        check_device("cuda")
+        return self
+
+    # ---- reading --------------------------------------------------------------------------------------------------------
+    def _array(self) -> np.ndarray:
+        """The elements as NumPy sees them, computed now; the memory is shared."""
+        spec = self._spec
+        return self._buffer().as_numpy(spec.shape, spec.dtype.numpy)
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The elements as a NumPy array on the same memory.
+
+        Raises GradientError for a tensor that requires grad: write x.detach().numpy().
+        """
+        if self.requires_grad and not force:
+            raise GradientError("numpy() on a tensor that requires grad would lose its history; write x.detach().numpy()")
+        return self._array()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        return np.array(array, dtype) if copy or (dtype is not None and array.dtype != dtype) else array
+
+    def item(self) -> Any:
+        """The one element as a Python number.
+
+        Raises ShapeError where there is not exactly one.
+        """
+        if self._spec.size != 1:
+            raise ShapeError(
+                f"item() of a tensor of shape {self._spec.shape}: only one element becomes a Python number. Write x.tolist(), or reduce it first"
+            )
+        return self._array().item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self._array().tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.is_floating_point:
+            raise DTypeError(f"a tensor of dtype {self.dtype.name} is used as an index; only integers can be: write int(x)")
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self._spec.size != 1:
+            raise ShapeError(f"the truth of a tensor of shape {self._spec.shape} is ambiguous; write x.any() or x.all()")
+        return bool(self.item())
+
+    def __len__(self) -> int:
+        if not self._spec.shape:
+            raise DTypeError("len() of a 0-d tensor; it has no axis")
+        return self._spec.shape[0]
+
+    def __iter__(self) -> Any:
+        if not self._spec.shape:
+            raise DTypeError("iteration over a 0-d tensor; it has no axis")
+        return iter(self.unbind(0))
+
+    def __contains__(self, x: Any) -> bool:
+        return bool((self == x).any())
+
+    def __repr__(self) -> str:
+        return text(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if not self._spec.shape else object.__format__(self, spec)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise DanluError(
+            "a tensor is not pickled: reading a pickle can run any code. Write danlu.save(x, 'x.safetensors') and danlu.load(...)"
+        )
+
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        out = self._plain(self.detach()._value())
+        memo[id(self)] = out
+        return out.requires_grad_() if self._leaf else out
+
+    # ---- new tensors like this one ----------------------------------------------------------------------------------------
+    def new_zeros(self, *size: Any, dtype: DType | None = None) -> Tensor:
+        """Zeros of the given shape, of this dtype."""
+        return self.new_full(size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size, 0, dtype)
+
+    def new_ones(self, *size: Any, dtype: DType | None = None) -> Tensor:
+        """Ones of the given shape, of this dtype."""
+        return self.new_full(size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size, 1, dtype)
+
+    def new_full(self, size: Any, value: Any, dtype: DType | None = None) -> Tensor:
+        """One number in the given shape, of this dtype."""
+        return apply("full", value, shape=tuple(size), dtype=dtype or self.dtype)
+
+    def new_tensor(self, data: Any, dtype: DType | None = None) -> Tensor:
+        """`danlu.tensor(data)` of this dtype."""
+        return tensor(data, dtype or self.dtype)
+
+
+set_tensor_class(Tensor)
+
+
+def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+    """A tensor of a copy of the data: numbers, nested lists, NumPy arrays, tensors.
+
+    Python floats become float32, integers int64; arrays keep their dtype.
+
+    Raises ShapeError for ragged lists, DTypeError for what is no number.
+
+    >>> import danlu
+    >>> danlu.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    check_device(device)
+    if isinstance(data, Tensor):
+        out = wrap(data.detach()._value()).to(dtype or data.dtype)
+    else:
+        out = from_array(_array_of(data, dtype))
+    return out.requires_grad_() if requires_grad else out
+
+
+def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
+    if isinstance(data, (list, tuple)):
+        data = _plain(data)
+    try:
+        array = np.array(data)
+    except ValueError:
+        raise ShapeError(
+            "the nested lists are ragged: lists on one level have different lengths. Pad them to one length first"
+        ) from None
+    if array.dtype.kind not in "biuf":
+        raise DTypeError(f"danlu.tensor of {type(data).__name__} gives NumPy dtype {array.dtype}; expected numbers")
+    if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
+        dtype = dt.float32
+    return np.array(array, dtype=dtype.numpy if dtype else array.dtype, order="C")
+
+
+def _plain(data: Any) -> Any:
+    """Nested lists with tensors in them as nested lists of numbers."""
+    if isinstance(data, Tensor):
+        return data.tolist()
+    return [_plain(x) for x in data] if isinstance(data, (list, tuple)) else data
+
+
+__all__ = [
+    "CPU", "Device", "Size", "Tensor", "apply", "enable_grad", "from_array", "is_grad_enabled", "no_grad", "set_grad_enabled", "tensor",
+    "update_", "wrap",
+]  # fmt: skip

@@ -1,0 +1,235 @@
+"""L5. Methods of the Tensor that work element by element, and their operators and in-place forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from danlu import dtype as dt
+from danlu.dtype import DType
+from danlu.errors import DTypeError
+from danlu.tensor_core import TensorCore, apply
+
+
+def _unary(op: str, doc: str) -> Any:
+    def method(self: TensorCore) -> Any:
+        return apply(op, self)
+
+    method.__name__, method.__doc__ = op, doc
+    return method
+
+
+def _binary(op: str, doc: str) -> Any:
+    def method(self: TensorCore, other: Any) -> Any:
+        return apply(op, self, other)
+
+    method.__name__, method.__doc__ = op, doc
+    return method
+
+
+def _operator(op: str, swapped: bool = False) -> Any:
+    """A Python operator: what it cannot take it leaves to the other operand."""
+
+    def method(self: TensorCore, other: Any) -> Any:
+        if not isinstance(other, (TensorCore, float, int, bool)) and not hasattr(other, "dtype"):
+            return NotImplemented
+        return apply(op, other, self) if swapped else apply(op, self, other)
+
+    return method
+
+
+def _in_place(op: str) -> Any:
+    """The form with `_`: the result is written into the tensor itself."""
+
+    def method(self: Any, *args: Any) -> Any:
+        return self._assign(getattr(self, op)(*args)._value())
+
+    method.__name__, method.__doc__ = f"{op}_", f"`{op}` in place."
+    return method
+
+
+def _assigning(op: str) -> Any:
+    """`x += y`: like the method with `_`."""
+
+    def method(self: Any, other: Any) -> Any:
+        return self._assign(apply(op, self, other)._value())
+
+    return method
+
+
+class Arithmetic(TensorCore):
+    """Elementwise methods."""
+
+    __slots__ = ()
+
+    neg = _unary("neg", "-x")
+    abs = _unary("abs", "|x|")
+    sign = _unary("sign", "-1, 0 or 1; 0 for 0")
+    exp = _unary("exp", "eˣ")
+    expm1 = _unary("expm1", "eˣ - 1, exact near 0")
+    log = _unary("log", "The natural logarithm.")
+    log1p = _unary("log1p", "ln(1 + x), exact near 0")
+    sqrt = _unary("sqrt", "√x")
+    rsqrt = _unary("rsqrt", "1/√x")
+    reciprocal = _unary("reciprocal", "1/x")
+    sin = _unary("sin", "sin x, x in radians")
+    cos = _unary("cos", "cos x, x in radians")
+    tanh = _unary("tanh", "The hyperbolic tangent.")
+    sigmoid = _unary("sigmoid", "1/(1 + e⁻ˣ)")
+    relu = _unary("relu", "max(x, 0)")
+    floor = _unary("floor", "The largest integer ≤ x.")
+    ceil = _unary("ceil", "The smallest integer ≥ x.")
+    trunc = _unary("trunc", "x without its fraction.")
+    round = _unary("round", "The nearest integer, halves to even.")
+    isnan = _unary("isnan", "True where x is NaN.")
+    logical_not = _unary("logical_not", "True where x is 0.")
+    add = _binary("add", "x + y")
+    mul = _binary("mul", "x · y")
+    div = _binary("div", "x / y, a float")
+    pow = _binary("pow", "xʸ")
+    maximum = _binary("maximum", "The larger of two; NaN if either is.")
+    minimum = _binary("minimum", "The smaller of two; NaN if either is.")
+    eq = _binary("eq", "x == y")
+    ne = _binary("ne", "x ≠ y")
+    lt = _binary("lt", "x < y")
+    le = _binary("le", "x ≤ y")
+    gt = _binary("gt", "x > y")
+    ge = _binary("ge", "x ≥ y")
+    logical_and = _binary("logical_and", "True where both are not 0.")
+    logical_or = _binary("logical_or", "True where either is not 0.")
+    floor_divide = _binary("floor_divide", "⌊x / y⌋")
+    remainder = _binary("remainder", "x - y⌊x / y⌋, with the sign of y")
+    sub = _binary("sub", "x - y")
+    multiply, divide, subtract, absolute, negative = mul, div, sub, abs, neg
+
+    def clamp(self, min: Any = None, max: Any = None) -> Any:
+        """min(max(x, `min`), `max`); a bound may be left out."""
+        out: Any = self
+        if min is not None:
+            out = apply("maximum", out, min)
+        return apply("minimum", out, max) if max is not None else out
+
+    def square(self) -> Any:
+        """x²"""
+        return apply("mul", self, self)
+
+    def where(self, condition: Any, other: Any) -> Any:
+        """self where the condition holds, else other."""
+        return apply("where", condition, self, other)
+
+    def masked_fill(self, mask: Any, value: Any) -> Any:
+        """`value` where the mask is True."""
+        return apply("where", mask, value, self).to(self.dtype)  # type: ignore[attr-defined]
+
+    def lerp(self, end: Any, weight: Any) -> Any:
+        """self + weight · (end - self)"""
+        return self + weight * (end - self)
+
+    def addcmul(self, first: Any, second: Any, value: float = 1) -> Any:
+        """self + value · first · second"""
+        return self + value * first * second
+
+    def addcdiv(self, first: Any, second: Any, value: float = 1) -> Any:
+        """self + value · first / second"""
+        return self + value * first / second
+
+    # ---- dtype ----------------------------------------------------------------------------------------------------------
+    def type_as(self, other: TensorCore) -> Any:
+        """This tensor with the dtype of another."""
+        return self.to(other._spec.dtype)
+
+    def to(
+        self, *args: Any, dtype: DType | None = None, device: Any = None, copy: bool = False, non_blocking: bool = False
+    ) -> Any:
+        """The tensor with another dtype: to(danlu.float64), to(other), to("cpu").
+
+        Raises DTypeError for a device that does not exist here.
+        """
+        for a in args:
+            if isinstance(a, DType):
+                dtype = a
+            elif isinstance(a, TensorCore):
+                dtype = a._spec.dtype
+            elif isinstance(a, str) or hasattr(a, "type"):
+                device = a
+        check_device(device)
+        if dtype is None or dtype is self._spec.dtype:
+            return self.clone() if copy else self  # type: ignore[attr-defined]
+        return apply("cast", self, dtype=dtype)
+
+    # ---- operators ------------------------------------------------------------------------------------------------------
+    __add__, __radd__ = _operator("add"), _operator("add", True)
+    __sub__, __rsub__ = _operator("sub"), _operator("sub", True)
+    __mul__, __rmul__ = _operator("mul"), _operator("mul", True)
+    __truediv__, __rtruediv__ = _operator("div"), _operator("div", True)
+    __floordiv__, __rfloordiv__ = _operator("floor_divide"), _operator("floor_divide", True)
+    __mod__, __rmod__ = _operator("remainder"), _operator("remainder", True)
+    __pow__, __rpow__ = _operator("pow"), _operator("pow", True)
+    __matmul__, __rmatmul__ = _operator("matmul"), _operator("matmul", True)
+    __lt__, __le__, __gt__, __ge__ = _operator("lt"), _operator("le"), _operator("gt"), _operator("ge")
+    __eq__, __ne__ = _operator("eq"), _operator("ne")
+    __and__, __or__, __xor__ = _operator("bitwise_and"), _operator("bitwise_or"), _operator("bitwise_xor")
+    __rand__, __ror__, __rxor__ = _operator("bitwise_and", True), _operator("bitwise_or", True), _operator("bitwise_xor", True)
+    __iadd__, __isub__, __imul__ = _assigning("add"), _assigning("sub"), _assigning("mul")
+    __itruediv__, __ipow__ = _assigning("div"), _assigning("pow")
+
+    def __neg__(self) -> Any:
+        return apply("neg", self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return apply("abs", self)
+
+    def __invert__(self) -> Any:
+        return apply("bitwise_not", self)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # ---- in place -------------------------------------------------------------------------------------------------------
+    add_, sub_, mul_, div_, pow_ = (_in_place(x) for x in ("add", "sub", "mul", "div", "pow"))
+    neg_, abs_, exp_, log_, sqrt_, rsqrt_, reciprocal_ = (
+        _in_place(x) for x in ("neg", "abs", "exp", "log", "sqrt", "rsqrt", "reciprocal")
+    )
+    sin_, cos_, tanh_, sigmoid_, relu_ = (_in_place(x) for x in ("sin", "cos", "tanh", "sigmoid", "relu"))
+    floor_, ceil_, round_, clamp_, masked_fill_, lerp_ = (
+        _in_place(x) for x in ("floor", "ceil", "round", "clamp", "masked_fill", "lerp")
+    )
+    addcmul_, addcdiv_ = _in_place("addcmul"), _in_place("addcdiv")
+
+    def fill_(self, value: Any) -> Any:
+        """Every element becomes `value`."""
+        spec = self._spec
+        return self._assign(apply("full", value, shape=spec.shape, dtype=spec.dtype)._value())
+
+    def zero_(self) -> Any:
+        """Every element becomes 0."""
+        return self.fill_(0)
+
+    def copy_(self, other: Any, non_blocking: bool = False) -> Any:
+        """The elements of another tensor, broadcast and converted."""
+        return self._assign(other._value())
+
+
+def _conversion(dtype: str) -> Any:
+    def method(self: Any) -> Any:
+        return self.to(_DTYPES[dtype])
+
+    method.__name__, method.__doc__ = dtype, f"The tensor as {_DTYPES[dtype].name}."
+    return method
+
+
+_DTYPES = {"float": dt.float32, "double": dt.float64, "half": dt.float16, "int": dt.int32, "long": dt.int64, "short": dt.int16,
+           "char": dt.int8, "byte": dt.uint8, "bool": dt.bool_}  # fmt: skip
+for _name in _DTYPES:
+    setattr(Arithmetic, _name, _conversion(_name))
+
+
+def check_device(device: Any) -> None:
+    """Refuses every device but the CPU, which is the only one there is."""
+    kind = getattr(device, "type", device)
+    if kind is not None and not str(kind).startswith("cpu"):
+        raise DTypeError(
+            f"device {str(device)!r} is not available: danlu runs on the CPU. Write device = 'cuda' if danlu.cuda.is_available() else 'cpu'"
+        )

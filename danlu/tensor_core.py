@@ -1,0 +1,529 @@
+"""L5. The heart of the Tensor: a handle on a storage, how it is read, written in place and differentiated.
+
+`Tensor → Storage → Value`. A view is a storage and a chain of movements: reading applies them, writing applies their inverses and
+gives the storage a new value, which every other view of it sees. Values never change, so nothing that a derivative needs
+can be overwritten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from danlu import dtype as dt
+from danlu import engine
+from danlu.autodiff import GRADIENT
+from danlu.dtype import DType
+from danlu.engine import Value, realize, record
+from danlu.errors import DTypeError, GradientError, ShapeError
+from danlu.graph import Op, Spec
+from danlu.ops import TABLE
+from danlu.runtime.buffers import Buffer
+
+
+class _Mode(threading.local):
+    """Whether operations are recorded for differentiation, for each thread."""
+
+    grad = True
+
+
+_mode = _Mode()
+
+
+def is_grad_enabled() -> bool:
+    """True unless inside `no_grad()`."""
+    return _mode.grad
+
+
+class set_grad_enabled(contextlib.ContextDecorator):
+    """Switches the recording for derivatives on or off: at once, as a context or as a decorator.
+
+    >>> import danlu
+    >>> with danlu.set_grad_enabled(False):
+    ...     (danlu.ones(1, requires_grad=True) * 2).requires_grad
+    False
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self.mode, self.previous = bool(mode), _mode.grad
+        _mode.grad = self.mode
+
+    def __enter__(self) -> set_grad_enabled:
+        _mode.grad = self.mode
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _mode.grad = self.previous
+
+
+class no_grad(contextlib.ContextDecorator):
+    """No derivative will be asked of what is computed inside: for evaluation and for hand-written updates.
+
+    >>> import danlu
+    >>> w = danlu.ones(2, requires_grad=True)
+    >>> with danlu.no_grad():
+    ...     w -= 0.5
+    >>> w
+    tensor([0.5000, 0.5000], requires_grad=True)
+    """
+
+    mode = False
+
+    def __enter__(self) -> None:
+        self.previous = _mode.grad
+        _mode.grad = self.mode
+
+    def __exit__(self, *error: object) -> None:
+        _mode.grad = self.previous
+
+    def _recreate_cm(self) -> no_grad:
+        return type(self)()
+
+
+class enable_grad(no_grad):
+    """The opposite of `no_grad`, inside of it."""
+
+    mode = True
+
+
+class Storage:
+    """What several tensors may share: the current value."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+        value.handles += 1
+
+    def set(self, value: Value) -> None:
+        """The value from now on."""
+        value.handles += 1
+        self.value.handles -= 1
+        self.value = value
+
+    def __del__(self) -> None:
+        self.value.handles -= 1
+
+
+# A view's movement, and how a new value of the view becomes a new value of what it looks at: write(old, new, attrs).
+_INVERSE = {
+    "reshape": lambda old, new, attrs: _move("reshape", (new,), (old.spec.shape,)),
+    "permute": lambda old, new, attrs: _move("permute", (new,), (tuple(int(k) for k in np.argsort(attrs[0])),)),
+    "flip": lambda old, new, attrs: _move("flip", (new,), attrs),
+    "slice": lambda old, new, attrs: _move("slice_update", (old, new), (attrs[0], attrs[2])),
+}
+
+
+def _move(name: str, inputs: tuple[Value, ...], attrs: tuple) -> Value:
+    return record(TABLE[name], inputs, attrs, _mode.grad)  # type: ignore[return-value]
+
+
+class TensorCore:
+    """State and differentiation; the operations are in the classes that `Tensor` is made of."""
+
+    __slots__ = ("__weakref__", "_base", "_chain", "_cut", "_leaf", "_seen", "_storage", "grad")
+
+    _storage: Storage
+    _chain: tuple[tuple[str, tuple], ...]
+    grad: Any
+
+    def __init__(self, value: Value, storage: Storage | None = None) -> None:
+        self._storage = storage or Storage(value)
+        self._chain = ()
+        self._base: Any = None  # the tensor that a view looks at
+        self._cut = False  # detached: reading it gives no derivative
+        self._leaf = False  # requires_grad was set on it: gradients are collected in .grad
+        self._seen: tuple[Value, Value] | None = None  # of a view: (value of the storage, value of the view)
+        self.grad = None
+
+    # ---- reading and writing --------------------------------------------------------------------------------------------
+    def _value(self) -> Value:
+        """The current value, as an input of an operation."""
+        if self._base is not None:
+            return self._view_value()
+        value = self._storage.value
+        if self._leaf:
+            if _mode.grad and value.leaf is None:
+                return self._new_leaf()
+        elif self._cut and value.grad:
+            return record(TABLE["stop"], (value,), (), False)  # type: ignore[return-value]
+        return value
+
+    def _new_leaf(self) -> Value:
+        """After an update in place: the tensor begins a new history. What is pending runs first, so a step is one program."""
+        old = self._storage.value
+        value = engine.leaf(realize(old), old.spec, grad=True)
+        value.leaf = weakref.ref(self)
+        self._storage.set(value)
+        return value
+
+    def _view_value(self) -> Value:
+        source = self._base._value()
+        if self._cut and source.grad:
+            source = record(TABLE["stop"], (source,), (), False)  # type: ignore[assignment]
+        if self._seen is not None and self._seen[0] is source:
+            return self._seen[1]
+        value = source
+        for name, attrs in self._chain:
+            value = _move(name, (value,), attrs)
+        self._seen = (source, value)
+        if not _mode.grad and source.grad:
+            self._seen = None
+        return value
+
+    def _view(self, name: str, attrs: tuple) -> Any:
+        """A tensor that looks at this one through a movement."""
+        out = type(self)._plain(None, self._storage)
+        out._base = self._base if self._base is not None else self
+        out._chain = (*self._chain, (name, attrs))
+        out._cut = self._cut or not _mode.grad
+        TABLE[name].result((self._spec,), attrs)  # errors now, on this line
+        return out
+
+    @classmethod
+    def _plain(cls, value: Value | None, storage: Storage | None = None) -> Any:
+        """A tensor of the plain class (never a Parameter)."""
+        return _tensor_class(value, storage)
+
+    def _assign(self, value: Value) -> Any:
+        """Writes a value in place; every view of the storage sees it."""
+        if self._is_leaf_in_use() and _mode.grad:
+            raise GradientError(
+                "a leaf tensor that requires grad is changed in place: its own gradient would be lost. "
+                "Write it inside `with danlu.no_grad():`, or on a copy: x = x.clone()"
+            )
+        spec = self._spec
+        if value.spec is not spec:
+            value = _fitted(value, spec)
+        base = self._base if self._base is not None else self
+        old = base._storage.value
+        if self._chain:
+            value = self._write_through(base._value() if not self._cut else old, value)
+        if self._cut and old.grad:  # written through a detached tensor: the value changes, the derivative does not
+            value = record(TABLE["carry"], (value, old), (), True)  # type: ignore[assignment]
+        self._storage.set(value)
+        return self
+
+    def _is_leaf_in_use(self) -> bool:
+        return (self._base if self._base is not None else self)._leaf and not self._cut
+
+    def _write_through(self, value: Value, new: Value) -> Value:
+        steps = [value]
+        for name, attrs in self._chain[:-1]:
+            steps.append(_move(name, (steps[-1],), attrs))
+        for (name, attrs), old in zip(reversed(self._chain), reversed(steps)):
+            inverse = _INVERSE.get(name)
+            if inverse is None:
+                raise ShapeError(
+                    "an expanded tensor is written in place: several of its elements are one place in memory. Write x = x.clone() first"
+                )
+            new = inverse(old, new, attrs)
+        return new
+
+    @property
+    def _spec(self) -> Spec:
+        if self._base is None:
+            return self._storage.value.spec
+        spec = self._base._spec
+        for name, attrs in self._chain:
+            spec = TABLE[name].result((spec,), attrs)
+        return spec
+
+    def _buffer(self) -> Buffer:
+        """The memory of this tensor, in row-major order, computed now."""
+        value = self._value()
+        value.handles += 1
+        try:
+            return realize(value)
+        finally:
+            value.handles -= 1
+
+    # ---- differentiation ------------------------------------------------------------------------------------------------
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a derivative may be asked with respect to this tensor, or through it."""
+        root = self if self._base is None else self._base
+        return self._leaf or (not self._cut and (root._leaf or root._storage.value.grad))
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        self.requires_grad_(flag)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
+        """Collects gradients in `.grad` from now on (floating dtypes only)."""
+        if requires_grad and self._leaf:
+            return self
+        value = self._value()
+        if not requires_grad:
+            if value.grad and not self._leaf:
+                raise GradientError(
+                    "requires_grad=False on a tensor that was computed from others; only leaves change it. Use x.detach()"
+                )
+            self._leaf = False
+            self._storage.set(engine.leaf(realize(value), value.spec))
+            return self
+        if not value.spec.dtype.is_floating_point:
+            raise GradientError(
+                f"only floating dtypes can require gradients; this tensor is {value.spec.dtype.name}. Write x.float() first"
+            )
+        if not value.grad:
+            if self._base is not None:  # a view of a plain tensor becomes a tensor of its own
+                self._storage, self._base, self._chain = Storage(value), None, ()
+            self._leaf, self._cut = True, False  # the leaf itself is made when it is first read
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """True where the tensor was made by the user, not by an operation that is differentiated."""
+        return self._leaf or not self.requires_grad
+
+    @property
+    def grad_fn(self) -> str | None:
+        """The operation that made the tensor, None for a leaf."""
+        if self.is_leaf:
+            return None
+        return f"<{self._value().op.name.title().replace('_', '')}Backward>"
+
+    def retain_grad(self) -> None:
+        """Collects `.grad` also in this tensor, which is not a leaf."""
+        value = self._value()
+        if not value.grad:
+            raise GradientError(
+                "retain_grad on a tensor that does not require grad; set requires_grad=True on the tensors it is computed from"
+            )
+        if value.leaf is None:
+            value.leaf = weakref.ref(self)
+
+    def detach(self) -> Any:
+        """The same storage without history: no derivative passes through what is returned."""
+        out = self._plain(None, self._storage)
+        out._base, out._chain, out._cut = self._base, self._chain, True
+        return out
+
+    @property
+    def data(self) -> Any:
+        """The same storage without history."""
+        return self.detach()
+
+    @data.setter
+    def data(self, other: TensorCore) -> None:
+        value = other.detach()._value()
+        if self._base is not None:
+            raise GradientError("x.data = … on a view; assign to the tensor it looks at")
+        self._storage = Storage(value)
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+    ) -> None:
+        """Adds the gradient of this tensor with respect to every leaf to the leaf's `.grad` (reverse mode).
+
+        gradient: ∂(what is differentiated)/∂(this tensor), of the same shape; may be left out for one element, where it is 1.
+
+        Raises GradientError where there is nothing to differentiate or the graph was used up by an earlier call.
+
+        >>> import danlu
+        >>> x = danlu.tensor([1.0, 2.0], requires_grad=True)
+        >>> (x ** 2).sum().backward()
+        >>> x.grad
+        tensor([2., 4.])
+        """
+        targets = None if inputs is None else list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        keep = create_graph if retain_graph is None else retain_graph
+        leaves, grads = gradients([self], [gradient], targets, keep, create_graph)
+        for leaf, g in zip(leaves, grads):
+            tensor = leaf.leaf() if leaf.leaf is not None else None
+            if tensor is not None:
+                accumulate(tensor, g)
+
+
+def _fitted(value: Value, spec: Spec) -> Value:
+    """A value made to fit the tensor it is written into: its dtype cast, its axes stretched."""
+    if value.spec.dtype is not spec.dtype:
+        if value.spec.dtype.is_floating_point and not spec.dtype.is_floating_point:
+            raise DTypeError(
+                f"result type {value.spec.dtype.name} can't be cast to the desired output type {spec.dtype.name}; write x = x.float() first"
+            )
+        value = record(TABLE["cast"], (value,), (spec.dtype,), _mode.grad)  # type: ignore[assignment]
+    if value.spec.shape != spec.shape:
+        value = _move("expand", (value,), (spec.shape,))
+    return value
+
+
+def accumulate(tensor: TensorCore, g: Value) -> None:
+    """tensor.grad += g"""
+    if tensor.grad is None:
+        tensor.grad = wrap(g)
+    elif g.grad or tensor.grad.requires_grad:
+        tensor.grad = wrap(record(TABLE["add"], (tensor.grad._value(), g), (), True))  # type: ignore[arg-type]
+    else:
+        tensor.grad._assign(record(TABLE["add"], (tensor.grad._value(), g), (), False))
+
+
+def gradients(
+    ys: Sequence[TensorCore], gys: Sequence[Any], xs: Sequence[TensorCore] | None, keep: bool, create_graph: bool
+) -> tuple[list[Value], list[Value]]:
+    """The values to differentiate with respect to (all leaves, if `xs` is None) and the gradient of Σ ys · gys for each."""
+    values = [y._value() for y in ys]
+    visited, leaves = history(values)
+    if xs is not None:
+        leaves = [x._value() for x in xs]
+    total, result = None, []
+    for y, value, gy in zip(ys, values, gys):
+        seed = _seed(y, value, gy)
+        result = list(record(GRADIENT, (value, seed, *leaves), (), create_graph))  # type: ignore[arg-type]
+        total = result if total is None else [record(TABLE["add"], pair, (), create_graph) for pair in zip(total, result)]
+    if not keep:
+        for v in visited:
+            if v.inputs:
+                v.inputs, v.freed = (), True
+    return leaves, total or []  # type: ignore[return-value]
+
+
+def _seed(y: TensorCore, value: Value, gy: Any) -> Value:
+    """The gradient that comes from above."""
+    if gy is None:
+        if value.spec.size != 1:
+            raise GradientError(
+                f"backward of a tensor of shape {value.spec.shape} without a gradient: only one element can be differentiated by itself. "
+                f"Write loss.sum().backward() or loss.mean().backward(), or pass gradient= of that shape"
+            )
+        return record(FULL, (1,), (value.spec.shape, value.spec.dtype), False)  # type: ignore[return-value]
+    given = gy._value()
+    if given.spec.shape != value.spec.shape:
+        raise GradientError(f"gradient= has shape {given.spec.shape}; expected that of the tensor, {value.spec.shape}")
+    return given
+
+
+def history(roots: Sequence[Value]) -> tuple[list[Value], list[Value]]:
+    """Every value that a derivative of the roots passes, and those that collect a gradient."""
+    visited: list[Value] = []
+    leaves: list[Value] = []
+    seen: set[int] = set()
+    stack = list(roots)
+    for v in roots:
+        if not v.grad:
+            raise GradientError(
+                "backward of a tensor that does not require grad: no tensor that it was computed from has requires_grad=True, "
+                "or it was computed under no_grad() or detached"
+            )
+    while stack:
+        v = stack.pop()
+        if id(v) in seen:
+            continue
+        seen.add(id(v))
+        if v.freed:
+            raise GradientError(
+                "backward through the same graph a second time: what it needs was let go after the first. "
+                "Compute the loss again, or write loss.backward(retain_graph=True) the first time"
+            )
+        visited.append(v)
+        if v.leaf is not None:
+            leaves.append(v)
+        for x in v.inputs:
+            if x.grad:
+                stack.append(x)
+    return visited, leaves
+
+
+# ---- making tensors -----------------------------------------------------------------------------------------------------------
+
+_tensor_class: Any = TensorCore
+_ops_by_name = TABLE
+
+
+def set_tensor_class(cls: type) -> type:
+    """Says which class results have (called once, by tensor.py)."""
+    global _tensor_class
+    _tensor_class = cls
+    return cls
+
+
+def wrap(value: Value) -> Any:
+    """A new tensor of a value."""
+    return _tensor_class(value)
+
+
+def apply(op: Op | str, *inputs: Any, **attrs: Any) -> Any:
+    """Records one op (or composite) of the table on tensors and Python numbers: one tensor, or a tuple for several results."""
+    if type(op) is str:
+        op = TABLE[op]
+    values = [x._value() if isinstance(x, TensorCore) else _number(x) for x in inputs]
+    result = record(op, values, tuple([attrs[a] for a in op.attrs]) if op.attrs else (), _mode.grad)  # type: ignore[union-attr]
+    if type(result) is tuple:
+        return tuple(_tensor_class(v) for v in result)
+    return _tensor_class(result)
+
+
+def _number(x: Any) -> Any:
+    """A Python or NumPy number as it enters a program; an array becomes a value."""
+    if type(x) in (float, int, bool):
+        return x
+    if isinstance(x, np.generic):
+        return x.item()
+    if isinstance(x, np.ndarray):
+        return from_array(x)._value()
+    raise DTypeError(f"expected a tensor or a number, got {type(x).__name__}; write danlu.tensor(...) around it")
+
+
+def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: Any) -> None:
+    """Records one composite whose results become the new values of `targets`, in place and without a derivative."""
+    previous, _mode.grad = _mode.grad, False
+    try:
+        if type(op) is str:
+            op = TABLE[op]
+        values = [x._value() if isinstance(x, TensorCore) else _number(x) for x in inputs]
+        results = record(op, values, tuple([attrs[a] for a in op.attrs]), False)  # type: ignore[union-attr]
+        for target, value in zip(targets, results if type(results) is tuple else (results,)):
+            if target._base is None and value.spec is target._storage.value.spec:
+                target._storage.set(value)
+            else:
+                target._assign(value)
+    finally:
+        _mode.grad = previous
+
+
+def from_array(array: np.ndarray) -> Any:
+    """A tensor on the memory of a NumPy array, where that is possible; else on a copy."""
+    spec = Spec(array.shape, dt.from_numpy(array.dtype))
+    if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
+        array = np.array(array, array.dtype.newbyteorder("="), order="C")
+    return wrap(engine.leaf(Buffer.from_numpy(array), spec))
+
+
+def full(shape: tuple[int, ...], value: Any, dtype: DType) -> Any:
+    """A tensor of one number."""
+    return wrap(record(FULL, (value,), (shape, dtype), False))  # type: ignore[arg-type]
+
+
+def tensors_in(args: Any) -> Iterator[TensorCore]:
+    """The tensors in nested lists, tuples and dicts."""
+    if isinstance(args, TensorCore):
+        yield args
+    elif isinstance(args, (list, tuple)):
+        for a in args:
+            yield from tensors_in(a)
+    elif isinstance(args, dict):
+        for a in args.values():
+            yield from tensors_in(a)
+
+
+FULL = TABLE["full"]
+
+__all__ = [
+    "TensorCore",
+    "apply",
+    "enable_grad",
+    "from_array",
+    "full",
+    "gradients",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+    "update_",
+    "wrap",
+]

@@ -1,0 +1,227 @@
+"""L5. Indexing: reading and writing x[...] with integers, slices, `...`, None, integer tensors and bool masks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from danlu import dtype as dt
+from danlu.errors import AxisError, DTypeError
+from danlu.ops.gather import index_message
+from danlu.ops.movement import normalize_axis
+from danlu.tensor_core import TensorCore, apply, from_array
+
+
+def _items(index: Any, ndim: int) -> list:
+    """The index as a list with `...` written out; one entry for each axis and each None."""
+    items = list(index) if isinstance(index, tuple) else [index]
+    items = [_as_index(x) for x in items]
+    used = sum(_axes_used(x) for x in items)
+    if used > ndim:
+        raise AxisError(f"too many indices: {used} for a tensor with {ndim} {'axis' if ndim == 1 else 'axes'}")
+    dots = [k for k, x in enumerate(items) if x is Ellipsis]
+    if len(dots) > 1:
+        raise AxisError("an index may hold one `...` only")
+    at = dots[0] if dots else len(items)
+    fill = [slice(None)] * (ndim - used)
+    return items[:at] + fill + items[at + 1 :]
+
+
+def _as_index(x: Any) -> Any:
+    if isinstance(x, (list, np.ndarray)):
+        x = from_array(np.ascontiguousarray(x))
+    if isinstance(x, np.integer):
+        return int(x)
+    if isinstance(x, TensorCore) and x._spec.dtype.is_floating_point:
+        raise DTypeError(f"an index tensor has dtype {x._spec.dtype.name}; indices are integers or bools: write index.long()")
+    if not (x is None or x is Ellipsis or isinstance(x, (int, slice, TensorCore))):
+        raise DTypeError(f"an index may be an integer, a slice, `...`, None or a tensor; got {type(x).__name__}")
+    return x
+
+
+def _axes_used(x: Any) -> int:
+    if x is None or x is Ellipsis or x is True or x is False:
+        return 0
+    if isinstance(x, TensorCore) and x._spec.dtype is dt.bool_:
+        return x._spec.ndim
+    return 1
+
+
+class Indexing(TensorCore):
+    """x[...] and its relatives."""
+
+    __slots__ = ()
+
+    def __getitem__(self, index: Any) -> Any:
+        view, advanced = self._basic(index)
+        return view if not advanced else _Advanced(view, advanced).read()
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        view, advanced = self._basic(index)
+        if advanced:
+            _Advanced(view, advanced).write(value)
+        elif isinstance(value, TensorCore):
+            view._assign(_unlead(value, view._spec.ndim)._value())
+        elif isinstance(value, np.ndarray):
+            view._assign(_unlead(from_array(value), view._spec.ndim)._value())
+        else:
+            view.fill_(value)
+
+    def _basic(self, index: Any) -> tuple[Any, dict[int, TensorCore]]:
+        """The view by integers and slices; and, by axis of the view, the index tensors that are left."""
+        own = self._spec.shape
+        starts, stops, steps, shape = [], [], [], []
+        advanced: dict[int, TensorCore] = {}
+        axis = 0
+        for x in _items(index, len(own)):
+            if x is None:
+                shape.append(1)
+                continue
+            if isinstance(x, TensorCore) and x._spec.dtype is dt.bool_:
+                for mask_axis, position in enumerate(_positions(x, own[axis : axis + x._spec.ndim], axis)):
+                    n = own[axis + mask_axis]
+                    advanced[len(shape)] = position
+                    starts.append(0), stops.append(n), steps.append(1), shape.append(n)
+                axis += x._spec.ndim
+                continue
+            n = own[axis]
+            if isinstance(x, TensorCore):
+                advanced[len(shape)] = x
+                start, stop, step = 0, n, 1
+                shape.append(n)
+            elif isinstance(x, slice):
+                start, stop, step = x.indices(n)
+                if step < 0:
+                    raise AxisError("a slice with a negative step is not supported, as in PyTorch; write x.flip(dim)")
+                stop = max(start, stop)
+                shape.append(-(-(stop - start) // step))
+            else:
+                if not -n <= x < n:
+                    raise AxisError(f"{index_message(int(x), n)} (axis {axis} of shape {own})")
+                start = int(x) % n
+                stop, step = start + 1, 1
+            starts.append(start), stops.append(stop), steps.append(step)
+            axis += 1
+        view: Any = self
+        if any((a, b, s) != (0, n, 1) for a, b, s, n in zip(starts, stops, steps, own)):
+            view = view._view("slice", (tuple(starts), tuple(stops), tuple(steps)))
+        if view._spec.shape != tuple(shape):
+            view = view._view("reshape", (tuple(shape),))
+        return (view if view is not self else self._view("reshape", (own,))), advanced
+
+    def index_select(self, dim: int, index: TensorCore) -> Any:
+        """The slices of an axis that a vector of integers names."""
+        return apply("take", self, index, dim=normalize_axis("index_select", dim, self._spec.ndim))
+
+    def gather(self, dim: int, index: TensorCore) -> Any:
+        """y[i, j] = x[index[i, j], j] for dim 0, and so on."""
+        return apply("take_along", self, index, dim=normalize_axis("gather", dim, self._spec.ndim))
+
+    def take_along_dim(self, index: TensorCore, dim: int) -> Any:
+        """`gather` with broadcasting left out: shapes as in gather."""
+        return self.gather(dim, index)
+
+    def scatter_add(self, dim: int, index: TensorCore, src: TensorCore) -> Any:
+        """x with x[index[i, j], j] += src[i, j] for dim 0, and so on."""
+        return apply("scatter_add", self, index, src, dim=normalize_axis("scatter_add", dim, self._spec.ndim))
+
+    def scatter(self, dim: int, index: TensorCore, src: Any) -> Any:
+        """x with x[index[i, j], j] = src[i, j] for dim 0, and so on; src may be a number."""
+        if not isinstance(src, TensorCore):
+            src = apply("full", src, shape=index._spec.shape, dtype=self._spec.dtype)
+        return apply("scatter_set", self, index, src, dim=normalize_axis("scatter", dim, self._spec.ndim))
+
+    def index_add(self, dim: int, index: TensorCore, source: TensorCore, alpha: float = 1) -> Any:
+        """x with slices of a source added where a vector of integers says."""
+        source = source if alpha == 1 else source * alpha  # type: ignore[operator]
+        return apply("index_add", self, index, source, dim=normalize_axis("index_add", dim, self._spec.ndim))
+
+    def scatter_add_(self, dim: int, index: TensorCore, src: TensorCore) -> Any:
+        """`scatter_add` in place."""
+        return self._assign(self.scatter_add(dim, index, src)._value())
+
+    def scatter_(self, dim: int, index: TensorCore, src: Any) -> Any:
+        """`scatter` in place."""
+        return self._assign(self.scatter(dim, index, src)._value())
+
+    def index_add_(self, dim: int, index: TensorCore, source: TensorCore, alpha: float = 1) -> Any:
+        """`index_add` in place."""
+        return self._assign(self.index_add(dim, index, source, alpha)._value())
+
+    def nonzero(self) -> Any:
+        """The indices of the elements that are not zero, one row each."""
+        found = np.argwhere(self.detach().numpy())  # type: ignore[attr-defined]
+        return from_array(np.ascontiguousarray(found.astype(np.int64)))
+
+    def masked_select(self, mask: TensorCore) -> Any:
+        """The elements where the mask is True, on one axis."""
+        return self[mask]
+
+
+def _positions(mask: TensorCore, shape: tuple[int, ...], axis: int) -> list[TensorCore]:
+    """Where a mask is True: one vector of integers for each of its axes. The number of results depends on the data, so it is read."""
+    if mask._spec.shape != shape:
+        raise AxisError(
+            f"the mask has shape {mask._spec.shape}; the axes it indexes, from axis {axis} on, have {shape}. They must be equal"
+        )
+    return [from_array(np.ascontiguousarray(p)) for p in np.nonzero(mask.detach().numpy())]  # type: ignore[attr-defined]
+
+
+def _unlead(value: Any, ndim: int) -> Any:
+    """Leading axes of size 1 beyond ndim left out: they may be assigned, as in NumPy."""
+    while value._spec.ndim > ndim and value._spec.shape[0] == 1:
+        value = value.squeeze(0)
+    return value
+
+
+class _Advanced:
+    """Index tensors on some axes of a view: the axes become one, the positions one number, and `take` does the rest."""
+
+    def __init__(self, view: Any, indices: dict[int, TensorCore]) -> None:
+        self.view, self.axes = view, sorted(indices)
+        shape = np.broadcast_shapes(*(x._spec.shape for x in indices.values()))
+        self.shape = tuple(int(n) for n in shape)
+        self.position = self._linear(indices)
+        self.together = self.axes == list(range(self.axes[0], self.axes[-1] + 1))
+
+    def _linear(self, indices: dict[int, TensorCore]) -> Any:
+        """The row-major number, over the indexed axes, of each position; checked axis by axis."""
+        if len(self.axes) == 1:
+            return indices[self.axes[0]].to(dt.int64)  # type: ignore[attr-defined]
+        total: Any = 0
+        for axis in self.axes:
+            n = self.view._spec.shape[axis]
+            numbers = apply("iota", shape=(n,), dtype=dt.int64)
+            total = total * n + apply("take", numbers, indices[axis].to(dt.int64), dim=0)  # type: ignore[attr-defined]
+        return total.expand(self.shape)
+
+    def _front(self) -> tuple[Any, int, tuple[int, ...]]:
+        """The view with its indexed axes as one, the place of that axis, and the order of axes that brought it there."""
+        ndim = self.view._spec.ndim
+        at = self.axes[0] if self.together else 0
+        rest = [k for k in range(ndim) if k not in self.axes]
+        order = (*rest[:at], *self.axes, *rest[at:])
+        moved = self.view.permute(*order)
+        shape = moved._spec.shape
+        count = len(self.axes)
+        size = int(np.prod(shape[at : at + count], dtype=np.int64))
+        return moved.reshape(*shape[:at], size, *shape[at + count :]), at, order
+
+    def read(self) -> Any:
+        """x[...]"""
+        flat, at, _ = self._front()
+        return apply("take", flat, self.position, dim=at)
+
+    def write(self, value: Any) -> None:
+        """x[...] = value"""
+        flat, at, _ = self._front()
+        shape = flat._spec.shape
+        target = (*shape[:at], *self.shape, *shape[at + 1 :])
+        dtype = flat._spec.dtype
+        if isinstance(value, np.ndarray):
+            value = from_array(value)
+        if not isinstance(value, TensorCore):
+            value = apply("full", value, shape=target, dtype=dtype)
+        value = _unlead(value, len(target)).to(dtype).expand(target)
+        flat._assign(apply("index_set", flat, self.position, value, dim=at)._value())
