@@ -61,7 +61,8 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         """Shape, ε and whether there is a scale."""
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        options = f"eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        return f"{self.normalized_shape}, {options}"
 
 
 class _BatchNorm(Module):
@@ -83,12 +84,14 @@ class _BatchNorm(Module):
         affine: bool = True,
         track_running_stats: bool = True,
         dtype: DType | None = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         n = self.num_features = check_size(type(self).__name__, "num_features", num_features)
         self.eps, self.momentum, self.affine, self.track_running_stats = eps, momentum, affine, track_running_stats
         self.register_parameter("weight", Parameter(filled((n,), 1.0, dtype)) if affine else None)
-        self.register_parameter("bias", Parameter(filled((n,), 0.0, dtype)) if affine else None)
+        self.register_parameter("bias", Parameter(filled((n,), 0.0, dtype)) if affine and bias else None)
         self.register_buffer("running_mean", filled((n,), 0.0, dtype) if track_running_stats else None)
         self.register_buffer("running_var", filled((n,), 1.0, dtype) if track_running_stats else None)
         self.register_buffer("num_batches_tracked", filled((), 0, int64) if track_running_stats else None)
@@ -103,8 +106,9 @@ class _BatchNorm(Module):
     def reset_parameters(self) -> None:
         """Scale 1, shift 0, no statistics."""
         self.reset_running_stats()
-        if self.weight is not None and self.bias is not None:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def _average_factor(self) -> float | Tensor:
@@ -138,7 +142,7 @@ class _BatchNorm(Module):
         """Size and options."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 

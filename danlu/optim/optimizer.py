@@ -62,6 +62,7 @@ class Optimizer:
         self.param_groups: list[Group] = []
         for group in _as_groups(type(self).__name__, params):
             self.add_param_group(group)
+        flush()  # initial values run now: the first step is then the same program as the next
 
     def check_group(self, group: Group) -> None:
         """Raises DataError for options that have no sense; subclasses define it."""
@@ -147,6 +148,7 @@ class Optimizer:
         for own, given in zip(self.param_groups, saved):
             own.update({option: value for option, value in given.items() if option != "params"})
         self.state = defaultdict(dict, state)
+        flush()
 
     def __repr__(self) -> str:
         lines = []
