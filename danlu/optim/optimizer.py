@@ -54,6 +54,19 @@ class Optimizer:
     Args:
         params: an iterable of tensors, or of dicts {"params": tensors, option: value, …}, each a group with options of its own.
         defaults: the options and their values where a group says nothing.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.tensor import update_
+        >>> class Descent(danlu.optim.Optimizer):
+        ...     def update_group(self, group):
+        ...         for p in group["params"]:
+        ...             update_("sgd", [p], group["lr"], 0.0, p, p.grad, maximize=False)
+        >>> p = danlu.nn.Parameter(danlu.ones(2))
+        >>> p.sum().backward()
+        >>> Descent([p], {"lr": 0.5}).step()
+        >>> p.tolist()
+        [0.5, 0.5]
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
