@@ -55,7 +55,9 @@ def from_numpy(dtype) -> DType:
     found = _BY_NUMPY.get(np.dtype(dtype))
     if found is None:
         names = ", ".join(d.name for d in ALL)
-        raise DTypeError(f"danlu has no dtype for NumPy's {np.dtype(dtype)}; it has {names}. Convert first: array.astype('float32')")
+        raise DTypeError(
+            f"danlu has no dtype for NumPy's {np.dtype(dtype)}; it has {names}. Convert first: array.astype('float32')"
+        )
     return found
 
 

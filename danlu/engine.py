@@ -265,7 +265,10 @@ def _make(trace: Trace, live: tuple[int, ...], kept: tuple[int, ...]) -> tuple[C
     _statistics["compile_seconds"] += seconds
     _statistics["programs"] += 1
     if "compile" in config.log:
-        print(f"danlu: program {len(_programs)}: {len(trace.entries)} entries, {len(result[1])} results, {seconds * 1e3:.1f} ms", file=sys.stderr)
+        print(
+            f"danlu: program {len(_programs)}: {len(trace.entries)} entries, {len(result[1])} results, {seconds * 1e3:.1f} ms",
+            file=sys.stderr,
+        )
     return result
 
 

@@ -158,7 +158,9 @@ class Emitter:
         full = f"{name}.{y.dtype.name}"
         one = Emitter(self.declared)
         result = rule(one, *[Value(f"%x{k}", x.dtype) for k, x in enumerate(xs)])
-        self.declared.add(_ONE.format(name=full, type=ir_type(y.dtype), inputs=_parameters(xs, 1), body="\n".join(one.lines), result=result.ref))
+        self.declared.add(
+            _ONE.format(name=full, type=ir_type(y.dtype), inputs=_parameters(xs, 1), body="\n".join(one.lines), result=result.ref)
+        )
         vector = y.lanes > 1
         self.declared.add((_SOME_LANES if vector else _SOME).format(
             name=full, lanes=y.lanes, type=ir_type(y.dtype), inputs=_parameters(xs, y.lanes), given=_parameters(xs, 1).replace("%x", "%e"),

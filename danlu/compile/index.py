@@ -184,7 +184,7 @@ class Algebra:
             return x
         whole, rest = self._split(x, n)
         low, high = rest.bounds()
-        if 0 <= low and high < n:
+        if low >= 0 and high < n:
             return whole
         return self.add(whole, Index(((Quotient(rest, n), 1),)))
 
@@ -194,7 +194,7 @@ class Algebra:
             return ZERO
         _, rest = self._split(x, n)
         low, high = rest.bounds()
-        return rest if 0 <= low and high < n else Index(((Remainder(rest, n), 1),))
+        return rest if low >= 0 and high < n else Index(((Remainder(rest, n), 1),))
 
     def ravel(self, index: Sequence[Index], shape: Sequence[int]) -> Index:
         """The row-major number of an element."""

@@ -8,7 +8,23 @@ from __future__ import annotations
 
 from danlu.compile.index import Index, Position, Var, i
 from danlu.compile.kernel import (
-    CONVERT, LOCATE, PLUS, Accumulate, Apply, Begin, Choose, Constant, Contract, Count, Guard, Kernel, Load, Loop, Number, Store, Total,
+    CONVERT,
+    LOCATE,
+    PLUS,
+    Accumulate,
+    Apply,
+    Begin,
+    Choose,
+    Constant,
+    Contract,
+    Count,
+    Guard,
+    Kernel,
+    Load,
+    Loop,
+    Number,
+    Store,
+    Total,
 )  # fmt: skip
 from danlu.compile.schedule import Group
 from danlu.dtype import DType, int64

@@ -16,9 +16,13 @@ def _infer(a: Spec, b: Spec, labels: tuple[str, str, str]) -> Spec:
     for spec, word in ((a, first), (b, second)):
         for label, n in zip(word, spec.shape):
             if sizes.setdefault(label, n) != n:
-                raise ShapeError(f"contract {first},{second}->{out}: axis {label!r} has sizes {sizes[label]} and {n} (shapes {a.shape} and {b.shape})")
+                raise ShapeError(
+                    f"contract {first},{second}->{out}: axis {label!r} has sizes {sizes[label]} and {n} (shapes {a.shape} and {b.shape})"
+                )
     if a.dtype is not b.dtype:
-        raise DTypeError(f"expected both operands of one dtype, but found {a.dtype.name} and {b.dtype.name}; convert one: x.to(danlu.{a.dtype.name})")
+        raise DTypeError(
+            f"expected both operands of one dtype, but found {a.dtype.name} and {b.dtype.name}; convert one: x.to(danlu.{a.dtype.name})"
+        )
     return Spec(tuple(sizes[x] for x in out), a.dtype)
 
 
@@ -63,7 +67,9 @@ def matmul_message(a: tuple[int, ...], b: tuple[int, ...]) -> str:
 def matmul(o, a: Node, b: Node):
     """a @ b by NumPy's rules: vectors lose their axis, leading axes broadcast."""
     if not a.shape or not b.shape:
-        raise ShapeError(f"matmul: both operands need at least one axis, got shapes {a.shape} and {b.shape}; multiply by a scalar with *")
+        raise ShapeError(
+            f"matmul: both operands need at least one axis, got shapes {a.shape} and {b.shape}; multiply by a scalar with *"
+        )
     if a.shape[-1] != (b.shape[-2] if len(b.shape) > 1 else b.shape[-1]):
         raise ShapeError(matmul_message(a.shape, b.shape))
     left = "k" if len(a.shape) == 1 else "mk"

@@ -11,7 +11,21 @@ from danlu import dtype as dt
 from danlu.ops import coefficients as c
 from danlu.ops.elementwise import REAL
 from danlu.ops.mathematics import (
-    INFINITY, NAN, POSITIVE, UNIT, at_least, at_most, constants, exp_of, floating, in_double, log1p_of, log_of, number, polynomial, product
+    INFINITY,
+    NAN,
+    POSITIVE,
+    UNIT,
+    at_least,
+    at_most,
+    constants,
+    exp_of,
+    floating,
+    in_double,
+    log1p_of,
+    log_of,
+    number,
+    polynomial,
+    product,
 )  # fmt: skip
 
 # ---- the error function -----------------------------------------------------------------------------------------------------
@@ -96,7 +110,9 @@ def _gauss(o, x, factor: float):
 
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
-floating("erf", "2/√π ∫₀ˣ e^(-t²) dt", _each(math.erf), _erf_emit, [REAL], partials=(lambda o, y, x: _gauss(o, x, TWO_OVER_ROOT_PI),))
+floating(
+    "erf", "2/√π ∫₀ˣ e^(-t²) dt", _each(math.erf), _erf_emit, [REAL], partials=(lambda o, y, x: _gauss(o, x, TWO_OVER_ROOT_PI),)
+)
 floating("erfc", "1 - erf x, without cancellation.", _each(math.erfc), in_double(_erfc_emit), [REAL],
          partials=(lambda o, y, x: _gauss(o, x, -TWO_OVER_ROOT_PI),))  # fmt: skip
 floating("erfinv", "The inverse of erf, |x| ≤ 1.", _erfinv_numpy, in_double(_erfinv_emit), [UNIT],

@@ -54,7 +54,11 @@ def _raise_broadcast(name: str, shapes: list[tuple[int, ...]], axis: int) -> Non
 
 def promote_specs(specs: list[Spec]) -> DType:
     """PyTorch's promotion: tensors with axes decide; 0-d tensors, then Python numbers, only if they are of a higher kind."""
-    levels = ([s for s in specs if not s.weak and s.shape], [s for s in specs if not s.weak and not s.shape], [s for s in specs if s.weak])
+    levels = (
+        [s for s in specs if not s.weak and s.shape],
+        [s for s in specs if not s.weak and not s.shape],
+        [s for s in specs if s.weak],
+    )
     result: DType | None = None
     for level in levels:
         for_level: DType | None = None

@@ -24,7 +24,9 @@ def grid(dtype: dt.DType) -> np.ndarray:
     if dtype.kind == "b":
         return np.asarray([True, False])
     bounds = np.iinfo(dtype.numpy)
-    return np.asarray([0, 1, 2, 3, 5, 7, 100, bounds.max, bounds.min, *([-1, -2, -3, -7] if dtype.kind == "i" else [])], dtype.numpy)
+    return np.asarray(
+        [0, 1, 2, 3, 5, 7, 100, bounds.max, bounds.min, *([-1, -2, -3, -7] if dtype.kind == "i" else [])], dtype.numpy
+    )
 
 
 def inputs(op, dtype: dt.DType) -> list[np.ndarray]:
@@ -53,5 +55,7 @@ def test_machine_code_equals_reference(op):
         tolerance = {2: 2e-3, 4: 4e-7, 8: 4e-15}[got.dtype.itemsize]
         np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=1e-7 if got.dtype.itemsize == 2 else 1e-44)
         signed = ~np.isnan(wanted) & ((wanted != 0) | (op.name not in EITHER_ZERO))
-        np.testing.assert_array_equal(np.signbit(got)[signed], np.signbit(wanted)[signed], err_msg=f"sign of {op.name} {dtype.name}")
+        np.testing.assert_array_equal(
+            np.signbit(got)[signed], np.signbit(wanted)[signed], err_msg=f"sign of {op.name} {dtype.name}"
+        )
     assert dtypes >= 3
