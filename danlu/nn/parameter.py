@@ -25,7 +25,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+    def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
         super().__init__(as_tensor(data).detach()._value())
         if requires_grad:
             self.requires_grad_()

@@ -54,6 +54,19 @@ class Optimizer:
     Args:
         params: an iterable of tensors, or of dicts {"params": tensors, option: value, …}, each a group with options of its own.
         defaults: the options and their values where a group says nothing.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.tensor import update_
+        >>> class Descent(danlu.optim.Optimizer):
+        ...     def update_group(self, group):
+        ...         for p in group["params"]:
+        ...             update_("sgd", [p], group["lr"], 0.0, p, p.grad, maximize=False)
+        >>> p = danlu.nn.Parameter(danlu.ones(2))
+        >>> p.sum().backward()
+        >>> Descent([p], {"lr": 0.5}).step()
+        >>> p.tolist()
+        [0.5, 0.5]
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
@@ -62,6 +75,7 @@ class Optimizer:
         self.param_groups: list[Group] = []
         for group in _as_groups(type(self).__name__, params):
             self.add_param_group(group)
+        flush()  # initial values run now: the first step is then the same program as the next
 
     def check_group(self, group: Group) -> None:
         """Raises DataError for options that have no sense; subclasses define it."""
@@ -147,6 +161,7 @@ class Optimizer:
         for own, given in zip(self.param_groups, saved):
             own.update({option: value for option, value in given.items() if option != "params"})
         self.state = defaultdict(dict, state)
+        flush()
 
     def __repr__(self) -> str:
         lines = []

@@ -113,7 +113,7 @@ def test_batch_norm_options_and_messages():
 
 def test_layer_norm():
     layer = nn.LayerNorm((2, 3))
-    assert layer.weight.shape == (2, 3) and repr(layer) == "LayerNorm((2, 3), eps=1e-05, elementwise_affine=True)"
+    assert layer.weight.shape == (2, 3) and repr(layer) == "LayerNorm((2, 3), eps=1e-05, elementwise_affine=True, bias=True)"
     assert nn.LayerNorm(3, bias=False).bias is None and nn.LayerNorm(3, elementwise_affine=False).weight is None
     y = layer(danlu.arange(12.0).reshape(2, 2, 3)).detach().numpy()
     np.testing.assert_allclose(y.mean((1, 2)), 0, atol=1e-6)
@@ -145,7 +145,7 @@ def test_weights_of_losses_are_buffers():
         (nn.Softmax(1), "Softmax(dim=1)"),
         (nn.LogSoftmax(-1), "LogSoftmax(dim=-1)"),
         (nn.Flatten(), "Flatten(start_dim=1, end_dim=-1)"),
-        (nn.BatchNorm1d(4), "BatchNorm1d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"),
+        (nn.BatchNorm1d(4), "BatchNorm1d(4, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)"),
     ],
 )
 def test_repr(layer, text):
