@@ -143,10 +143,10 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-
     >>> danlu.allclose(danlu.ones(2), danlu.ones(2) + 1e-6)
     True
     """
-    close = (input == other) | ((input - other).abs() <= atol + rtol * other.abs())
+    close: Any = (input == other) | ((input - other).abs() <= atol + rtol * other.abs())
     if equal_nan:
         close = close | (input.isnan() & other.isnan())
-    return bool(close.all())
+    return close.all().item()
 
 
 def is_tensor(x: Any) -> bool:

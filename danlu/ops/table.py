@@ -207,7 +207,7 @@ def _build_elementwise(op: Op, inputs: tuple, values: tuple) -> Node:
 def operand_dtype(op: Op, specs: tuple[Spec, ...], out: Spec) -> tuple[DType | None, ...]:
     """The dtype in which each operand is computed with; None leaves it as it is (a condition, the input of a cast)."""
     if callable(op.folds):
-        return op.folds(specs, out)
+        return tuple(op.folds(specs, out))  # type: ignore[arg-type]
     if op.folds == "float" or op.folds == "same":
         return (out.dtype,) * len(specs)
     return (promote_specs(list(specs)),) * len(specs)
