@@ -10,7 +10,7 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
-from danlu.tensor_core import TensorCore, apply
+from danlu.tensor_core import TensorCore, apply, copied
 
 
 def sizes(args: tuple) -> tuple[int, ...]:
@@ -195,7 +195,10 @@ class Shape(TensorCore):
 
     def clone(self) -> Any:
         """A copy in a storage of its own; derivatives pass."""
-        return type(self)._plain(self._value())
+        value = self._value()
+        if value.grad:  # a node of its own: its gradient is not that of the original
+            return apply("reshape", self, shape=value.spec.shape)
+        return type(self)._plain(value if value.buffer is None else copied(value))
 
     def contiguous(self) -> Any:
         """The tensor itself (a danlu tensor has no other layout)."""

@@ -62,14 +62,14 @@ class Buffer:
     array([1., 2.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "address", "nbytes", "owner")
+    __slots__ = ("__weakref__", "address", "nbytes", "owner", "shared")  # shared: the result of several values of a program
 
     def __init__(self, nbytes: int) -> None:
         try:
             block = _by_nbytes[nbytes].pop()  # 0.2 µs with the buffer's whole life; safe between threads
         except (KeyError, IndexError):
             block = _find(nbytes)
-        self.owner, self.address, self.nbytes = block, block.address, nbytes
+        self.owner, self.address, self.nbytes, self.shared = block, block.address, nbytes, False
 
     @classmethod
     def from_numpy(cls, array: np.ndarray) -> Buffer:
@@ -83,7 +83,7 @@ class Buffer:
                 f"{array.strides}. Write Buffer.from_numpy(array.copy())"
             )
         self = cls.__new__(cls)
-        self.owner, self.nbytes = array, array.nbytes
+        self.owner, self.nbytes, self.shared = array, array.nbytes, False
         self.address = array.__array_interface__["data"][0]
         return self
 

@@ -61,6 +61,7 @@ class Compiled:
         for o in self.outputs:
             kind, k = o.same or ("new", 0)
             result.append(next(fresh) if kind == "new" else inputs[k] if kind == "input" else new[k])
+            result[-1].shared |= kind != "new"
         return result
 
 
