@@ -10,6 +10,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
+from danlu.ops.movement import normalize_axis
 from danlu.printing import text
 from danlu.tensor_arithmetic import Arithmetic, check_device
 from danlu.tensor_core import (
@@ -87,7 +88,7 @@ class Tensor(Arithmetic, Shape, Indexing):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis."""
-        return self.shape if dim is None else self._spec.shape[dim]
+        return self.shape if dim is None else self._spec.shape[normalize_axis("size", dim, self._spec.ndim)]
 
     @property
     def dtype(self) -> DType:
@@ -219,7 +220,9 @@ class Tensor(Arithmetic, Shape, Indexing):
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         if self.requires_grad and not self._leaf:
-            raise GradientError("only leaves are deep-copied: a copy of this tensor would lose its history. Write x.detach().clone()")
+            raise GradientError(
+                "only leaves are deep-copied: a copy of this tensor would lose its history. Write x.detach().clone()"
+            )
         out = object.__new__(type(self))
         TensorCore.__init__(out, self.detach().clone()._value())
         out._leaf, out.grad = self._leaf, copy.deepcopy(self.grad, memo)

@@ -355,7 +355,7 @@ class TensorCore:
         """The operation that made the tensor, None for a leaf."""
         if self.is_leaf:
             return None
-        return f"<{self._value().op.name.title().replace('_', '')}Backward>"
+        return f"<{self._value().op.name.title().replace('_', '')}Backward0>"
 
     def retain_grad(self) -> None:
         """Collects `.grad` also in this tensor, which is not a leaf."""

@@ -30,18 +30,24 @@ def _items(index: Any, ndim: int) -> list:
 
 def _as_index(x: Any) -> Any:
     if isinstance(x, (list, np.ndarray)):
-        x = from_array(np.ascontiguousarray(x))
-    if isinstance(x, np.integer):
-        return int(x)
+        x = from_array(np.array(x, dtype=np.int64 if isinstance(x, list) and not x else None, order="C"))
+    if isinstance(x, (np.integer, np.bool_)):
+        return x.item()
     if isinstance(x, TensorCore) and x._spec.dtype.is_floating_point:
         raise DTypeError(f"an index tensor has dtype {x._spec.dtype.name}; indices are integers or bools: write index.long()")
+    if isinstance(x, TensorCore) and x._spec.dtype is dt.uint8:
+        raise DTypeError(
+            "an index tensor has dtype uint8, which is a mask to some and a position to others: write x.bool() or x.long()"
+        )
+    if isinstance(x, TensorCore) and not x._spec.shape and x._spec.dtype is dt.bool_:
+        return bool(x)
     if not (x is None or x is Ellipsis or isinstance(x, (int, slice, TensorCore))):
         raise DTypeError(f"an index may be an integer, a slice, `...`, None or a tensor; got {type(x).__name__}")
     return x
 
 
 def _axes_used(x: Any) -> int:
-    if x is None or x is Ellipsis or x is True or x is False:
+    if x is None or x is Ellipsis or isinstance(x, bool):
         return 0
     if isinstance(x, TensorCore) and x._spec.dtype is dt.bool_:
         return x._spec.ndim
@@ -62,9 +68,11 @@ class Indexing(TensorCore):
         if advanced:
             _Advanced(view, advanced).write(value)
         elif isinstance(value, TensorCore):
-            view._assign(_unlead(value, view._spec.ndim)._value())
+            view.copy_(_unlead(value, view._spec.ndim))
         elif isinstance(value, np.ndarray):
-            view._assign(_unlead(from_array(value), view._spec.ndim)._value())
+            view.copy_(_unlead(from_array(value), view._spec.ndim))
+        elif isinstance(value, (list, tuple)):
+            view.copy_(from_array(np.array(value)))
         else:
             view.fill_(value)
 
@@ -76,6 +84,10 @@ class Indexing(TensorCore):
         axis = 0
         for x in _items(index, len(own)):
             if x is None:
+                shape.append(1)
+                continue
+            if isinstance(x, bool):  # one more axis, of size 1 or 0
+                advanced[len(shape)] = from_array(np.zeros(int(x), np.int64))
                 shape.append(1)
                 continue
             if isinstance(x, TensorCore) and x._spec.dtype is dt.bool_:
