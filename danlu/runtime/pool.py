@@ -156,7 +156,12 @@ def _switch(num_threads: int) -> Pool:
 
 
 def get_num_threads() -> int:
-    """How many threads one program uses, the caller among them."""
+    """How many threads one program uses, the caller among them.
+
+    >>> import danlu
+    >>> danlu.get_num_threads() >= 1
+    True
+    """
     return config.num_threads
 
 
