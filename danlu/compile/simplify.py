@@ -30,7 +30,7 @@ def simplify(roots: Sequence[Node], replace: dict[int, Node] | None = None) -> l
     known: dict[tuple, Node] = {}
     new: dict[int, Node] = {}
     # A replaced node is not looked into: what only it needed is dead.
-    order = toposort([*roots, *replace.values()], stop=lambda n: id(n) in replace)
+    order = toposort([*replace.values(), *roots], stop=lambda n: id(n) in replace)
     for node in order:
         if id(node) not in replace:
             new[id(node)] = _rebuild(node, tuple(_resolve(x, new, replace) for x in node.inputs), known)

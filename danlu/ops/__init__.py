@@ -1,6 +1,6 @@
 """L2. The op table: one record an operation, one file a family. Importing this package fills the table."""
 
-from danlu.ops import contract, elementwise, gather, mathematics, movement, random, reduce, source, special, trigonometry
+from danlu.ops import contract, elementwise, gather, mathematics, movement, opaque, random, reduce, source, special, trigonometry
 from danlu.ops.table import TABLE, o
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "mathematics",
     "movement",
     "o",
+    "opaque",
     "random",
     "reduce",
     "source",

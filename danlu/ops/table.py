@@ -185,7 +185,9 @@ def _builder(op: Op) -> Callable[..., Any]:
         if op.family == ELEMENTWISE:
             return _build_elementwise(op, inputs, values)
         nodes = _as_nodes(inputs)
-        return Node(op, nodes, values, op.result(tuple(x.spec for x in nodes), values))
+        spec = op.result(tuple(x.spec for x in nodes), values)
+        node = Node(op, nodes, values, spec)
+        return tuple(o.pick(node, index=k) for k in range(len(spec))) if isinstance(spec, tuple) else node
 
     return build
 
