@@ -18,7 +18,6 @@ from danlu import dtype as dt
 from danlu.autodiff import gradient
 from danlu.compile import program
 from danlu.config import config
-from danlu.errors import GradientError
 from danlu.graph import Node, Op, Spec, toposort
 from danlu.ops.source import BUFFER, CONST, NUMBER
 from danlu.ops.table import number_spec, o
@@ -346,5 +345,3 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-__all__ = ["GradientError", "Trace", "Value", "flush", "leaf", "realize", "record", "statistics"]

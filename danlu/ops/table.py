@@ -173,7 +173,8 @@ class OpTable:
 
     def like(self, value: float, x: Node) -> Node:
         """A constant with the shape and dtype of x."""
-        return self.expand(self.const(value=value, dtype=x.dtype), shape=x.shape)
+        scalar = self.const(value=value, dtype=x.dtype)
+        return scalar if x.shape == () else self.expand(scalar, shape=x.shape)
 
 
 def _builder(op: Op) -> Callable[..., Any]:
