@@ -14,7 +14,6 @@ from danlu.dtype import DType
 from danlu.errors import DataError, DTypeError
 from danlu.tensor import Tensor, apply, from_array
 from danlu.tensor_arithmetic import check_device
-from danlu.tensor_core import TensorCore
 from danlu.tensor_shape import sizes
 
 
@@ -167,7 +166,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Gene
     danlu.Size([2, 3])
     """
     if size is None:
-        size = np.broadcast_shapes(*(tuple(x.shape) for x in (mean, std) if isinstance(x, TensorCore)))
+        size = np.broadcast_shapes(*(tuple(x.shape) for x in (mean, std) if isinstance(x, Tensor)))
     return _draw("normal", tuple(size), dt.float32, generator) * std + mean
 
 

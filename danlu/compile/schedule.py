@@ -133,10 +133,7 @@ class Scheduler:
         """Whether the node can be computed at the points of the group: same shape, and reading its members nowhere else."""
         if node.shape != group.shape or (group.core and group.core[0].op.family in (SCATTER, OPAQUE)):
             return False
-        for x in node.inputs:
-            if self.group_of.get(id(x)) is not group and group in self._inputs_of_value(x):
-                return False
-        return True
+        return all(self.group_of.get(id(x)) is group or group not in self._inputs_of_value(x) for x in node.inputs)
 
     def _inputs_of_value(self, x: Node) -> list[Group]:
         return [self.group_of[id(x)]] if id(x) in self.group_of else self._inputs(x)

@@ -65,7 +65,7 @@ def _philox_emit(b, index, seed, counter, word: int):
     def multiply(x: _Lanes, factor: int) -> _Lanes:  # 32 bits × 32 bits → 64 bits: one instruction a vector
         return _Lanes(b, b.mul(b.and_(x.value, b.const(LOW, dt.uint64)), b.const(factor, dt.uint64)))
 
-    words = _philox_rounds(*(_Lanes(b, x) for x in (index, seed, counter)), number, multiply)
+    words = _philox_rounds(_Lanes(b, index), _Lanes(b, seed), _Lanes(b, counter), number, multiply)
     return b.cast(words[word].value, dt.uint32)
 
 

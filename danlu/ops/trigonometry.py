@@ -189,7 +189,10 @@ def _atan2_emit(b, y, x):
     angle = b.select(steep, b.sub(half_pi, b.sub(angle, low)), angle)
     left = b.lt(b.copysign(number(b, 1, x), x), zero)
     angle = b.select(left, b.sub(b.add(half_pi, half_pi), b.sub(angle, b.add(low, low))), angle)
-    return b.copysign(b.select(b.or_(b.is_nan(x), b.is_nan(y)), number(b, NAN, x), angle), y)
+    angle = b.select(b.or_(b.is_nan(x), b.is_nan(y)), number(b, NAN, x), angle)
+    # Not copysign: LLVM turns the copysign of a double, rounded to float16 in the end, into a call of a function that is not there.
+    below = b.lt(b.copysign(number(b, 1, y), y), zero)
+    return b.select(below, b.neg(angle), angle)
 
 
 def _root_of_one_less_square(o, x):

@@ -1,4 +1,4 @@
-"""L7. Adam and AdamW: steps scaled by averages of the gradient and of its square."""
+"""L7. Adam and AdamW: steps scaled by running averages of the gradient and of its square."""
 
 from __future__ import annotations
 

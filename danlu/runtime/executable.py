@@ -66,7 +66,7 @@ class Compiled:
 
 def _address(data: bytes) -> int:
     """Where the bytes of a Python object lie; valid while the object lives."""
-    return ctypes.cast(data, ctypes.c_void_p).value or 0
+    return ctypes.cast(data, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
 
 
 class Interpreted:
