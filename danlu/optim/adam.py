@@ -20,6 +20,8 @@ class Adam(Optimizer):
     η is lr. Weight decay adds λ p to g; AdamW is the form that does not scale it. Source: Kingma & Ba 2015, algorithm 1; AMSGrad,
     which divides by the largest v̂ so far: Reddi et al. 2018.
 
+    `foreach` and `fused` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
+
     Raises:
         DataError: a negative option, or a β that is not in [0, 1).
 
@@ -44,6 +46,8 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize}
         super().__init__(params, defaults)
@@ -92,6 +96,8 @@ class AdamW(Adam):
 
     Source: Loshchilov & Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
 
+    `foreach` and `fused` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
+
     Raises:
         DataError: a negative option, or a β that is not in [0, 1).
 
@@ -116,6 +122,8 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
 

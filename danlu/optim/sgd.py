@@ -18,6 +18,8 @@ class SGD(Optimizer):
     η is lr, λ weight_decay, μ momentum, τ dampening. Source: Sutskever et al. 2013, "On the importance of initialization and
     momentum in deep learning", in PyTorch's form: the learning rate multiplies the velocity and is not part of it.
 
+    `foreach` and `fused` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
+
     Raises:
         DataError: a negative option, or nesterov without momentum or with dampening.
 
@@ -40,6 +42,8 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
         super().__init__(params, defaults | {"nesterov": nesterov, "maximize": maximize})
