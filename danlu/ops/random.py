@@ -14,7 +14,7 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.dtype import DType
-from danlu.errors import DTypeError, ShapeError
+from danlu.errors import DanluError, DTypeError
 from danlu.graph import Node, Spec
 from danlu.ops.table import broadcast_shapes, composite, elementwise
 
@@ -107,7 +107,7 @@ def _shifted(o, words: list[Node], places: tuple[int, ...]) -> list[Node]:
 
 @composite(attrs=("shape", "dtype"))
 def normal(o, seed: Node, counter: Node, *, shape: tuple[int, ...], dtype: DType) -> Node:
-    """Normally distributed with mean 0 and variance 1, by Box and Muller: √(-2 log u)·cos 2πv. |y| ≤ 6.67 in float32."""
+    """Normally distributed with mean 0 and variance 1, by Box and Muller: √(-2 log u)·cos 2πv. |y| ≤ 6.77."""
     if not dtype.is_floating_point:
         raise DTypeError(f"normal: the dtype is {dtype.name}; expected a float")
     wide = dt.float64 if dtype is dt.float64 else dt.float32
@@ -129,7 +129,7 @@ def bernoulli_mask(o, seed: Node, counter: Node, p: Node, *, shape: tuple[int, .
 def randint(o, seed: Node, counter: Node, *, low: int, high: int, shape: tuple[int, ...], dtype: DType) -> Node:
     """Whole numbers from low to high - 1, evenly: ⌊(high - low)·w / 2⁶⁴⌋ of 64 random bits w; the unevenness is below 2⁻³²."""
     if not low < high <= low + 2**32:
-        raise ShapeError(f"randint: low is {low} and high is {high}; expected low < high, and at most 2**32 numbers between them")
+        raise DanluError(f"randint: low is {low} and high is {high}; expected low < high, and at most 2**32 numbers between them")
     upper, lower = (o.cast(w, dtype=dt.uint64) for w in random_words(o, seed, counter, shape, 2))
     count, half = o.number(high - low, dt.uint64), o.number(32, dt.uint64)
     scaled = o.shr(o.add(o.mul(upper, count), o.shr(o.mul(lower, count), half)), half)

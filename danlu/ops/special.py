@@ -86,7 +86,7 @@ def _erfinv_numpy(x):
         for _ in range(4):
             left = np.where(size < 0.5, _each(math.erf)(y) - size, (1 - size) - _each(math.erfc)(y))
             y = y - left * math.sqrt(math.pi) / 2 * np.exp(y * y)
-        y = np.where(size == 1, np.inf, np.where(np.abs(x) > 1, np.nan, y))
+        y = np.where(np.abs(x) > 1, np.nan, np.where(size == 1, np.inf, y))
     return np.copysign(y, x).astype(x.dtype)
 
 
@@ -96,7 +96,9 @@ def _gauss(o, x, factor: float):
 
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
-floating("erf", "2/√π ∫₀ˣ e^(-t²) dt", _each(math.erf), _erf_emit, [REAL], partials=(lambda o, y, x: _gauss(o, x, TWO_OVER_ROOT_PI),))
+floating(
+    "erf", "2/√π ∫₀ˣ e^(-t²) dt", _each(math.erf), _erf_emit, [REAL], partials=(lambda o, y, x: _gauss(o, x, TWO_OVER_ROOT_PI),)
+)
 floating("erfc", "1 - erf x, without cancellation.", _each(math.erfc), in_double(_erfc_emit), [REAL],
          partials=(lambda o, y, x: _gauss(o, x, -TWO_OVER_ROOT_PI),))  # fmt: skip
 floating("erfinv", "The inverse of erf, |x| ≤ 1.", _erfinv_numpy, in_double(_erfinv_emit), [UNIT],

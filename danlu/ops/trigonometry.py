@@ -11,7 +11,21 @@ from danlu import dtype as dt
 from danlu.ops import coefficients as c
 from danlu.ops.elementwise import REAL
 from danlu.ops.mathematics import (
-    INFINITY, NAN, POSITIVE, UNIT, by_size, constants, exp_of, expm1_of, floating, in_double, integer, log1p_of, nearest, number, polynomial
+    INFINITY,
+    NAN,
+    POSITIVE,
+    UNIT,
+    by_size,
+    constants,
+    exp_of,
+    expm1_of,
+    floating,
+    in_double,
+    integer,
+    log1p_of,
+    nearest,
+    number,
+    polynomial,
 )
 from danlu.ops.table import elementwise
 
@@ -112,7 +126,14 @@ def _tan_emit(b, x):
     return b.select(b.eq(x, number(b, 0, x)), x, with_far(b, x, "tan_far", _tan_turns))
 
 
-floating("tan", "The tangent of an angle in radians.", np.tan, in_double(_tan_emit), [UNIT], partials=(lambda o, y, x: o.add(o.mul(y, y), 1),))
+floating(
+    "tan",
+    "The tangent of an angle in radians.",
+    np.tan,
+    in_double(_tan_emit),
+    [UNIT],
+    partials=(lambda o, y, x: o.add(o.mul(y, y), 1),),
+)
 
 # ---- inverse functions ------------------------------------------------------------------------------------------------------
 
