@@ -3,4 +3,7 @@
 from danlu.ops import contract, elementwise, gather, mathematics, movement, random, reduce, source, special, trigonometry
 from danlu.ops.table import TABLE, o
 
-__all__ = ["TABLE", "contract", "elementwise", "gather", "mathematics", "movement", "o", "random", "reduce", "source", "special", "trigonometry"]
+__all__ = [
+    "TABLE", "contract", "elementwise", "gather", "mathematics", "movement", "o", "random",
+    "reduce", "source", "special", "trigonometry",
+]  # fmt: skip

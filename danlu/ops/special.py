@@ -11,7 +11,21 @@ from danlu import dtype as dt
 from danlu.ops import coefficients as c
 from danlu.ops.elementwise import REAL
 from danlu.ops.mathematics import (
-    INFINITY, NAN, POSITIVE, UNIT, at_least, at_most, constants, exp_of, floating, in_double, log1p_of, log_of, number, polynomial, product
+    INFINITY,
+    NAN,
+    POSITIVE,
+    UNIT,
+    at_least,
+    at_most,
+    constants,
+    exp_of,
+    floating,
+    in_double,
+    log1p_of,
+    log_of,
+    number,
+    polynomial,
+    product,
 )  # fmt: skip
 
 # ---- the error function -----------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def draw(op, count: int = 12) -> list[np.ndarray]:
 
 def build(op, arrays: list[np.ndarray]) -> tuple[Node, list[Node], dict[int, np.ndarray]]:
     leaves = [leaf(x, k) for k, x in enumerate(arrays)]
-    y = getattr(o, op.name)(*leaves, **{a: dt.float64 for a in op.attrs})
+    y = getattr(o, op.name)(*leaves, **dict.fromkeys(op.attrs, dt.float64))
     return y, leaves, {id(n): x for n, x in zip(leaves, arrays)}
 
 

@@ -117,11 +117,11 @@ def test_randint(low, high):
 
 def test_messages():
     seed, counter = o.number(1, dt.int64), o.number(2, dt.int64)
-    with pytest.raises(DTypeError, match="uniform: the dtype is int64; expected a float. For integers write randint"):
+    with pytest.raises(DTypeError, match=r"uniform: the dtype is int64; expected a float. For integers write randint"):
         o.uniform(seed, counter, shape=(2,), dtype=dt.int64)
-    with pytest.raises(DTypeError, match="normal: the dtype is int32; expected a float"):
+    with pytest.raises(DTypeError, match=r"normal: the dtype is int32; expected a float"):
         o.normal(seed, counter, shape=(2,), dtype=dt.int32)
     with pytest.raises(DanluError, match=r"randint: low is 3 and high is 3; expected low < high, and at most 2\*\*32 numbers"):
         o.randint(seed, counter, low=3, high=3, shape=(2,), dtype=dt.int64)
-    with pytest.raises(DTypeError, match="philox: seed is float32; expected an integer"):
+    with pytest.raises(DTypeError, match=r"philox: seed is float32; expected an integer"):
         PHILOX.infer(Spec((2,), dt.int64), Spec((), dt.float32), Spec((), dt.int64), word=0)
