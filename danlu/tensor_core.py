@@ -477,6 +477,11 @@ def _number(x: Any) -> Any:
     raise DTypeError(f"expected a tensor or a number, got {type(x).__name__}; write danlu.tensor(...) around it")
 
 
+def changing(x: Any) -> Any:
+    """A number that changes from call to call, as an input of `apply`: it never becomes part of a program (0, 1, 2, -1 and 0.5 would)."""
+    return engine.Runtime(x) if type(x) in (int, float) else x
+
+
 def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: Any) -> None:
     """Records one composite whose results become the new values of `targets`, in place and without a derivative."""
     previous, _mode.grad = _mode.grad, False
@@ -524,6 +529,7 @@ FULL = TABLE["full"]
 __all__ = [
     "TensorCore",
     "apply",
+    "changing",
     "enable_grad",
     "from_array",
     "full",

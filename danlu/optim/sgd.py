@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from danlu.ops import composite
-from danlu.optim.optimizer import Group, Optimizer, changing, check_not_negative, check_option, zero_state
-from danlu.tensor import Tensor, update_
+from danlu.optim.optimizer import Group, Optimizer, check_not_negative, check_option, zero_state
+from danlu.tensor import Tensor, changing, update_
 
 
 class SGD(Optimizer):
