@@ -19,7 +19,7 @@ from danlu.autodiff import gradient
 from danlu.compile import program
 from danlu.config import config
 from danlu.graph import Node, Op, Spec, toposort
-from danlu.ops.source import BUFFER, CONST, NUMBER
+from danlu.ops.source import BUFFER, CONST, NUMBER, stopped
 from danlu.ops.table import number_spec, o
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Compiled, Interpreted, compiled
@@ -38,7 +38,8 @@ _statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0}
 class Value(Node):
     """A recorded value: a node with, once it is computed, its memory.
 
-    `inputs` are values and Python numbers. `grad`: a derivative may be asked of it. `handles`: how many storages hold it. `leaf`: the tensor whose `.grad` it feeds.
+    `inputs` are values and Python numbers. `grad`: a derivative may be asked of it. `handles`: how many storages hold it.
+    `leaf`: the tensor whose `.grad` it feeds.
     `freed`: its history was used by a backward pass and let go. `index`: which result of its op it is.
     """
 
@@ -316,7 +317,7 @@ def replay(entries: Sequence[tuple]) -> tuple[list[Node], dict[int, Node]]:
             op, attrs, slots, cut = entry
             result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
             results = result if isinstance(result, tuple) else (result,)
-            nodes.extend(map(o.stop, results) if cut else results)
+            nodes.extend(map(stopped, results) if cut else results)
     return nodes, known
 
 
@@ -325,7 +326,7 @@ def _replay_history(entry: tuple, nodes: list[Node], known: dict[int, Node]) -> 
     _, op, attrs, slots, index, place, grad, spec = entry
     result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
     node = result[index] if isinstance(result, tuple) else result
-    node = node if grad else o.stop(node)
+    node = node if grad else stopped(node)
     if place >= 0:
         node = Node(node.op, node.inputs, node.attrs, node.spec)  # its own node: an input must not be taken for it
         known[id(node)] = Node(BUFFER, (), (place, spec), spec)

@@ -49,7 +49,9 @@ class Lowering:
     def run(self) -> Kernel:
         """The kernel."""
         family = self.group.core[0].op.family if self.group.core else ELEMENTWISE
-        make = {REDUCE: self._reduction, CONTRACT: self._contraction, SCATTER: self._scatter, OPAQUE: self._call}.get(family, self._map)
+        make = {REDUCE: self._reduction, CONTRACT: self._contraction, SCATTER: self._scatter, OPAQUE: self._call}.get(
+            family, self._map
+        )
         return Kernel(self.name, make())
 
     # ---- the shapes of work ---------------------------------------------------------------------------------------------

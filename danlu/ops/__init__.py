@@ -1,6 +1,19 @@
 """L2. The op table: one record an operation, one file a family. Importing this package fills the table."""
 
-from danlu.ops import composite, contract, elementwise, gather, mathematics, movement, opaque, random, reduce, source, special, trigonometry
+from danlu.ops import (
+    composite,
+    contract,
+    elementwise,
+    gather,
+    mathematics,
+    movement,
+    opaque,
+    random,
+    reduce,
+    source,
+    special,
+    trigonometry,
+)
 from danlu.ops.table import TABLE, o
 
 __all__ = [

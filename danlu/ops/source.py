@@ -59,6 +59,11 @@ PICK = register(
 )  # fmt: skip
 
 
+def stopped(x: Node) -> Node:
+    """The same value, with no derivative."""
+    return Node(STOP, (x,), (), x.spec)
+
+
 def zeros_like(o, x: Node) -> Node:
     """A zero of x's shape and dtype."""
     return o.like(0, x)

@@ -57,7 +57,14 @@ class Compiled:
         values = struct.pack("dq" * (len(numbers) // 2), *numbers)
         error = bytearray(16) if self.program.checks else b""
         report = ctypes.addressof(ctypes.c_char.from_buffer(error)) if self.program.checks else 0
-        table = self.pack(report, _address(values), self.library_address, workspace.address, *[b.address for b in inputs], *[b.address for b in new])
+        table = self.pack(
+            report,
+            _address(values),
+            self.library_address,
+            workspace.address,
+            *[b.address for b in inputs],
+            *[b.address for b in new],
+        )
         self.main(_address(table), current_pool().address or None)  # type: ignore[misc]
         if self.failure is not None:
             failure, self.failure = self.failure, None
@@ -71,7 +78,9 @@ class Compiled:
         """Runs one opaque op on the memory of the program; an exception is kept until the program has returned."""
         call = self.program.calls[number]
         try:
-            results = TABLE[call.op].numpy(*[_array(table, m) for m in call.inputs], **dict(zip(TABLE[call.op].attrs, call.attrs)))  # type: ignore[misc]
+            results = TABLE[call.op].numpy(
+                *[_array(table, m) for m in call.inputs], **dict(zip(TABLE[call.op].attrs, call.attrs))
+            )  # type: ignore[misc]
             for memory, result in zip(call.outputs, results if isinstance(results, tuple) else (results,)):
                 if memory is not None:
                     _array(table, memory)[...] = result

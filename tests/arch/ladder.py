@@ -30,7 +30,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "creation.py",
             "random.py",
         ),
-    ),  # fmt: skip
+    ),
     6: (("functional.py", "functions.py", "linalg.py", "autograd.py", "files.py"),),
     7: (("nn/",), ("optim/",), ("data/",)),
     8: (("train/",), ("classic/",)),
