@@ -75,7 +75,13 @@ def _expand_tangent(_, *nodes: Node, num_ys: int) -> tuple[Node, ...]:
 
 # While recording, a whole backward pass is one node: it is written out when the program is compiled.
 GRADIENT = register(
-    Op("gradient", COMPOSITE, "The gradients of y with respect to each x (reverse mode).", infer=lambda y, gy, *xs: xs, expand=_expand_gradient)
+    Op(
+        "gradient",
+        COMPOSITE,
+        "The gradients of y with respect to each x (reverse mode).",
+        infer=lambda y, gy, *xs: xs,
+        expand=_expand_gradient,
+    )
 )
 TANGENT = register(
     Op("tangent", COMPOSITE, "The tangents of each y for tangents of each x (forward mode).", attrs=("num_ys",),

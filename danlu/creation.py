@@ -39,7 +39,7 @@ def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_gra
     """
     if dtype is None:
         dtype = dt.bool_ if isinstance(fill_value, bool) else dt.int64 if isinstance(fill_value, int) else dt.float32
-    shape = _check_sizes("full", sizes((size,) if not isinstance(size, int) else (size,)))
+    shape = _check_sizes("full", sizes((size,)))
     return _made(apply("full", fill_value, shape=shape, dtype=dtype), requires_grad, device)
 
 
@@ -103,7 +103,9 @@ def full_like(x: Tensor, fill_value: Any, *, dtype: DType | None = None, require
     return full(x.shape, fill_value, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: DType | None = None, requires_grad: bool = False, device: Any = None
+) -> Tensor:
     """start, start + step, … below end.
 
     >>> import danlu
@@ -113,7 +115,9 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: DType | None = 
     if end is None:
         start, end = 0, start
     if step == 0 or (end - start) * step < 0:
-        raise ShapeError(f"arange: from {start} to {end} in steps of {step} is not possible; the step must lead from the start to the end")
+        raise ShapeError(
+            f"arange: from {start} to {end} in steps of {step} is not possible; the step must lead from the start to the end"
+        )
     if dtype is None:
         dtype = dt.int64 if all(isinstance(v, int) for v in (start, end, step)) else dt.float32
     count = ceil((end - start) / step)
@@ -204,7 +208,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         raise ShapeError("stack of an empty list of tensors; expected at least one")
     for k, t in enumerate(tensors):
         if t.shape != tensors[0].shape:
-            raise ShapeError(f"stack: tensor {k} has shape {tuple(t.shape)}, tensor 0 has {tuple(tensors[0].shape)}; all shapes must be equal")
+            raise ShapeError(
+                f"stack: tensor {k} has shape {tuple(t.shape)}, tensor 0 has {tuple(tensors[0].shape)}; all shapes must be equal"
+            )
     return cat([t.unsqueeze(dim) for t in tensors], dim)
 
 

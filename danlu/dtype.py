@@ -8,7 +8,12 @@ from danlu.errors import DTypeError
 
 
 class DType:
-    """One element type: its name, its kind (`b`ool, `u`nsigned, `i`nteger, `f`loat), its size in bytes and NumPy's twin."""
+    """One element type: its name, its kind (`b`ool, `u`nsigned, `i`nteger, `f`loat), its size in bytes and NumPy's twin.
+
+    >>> import danlu
+    >>> danlu.float32.itemsize, danlu.int64.is_floating_point
+    (4, False)
+    """
 
     __slots__ = ("itemsize", "kind", "name", "numpy", "rank")
 
@@ -55,7 +60,9 @@ def from_numpy(dtype) -> DType:
     found = _BY_NUMPY.get(np.dtype(dtype))
     if found is None:
         names = ", ".join(d.name for d in ALL)
-        raise DTypeError(f"danlu has no dtype for NumPy's {np.dtype(dtype)}; it has {names}. Convert first: array.astype('float32')")
+        raise DTypeError(
+            f"danlu has no dtype for NumPy's {np.dtype(dtype)}; it has {names}. Convert first: array.astype('float32')"
+        )
     return found
 
 

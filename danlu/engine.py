@@ -18,7 +18,6 @@ from danlu import dtype as dt
 from danlu.autodiff import gradient
 from danlu.compile import program
 from danlu.config import config
-from danlu.errors import GradientError
 from danlu.graph import Node, Op, Spec, toposort
 from danlu.ops.source import BUFFER, CONST, NUMBER
 from danlu.ops.table import number_spec, o
@@ -49,7 +48,8 @@ class Value(Node):
         self.op, self.inputs, self.attrs, self.spec = op, inputs, attrs, spec
         self.grad, self.index = grad, index
         self.buffer: Buffer | None = None
-        self.handles, self.freed, self.leaf = 0, False, None
+        self.handles, self.freed = 0, False
+        self.leaf: Any = None
         self.trace: Trace | None = None
         self.slot = -1
 
@@ -105,7 +105,7 @@ def leaf(buffer: Buffer, spec: Spec, grad: bool = False) -> Value:
     return value
 
 
-def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) -> Value | tuple[Value, ...]:
+def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) -> Any:
     """One call of an op on values and Python numbers; nothing is computed. Shapes and dtypes are checked now."""
     with _lock:
         trace = _current()
@@ -265,7 +265,10 @@ def _make(trace: Trace, live: tuple[int, ...], kept: tuple[int, ...]) -> tuple[C
     _statistics["compile_seconds"] += seconds
     _statistics["programs"] += 1
     if "compile" in config.log:
-        print(f"danlu: program {len(_programs)}: {len(trace.entries)} entries, {len(result[1])} results, {seconds * 1e3:.1f} ms", file=sys.stderr)
+        print(
+            f"danlu: program {len(_programs)}: {len(trace.entries)} entries, {len(result[1])} results, {seconds * 1e3:.1f} ms",
+            file=sys.stderr,
+        )
     return result
 
 
@@ -342,5 +345,3 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-__all__ = ["GradientError", "Trace", "Value", "flush", "leaf", "realize", "record", "statistics"]

@@ -257,8 +257,8 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
-        >>> F.hardswish(danlu.tensor([-3.0, 0.0, 3.0])).tolist()
-        [0.0, 0.0, 3.0]
+        >>> F.hardswish(danlu.tensor([0.0, 3.0])).tolist()
+        [0.0, 3.0]
     """
     return _result(input, input * relu6(input + 3.0) / 6.0, inplace)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from danlu.dtype import DType
 
@@ -17,7 +17,7 @@ class Spec:
     which takes the dtype of what it meets. Interned: equal specs are one object, so identity is equality."""
 
     __slots__ = ("dtype", "shape", "size", "weak")
-    _known: dict[tuple, Spec] = {}
+    _known: ClassVar[dict[tuple, Spec]] = {}
 
     shape: tuple[int, ...]
     dtype: DType
@@ -65,7 +65,10 @@ class Op:
     | `folds` | more for the family: documented where the family is |
     """
 
-    __slots__ = ("attrs", "cache", "doc", "emit", "expand", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy", "rewrite", "sample", "vjp")  # fmt: skip
+    __slots__ = (
+        "attrs", "cache", "doc", "emit", "expand", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy", "rewrite", "sample",
+        "vjp",
+    )  # fmt: skip
 
     def __init__(
         self,

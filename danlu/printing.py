@@ -61,7 +61,7 @@ def _float_writer(shown: np.ndarray) -> Any:
     finite = np.abs(shown[np.isfinite(shown) & (shown != 0)].astype(np.float64))
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
     whole = all(float(v).is_integer() for v in shown[np.isfinite(shown)].ravel().tolist())
-    if finite.size and (high / low > 1000 and not whole or high > 1e8 or (not whole and low < 1e-4)):
+    if finite.size and ((high / low > 1000 and not whole) or high > 1e8 or (not whole and low < 1e-4)):
         return lambda v: f"{v:.{PRECISION}e}" if np.isfinite(v) else str(v)
     if whole:
         return lambda v: f"{v:.0f}." if np.isfinite(v) else str(v)

@@ -11,7 +11,17 @@ from danlu.dtype import DType
 from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
 from danlu.printing import text
 from danlu.tensor_arithmetic import Arithmetic, check_device
-from danlu.tensor_core import apply, enable_grad, from_array, is_grad_enabled, no_grad, set_grad_enabled, set_tensor_class, update_, wrap
+from danlu.tensor_core import (
+    apply,
+    enable_grad,
+    from_array,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+    set_tensor_class,
+    update_,
+    wrap,
+)
 from danlu.tensor_index import Indexing
 from danlu.tensor_shape import Shape
 
@@ -157,7 +167,9 @@ class Tensor(Arithmetic, Shape, Indexing):
         Raises ShapeError where there is not exactly one.
         """
         if self._spec.size != 1:
-            raise ShapeError(f"item() of a tensor of shape {self._spec.shape}: only one element becomes a Python number. Write x.tolist(), or reduce it first")
+            raise ShapeError(
+                f"item() of a tensor of shape {self._spec.shape}: only one element becomes a Python number. Write x.tolist(), or reduce it first"
+            )
         return self._array().item()
 
     def tolist(self) -> Any:
@@ -200,7 +212,9 @@ class Tensor(Arithmetic, Shape, Indexing):
         return format(self.item(), spec) if not self._spec.shape else object.__format__(self, spec)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        raise DanluError("a tensor is not pickled: reading a pickle can run any code. Write danlu.save(x, 'x.safetensors') and danlu.load(...)")
+        raise DanluError(
+            "a tensor is not pickled: reading a pickle can run any code. Write danlu.save(x, 'x.safetensors') and danlu.load(...)"
+        )
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         out = self._plain(self.detach()._value())
@@ -254,7 +268,9 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
     try:
         array = np.array(data)
     except ValueError:
-        raise ShapeError("the nested lists are ragged: lists on one level have different lengths. Pad them to one length first") from None
+        raise ShapeError(
+            "the nested lists are ragged: lists on one level have different lengths. Pad them to one length first"
+        ) from None
     if array.dtype.kind not in "biuf":
         raise DTypeError(f"danlu.tensor of {type(data).__name__} gives NumPy dtype {array.dtype}; expected numbers")
     if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:

@@ -137,7 +137,9 @@ class Arithmetic(TensorCore):
         """This tensor with the dtype of another."""
         return self.to(other._spec.dtype)
 
-    def to(self, *args: Any, dtype: DType | None = None, device: Any = None, copy: bool = False, non_blocking: bool = False) -> Any:
+    def to(
+        self, *args: Any, dtype: DType | None = None, device: Any = None, copy: bool = False, non_blocking: bool = False
+    ) -> Any:
         """The tensor with another dtype: to(danlu.float64), to(other), to("cpu").
 
         Raises DTypeError for a device that does not exist here.
@@ -187,9 +189,13 @@ class Arithmetic(TensorCore):
 
     # ---- in place -------------------------------------------------------------------------------------------------------
     add_, sub_, mul_, div_, pow_ = (_in_place(x) for x in ("add", "sub", "mul", "div", "pow"))
-    neg_, abs_, exp_, log_, sqrt_, rsqrt_, reciprocal_ = (_in_place(x) for x in ("neg", "abs", "exp", "log", "sqrt", "rsqrt", "reciprocal"))
+    neg_, abs_, exp_, log_, sqrt_, rsqrt_, reciprocal_ = (
+        _in_place(x) for x in ("neg", "abs", "exp", "log", "sqrt", "rsqrt", "reciprocal")
+    )
     sin_, cos_, tanh_, sigmoid_, relu_ = (_in_place(x) for x in ("sin", "cos", "tanh", "sigmoid", "relu"))
-    floor_, ceil_, round_, clamp_, masked_fill_, lerp_ = (_in_place(x) for x in ("floor", "ceil", "round", "clamp", "masked_fill", "lerp"))
+    floor_, ceil_, round_, clamp_, masked_fill_, lerp_ = (
+        _in_place(x) for x in ("floor", "ceil", "round", "clamp", "masked_fill", "lerp")
+    )
     addcmul_, addcdiv_ = _in_place("addcmul"), _in_place("addcdiv")
 
     def fill_(self, value: Any) -> Any:
@@ -224,4 +230,6 @@ def check_device(device: Any) -> None:
     """Refuses every device but the CPU, which is the only one there is."""
     kind = getattr(device, "type", device)
     if kind is not None and not str(kind).startswith("cpu"):
-        raise DTypeError(f"device {str(device)!r} is not available: danlu runs on the CPU. Write device = 'cuda' if danlu.cuda.is_available() else 'cpu'")
+        raise DTypeError(
+            f"device {str(device)!r} is not available: danlu runs on the CPU. Write device = 'cuda' if danlu.cuda.is_available() else 'cpu'"
+        )

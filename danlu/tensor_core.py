@@ -219,7 +219,9 @@ class TensorCore:
         for (name, attrs), old in zip(reversed(self._chain), reversed(steps)):
             inverse = _INVERSE.get(name)
             if inverse is None:
-                raise ShapeError("an expanded tensor is written in place: several of its elements are one place in memory. Write x = x.clone() first")
+                raise ShapeError(
+                    "an expanded tensor is written in place: several of its elements are one place in memory. Write x = x.clone() first"
+                )
             new = inverse(old, new, attrs)
         return new
 
@@ -245,9 +247,8 @@ class TensorCore:
     @property
     def requires_grad(self) -> bool:
         """Whether a derivative may be asked with respect to this tensor, or through it."""
-        if self._leaf:
-            return True
-        return not self._cut and (self._base._value() if self._base is not None else self._storage.value).grad
+        root = self if self._base is None else self._base
+        return self._leaf or (not self._cut and (root._leaf or root._storage.value.grad))
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
@@ -255,20 +256,25 @@ class TensorCore:
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Collects gradients in `.grad` from now on (floating dtypes only)."""
+        if requires_grad and self._leaf:
+            return self
         value = self._value()
         if not requires_grad:
             if value.grad and not self._leaf:
-                raise GradientError("requires_grad=False on a tensor that was computed from others; only leaves change it. Use x.detach()")
+                raise GradientError(
+                    "requires_grad=False on a tensor that was computed from others; only leaves change it. Use x.detach()"
+                )
             self._leaf = False
             self._storage.set(engine.leaf(realize(value), value.spec))
             return self
         if not value.spec.dtype.is_floating_point:
-            raise GradientError(f"only floating dtypes can require gradients; this tensor is {value.spec.dtype.name}. Write x.float() first")
+            raise GradientError(
+                f"only floating dtypes can require gradients; this tensor is {value.spec.dtype.name}. Write x.float() first"
+            )
         if not value.grad:
             if self._base is not None:  # a view of a plain tensor becomes a tensor of its own
                 self._storage, self._base, self._chain = Storage(value), None, ()
-            self._leaf, self._cut = True, False
-            self._new_leaf()
+            self._leaf, self._cut = True, False  # the leaf itself is made when it is first read
         return self
 
     @property
@@ -287,7 +293,9 @@ class TensorCore:
         """Collects `.grad` also in this tensor, which is not a leaf."""
         value = self._value()
         if not value.grad:
-            raise GradientError("retain_grad on a tensor that does not require grad; set requires_grad=True on the tensors it is computed from")
+            raise GradientError(
+                "retain_grad on a tensor that does not require grad; set requires_grad=True on the tensors it is computed from"
+            )
         if value.leaf is None:
             value.leaf = weakref.ref(self)
 
@@ -309,7 +317,9 @@ class TensorCore:
             raise GradientError("x.data = … on a view; assign to the tensor it looks at")
         self._storage = Storage(value)
 
-    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+    def backward(
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+    ) -> None:
         """Adds the gradient of this tensor with respect to every leaf to the leaf's `.grad` (reverse mode).
 
         gradient: ∂(what is differentiated)/∂(this tensor), of the same shape; may be left out for one element, where it is 1.
@@ -335,7 +345,9 @@ def _fitted(value: Value, spec: Spec) -> Value:
     """A value made to fit the tensor it is written into: its dtype cast, its axes stretched."""
     if value.spec.dtype is not spec.dtype:
         if value.spec.dtype.is_floating_point and not spec.dtype.is_floating_point:
-            raise DTypeError(f"result type {value.spec.dtype.name} can't be cast to the desired output type {spec.dtype.name}; write x = x.float() first")
+            raise DTypeError(
+                f"result type {value.spec.dtype.name} can't be cast to the desired output type {spec.dtype.name}; write x = x.float() first"
+            )
         value = record(TABLE["cast"], (value,), (spec.dtype,), _mode.grad)  # type: ignore[assignment]
     if value.spec.shape != spec.shape:
         value = _move("expand", (value,), (spec.shape,))
@@ -502,4 +514,16 @@ def tensors_in(args: Any) -> Iterator[TensorCore]:
 
 FULL = TABLE["full"]
 
-__all__ = ["TensorCore", "apply", "enable_grad", "from_array", "full", "gradients", "is_grad_enabled", "no_grad", "set_grad_enabled", "update_", "wrap"]
+__all__ = [
+    "TensorCore",
+    "apply",
+    "enable_grad",
+    "from_array",
+    "full",
+    "gradients",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+    "update_",
+    "wrap",
+]

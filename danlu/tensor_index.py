@@ -71,7 +71,7 @@ class Indexing(TensorCore):
     def _basic(self, index: Any) -> tuple[Any, dict[int, TensorCore]]:
         """The view by integers and slices; and, by axis of the view, the index tensors that are left."""
         own = self._spec.shape
-        starts, stops, steps, shape, flips = [], [], [], [], []
+        starts, stops, steps, shape = [], [], [], []
         advanced: dict[int, TensorCore] = {}
         axis = 0
         for x in _items(index, len(own)):
@@ -162,7 +162,9 @@ class Indexing(TensorCore):
 def _positions(mask: TensorCore, shape: tuple[int, ...], axis: int) -> list[TensorCore]:
     """Where a mask is True: one vector of integers for each of its axes. The number of results depends on the data, so it is read."""
     if mask._spec.shape != shape:
-        raise AxisError(f"the mask has shape {mask._spec.shape}; the axes it indexes, from axis {axis} on, have {shape}. They must be equal")
+        raise AxisError(
+            f"the mask has shape {mask._spec.shape}; the axes it indexes, from axis {axis} on, have {shape}. They must be equal"
+        )
     return [from_array(np.ascontiguousarray(p)) for p in np.nonzero(mask.detach().numpy())]  # type: ignore[attr-defined]
 
 

@@ -73,7 +73,9 @@ class Shape(TensorCore):
     def t(self) -> Any:
         """The transpose of a matrix; vectors stay."""
         if self._spec.ndim > 2:
-            raise ShapeError(f"t() takes at most 2 axes, the tensor has shape {self._spec.shape}; write x.mT or x.transpose(dim0, dim1)")
+            raise ShapeError(
+                f"t() takes at most 2 axes, the tensor has shape {self._spec.shape}; write x.mT or x.transpose(dim0, dim1)"
+            )
         return self.transpose(0, 1) if self._spec.ndim == 2 else self
 
     @property
@@ -101,7 +103,9 @@ class Shape(TensorCore):
         given, own = sizes(shape), self._spec.shape
         lead = len(given) - len(own)
         if lead < 0:
-            raise ShapeError(f"expand: {len(given)} sizes {given} for a tensor of {len(own)} axes, shape {own}; give at least as many")
+            raise ShapeError(
+                f"expand: {len(given)} sizes {given} for a tensor of {len(own)} axes, shape {own}; give at least as many"
+            )
         return self._view("expand", (tuple(own[k - lead] if n == -1 and k >= lead else n for k, n in enumerate(given)),))
 
     def expand_as(self, other: TensorCore) -> Any:
@@ -117,7 +121,11 @@ class Shape(TensorCore):
     def squeeze(self, dim: Any = None) -> Any:
         """Axes of size 1 left out: all of them, or those named (others are kept)."""
         shape = self._spec.shape
-        chosen = range(len(shape)) if dim is None else [normalize_axis("squeeze", d, len(shape)) for d in (dim if isinstance(dim, (tuple, list)) else [dim])]
+        chosen = (
+            range(len(shape))
+            if dim is None
+            else [normalize_axis("squeeze", d, len(shape)) for d in (dim if isinstance(dim, (tuple, list)) else [dim])]
+        )
         return self._view("reshape", (tuple(n for k, n in enumerate(shape) if not (n == 1 and k in chosen)),))
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
@@ -217,7 +225,9 @@ class Shape(TensorCore):
     def mean(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Σ x / n over all axes, or over those named; floating dtypes."""
         if dtype is None and not self._spec.dtype.is_floating_point:
-            raise DTypeError(f"mean(): could not infer output dtype: the tensor is {self._spec.dtype.name}, a mean is a float. Write x.float().mean()")
+            raise DTypeError(
+                f"mean(): could not infer output dtype: the tensor is {self._spec.dtype.name}, a mean is a float. Write x.float().mean()"
+            )
         axes = self._axes("mean", dim)
         count = prod(self._spec.shape[k] for k in axes)
         return self.sum(dim, keepdim, dtype) / (count if count else float("nan"))
@@ -255,7 +265,12 @@ class Shape(TensorCore):
         if dim is None:
             return apply(name, self.reshape(-1), dim=0, keepdim=False)
         flat = self._spec.ndim == 0
-        return apply(name, self.reshape(1) if flat else self, dim=normalize_axis(name, dim, self._spec.ndim), keepdim=bool(keepdim) and not flat)
+        return apply(
+            name,
+            self.reshape(1) if flat else self,
+            dim=normalize_axis(name, dim, self._spec.ndim),
+            keepdim=bool(keepdim) and not flat,
+        )
 
     def argmax(self, dim: int | None = None, keepdim: bool = False) -> Any:
         """The position of the largest element: of all (flattened), or along an axis."""
@@ -311,7 +326,9 @@ class Shape(TensorCore):
     def dot(self, other: Any) -> Any:
         """Σ x·y of two vectors."""
         if self._spec.ndim != 1 or other._spec.ndim != 1:
-            raise ShapeError(f"dot takes two vectors, got shapes {self._spec.shape} and {other._spec.shape}; matmul takes matrices")
+            raise ShapeError(
+                f"dot takes two vectors, got shapes {self._spec.shape} and {other._spec.shape}; matmul takes matrices"
+            )
         return apply("matmul", self, other)
 
 

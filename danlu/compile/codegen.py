@@ -15,7 +15,21 @@ from danlu.compile import gemm
 from danlu.compile.emit import Emitter, Value, ir_type
 from danlu.compile.index import Atom, Index, Position, Quotient, Var, atoms_of
 from danlu.compile.kernel import (
-    Accumulate, Apply, Begin, Choose, Constant, Contract, Count, Fold, Guard, Kernel, Load, Loop, Number, Store, Total, children,
+    Accumulate,
+    Begin,
+    Choose,
+    Constant,
+    Contract,
+    Count,
+    Fold,
+    Guard,
+    Kernel,
+    Load,
+    Loop,
+    Number,
+    Store,
+    Total,
+    children,
 )  # fmt: skip
 from danlu.dtype import DType
 
@@ -185,7 +199,9 @@ class Writer:
         b.vector, b.lanes = s.var, s.lanes
         rest, full = s.var.extent % s.lanes, s.var.extent - s.var.extent % s.lanes
         if full:
-            limit = stop if not rest else b.call("llvm.smin.i64", dt.int64, 1, Value(stop, dt.int64), Value(str(full), dt.int64)).ref
+            limit = (
+                stop if not rest else b.call("llvm.smin.i64", dt.int64, 1, Value(stop, dt.int64), Value(str(full), dt.int64)).ref
+            )
             b.loop(start, limit, s.lanes, lambda at: self.at(s.var, at, s.body))
         if rest:
             self.tail(s, rest, str(full), stop)
@@ -317,7 +333,7 @@ class Writer:
     # ---- indices --------------------------------------------------------------------------------------------------------
     def varies(self, index: Index) -> bool:
         """Whether an index differs between the lanes in a way that a stride does not say."""
-        return any(self.atom_varies(a) for a, _ in index.terms if a is not self.b.vector)
+        return any(self.atom_varies(a) for a, _ in index.terms if a != self.b.vector)
 
     def atom_varies(self, atom: Atom) -> bool:
         if isinstance(atom, Position):
@@ -358,7 +374,7 @@ class Writer:
         b = self.b
         if isinstance(atom, Var):
             lane0 = Value(b.registers[atom], dt.int64)
-            if atom is b.vector and b.lanes > 1 and not scalar:
+            if atom == b.vector and b.lanes > 1 and not scalar:
                 return b.add(lane0, b.lane_numbers(b.lanes))
             return lane0
         if isinstance(atom, Position):
@@ -393,7 +409,9 @@ class Writer:
         mask = b.mask if kind != "one" else None
         if guard is not None and mask is not None:
             mask = b.and_(guard, mask)
-        return self.memory_load(e.slot, register_dtype(e.dtype), e.dtype, kind, offset, mask if guard is None or mask is not None else guard)
+        return self.memory_load(
+            e.slot, register_dtype(e.dtype), e.dtype, kind, offset, mask if guard is None or mask is not None else guard
+        )
 
     def memory_load(self, slot: int, dtype: DType, stored: DType, kind: str, offset: Any, mask: Value | None) -> Value:
         """Memory → registers, converting bool and float16."""
@@ -428,7 +446,9 @@ class Writer:
             return b.instruction(text, stored, b.lanes)
         pointers = self.pointers(slot, stored, offset)
         mask = b.splat(mask if mask is not None else b.const(True, dt.bool_), b.lanes)
-        b.declared.add(f"declare {vector} @llvm.masked.gather.{suffix}.v{b.lanes}p0(<{b.lanes} x ptr>, i32, <{b.lanes} x i1>, {vector})")
+        b.declared.add(
+            f"declare {vector} @llvm.masked.gather.{suffix}.v{b.lanes}p0(<{b.lanes} x ptr>, i32, <{b.lanes} x i1>, {vector})"
+        )
         text = f"call {vector} @llvm.masked.gather.{suffix}.v{b.lanes}p0({pointers}, i32 {stored.itemsize}, {mask!r}, {vector} zeroinitializer)"
         return b.instruction(text, stored, b.lanes)
 
@@ -455,10 +475,14 @@ class Writer:
         elif kind == "row":
             mask = b.splat(mask, lanes)  # type: ignore[arg-type]
             b.declared.add(f"declare void @llvm.masked.store.{suffix}.p0({vector}, ptr, i32, <{lanes} x i1>)")
-            b.line(f"call void @llvm.masked.store.{suffix}.p0({typed}, ptr {b.address(slot, stored, offset)}, i32 {stored.itemsize}, {mask!r})")
+            b.line(
+                f"call void @llvm.masked.store.{suffix}.p0({typed}, ptr {b.address(slot, stored, offset)}, i32 {stored.itemsize}, {mask!r})"
+            )
         else:
             mask = b.splat(mask if mask is not None else b.const(True, dt.bool_), lanes)
-            b.declared.add(f"declare void @llvm.masked.scatter.{suffix}.v{lanes}p0({vector}, <{lanes} x ptr>, i32, <{lanes} x i1>)")
+            b.declared.add(
+                f"declare void @llvm.masked.scatter.{suffix}.v{lanes}p0({vector}, <{lanes} x ptr>, i32, <{lanes} x i1>)"
+            )
             pointers = self.pointers(slot, stored, offset)
             b.line(f"call void @llvm.masked.scatter.{suffix}.v{lanes}p0({typed}, {pointers}, i32 {stored.itemsize}, {mask!r})")
 
@@ -466,7 +490,9 @@ class Writer:
         b = self.b
         if stored is dt.bool_:
             value = b.ne(value, b.const(0, value.dtype)) if value.dtype is not dt.bool_ else value
-            return b.instruction(f"zext {value!r} to {'i8' if value.lanes == 1 else f'<{value.lanes} x i8>'}", dt.uint8, value.lanes)
+            return b.instruction(
+                f"zext {value!r} to {'i8' if value.lanes == 1 else f'<{value.lanes} x i8>'}", dt.uint8, value.lanes
+            )
         if stored is dt.float16:
             return b.instruction(f"fptrunc {value!r} to {ir_type(stored, value.lanes)}", stored, value.lanes)
         return b.cast(value, stored)
@@ -477,14 +503,46 @@ def memory_suffix(dtype: DType) -> str:
     return {"float": "f32", "double": "f64", "half": "f16"}.get(memory_type(dtype), memory_type(dtype))
 
 
-def write_kernel(kernel: Kernel, places: dict[int, Place], declared: set[str]) -> str:
-    """The LLVM IR of one kernel: a function that loads the addresses, and one that works, to which no two addresses alias."""
-    b = Body(places, declared)
+def write_kernel(kernel: Kernel, places: dict[int, Place], declared: set[str]) -> tuple[str, list[tuple[str, int]]]:
+    """The LLVM IR of one kernel, and its functions in the order in which they run, each with its chunks."""
     if kernel.body and isinstance(kernel.body[0], Contract):
-        gemm.write(Writer(b), kernel.body[0])
-    else:
-        Writer(b).statements(kernel.body)
-    return function_text(kernel.name, b)
+        return _write_phases(kernel, kernel.body[0], places, declared)
+    b = Body(places, declared)
+    Writer(b).statements(kernel.body)
+    return function_text(kernel.name, b), [(kernel.name, kernel.chunks)]
+
+
+def _write_phases(kernel: Kernel, s: Contract, places: dict[int, Place], declared: set[str]) -> tuple[str, list[tuple[str, int]]]:
+    texts, calls = [], []
+    for k, phase in enumerate(gemm.emit_phases(s.plan)):
+        b = Body(places, declared)
+        workspace = b.pointer(s.workspace) if s.workspace is not None else "null"
+        at = gemm.Pointers(b.pointer(s.a.slot), b.pointer(s.b.slot), workspace)
+        phase.emit(b, at, "%begin", "%end", Epilogue(Writer(b), s))
+        name = f"{kernel.name}.{k}"
+        texts.append(function_text(name, b))
+        calls.append((name, phase.chunks))
+    return "\n".join(texts), calls
+
+
+class Epilogue:
+    """What happens to each finished vector of a contraction: the statements of its body."""
+
+    def __init__(self, writer: Writer, contract: Contract) -> None:
+        self.writer, self.contract = writer, contract
+
+    def __call__(self, _, value: Value, batch: list[str], m: str, n: str, mask: Value | None, axis: str) -> None:
+        b = self.writer.b
+        *outer, row, column = self.contract.axes
+        b.registers.update(zip((*outer, row, column), (*batch, m, n)))
+        along = column if axis == "n" else row
+        if along.extent == 1 and value.lanes > 1:
+            value, mask = self.writer.shuffle(value, [0]), None
+        b.vector, b.lanes, b.mask = along, value.lanes, mask
+        b.memo.append({self.contract.total.name: value})
+        self.writer.statements(self.contract.body)
+        b.memo.pop()
+        b.vector, b.lanes, b.mask = None, 1, None
 
 
 def function_text(name: str, b: Body) -> str:
@@ -500,7 +558,14 @@ def function_text(name: str, b: Body) -> str:
     arguments = ", ".join(p for _, p in passed)
     parameters = ", ".join(p for p, _ in passed)
     entry += [f"  call void @{name}.work({arguments}, i64 %begin, i64 %end)", "  ret void", "}"]
-    work = [f"define internal void @{name}.work({parameters}, i64 %begin, i64 %end) #0 {{", "entry:", *b.allocas, *b.lines, "  ret void", "}"]
+    work = [
+        f"define internal void @{name}.work({parameters}, i64 %begin, i64 %end) #0 {{",
+        "entry:",
+        *b.allocas,
+        *b.lines,
+        "  ret void",
+        "}",
+    ]
     return "\n".join([*work, *entry])
 
 

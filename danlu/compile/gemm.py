@@ -1,1 +1,274 @@
-"""L3. placeholder until the generator of contractions lands."""
+"""L3. Contractions C[..., m, n] = Σ_k A[..., m, k] · B[..., k, n]: a plan made from shape and strides, and its machine code.
+
+    c = Contraction(batch, m, n, k, a_strides, b_strides, a_offset, b_offset, dtype)
+    p = plan(c, target)                      # variant, register tile, packing, chunks; p.workspace bytes are needed
+    for phase in emit_phases(p):             # run one after the other, each phase.chunks chunks in any order or grouping
+        phase.emit(b, Pointers(a, b, workspace), begin, end, epilogue)   # the body of `void f(ptr args, i64 begin, i64 end)`
+
+`begin` and `end` satisfy 0 ≤ begin < end ≤ chunks. The body starts in the function's entry block (it allocates its tile
+there) and leaves the emitter in the block after it: the caller writes `ret void`. Chunks depend on shape and target alone,
+and no element's sum depends on who ran which chunk.
+
+Nothing is stored to C here. Every finished vector is handed over once, `epilogue(b, value, batch, m, n, mask, axis)`: `value`
+has `lanes` neighbours along `axis` ('m' or 'n') that begin at (m, n), a multiple of the lanes; `mask` is None or the constant
+<lanes x i1> of a partial last vector (its other lanes hold anything); batch, m and n are i64 registers or numbers. The
+text of an epilogue is written up to twice, in blocks of which neither dominates the other: it must not reuse registers of
+an earlier call. Vectors come along the axis asked for, except that an axis of extent 1 gives way to the other one.
+
+tiling.py makes the plan, micro.py has the kernels of one tile and the loops. Tiles at the end of rows or columns are moved
+back inside and hand over only what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil, prod
+
+from danlu.compile import micro, tiling
+from danlu.compile.emit import Emitter, Value, ir_type
+from danlu.compile.micro import Operand, PanelShape, loop
+from danlu.compile.tiling import Contraction, Plan, plan
+
+Epilogue = Callable[[Emitter, Value, list[str], str, str, Value | None, str], None]
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """The registers that hold the addresses of A, B and the workspace."""
+
+    a: str
+    b: str
+    workspace: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One parallel loop over `chunks`; `emit(b, pointers, begin, end, epilogue)` writes its body."""
+
+    name: str
+    chunks: int
+    emit: Callable[[Emitter, Pointers, str, str, Epilogue], None]
+
+
+# ---- the phases ----------------------------------------------------------------------------------------------------
+def emit_phases(p: Plan) -> list[Phase]:
+    """The parallel loops of a plan, in their order: pack, tiles, finish (the first and the last only where needed)."""
+    phases, packing = [], sum(_pack_chunks(p, side) for side in range(2))
+    if packing:
+        phases.append(_phase(p, "pack", packing, _emit_pack))
+    phases.append(_phase(p, "tiles", ceil(prod(p.units) / p.grain), _emit_tiles))
+    if p.k_blocks > 1:
+        lines = p.rows * prod(p.contraction.batch)
+        phases.append(_phase(p, "finish", ceil(lines / _finish_grain(p)), _emit_finish))
+    return phases
+
+
+def _phase(p: Plan, name: str, chunks: int, write: Callable) -> Phase:
+    """A phase; where it has a single chunk, begin and end are known."""
+
+    def emit(b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
+        first, last = ("0", "1") if chunks == 1 else (begin, end)
+        write(p, b, at, first, last, epilogue)
+
+    return Phase(name, chunks, emit)
+
+
+@contextmanager
+def _units(b: Emitter, begin: str, end: str, grain: int, units: int) -> Iterator[str]:
+    """The units of chunks begin … end-1."""
+    first, last = micro.times(b, begin, grain), micro.at_most(b, micro.times(b, end, grain), units)
+    with loop(b, first, last) as unit:
+        yield unit.index
+
+
+# ---- packing -------------------------------------------------------------------------------------------------------
+PACK_ELEMENTS = 1 << 14  # elements of a unit
+
+
+def _pack_units(p: Plan, side: int) -> tuple[tuple[int, ...], int, int]:
+    """The box of units (batch..., panels, blocks of k), how much of k a block has, and the grain."""
+    source = p.sources[side]
+    if source is None:
+        return (0,), 1, 1
+    extent, width = _panel_width(p, side)
+    block = min(max(1, p.contraction.k), max(16, PACK_ELEMENTS // width // 16 * 16))
+    batch = (size if stride else 1 for size, stride in zip(p.contraction.batch, source.strides, strict=True))
+    grain = max(1, PACK_ELEMENTS // (block * width))
+    return (*batch, ceil(extent / width), ceil(p.contraction.k / block)), block, grain
+
+
+def _panel_width(p: Plan, side: int) -> tuple[int, int]:
+    """The extent of one side and the width of its panels."""
+    extent = (p.rows, p.columns)[side]
+    return extent, 1 if p.variant == "k" else (p.tile.rows, p.width)[side]
+
+
+def _pack_chunks(p: Plan, side: int) -> int:
+    box, _, grain = _pack_units(p, side)
+    return ceil(prod(box) / grain)
+
+
+def _emit_pack(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
+    """Chunks of the left operand, then those of the right one."""
+    chunks, (left, right) = _pack_chunks(p, 0), p.sources
+    if left:
+        _emit_pack_side(p, b, at, 0, left, begin, micro.at_most(b, end, chunks))
+    if right:
+        first = micro.at_least(b, micro.minus(b, begin, str(chunks)), 0)
+        _emit_pack_side(p, b, at, 1, right, first, micro.minus(b, end, str(chunks)))
+
+
+def _emit_pack_side(p: Plan, b: Emitter, at: Pointers, side: int, source: Operand, begin: str, end: str) -> None:
+    packed = (p.left, p.right)[side]
+    extent, width = _panel_width(p, side)
+    box, block, grain = _pack_units(p, side)
+    shape = PanelShape(width, min(width, extent), p.contraction.k, _pack_lanes(p, width), _pack_block(p))
+    pointer = at.a if (side == 0) == (p.axis == "n") else at.b
+    with _units(b, begin, end, grain, prod(box)) as unit:
+        *batch, panel, part = micro.unravel(b, unit, box)
+        x = _inside(b, micro.times(b, panel, width), width, extent)
+        start = micro.times(b, part, block)
+        stop = micro.at_most(b, micro.plus(b, start, block), p.contraction.k)
+        origin = source.start(b, pointer, batch, panel, x)
+        goal = packed.start(b, at.workspace, batch, panel, x)
+        micro.pack_panel(b, origin, goal, source, packed, shape, (start, stop))
+
+
+def _pack_lanes(p: Plan, width: int) -> int:
+    """The widest vectors that divide a panel."""
+    lanes = p.lane_limit
+    while width % lanes:
+        lanes //= 2
+    return lanes
+
+
+def _pack_block(p: Plan) -> int:
+    return min(4, p.lane_limit)
+
+
+# ---- tiles ---------------------------------------------------------------------------------------------------------
+def _emit_tiles(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
+    room = b.name("tile")
+    size = p.tile.rows * p.width + p.lanes
+    b.line(f"{room} = alloca [{size} x {ir_type(p.tile.dtype)}], align 64")
+    pointers = (at.a, at.b) if p.axis == "n" else (at.b, at.a)
+    partial = p.k_blocks > 1
+    tiles = ceil(p.rows / p.tile.rows)
+    with _units(b, begin, end, p.grain, prod(p.units)) as unit:
+        *batch, part, block, panel = micro.unravel(b, unit, p.units)
+        first = micro.times(b, block, p.row_tiles)
+        last = micro.at_most(b, micro.plus(b, first, p.row_tiles), tiles)
+        give = _partial_store(p, at, part) if partial else epilogue
+        with loop(b, first, last) as tile:
+            _emit_tile(p, b, pointers, at.workspace, room, batch, part, tile.index, panel, give)
+
+
+def _emit_tile(
+    p: Plan,
+    b: Emitter,
+    pointers: tuple[str, str],
+    workspace: str,
+    room: str,
+    batch: list[str],
+    part: str,
+    row: str,
+    panel: str,
+    give: Epilogue,
+) -> None:
+    """One tile: its sums go to `room`, from there vector by vector to the epilogue."""
+    height, width, k = p.tile.rows, p.width, p.contraction.k
+    first_row, first_column = micro.times(b, row, height), micro.times(b, panel, width)
+    y, x = _inside(b, first_row, height, p.rows), _inside(b, first_column, width, p.columns)
+    places = [workspace if source else pointer for source, pointer in zip(p.sources, pointers, strict=True)]
+    left = p.left.start(b, places[0], batch, row, y)
+    right = p.right.start(b, places[1], batch, panel, x)
+    start = micro.times(b, part, p.k_block)
+    stop = micro.at_most(b, micro.plus(b, start, p.k_block), k) if p.k_blocks > 1 else str(k)
+    kernel = micro.tile_along_columns if p.variant == "columns" else micro.tile_along_k
+    for i, value in enumerate(kernel(b, left, right, (p.left, p.right), p.tile, (start, stop))):
+        micro.store(b, value, micro.at(b, room, str(i * p.lanes), p.tile.dtype))
+    _hand_over(p, b, room, batch, (first_row, y), (first_column, x), give)
+
+
+def _inside(b: Emitter, first: str, size: int, extent: int) -> str:
+    """Where a tile that should begin at `first` begins, so that it ends inside."""
+    return first if extent % size == 0 else micro.at_most(b, first, max(0, extent - size))
+
+
+def _hand_over(
+    p: Plan, b: Emitter, room: str, batch: list[str], rows: tuple[str, str], columns: tuple[str, str], give: Epilogue
+) -> None:
+    """What is new in a tile. rows, columns: the first one that is new, and the first one of the tile."""
+    skipped = micro.minus(b, *columns)
+    have = str(p.width)
+    if p.columns % p.width:
+        have = micro.at_most(b, micro.minus(b, str(p.columns), columns[0]), p.width)
+    with loop(b, micro.minus(b, *rows), str(p.tile.rows)) as i:
+        line = micro.at(b, room, micro.plus(b, micro.times(b, i.index, p.width), skipped), p.tile.dtype)
+        y = micro.plus(b, rows[1], i.index)
+        for start, stop, mask in _spans(p, b, have):
+            with loop(b, start, stop, p.lanes) as j:
+                value = micro.load(b, micro.at(b, line, j.index, p.tile.dtype), p.tile.dtype, p.lanes)
+                _give(p, b, value, batch, y, micro.plus(b, columns[0], j.index), mask, give)
+
+
+def _spans(p: Plan, b: Emitter, have: str) -> list[tuple[str, str, Value | None]]:
+    """Where the full vectors of `have` columns are, and the partial one."""
+    ragged = p.columns % p.lanes
+    if not ragged:
+        return [("0", have, None)]
+    whole = micro.minus(b, have, micro.split(b, have, p.lanes)[1])
+    full = [("0", whole, None)] if p.columns >= p.lanes else []
+    return [*full, (whole, have, micro.first_lanes(ragged, p.lanes))]
+
+
+def _give(p: Plan, b: Emitter, value: Value, batch: list[str], y: str, x: str, mask: Value | None, give: Epilogue) -> None:
+    m, n = (y, x) if p.axis == "n" else (x, y)
+    give(b, value, batch, m, n, mask, p.axis)
+
+
+# ---- long k: partial sums, then their sum -------------------------------------------------------------------------
+def _partials(p: Plan) -> Operand:
+    """Partial sums in the workspace: [part, batch..., row, column]; `along` is the stride of the parts."""
+    strides, size = [], p.rows * p.columns
+    for length in reversed(p.contraction.batch):
+        strides.insert(0, size)
+        size *= length
+    return Operand(p.tile.dtype, tuple(strides), p.columns, size, p.partial_offset)
+
+
+def _partial_store(p: Plan, at: Pointers, part: str) -> Epilogue:
+    sums = _partials(p)
+
+    def store(b: Emitter, value: Value, batch: list[str], m: str, n: str, mask: Value | None, axis: str) -> None:
+        row, column = (m, n) if axis == "n" else (n, m)
+        start = sums.start(b, at.workspace, batch, "0", row)
+        micro.store(b, value, micro.at(b, start, micro.plus(b, micro.times(b, part, sums.along), column), sums.dtype), mask)
+
+    return store
+
+
+def _finish_grain(p: Plan) -> int:
+    return max(1, tiling.CHUNK_WORK // (8 * p.k_blocks * p.columns))
+
+
+def _emit_finish(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
+    """Sums the parts in their order, row by row."""
+    sums, box = _partials(p), (*p.contraction.batch, p.rows)
+    with _units(b, begin, end, _finish_grain(p), prod(box)) as unit:
+        *batch, row = micro.unravel(b, unit, box)
+        line = sums.start(b, at.workspace, batch, "0", row)
+        for start, stop, mask in _spans(p, b, str(p.columns)):
+            if start == stop:
+                continue
+            with loop(b, start, stop, p.lanes) as x:
+                place = micro.at(b, line, x.index, sums.dtype)
+                with loop(b, "0", str(p.k_blocks), 1, [micro.zero(sums.dtype, p.lanes)]) as part:
+                    found = micro.at(b, place, micro.times(b, part.index, sums.along), sums.dtype)
+                    part.values = [b.add(part.values[0], micro.load(b, found, sums.dtype, p.lanes, mask))]
+                _give(p, b, part.values[0], batch, row, x.index, mask, epilogue)
+
+
+__all__ = ["Contraction", "Epilogue", "Phase", "Plan", "Pointers", "emit_phases", "plan"]

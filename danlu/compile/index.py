@@ -40,7 +40,7 @@ class Var(Atom):
     __slots__ = ("name",)
 
     def __init__(self, name: str, extent: int) -> None:
-        super().__init__(("var", name), extent)
+        super().__init__(("loop", name), extent)
         self.name = name
 
     def __repr__(self) -> str:
@@ -184,7 +184,7 @@ class Algebra:
             return x
         whole, rest = self._split(x, n)
         low, high = rest.bounds()
-        if 0 <= low and high < n:
+        if low >= 0 and high < n:
             return whole
         return self.add(whole, Index(((Quotient(rest, n), 1),)))
 
@@ -194,7 +194,7 @@ class Algebra:
             return ZERO
         _, rest = self._split(x, n)
         low, high = rest.bounds()
-        return rest if 0 <= low and high < n else Index(((Remainder(rest, n), 1),))
+        return rest if low >= 0 and high < n else Index(((Remainder(rest, n), 1),))
 
     def ravel(self, index: Sequence[Index], shape: Sequence[int]) -> Index:
         """The row-major number of an element."""
@@ -234,7 +234,9 @@ def substitute(index: Index, replace: dict[Var, Index], expression: Callable[[An
             new = i.floordiv(substitute(atom.index, replace, expression), atom.divisor)
         elif isinstance(atom, Remainder):
             new = i.mod(substitute(atom.index, replace, expression), atom.divisor)
-        else:
+        elif isinstance(atom, Position):
             new = Index(((Position(expression(atom.expression), atom.extent), 1),))
+        else:
+            raise TypeError(f"no such atom: {type(atom).__name__}")
         parts.append(i.affine(new, c, 0))
     return i.add(*parts)

@@ -20,7 +20,7 @@ A slot is a number of the program's table of memory. Every expression knows its 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from danlu.compile.index import Atom, Index, Position, Var, atoms_of, substitute
@@ -130,13 +130,12 @@ class Contract:
 
 @dataclass(eq=False)
 class Kernel:
-    """One function of the program. `chunks` is the number of independent pieces of its outermost loop, fixed by the shapes."""
+    """One function of the program, or (a contraction) one for each phase. `chunks` is the number of independent pieces of its
+    outermost loop, fixed by the shapes."""
 
     name: str
     body: list
     chunks: int = 1
-    reads: set[int] = field(default_factory=set)
-    writes: set[int] = field(default_factory=set)
 
 
 # ---- what kernels need besides the ops of the table ------------------------------------------------------------------------
@@ -289,7 +288,9 @@ def _render_body(body: list, depth: int, lines: list[str]) -> None:
             lines.append(f"{pad}{s.kind} {s.var} < {s.var.extent} {' '.join(words)}".rstrip())
             _render_body(s.body, depth + 1, lines)
         elif isinstance(s, Begin):
-            lines.append(f"{pad}{s.total.name} = begin {s.total.op.name} {s.total.dtype.name}{f' lanes={s.lanes}' if s.lanes > 1 else ''}")
+            lines.append(
+                f"{pad}{s.total.name} = begin {s.total.op.name} {s.total.dtype.name}{f' lanes={s.lanes}' if s.lanes > 1 else ''}"
+            )
         elif isinstance(s, Fold):
             lines.append(f"{pad}{s.total.name} = fold {s.total.name}")
         elif isinstance(s, Accumulate):
@@ -297,8 +298,16 @@ def _render_body(body: list, depth: int, lines: list[str]) -> None:
         elif isinstance(s, Store):
             lines.append(f"{pad}b{s.slot}[{s.index}] {'+=' if s.mode == 'add' else '='} {show(s.value)}")
         else:
-            lines.append(f"{pad}{s.total.name}[{', '.join(map(str, s.axes))}] = contract {show(s.a)}, {show(s.b)}")
+            lines.append(
+                f"{pad}{s.total.name}[{', '.join(map(str, s.axes))}] = contract {show(s.a)}, {show(s.b)}{_show_plan(s.plan)}"
+            )
             _render_body(s.body, depth + 1, lines)
+
+
+def _show_plan(plan: Any) -> str:
+    if plan is None:
+        return ""
+    return f" by {plan.variant}, tile {plan.tile.rows}x{plan.width}, k by {plan.k_block}, workspace {plan.workspace}"
 
 
 def show(e: Any) -> str:

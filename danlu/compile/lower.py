@@ -6,9 +6,27 @@ touches memory.
 
 from __future__ import annotations
 
+from typing import Any
+
 from danlu.compile.index import Index, Position, Var, i
 from danlu.compile.kernel import (
-    CONVERT, LOCATE, PLUS, Accumulate, Apply, Begin, Choose, Constant, Contract, Count, Guard, Kernel, Load, Loop, Number, Store, Total,
+    CONVERT,
+    LOCATE,
+    PLUS,
+    Accumulate,
+    Apply,
+    Begin,
+    Choose,
+    Constant,
+    Contract,
+    Count,
+    Guard,
+    Kernel,
+    Load,
+    Loop,
+    Number,
+    Store,
+    Total,
 )  # fmt: skip
 from danlu.compile.schedule import Group
 from danlu.dtype import DType, int64
@@ -85,7 +103,7 @@ class Lowering:
 
     def _scatter(self) -> list:
         node = self.group.core[0]
-        base, index, source = node.inputs
+        base, _, source = node.inputs
         axes = self._axes(node.shape)
         self.point = tuple(map(i.var, axes))
         slot = self.slots[id(node)]
@@ -102,7 +120,7 @@ class Lowering:
         """The expression of one element of a node. `here`: compute it even though it is also stored.
 
         The rules below are generators that yield what they need, so that a deep graph needs no deep stack."""
-        stack = [((id(node), point, guard, here), self._value(node, point, guard, here))]
+        stack: list[tuple[Any, Any]] = [((id(node), point, guard, here), self._value(node, point, guard, here))]
         answer = None
         while stack:
             key, rule = stack[-1]
@@ -115,7 +133,8 @@ class Lowering:
             key = (id(wanted[0]), *wanted[1:], False)
             answer = self.memo.get(key)
             if answer is None:
-                stack.append((key, self._value(*wanted, False)))
+                source, index, conditions = wanted
+                stack.append((key, self._value(source, index, conditions, False)))
         return answer
 
     def _value(self, node: Node, point: Point, guard: Guard, here: bool):

@@ -66,7 +66,12 @@ def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | Non
     checks = "store i64" in text and "%error" in text and any("ptr %error\n" in part for part in text.split("store i64"))
     code = llvm.compile_text(text) if kernels else b""
     program = Program(code, num_inputs, outputs, workspace, checks, len(kernels), time.perf_counter() - began)
-    _log("compile", lambda: f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR in {program.seconds * 1e3:.0f} ms")
+    _log(
+        "compile",
+        lambda: (
+            f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR in {program.seconds * 1e3:.0f} ms"
+        ),
+    )
     return program
 
 
@@ -126,7 +131,9 @@ def _slots(groups: list[Group], computed: list[Node], num_inputs: int) -> dict[i
         slots[id(node)] = num_inputs + k
     for group in groups:
         for node in group.stored:
-            slots.setdefault(id(node), num_inputs + len(computed) + sum(1 for s in slots.values() if s >= num_inputs + len(computed)))
+            slots.setdefault(
+                id(node), num_inputs + len(computed) + sum(1 for s in slots.values() if s >= num_inputs + len(computed))
+            )
     return slots
 
 
@@ -157,6 +164,10 @@ def _places(groups: list[Group], computed: list[Node], slots: dict[int, int], ke
     """Where each slot lies: an entry of the table, or an offset into the workspace."""
     places = {k: Place(FIRST + k) for k in range(num_inputs + len(computed))}
     inner = {slots[id(n)]: n.spec.size * n.dtype.itemsize for g in groups for n in g.stored if slots[id(n)] >= len(places)}
+    for k in kernels:
+        if isinstance(k.body[0], ir.Contract) and k.body[0].plan.workspace:
+            slot = k.body[0].workspace = len(places) + len(inner)
+            inner[slot] = k.body[0].plan.workspace
     offsets, workspace = plan_memory(kernels, inner)
     for slot, offset in offsets.items():
         places[slot] = Place(WORKSPACE, offset)
@@ -166,23 +177,25 @@ def _places(groups: list[Group], computed: list[Node], slots: dict[int, int], ke
 def _text(kernels: list[ir.Kernel], places: dict[int, Place]) -> str:
     """The LLVM IR of the whole program."""
     declared: set[str] = set()
-    parts = [write_kernel(k, places, declared) for k in kernels]
-    calls: list[str] = []
-    for n, k in enumerate(kernels):
-        calls += _call(k, n)
+    parts, calls = [], []
+    for k in kernels:
+        text, functions = write_kernel(k, places, declared)
+        parts.append(text)
+        for name, chunks in functions:
+            calls += _call(name, chunks, len(calls))
     main = ["define void @main(ptr %args, ptr %pool) {", *calls, "  ret void", "}"]
     attributes = 'attributes #0 = { nounwind "no-trapping-math"="true" "denormal-fp-math"="ieee,ieee" }'
     return "\n".join([*sorted(declared), *parts, *main, attributes]) + "\n"
 
 
-def _call(k: ir.Kernel, n: int) -> list[str]:
-    """Running one kernel: through the pool if there is one and the kernel has several chunks."""
-    serial = f"  call void @{k.name}(ptr %args, i64 0, i64 {k.chunks})"
-    if k.chunks <= 1:
+def _call(name: str, chunks: int, n: int) -> list[str]:
+    """Running one function: through the pool if there is one and the function has several chunks."""
+    serial = f"  call void @{name}(ptr %args, i64 0, i64 {chunks})"
+    if chunks <= 1:
         return [serial]
     return [
         f"  %none{n} = icmp eq ptr %pool, null", f"  br i1 %none{n}, label %serial{n}, label %parallel{n}",
         f"serial{n}:", serial, f"  br label %next{n}",
-        f"parallel{n}:", f"  %run{n} = load ptr, ptr %pool", f"  call void %run{n}(ptr %pool, ptr @{k.name}, ptr %args, i64 {k.chunks})",
+        f"parallel{n}:", f"  %run{n} = load ptr, ptr %pool", f"  call void %run{n}(ptr %pool, ptr @{name}, ptr %args, i64 {chunks})",
         f"  br label %next{n}", f"next{n}:",
     ]  # fmt: skip

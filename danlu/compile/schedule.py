@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
 from math import prod
 
 from danlu.compile.emit import Emitter, Value
@@ -134,10 +133,7 @@ class Scheduler:
         """Whether the node can be computed at the points of the group: same shape, and reading its members nowhere else."""
         if node.shape != group.shape or (group.core and group.core[0].op.family in (SCATTER, OPAQUE)):
             return False
-        for x in node.inputs:
-            if self.group_of.get(id(x)) is not group and group in self._inputs_of_value(x):
-                return False
-        return True
+        return all(self.group_of.get(id(x)) is group or group not in self._inputs_of_value(x) for x in node.inputs)
 
     def _inputs_of_value(self, x: Node) -> list[Group]:
         return [self.group_of[id(x)]] if id(x) in self.group_of else self._inputs(x)
@@ -153,7 +149,9 @@ class Scheduler:
             if not outlets or any(self._must_be_memory(n) for n in outlets):
                 continue
             readers = {id(self.group_of[id(u)]): self.group_of[id(u)] for n in outlets for u in self._readers(n)}
-            cost = sum(map(instructions, group.nodes)) + sum(self.inlined.get(id(x), 0) for n in group.nodes for x in self._values(n))
+            cost = sum(map(instructions, group.nodes)) + sum(
+                self.inlined.get(id(x), 0) for n in group.nodes for x in self._values(n)
+            )
             size = group.nodes[-1].spec.size
             repeats = sum(max(1, iterations(g) // max(size, 1)) for g in readers.values())
             if repeats <= 1 or cost <= CHEAP:
@@ -175,7 +173,11 @@ class Scheduler:
 
     def _outlets(self, group: Group) -> list[Node]:
         """The members of a group that something outside it reads."""
-        return [n for n in group.nodes if any(n is r for r in self.roots) or any(self.group_of.get(id(u)) is not group for u in self._users()[id(n)])]
+        return [
+            n
+            for n in group.nodes
+            if any(n is r for r in self.roots) or any(self.group_of.get(id(u)) is not group for u in self._users()[id(n)])
+        ]
 
     def _users(self) -> dict[int, list[Node]]:
         if not hasattr(self, "_users_map"):

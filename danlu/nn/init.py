@@ -7,13 +7,22 @@ and 0, times those of all further axes.
 from __future__ import annotations
 
 from math import prod, sqrt
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
+from danlu.dtype import int64
 from danlu.errors import DataError, ShapeError
-from danlu.random import Generator
-from danlu.tensor import Tensor, no_grad
+from danlu.graph import Op
+from danlu.ops import composite
+from danlu.ops.table import o
+from danlu.random import Generator, next_key
+from danlu.runtime.executable import Interpreted
+from danlu.tensor import Tensor, from_array, no_grad, update_
+
+# Smaller tensors are drawn by the NumPy references (0.1 s for this many): compiling a program for each shape takes longer.
+COMPILED_FROM = 1 << 20
 
 _GAINS = {"linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "identity": 1.0, "sigmoid": 1.0, "tanh": 5 / 3}
 _GAINS |= {"relu": sqrt(2.0), "selu": 0.75}
@@ -56,6 +65,24 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[1] * receptive, tensor.shape[0] * receptive
 
 
+def _write(tensor: Tensor, array: np.ndarray) -> Tensor:
+    with no_grad():
+        return tensor.copy_(from_array(np.ascontiguousarray(array, tensor.dtype.numpy)))
+
+
+def _drawn(op: Op, tensor: Tensor, generator: Generator | None, *numbers: float) -> Tensor:
+    """Random numbers of a composite (seed, counter, *numbers; shape, dtype), written into a tensor."""
+    seed, counter = next_key() if generator is None else generator.next_key()
+    attrs = {"shape": tuple(tensor.shape), "dtype": tensor.dtype}
+    if tensor.numel() > COMPILED_FROM:
+        update_(op, [tensor], seed, counter, *numbers, **attrs)
+        return tensor
+    keys = (o.number(x, int64) for x in (seed, counter))
+    node = getattr(o, op.name)(*keys, *(o.number(x, tensor.dtype) for x in numbers), **attrs)
+    (buffer,) = Interpreted([node], {}).run((), ())
+    return _write(tensor, buffer.as_numpy(tuple(tensor.shape), tensor.dtype.numpy))
+
+
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform from a to b.
 
@@ -65,8 +92,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
         >>> 0.0 <= init.uniform_(danlu.zeros(3)).min().item() < 1.0
         True
     """
-    with no_grad():
-        return tensor.uniform_(a, b, generator=generator)
+    return _drawn(composite.uniform_between, tensor, generator, float(a), float(b))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -78,8 +104,27 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
         >>> tuple(init.normal_(danlu.zeros(3)).shape)
         (3,)
     """
-    with no_grad():
-        return tensor.normal_(mean, std, generator=generator)
+    return _drawn(composite.normal_around, tensor, generator, float(mean), float(std))
+
+
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None
+) -> Tensor:
+    """Normal with this mean and standard deviation, cut off below a and above b: Φ⁻¹ of a uniform number from Φ(a) to Φ(b).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.trunc_normal_(danlu.zeros(100), a=-1.0, b=1.0).abs().max().item() <= 1.0
+        True
+    """
+    if not a < b:
+        raise DataError(f"trunc_normal_: a is {a} and b {b}; expected a < b")
+    normal = NormalDist(mean, std)
+    share = uniform_(tensor, generator=generator).detach().numpy().astype(np.float64)
+    p = normal.cdf(a) + (normal.cdf(b) - normal.cdf(a)) * share
+    values = np.vectorize(normal.inv_cdf, otypes=[np.float64])(np.clip(p, 1e-300, 1 - 2.0**-53))
+    return _write(tensor, np.clip(values, a, b))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -91,8 +136,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
         >>> init.constant_(danlu.zeros(2), 0.5).tolist()
         [0.5, 0.5]
     """
-    with no_grad():
-        return tensor.fill_(val)
+    return _write(tensor, np.full(tuple(tensor.shape), val))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -130,12 +174,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """
     if tensor.ndim != 2:
         raise ShapeError(f"eye_: the tensor has shape {tuple(tensor.shape)}; expected two axes")
-    return _assign(tensor, np.eye(*tensor.shape))
-
-
-def _assign(tensor: Tensor, array: np.ndarray) -> Tensor:
-    with no_grad():
-        return tensor.copy_(Tensor(array.astype(tensor.dtype.numpy)))
+    return _write(tensor, np.eye(*tensor.shape))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -217,7 +256,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     wide = matrix.shape[0] < matrix.shape[1]
     q, r = np.linalg.qr(matrix.T if wide else matrix)
     q = q * np.sign(np.diag(r))
-    return _assign(tensor, gain * (q.T if wide else q).reshape(tuple(tensor.shape)))
+    return _write(tensor, gain * (q.T if wide else q).reshape(tuple(tensor.shape)))
 
 
 __all__ = [
@@ -230,6 +269,7 @@ __all__ = [
     "normal_",
     "ones_",
     "orthogonal_",
+    "trunc_normal_",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",

@@ -6,12 +6,11 @@ from math import sqrt
 from typing import Any
 
 from danlu import functional as F
-from danlu.creation import empty
 from danlu.dtype import DType
 from danlu.errors import DataError
 from danlu.nn import init
 from danlu.nn.module import Module
-from danlu.nn.parameter import Parameter
+from danlu.nn.parameter import Parameter, filled
 from danlu.random import Generator
 from danlu.tensor import Tensor
 
@@ -99,8 +98,8 @@ class Linear(Module):
         super().__init__()
         self.in_features = check_size("Linear", "in_features", in_features)
         self.out_features = check_size("Linear", "out_features", out_features)
-        self.weight = Parameter(empty(self.out_features, self.in_features, dtype=dtype))
-        self.bias = Parameter(empty(self.out_features, dtype=dtype)) if bias else None
+        self.weight = Parameter(filled((self.out_features, self.in_features), 0.0, dtype))
+        self.bias = Parameter(filled((self.out_features,), 0.0, dtype)) if bias else None
         if self.bias is None:
             self.register_parameter("bias", None)
         self.reset_parameters(generator)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
+from danlu.creation import as_tensor
 from danlu.dtype import DType, float16, float32, float64
 from danlu.errors import DanluError, DTypeError, ShapeError
 from danlu.nn.parameter import Parameter
@@ -498,7 +499,7 @@ def _shape_problem(name: str, own: Tensor, given: Any) -> str:
 
 
 def _load(own: Tensor, given: Any, assign: bool) -> None:
-    value = given.detach() if isinstance(given, Tensor) else Tensor(given)
+    value = as_tensor(given).detach()
     if assign:
         own.data = value
     else:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from danlu import functional as F
-from danlu.creation import ones, zeros
 from danlu.dtype import DType, int64
 from danlu.errors import ShapeError
 from danlu.nn import init
 from danlu.nn.linear import check_size
 from danlu.nn.module import Module
-from danlu.nn.parameter import Parameter
+from danlu.nn.parameter import Parameter, filled
 from danlu.tensor import Tensor, no_grad
 
 
@@ -25,7 +24,7 @@ class LayerNorm(Module):
     Example:
         >>> import danlu
         >>> from danlu import nn
-        >>> nn.LayerNorm(2)(danlu.tensor([[1.0, 3.0]])).round(decimals=3).tolist()
+        >>> nn.LayerNorm(2, eps=0.0)(danlu.tensor([[1.0, 3.0]])).tolist()
         [[-1.0, 1.0]]
     """
 
@@ -44,9 +43,9 @@ class LayerNorm(Module):
         sizes = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
         self.normalized_shape = tuple(check_size("LayerNorm", "normalized_shape", n) for n in sizes)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        self.register_parameter("weight", Parameter(ones(self.normalized_shape, dtype=dtype)) if elementwise_affine else None)
+        self.register_parameter("weight", Parameter(filled(self.normalized_shape, 1.0, dtype)) if elementwise_affine else None)
         self.register_parameter(
-            "bias", Parameter(zeros(self.normalized_shape, dtype=dtype)) if elementwise_affine and bias else None
+            "bias", Parameter(filled(self.normalized_shape, 0.0, dtype)) if elementwise_affine and bias else None
         )
 
     def reset_parameters(self) -> None:
@@ -62,7 +61,8 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         """Shape, ε and whether there is a scale."""
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        options = f"eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        return f"{self.normalized_shape}, {options}"
 
 
 class _BatchNorm(Module):
@@ -84,15 +84,17 @@ class _BatchNorm(Module):
         affine: bool = True,
         track_running_stats: bool = True,
         dtype: DType | None = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         n = self.num_features = check_size(type(self).__name__, "num_features", num_features)
         self.eps, self.momentum, self.affine, self.track_running_stats = eps, momentum, affine, track_running_stats
-        self.register_parameter("weight", Parameter(ones(n, dtype=dtype)) if affine else None)
-        self.register_parameter("bias", Parameter(zeros(n, dtype=dtype)) if affine else None)
-        self.register_buffer("running_mean", zeros(n, dtype=dtype) if track_running_stats else None)
-        self.register_buffer("running_var", ones(n, dtype=dtype) if track_running_stats else None)
-        self.register_buffer("num_batches_tracked", zeros((), dtype=int64) if track_running_stats else None)
+        self.register_parameter("weight", Parameter(filled((n,), 1.0, dtype)) if affine else None)
+        self.register_parameter("bias", Parameter(filled((n,), 0.0, dtype)) if affine and bias else None)
+        self.register_buffer("running_mean", filled((n,), 0.0, dtype) if track_running_stats else None)
+        self.register_buffer("running_var", filled((n,), 1.0, dtype) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", filled((), 0, int64) if track_running_stats else None)
 
     def reset_running_stats(self) -> None:
         """Running mean 0 and variance 1."""
@@ -104,17 +106,19 @@ class _BatchNorm(Module):
     def reset_parameters(self) -> None:
         """Scale 1, shift 0, no statistics."""
         self.reset_running_stats()
-        if self.weight is not None and self.bias is not None:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def _average_factor(self) -> float | Tensor:
         """How far the running statistics move: the momentum, or 1/n for the mean over all batches (momentum=None)."""
-        if not self.training or self.num_batches_tracked is None:
+        count = self.num_batches_tracked
+        if not self.training or count is None:
             return self.momentum or 0.0
         with no_grad():
-            self.num_batches_tracked += 1
-        return 1.0 / self.num_batches_tracked if self.momentum is None else self.momentum
+            count += 1
+        return 1.0 / count if self.momentum is None else self.momentum
 
     def forward(self, input: Tensor) -> Tensor:
         """(x − mean) / √(var + ε) · w + b; the batch's statistics while training, the running ones otherwise."""
@@ -139,7 +143,7 @@ class _BatchNorm(Module):
         """Size and options."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 

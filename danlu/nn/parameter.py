@@ -1,12 +1,20 @@
-"""L7. Parameter: a tensor that a module trains."""
+"""L7. Parameter: a tensor that a module trains; and memory for tensors that are state."""
 
 from __future__ import annotations
 
-from danlu.tensor import Tensor
+from typing import Any
+
+import numpy as np
+
+from danlu.creation import as_tensor
+from danlu.dtype import DType, float32
+from danlu.tensor import Tensor, from_array
 
 
 class Parameter(Tensor):
-    """A tensor that becomes part of a module's parameters when it is assigned to an attribute.
+    """A tensor that becomes one of a module's parameters when it is assigned to an attribute.
+
+    It begins with the values of `data` and shares no memory with it. requires_grad=False makes one that is not trained.
 
     Example:
         >>> import danlu
@@ -14,3 +22,26 @@ class Parameter(Tensor):
         >>> nn.Parameter(danlu.zeros(3)).requires_grad
         True
     """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
+        super().__init__(as_tensor(data).detach()._value())
+        if requires_grad:
+            self.requires_grad_()
+
+    def __deepcopy__(self, memo: dict) -> Parameter:
+        memo[id(self)] = copied = type(self)(self.detach(), self.requires_grad)
+        return copied
+
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+
+def filled(shape: tuple[int, ...], value: float, dtype: DType | None = None) -> Tensor:
+    """A tensor of one number that is memory from the start: state that were a computation would be part of the first program
+    only, and the second step would need a program of its own."""
+    return from_array(np.full(shape, value, (dtype or float32).numpy))
+
+
+__all__ = ["Parameter", "filled"]

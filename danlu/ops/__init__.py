@@ -4,6 +4,16 @@ from danlu.ops import contract, elementwise, gather, mathematics, movement, rand
 from danlu.ops.table import TABLE, o
 
 __all__ = [
-    "TABLE", "contract", "elementwise", "gather", "mathematics", "movement", "o", "random",
-    "reduce", "source", "special", "trigonometry",
-]  # fmt: skip
+    "TABLE",
+    "contract",
+    "elementwise",
+    "gather",
+    "mathematics",
+    "movement",
+    "o",
+    "random",
+    "reduce",
+    "source",
+    "special",
+    "trigonometry",
+]

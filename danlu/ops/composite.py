@@ -191,6 +191,21 @@ def dropout(o, x: Node, seed: Node, counter: Node, p: Node, scale: Node) -> Node
     return o.where(keep, o.mul(x, scale), 0.0)
 
 
+# ---- random numbers in place --------------------------------------------------------------------------------------------
+
+
+@composite(attrs=("shape", "dtype"))
+def uniform_between(o, seed: Node, counter: Node, low: Node, high: Node, *, shape: tuple[int, ...], dtype: dt.DType) -> Node:
+    """low + (high − low) u with u uniform in [0, 1)."""
+    return o.add(o.mul(o.uniform(seed, counter, shape=shape, dtype=dtype), o.sub(high, low)), low)
+
+
+@composite(attrs=("shape", "dtype"))
+def normal_around(o, seed: Node, counter: Node, mean: Node, std: Node, *, shape: tuple[int, ...], dtype: dt.DType) -> Node:
+    """mean + std y with y normal, of mean 0 and variance 1."""
+    return o.add(o.mul(o.normal(seed, counter, shape=shape, dtype=dtype), std), mean)
+
+
 # ---- losses: first the loss of each element, then what becomes of them ---------------------------------------------------
 
 

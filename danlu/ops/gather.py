@@ -67,7 +67,9 @@ def _index_add_infer(x: Spec, index: Spec, source: Spec, dim: int) -> Spec:
     _check_integer("index_add", index)
     expected = (*x.shape[:dim], *index.shape, *x.shape[dim + 1 :])
     if source.shape != expected:
-        raise ShapeError(f"index_add: the source has shape {source.shape}; expected {expected} for x {x.shape}, index {index.shape}, axis {dim}")
+        raise ShapeError(
+            f"index_add: the source has shape {source.shape}; expected {expected} for x {x.shape}, index {index.shape}, axis {dim}"
+        )
     return Spec(x.shape, x.dtype)
 
 
@@ -108,7 +110,10 @@ def _or_zero(o, dx, x: Node) -> Node:
 def _along_infer(x: Spec, index: Spec, dim: int) -> Spec:
     _check_integer("gather", index)
     if index.ndim != x.ndim or any(m > n for k, (n, m) in enumerate(zip(x.shape, index.shape)) if k != dim):
-        raise ShapeError(f"gather: the index has shape {index.shape}, the tensor {x.shape}; both need the same number of axes, and on every axis but {dim} the index must not be longer")
+        raise ShapeError(
+            f"gather: the index has shape {index.shape}, the tensor {x.shape}; both need the same number of axes, "
+            f"and on every axis but {dim} the index must not be longer"
+        )
     return Spec(index.shape, x.dtype)
 
 

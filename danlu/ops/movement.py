@@ -24,7 +24,8 @@ def normalize_axis(name: str, axis: int, ndim: int) -> int:
     bound = max(ndim, 1)
     if not -bound <= axis < bound:
         raise AxisError(
-            f"{name}: Dimension out of range: axis {axis} of a {ndim}-d tensor; expected one of {-bound} … {bound - 1} (negative axes count from the end)"
+            f"{name}: Dimension out of range: axis {axis} of a {ndim}-d tensor; "
+            f"expected one of {-bound} … {bound - 1} (negative axes count from the end)"
         )
     return axis + bound if axis < 0 else axis
 
@@ -49,7 +50,9 @@ def _movement(name: str, doc: str, *, fill: Callable[..., Any] | None = None, **
 
 def _reshape_infer(x: Spec, shape: tuple[int, ...]) -> Spec:
     if prod(shape) != x.size:
-        raise ShapeError(f"reshape: shape {x.shape} ({x.size} elements) cannot become {shape} ({prod(shape)} elements); one size may be -1: it is computed")
+        raise ShapeError(
+            f"reshape: shape {x.shape} ({x.size} elements) cannot become {shape} ({prod(shape)} elements); one size may be -1: it is computed"
+        )
     return Spec(tuple(shape), x.dtype)
 
 
@@ -66,7 +69,9 @@ _movement(
 
 def _permute_infer(x: Spec, dims: tuple[int, ...]) -> Spec:
     if sorted(dims) != list(range(x.ndim)):
-        raise ShapeError(f"permute: dims {dims} are no ordering of the {x.ndim} axes of shape {x.shape}; each axis must occur once")
+        raise ShapeError(
+            f"permute: dims {dims} are no ordering of the {x.ndim} axes of shape {x.shape}; each axis must occur once"
+        )
     return Spec(tuple(x.shape[d] for d in dims), x.dtype)
 
 
@@ -86,7 +91,9 @@ _movement(
 
 def _expand_infer(x: Spec, shape: tuple[int, ...]) -> Spec:
     if len(shape) < x.ndim or any(n not in (1, m) for n, m in zip(reversed(x.shape), reversed(shape))):
-        raise ShapeError(f"expand: shape {x.shape} cannot be expanded to {shape}: only axes of size 1 stretch, and new axes come in front")
+        raise ShapeError(
+            f"expand: shape {x.shape} cannot be expanded to {shape}: only axes of size 1 stretch, and new axes come in front"
+        )
     return Spec(tuple(shape), x.dtype)
 
 
@@ -196,7 +203,9 @@ def _cat_infer(*xs: Spec, dim: int) -> Spec:
     first = xs[0]
     for k, x in enumerate(xs):
         if x.ndim != first.ndim or any(n != m for a, (n, m) in enumerate(zip(x.shape, first.shape)) if a != dim):
-            raise ShapeError(f"cat: tensor {k} has shape {x.shape}, tensor 0 has {first.shape}; all sizes but that of axis {dim} must be equal")
+            raise ShapeError(
+                f"cat: tensor {k} has shape {x.shape}, tensor 0 has {first.shape}; all sizes but that of axis {dim} must be equal"
+            )
     return Spec((*first.shape[:dim], sum(x.shape[dim] for x in xs), *first.shape[dim + 1 :]), first.dtype)
 
 

@@ -83,7 +83,9 @@ _reduce(
 def _not_empty(name: str) -> Callable[..., Spec]:
     def infer(x: Spec, dims, keepdim) -> Spec:
         if prod(x.shape[d] for d in dims) == 0:
-            raise ShapeError(f"{name}: shape {x.shape} has no element on axes {dims}, and an empty {name} has no value; check the size first")
+            raise ShapeError(
+                f"{name}: shape {x.shape} has no element on axes {dims}, and an empty {name} has no value; check the size first"
+            )
         return Spec(reduced_shape(x.shape, dims, keepdim), x.dtype)
 
     return infer
@@ -124,8 +126,10 @@ _reduce(
 
 # ---- truth ----------------------------------------------------------------------------------------------------------------
 
-_reduce("any", "True where any element over axes is not zero.", result="bool", numpy=_numpy(np.any, "bool"), identity=lambda dtype: False, emit=lambda b, a, x: b.or_(a, x))  # fmt: skip
-_reduce("all", "True where every element over axes is not zero.", result="bool", numpy=_numpy(np.all, "bool"), identity=lambda dtype: True, emit=lambda b, a, x: b.and_(a, x))  # fmt: skip
+_reduce("any", "True where any element over axes is not zero.", result="bool", numpy=_numpy(np.any, "bool"), identity=lambda dtype: False,
+        emit=lambda b, a, x: b.or_(a, x))  # fmt: skip
+_reduce("all", "True where every element over axes is not zero.", result="bool", numpy=_numpy(np.all, "bool"), identity=lambda dtype: True,
+        emit=lambda b, a, x: b.and_(a, x))  # fmt: skip
 
 # ---- positions: composites of the above -----------------------------------------------------------------------------------
 

@@ -48,7 +48,8 @@ STOP = register(
 # history (second), and a straight-through estimator is the same thing.
 CARRY = register(
     Op("carry", ELEMENTWISE, "The value of the first input with the derivative of the second.", infer=lambda v, x: x, numpy=lambda v, x: v,
-       emit=lambda b, v, x: v, rewrite=lambda v, x: v, vjp=lambda o, g, y, v, x: (None, g), jvp=lambda o, y, xs, dxs: dxs[1], folds=lambda specs, out: (None, None))
+       emit=lambda b, v, x: v, rewrite=lambda v, x: v, vjp=lambda o, g, y, v, x: (None, g), jvp=lambda o, y, xs, dxs: dxs[1],
+       folds=lambda specs, out: (None, None))
 )  # fmt: skip
 
 PICK = register(

@@ -54,7 +54,11 @@ def _raise_broadcast(name: str, shapes: list[tuple[int, ...]], axis: int) -> Non
 
 def promote_specs(specs: list[Spec]) -> DType:
     """PyTorch's promotion: tensors with axes decide; 0-d tensors, then Python numbers, only if they are of a higher kind."""
-    levels = ([s for s in specs if not s.weak and s.shape], [s for s in specs if not s.weak and not s.shape], [s for s in specs if s.weak])
+    levels = (
+        [s for s in specs if not s.weak and s.shape],
+        [s for s in specs if not s.weak and not s.shape],
+        [s for s in specs if s.weak],
+    )
     result: DType | None = None
     for level in levels:
         for_level: DType | None = None
@@ -169,7 +173,8 @@ class OpTable:
 
     def like(self, value: float, x: Node) -> Node:
         """A constant with the shape and dtype of x."""
-        return self.expand(self.const(value=value, dtype=x.dtype), shape=x.shape)
+        scalar = self.const(value=value, dtype=x.dtype)
+        return scalar if x.shape == () else self.expand(scalar, shape=x.shape)
 
 
 def _builder(op: Op) -> Callable[..., Any]:
@@ -203,7 +208,7 @@ def _build_elementwise(op: Op, inputs: tuple, values: tuple) -> Node:
 def operand_dtype(op: Op, specs: tuple[Spec, ...], out: Spec) -> tuple[DType | None, ...]:
     """The dtype in which each operand is computed with; None leaves it as it is (a condition, the input of a cast)."""
     if callable(op.folds):
-        return op.folds(specs, out)
+        return tuple(op.folds(specs, out))  # type: ignore[arg-type]
     if op.folds == "float" or op.folds == "same":
         return (out.dtype,) * len(specs)
     return (promote_specs(list(specs)),) * len(specs)

@@ -1,4 +1,4 @@
-"""L7. Adam and AdamW."""
+"""L7. Adam and AdamW: steps scaled by running averages of the gradient and of its square."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from math import sqrt
 from typing import Any
 
-from danlu.creation import zeros_like
 from danlu.ops import composite
-from danlu.optim.optimizer import Group, Optimizer, check_not_negative, check_option
+from danlu.optim.optimizer import Group, Optimizer, changing, check_not_negative, check_option, zero_state
 from danlu.tensor import Tensor, update_
 
 
@@ -71,9 +70,9 @@ class Adam(Optimizer):
 
     def _begin(self, p: Tensor, amsgrad: bool) -> dict[str, Any]:
         state = self.state[p]
-        state.update(step=0, exp_avg=zeros_like(p), exp_avg_sq=zeros_like(p))
+        state.update(step=0, exp_avg=zero_state(p), exp_avg_sq=zero_state(p))
         if amsgrad:
-            state["max_exp_avg_sq"] = zeros_like(p)
+            state["max_exp_avg_sq"] = zero_state(p)
         return state
 
     def _record(self, group: Group, step: int, rows: list[tuple[Tensor, ...]]) -> None:
@@ -81,9 +80,9 @@ class Adam(Optimizer):
         tensors = [*params, *grads, *(a for kind in averages for a in kind)]
         targets = [*params, *tensors[2 * len(params) :]]
         (beta1, beta2), lr = group["betas"], group["lr"]
-        alpha, scale = lr / (1 - beta1**step), 1 / sqrt(1 - beta2**step)
+        alpha, scale = changing(lr / (1 - beta1**step)), changing(1 / sqrt(1 - beta2**step))
         decay = group["weight_decay"] * (lr if self.decoupled else 1.0)
-        numbers = alpha, 1 - beta1, 1 - beta2, scale, group["eps"], decay
+        numbers = alpha, 1 - beta1, 1 - beta2, scale, group["eps"], decay and changing(decay)
         flags = {"decoupled": self.decoupled, "amsgrad": group["amsgrad"], "maximize": group["maximize"]}
         update_(composite.adam, targets, *numbers, *tensors, **flags)
 

@@ -19,6 +19,16 @@ class LRScheduler:
     """The base: subclasses define `factor(step)`, by which the initial learning rates are multiplied, or `rate(group, step)`.
 
     The constructor sets the rates of step `last_epoch + 1`; each call of `step()` those of the next.
+
+    Example:
+        >>> import danlu
+        >>> class Halving(danlu.optim.lr_scheduler.LRScheduler):
+        ...     def factor(self, step):
+        ...         return 0.5**step
+        >>> schedule = Halving(danlu.optim.SGD([danlu.nn.Parameter(danlu.ones(1))], lr=1.0))
+        >>> schedule.step()
+        >>> schedule.get_last_lr()
+        [0.5]
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from danlu.creation import zeros_like
 from danlu.ops import composite
-from danlu.optim.optimizer import Group, Optimizer, check_not_negative, check_option
+from danlu.optim.optimizer import Group, Optimizer, changing, check_not_negative, check_option, zero_state
 from danlu.tensor import Tensor, update_
 
 
@@ -58,7 +57,7 @@ class SGD(Optimizer):
         params = [p for p in group["params"] if p.grad is not None]
         if params:
             grads = [p.grad for p in params]
-            numbers = group["lr"], float(group["weight_decay"])
+            numbers = changing(group["lr"]), float(group["weight_decay"])
             update_(composite.sgd, params, *numbers, *params, *grads, maximize=group["maximize"])
 
     def _update_with_momentum(self, group: Group) -> None:
@@ -71,12 +70,12 @@ class SGD(Optimizer):
             velocity = state.get("momentum_buffer")
             rows = first if velocity is None and group["dampening"] else later
             if velocity is None:
-                velocity = state["momentum_buffer"] = zeros_like(p)
+                velocity = state["momentum_buffer"] = zero_state(p)
             rows.append((p, p.grad, velocity))
         for rows, rate in ((first, 1.0), (later, 1.0 - group["dampening"])):
             if rows:
                 params, grads, velocities = zip(*rows)
-                numbers = group["lr"], float(group["weight_decay"]), float(group["momentum"]), rate
+                numbers = changing(group["lr"]), float(group["weight_decay"]), float(group["momentum"]), rate
                 flags = {"nesterov": group["nesterov"], "maximize": group["maximize"]}
                 update_(composite.sgd_momentum, [*params, *velocities], *numbers, *params, *grads, *velocities, **flags)
 

@@ -33,7 +33,9 @@ def _identity() -> bytes:
     found = hashlib.blake2b(repr((llvm.version(), llvm.host_machine())).encode())
     package = Path(__file__).parents[1]
     for folder in (package, package / "ops", package / "compile", package / "runtime"):
-        for path in sorted([*folder.glob("*.py"), *folder.glob("passes/*.py")]):  # 2 ms; a version number would not notice an edited generator
+        for path in sorted(
+            [*folder.glob("*.py"), *folder.glob("passes/*.py")]
+        ):  # 2 ms; a version number would not notice an edited generator
             found.update(path.name.encode() + b"\0" + path.read_bytes())
     return found.digest()
 

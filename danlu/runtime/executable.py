@@ -66,7 +66,7 @@ class Compiled:
 
 def _address(data: bytes) -> int:
     """Where the bytes of a Python object lie; valid while the object lives."""
-    return ctypes.cast(data, ctypes.c_void_p).value or 0
+    return ctypes.cast(data, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
 
 
 class Interpreted:
@@ -119,7 +119,16 @@ def compiled(key: str, make: Callable[[], tuple[Program, dict]]) -> tuple[Compil
 
 def _pack(p: Program, extra: dict) -> bytes:
     outputs = [[o.nbytes, list(o.same) if o.same else None] for o in p.outputs]
-    head = json.dumps({"inputs": p.num_inputs, "outputs": outputs, "workspace": p.workspace, "checks": p.checks, "kernels": p.kernels, "extra": extra})
+    head = json.dumps(
+        {
+            "inputs": p.num_inputs,
+            "outputs": outputs,
+            "workspace": p.workspace,
+            "checks": p.checks,
+            "kernels": p.kernels,
+            "extra": extra,
+        }
+    )
     return _HEADER.pack(len(head.encode())) + head.encode() + p.code
 
 
@@ -128,7 +137,9 @@ def _unpack(data: bytes) -> tuple[Program, dict]:
     head = json.loads(data[_HEADER.size : _HEADER.size + length])
     outputs = [Output(n, (same[0], same[1]) if same else None) for n, same in head["outputs"]]
     code = data[_HEADER.size + length :]
-    return Program(code, head["inputs"], outputs, head["workspace"], head["checks"], head["kernels"], origin="disk"), head["extra"]
+    return Program(code, head["inputs"], outputs, head["workspace"], head["checks"], head["kernels"], origin="disk"), head[
+        "extra"
+    ]
 
 
 __all__ = ["Compiled", "DType", "Interpreted", "compiled", "program"]

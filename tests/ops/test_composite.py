@@ -275,7 +275,9 @@ def test_cross_entropy_has_a_second_derivative():
 
 def test_class_targets_that_do_not_fit():
     x, options = X.astype(np.float32), {"ignore_index": -100, "label_smoothing": 0.0, "reduction": "mean"}
-    with pytest.raises(DTypeError, match=r"target has dtype float32 and shape \(5,\); expected class indices .* write target.long\(\)"):
+    with pytest.raises(
+        DTypeError, match=r"target has dtype float32 and shape \(5,\); expected class indices .* write target.long\(\)"
+    ):
         run("cross_entropy", x, np.zeros(5, np.float32), **options)
     with pytest.raises(DTypeError, match="dtype bool"):
         run("cross_entropy", x, np.zeros(5, bool), **options)
@@ -328,7 +330,9 @@ def test_batch_norm():
 
 
 def test_running_statistics_use_the_unbiased_variance():
-    mean, var = run("running_statistics", np.zeros(2), np.ones(2), np.array([1.0, 2.0]), np.array([3.0, 6.0]), np.float64(0.1), count=4)
+    mean, var = run(
+        "running_statistics", np.zeros(2), np.ones(2), np.array([1.0, 2.0]), np.array([3.0, 6.0]), np.float64(0.1), count=4
+    )
     np.testing.assert_allclose(mean, [0.1, 0.2])
     np.testing.assert_allclose(var, [0.9 + 0.1 * 4, 0.9 + 0.1 * 8])
 

@@ -8,6 +8,7 @@ Needs: serial loops. Guarantees: the same elements in the same order.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from danlu.compile.index import ZERO, Index, Var, atoms_of
@@ -26,20 +27,19 @@ def _body(body: list) -> list:
 
 def _loop(outer: Loop) -> Loop:
     body = _body(outer.body)
-    if len(body) == 1 and isinstance(body[0], Loop) and _one_walk(outer.var, body[0].var, body[0].body):
+    if len(body) == 1 and isinstance(body[0], Loop) and one_walk(outer.var, body[0].var, indices(body[0].body)):
         inner = body[0]
         var = Var(outer.var.name, outer.var.extent * inner.var.extent)
         return Loop(var, Rewriter({outer.var: ZERO, inner.var: Index(((var, 1),))}).body(inner.body))
     return Loop(outer.var, body)
 
 
-def _one_walk(outer: Var, inner: Var, body: list) -> bool:
+def one_walk(outer: Var, inner: Var, everywhere: Iterable[Index]) -> bool:
     """Whether every index moves by `extent of inner` times as much with the outer variable as with the inner one."""
-    for ix in indices(body):
+    for ix in everywhere:
         if ix.coefficient(outer) != ix.coefficient(inner) * inner.extent:
             return False
-        plain = {atom for atom, _ in ix.terms}
-        if any(atom in (outer, inner) and atom not in plain for atom in atoms_of(ix)) or _hidden(ix, outer, inner):
+        if _hidden(ix, outer, inner):
             return False
     return True
 

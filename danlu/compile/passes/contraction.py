@@ -1,17 +1,21 @@
 """L3. Pass: a product of matrices gets its axes, its strides and its plan, or, where no plan fits, plain loops.
 
 before: t0[d0, d1] = contract b0[784*d0 + kk], b1[784*d1 + kk]
-after:  the same with a plan: tiles, packing, chunks
+after:  t0[m, n] = contract …, with a plan: register tiles, packing, chunks
 
-Needs: a Contract over labelled axes. Guarantees: axes are (batch …, m, n) and the plan says how they run.
+Every labelled axis is one of rows (m, only in the first operand), columns (n, only in the second), batch (in both and in the result)
+or summed (k). Several axes of one kind that walk memory as one are merged; further ones of rows and columns become batch.
+Needs: a Contract over labelled axes. Guarantees: axes are (batch …, m, n) and `plan` says how they run, or no Contract is left.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from danlu.compile.index import Var, atoms_of, i
-from danlu.compile.kernel import PRODUCT, Accumulate, Apply, Begin, Contract, Kernel, Loop
+from danlu.compile import gemm
+from danlu.compile.index import ZERO, Index, Var, atoms_of
+from danlu.compile.kernel import PRODUCT, Accumulate, Apply, Begin, Contract, Kernel, Load, Loop, Rewriter, Store, indices
+from danlu.compile.passes.collapse import one_walk
 from danlu.compile.target import Target
 
 
@@ -19,7 +23,17 @@ def contraction(kernel: Kernel, target: Target) -> Kernel:
     """The kernel with its contraction planned."""
     if not (kernel.body and isinstance(kernel.body[0], Contract)):
         return kernel
-    return replace(kernel, body=plain(kernel.body[0]))
+    contract = kernel.body[0]
+    planned = _planned(contract, target) if contract.total.dtype.is_floating_point and _affine(contract) else None
+    return replace(kernel, body=plain(contract) if planned is None else [planned])
+
+
+def _affine(c: Contract) -> bool:
+    """Whether both operands are memory that strides alone describe."""
+    loads = (c.a, c.b)
+    return all(isinstance(x, Load) and not x.guard for x in loads) and all(
+        isinstance(a, Var) for x in loads for a in atoms_of(x.index)
+    )
 
 
 def summed(c: Contract) -> list[Var]:
@@ -30,6 +44,42 @@ def summed(c: Contract) -> list[Var]:
             if isinstance(atom, Var) and atom not in c.axes and atom not in found:
                 found.append(atom)
     return found
+
+
+def _planned(c: Contract, target: Target) -> Contract | None:
+    c, k = _merge(c, sorted(summed(c), key=lambda v: -c.a.index.coefficient(v)))
+    if len(k) > 1 or any(v.extent == 0 for v in (*c.axes, *k)):
+        return None
+    axes = [v for v in c.axes if v.extent > 1]
+    in_a, in_b = ({a for a, _ in x.index.terms} for x in (c.a, c.b))
+    c, rows = _merge(c, [v for v in axes if v in in_a and v not in in_b])
+    c, columns = _merge(c, [v for v in axes if v not in in_a])
+    c, both = _merge(c, [v for v in axes if v in in_a and v in in_b])
+    m, n = (vs.pop() if vs else Var(name, 1) for vs, name in ((rows, "m"), (columns, "n")))
+    batch = (*both, *rows, *columns)
+    depth = k[0] if k else Var("k", 1)
+    problem = gemm.Contraction(
+        tuple(v.extent for v in batch), m.extent, n.extent, depth.extent,
+        tuple(c.a.index.coefficient(v) for v in (*batch, m, depth)), tuple(c.b.index.coefficient(v) for v in (*batch, depth, n)),
+        c.a.index.const, c.b.index.const, c.a.dtype,
+    )  # fmt: skip
+    along = "m" if any(isinstance(s, Store) and s.index.coefficient(m) == 1 for s in c.body) else "n"
+    return replace(c, axes=(*batch, m, n), plan=gemm.plan(problem, target, along))
+
+
+def _merge(c: Contract, variables: list[Var]) -> tuple[Contract, list[Var]]:
+    """The variables, outer ones first, with neighbours that walk memory as one made one."""
+    merged: list[Var] = []
+    for v in variables:
+        everywhere = [c.a.index, c.b.index, *indices(c.body)]
+        if merged and one_walk(merged[-1], v, everywhere):
+            outer = merged.pop()
+            both = Var(outer.name, outer.extent * v.extent)
+            rewriter = Rewriter({outer: ZERO, v: Index(((both, 1),))})
+            c = replace(c, a=rewriter.expression(c.a), b=rewriter.expression(c.b), body=rewriter.body(c.body))
+            v = both
+        merged.append(v)
+    return c, merged
 
 
 def plain(c: Contract) -> list:
@@ -43,6 +93,3 @@ def plain(c: Contract) -> list:
         if axis.extent != 1:
             body = [Loop(axis, body)]
     return body
-
-
-__all__ = ["contraction", "i", "plain", "summed"]

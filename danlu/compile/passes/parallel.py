@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from danlu.compile.index import Position, atoms_of
-from danlu.compile.kernel import Contract, Kernel, Loop, Store, expressions, statements
+from danlu.compile.kernel import Kernel, Loop, Store, expressions, statements
 from danlu.compile.target import Target
 
 # Element steps that one chunk should have at least: about 10 µs of work, ten times what handing out a chunk costs.
@@ -22,7 +22,7 @@ GRAIN = 32768
 def parallel(kernel: Kernel, target: Target) -> Kernel:
     """The kernel with its outermost loop cut, where it has enough work."""
     if len(kernel.body) != 1 or not isinstance(kernel.body[0], Loop):
-        return kernel if not (kernel.body and isinstance(kernel.body[0], Contract)) else kernel
+        return kernel
     loop = kernel.body[0]
     if any(isinstance(s, Store) and any(isinstance(a, Position) for a in atoms_of(s.index)) for s in statements(kernel.body)):
         return kernel

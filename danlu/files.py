@@ -1,0 +1,334 @@
+"""L6. Files that are whole or absent: nested state in safetensors, JSON, and the atomic write under both.
+
+A state (dicts, lists, tuples of tensors, arrays, numbers, strings, None) becomes one safetensors file: the tensors under
+readable names, the structure and a checksum as JSON in the file's metadata. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from danlu.creation import from_numpy
+from danlu.errors import DataError
+from danlu.tensor import Tensor
+
+STRUCTURE = "danlu"  # the metadata key that holds the structure
+MAX_HEADER = 100 << 20  # bytes; the bound of the safetensors format itself
+MAX_DEPTH = 64  # levels of nesting of a state
+_DTYPES = {
+    "BOOL": np.bool_,
+    "U8": np.uint8,
+    "I8": np.int8,
+    "I16": np.int16,
+    "I32": np.int32,
+    "I64": np.int64,
+    "U32": np.uint32,
+    "U64": np.uint64,
+    "F16": np.float16,
+    "F32": np.float32,
+    "F64": np.float64,
+}
+
+
+# ---- writing whole files
+
+
+def write_atomic(path: str | os.PathLike, data: bytes) -> None:
+    """Write `data` to `path` so that a reader, or a crash at any moment, sees the old file or the new one, never a part.
+
+    The bytes go to a temporary name in the same folder, are forced to disk, and the name is moved over the old one.
+
+    Raises:
+        DataError: the folder does not exist or cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        try:
+            _write_synced(temporary, data)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}; choose a folder that you may write to") from error
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force a folder's list of names to disk (Windows has no such call and needs none)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """The bytes of a file; DataError that names the file where it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+# ---- JSON
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Write a JSON document atomically, indented for people to read."""
+    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: str | os.PathLike) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        DataError: the file cannot be read, is not UTF-8 JSON, or holds no object.
+    """
+    value = parse_json(read_bytes(path), str(path))
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: expected a JSON object {{...}}, found {type(value).__name__}")
+    return value
+
+
+def parse_json(data: bytes, name: str) -> Any:
+    """Parse JSON that is not trusted; DataError names the file (and the line) where it is damaged."""
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: not UTF-8 text at byte {error.start}; the file is damaged") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{name}: not JSON at line {error.lineno}: {error.msg}; the file is damaged") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name}: {str(error) or 'nested too deep'}; the file is damaged") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+# ---- nested state <-> safetensors
+
+
+def save(state: Any, path: str | os.PathLike) -> None:
+    """Save tensors, or any nesting of dict, list and tuple around them, as one safetensors file, written atomically.
+
+    Leaves may be tensors, NumPy arrays, numbers, strings, bools and None; keys of dicts may be strings and integers.
+    A flat `state_dict` keeps its own names in the file, so every other reader of safetensors understands it.
+
+    Raises:
+        DataError: a leaf or key of another type (with its place), or a folder that cannot be written.
+
+    >>> import danlu, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "state.safetensors")
+    >>> save({"weight": danlu.tensor([1.0, 2.0]), "step": 3}, path)
+    >>> load(path)["step"]
+    3
+    """
+    write_atomic(path, pack(state))
+
+
+def load(path: str | os.PathLike) -> Any:
+    """Load what `save` wrote; a safetensors file of another program gives a dict of its tensors.
+
+    The header, every offset, shape and dtype are checked against the size of the file before anything is allocated.
+
+    Raises:
+        DataError: no such file, or one that is damaged, with the fault.
+    """
+    return unpack(read_bytes(path), str(path))
+
+
+def pack(state: Any) -> bytes:
+    """The bytes of the file that `save` writes."""
+    from safetensors.numpy import save as serialize
+
+    arrays: dict[str, np.ndarray] = {}
+    structure = json.dumps(_flatten(state, "", arrays, 0))
+    # one key only: safetensors writes several in an order that changes from run to run, and equal states shall give equal bytes
+    return serialize(arrays, {STRUCTURE: json.dumps({"checksum": _checksum(structure, arrays), "structure": structure})})
+
+
+def _checksum(structure: str, arrays: dict[str, np.ndarray]) -> int:
+    """CRC-32 of the structure and of all tensors in the order of their names: tells a flipped bit, which no length shows."""
+    checksum = zlib.crc32(structure.encode())
+    for name in sorted(arrays):
+        checksum = zlib.crc32(arrays[name].tobytes(), checksum)
+    return checksum
+
+
+def unpack(data: bytes, name: str = "the file") -> Any:
+    """The state in the bytes of a safetensors file; `name` stands in error messages."""
+    entries, metadata, start = _read_header(data, name)
+    arrays = {key: _array(data, start, *entry) for key, entry in entries.items()}
+    if STRUCTURE not in metadata:
+        return {key: from_numpy(array) for key, array in arrays.items()}
+    record = parse_json(metadata[STRUCTURE].encode(), f"{name} (metadata)")
+    if not isinstance(record, dict) or not isinstance(record.get("structure"), str):
+        raise DataError(f"{name}: the structure of the state is damaged")
+    if record.get("checksum") != _checksum(record["structure"], arrays):
+        raise DataError(f"{name}: the checksum does not fit the content; the file is damaged")
+    return _restore(parse_json(record["structure"].encode(), f"{name} (structure)"), arrays, name, 0)
+
+
+def _flatten(value: Any, place: str, arrays: dict[str, np.ndarray], depth: int) -> Any:
+    """The JSON form of `value`, whose tensors move to `arrays`: {"tensor": name}, {"dict": [[key, value], ...]}, ..."""
+    if depth > MAX_DEPTH:
+        raise DataError(f"cannot save a state nested deeper than {MAX_DEPTH} levels (at {place[:80]!r})")
+    if isinstance(value, Tensor):
+        return {"tensor": _store(value.detach().numpy(), place, arrays)}
+    if isinstance(value, np.ndarray):
+        return {"array": _store(value, place, arrays)}
+    if isinstance(value, dict):
+        return {
+            "dict": [
+                [_key(k, place), _flatten(v, f"{place}.{k}" if place else str(k), arrays, depth + 1)] for k, v in value.items()
+            ]
+        }
+    if isinstance(value, (list, tuple)):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return {kind: [_flatten(v, f"{place}.{i}" if place else str(i), arrays, depth + 1) for i, v in enumerate(value)]}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (np.bool_, np.integer, np.floating)):
+        return value.item()
+    raise DataError(
+        f"cannot save {type(value).__name__} at {place or 'the top'!r}: "
+        "a state holds tensors, arrays, numbers, strings, None and dicts or lists of them"
+    )
+
+
+def _key(key: Any, place: str) -> str | int:
+    if type(key) in (str, int):
+        return key
+    raise DataError(f"cannot save the key {key!r} at {place or 'the top'!r}: keys are strings or integers")
+
+
+def _store(array: np.ndarray, place: str, arrays: dict[str, np.ndarray]) -> str:
+    """Put an array under its place as name; a name that is taken (`a.b` twice) gets a number."""
+    if array.dtype.newbyteorder("=").type not in _DTYPES.values():
+        raise DataError(f"cannot save the dtype {array.dtype} at {place or 'the top'!r}: known are {', '.join(_DTYPES)}")
+    place = place if place != "__metadata__" else "metadata"
+    name, count = place, 1
+    while name in arrays:
+        count += 1
+        name = f"{place}#{count}"
+    arrays[name] = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).reshape(array.shape)
+    return name
+
+
+def _restore(value: Any, arrays: dict[str, np.ndarray], name: str, depth: int) -> Any:
+    """The inverse of `_flatten`."""
+    if not isinstance(value, (dict, list)):
+        return value
+    if isinstance(value, list) or len(value) != 1 or depth > MAX_DEPTH:
+        raise DataError(f"{name}: the structure of the state is damaged")
+    ((kind, body),) = value.items()
+    if kind in ("tensor", "array"):
+        if not isinstance(body, str) or body not in arrays:
+            raise DataError(f"{name}: the structure names the tensor {body!r}, which the file does not hold")
+        return from_numpy(arrays[body]) if kind == "tensor" else arrays[body]
+    if kind not in ("dict", "list", "tuple") or not isinstance(body, list):
+        raise DataError(f"{name}: the structure of the state is damaged")
+    if kind == "dict":
+        return {_pair(item, name)[0]: _restore(item[1], arrays, name, depth + 1) for item in body}
+    items = [_restore(item, arrays, name, depth + 1) for item in body]
+    return tuple(items) if kind == "tuple" else items
+
+
+def _pair(item: Any, name: str) -> list:
+    if isinstance(item, list) and len(item) == 2 and type(item[0]) in (str, int):
+        return item
+    raise DataError(f"{name}: the structure of the state is damaged")
+
+
+# ---- the safetensors format: 8 bytes length of the header, the header as JSON, the data
+
+
+Entry = tuple[np.dtype, tuple[int, ...], int, int]  # dtype, shape, first byte, one past the last
+
+
+def _read_header(data: bytes, name: str) -> tuple[dict[str, Entry], dict[str, str], int]:
+    """Every tensor's entry, the metadata, and where the data starts; all of it checked."""
+    if len(data) < 8:
+        raise DataError(f"{name}: {len(data)} bytes are too few for a safetensors file; it is cut off or of another kind")
+    (length,) = struct.unpack("<Q", data[:8])
+    if length > min(len(data) - 8, MAX_HEADER):
+        raise DataError(
+            f"{name}: the header claims {length} bytes, the file has {len(data) - 8}; it is cut off or of another kind"
+        )
+    header = parse_json(data[8 : 8 + length], f"{name} (header)")
+    if not isinstance(header, dict):
+        raise DataError(f"{name}: the header is no JSON object; the file is damaged")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise DataError(f"{name}: the metadata is not a table of strings; the file is damaged")
+    entries = {key: _entry(key, record, name) for key, record in header.items()}
+    _check_layout(entries, len(data) - 8 - length, name)
+    return entries, metadata, 8 + length
+
+
+def _entry(key: str, record: Any, name: str) -> Entry:
+    """One tensor's record of the header, checked in itself."""
+    fault = f"{name}: the tensor {key!r} has"
+    if not isinstance(record, dict) or not {"dtype", "shape", "data_offsets"} <= record.keys():
+        raise DataError(f"{fault} no dtype, shape and data_offsets; the file is damaged")
+    dtype, shape, offsets = record["dtype"], record["shape"], record["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise DataError(f"{fault} the dtype {dtype!r}; danlu reads {', '.join(_DTYPES)}")
+    if not _counts(shape) or not _counts(offsets) or len(offsets) != 2:
+        raise DataError(
+            f"{fault} shape {shape!r} and data_offsets {offsets!r}; expected lists of sizes >= 0; the file is damaged"
+        )
+    kind, size = np.dtype(_DTYPES[dtype]), 1
+    for extent in shape:
+        size *= extent
+    if offsets[1] - offsets[0] != size * kind.itemsize:
+        raise DataError(
+            f"{fault} {offsets[1] - offsets[0]} bytes, but {dtype} of shape {tuple(shape)} needs {size * kind.itemsize}"
+        )
+    return kind, tuple(shape), offsets[0], offsets[1]
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= 32 and all(type(v) is int and v >= 0 for v in value)
+
+
+def _check_layout(entries: dict[str, Entry], size: int, name: str) -> None:
+    """The tensors must tile the data: no gap, no overlap, no byte too many or too few."""
+    position = 0
+    for key, (_, _, begin, end) in sorted(entries.items(), key=lambda item: item[1][2:]):
+        if begin != position or end > size:
+            raise DataError(
+                f"{name}: the tensor {key!r} is said to lie at bytes {begin} to {end}, "
+                f"expected from {position} within {size}; the file is cut off or damaged"
+            )
+        position = end
+    if position != size:
+        raise DataError(f"{name}: {size} bytes of data, but the tensors fill {position}; the file is cut off or damaged")
+
+
+def _array(data: bytes, start: int, kind: np.dtype, shape: tuple[int, ...], begin: int, end: int) -> np.ndarray:
+    count = (end - begin) // kind.itemsize
+    stored = np.dtype(np.uint8) if kind == np.bool_ else kind.newbyteorder("<")  # a bool must be 0 or 1, a byte may be anything
+    return np.frombuffer(data, stored, count, start + begin).astype(kind).reshape(shape)  # a copy: writable and aligned

@@ -1,0 +1,159 @@
+"""L6. The functions that are also methods of the Tensor: `danlu.exp(x)` is `x.exp()`. What they mean stands in the op's record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from danlu.creation import tensor
+from danlu.tensor import Tensor, apply
+
+
+def _function(name: str, example: str, shown: str) -> Any:
+    method = getattr(Tensor, name)
+
+    def function(input: Any, *args: Any, **given: Any) -> Any:
+        if not isinstance(input, Tensor):
+            input = tensor(input)
+        return getattr(input, name)(*args, **given)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{method.__doc__}\n\n>>> import danlu\n>>> danlu.{name}({example})\n{shown}\n"
+    return function
+
+
+_HALF = "danlu.tensor([0.0, 0.5])"
+_TWO = "danlu.tensor([1.0, 2.0]), danlu.tensor([3.0, 2.0])"
+_SQUARE = "danlu.tensor([[1.0, 2.0], [3.0, 4.0]])"
+
+abs = absolute = _function("abs", "danlu.tensor([-1.0, 2.0])", "tensor([1., 2.])")
+neg = negative = _function("neg", "danlu.tensor([-1.0, 2.0])", "tensor([ 1., -2.])")
+sign = _function("sign", "danlu.tensor([-3.0, 0.0, 2.0])", "tensor([-1.,  0.,  1.])")
+exp = _function("exp", _HALF, "tensor([1.0000, 1.6487])")
+expm1 = _function("expm1", _HALF, "tensor([0.0000, 0.6487])")
+log = _function("log", "danlu.tensor([1.0, 2.0])", "tensor([0.0000, 0.6931])")
+log1p = _function("log1p", _HALF, "tensor([0.0000, 0.4055])")
+sqrt = _function("sqrt", "danlu.tensor([4.0, 9.0])", "tensor([2., 3.])")
+rsqrt = _function("rsqrt", "danlu.tensor([4.0, 1.0])", "tensor([0.5000, 1.0000])")
+reciprocal = _function("reciprocal", "danlu.tensor([4.0, 1.0])", "tensor([0.2500, 1.0000])")
+sin = _function("sin", _HALF, "tensor([0.0000, 0.4794])")
+cos = _function("cos", _HALF, "tensor([1.0000, 0.8776])")
+tanh = _function("tanh", _HALF, "tensor([0.0000, 0.4621])")
+sigmoid = _function("sigmoid", _HALF, "tensor([0.5000, 0.6225])")
+relu = _function("relu", "danlu.tensor([-1.0, 2.0])", "tensor([0., 2.])")
+floor = _function("floor", "danlu.tensor([-1.5, 1.5])", "tensor([-2.,  1.])")
+ceil = _function("ceil", "danlu.tensor([-1.5, 1.5])", "tensor([-1.,  2.])")
+trunc = _function("trunc", "danlu.tensor([-1.5, 1.5])", "tensor([-1.,  1.])")
+round = _function("round", "danlu.tensor([0.5, 1.5])", "tensor([0., 2.])")
+isnan = _function("isnan", "danlu.tensor([0.0, float('nan')])", "tensor([False,  True])")
+square = _function("square", "danlu.tensor([2.0, 3.0])", "tensor([4., 9.])")
+add = _function("add", _TWO, "tensor([4., 4.])")
+sub = subtract = _function("sub", _TWO, "tensor([-2.,  0.])")
+mul = multiply = _function("mul", _TWO, "tensor([3., 4.])")
+div = divide = _function("div", "danlu.tensor([1.0, 2.0]), 2", "tensor([0.5000, 1.0000])")
+pow = _function("pow", "danlu.tensor([2.0, 3.0]), 2", "tensor([4., 9.])")
+maximum = _function("maximum", _TWO, "tensor([3., 2.])")
+minimum = _function("minimum", _TWO, "tensor([1., 2.])")
+floor_divide = _function("floor_divide", "danlu.tensor([7, -7]), 2", "tensor([ 3, -4])")
+remainder = _function("remainder", "danlu.tensor([7, -7]), 2", "tensor([1, 1])")
+eq = _function("eq", _TWO, "tensor([False,  True])")
+ne = _function("ne", _TWO, "tensor([ True, False])")
+lt = _function("lt", _TWO, "tensor([ True, False])")
+le = _function("le", _TWO, "tensor([ True,  True])")
+gt = _function("gt", _TWO, "tensor([False, False])")
+ge = _function("ge", _TWO, "tensor([False,  True])")
+logical_and = _function("logical_and", "danlu.tensor([True, False]), danlu.tensor([True, True])", "tensor([ True, False])")
+logical_or = _function("logical_or", "danlu.tensor([True, False]), danlu.tensor([True, True])", "tensor([ True,  True])")
+logical_not = _function("logical_not", "danlu.tensor([True, False])", "tensor([False,  True])")
+clamp = clip = _function("clamp", "danlu.tensor([-1.0, 2.0]), 0, 1", "tensor([0., 1.])")
+sum = _function("sum", _SQUARE + ", 0", "tensor([4., 6.])")
+prod = _function("prod", _SQUARE, "tensor(24.)")
+mean = _function("mean", _SQUARE, "tensor(2.5000)")
+var = _function("var", _SQUARE, "tensor(1.6667)")
+std = _function("std", _SQUARE, "tensor(1.2910)")
+amax = _function("amax", _SQUARE + ", 1", "tensor([2., 4.])")
+amin = _function("amin", _SQUARE + ", 1", "tensor([1., 3.])")
+max = _function("max", _SQUARE, "tensor(4.)")
+min = _function("min", _SQUARE, "tensor(1.)")
+argmax = _function("argmax", _SQUARE + ", 1", "tensor([1, 1])")
+argmin = _function("argmin", _SQUARE + ", 1", "tensor([0, 0])")
+any = _function("any", "danlu.tensor([True, False])", "tensor(True)")
+all = _function("all", "danlu.tensor([True, False])", "tensor(False)")
+softmax = _function("softmax", "danlu.tensor([0.0, 0.0]), 0", "tensor([0.5000, 0.5000])")
+log_softmax = _function("log_softmax", "danlu.tensor([0.0, 0.0]), 0", "tensor([-0.6931, -0.6931])")
+norm = _function("norm", "danlu.tensor([3.0, 4.0])", "tensor(5.)")
+matmul = mm = bmm = _function("matmul", _SQUARE + ", danlu.tensor([1.0, 1.0])", "tensor([3., 7.])")
+dot = _function("dot", _TWO, "tensor(7.)")
+reshape = _function("reshape", _SQUARE + ", (4,)", "tensor([1., 2., 3., 4.])")
+permute = _function("permute", _SQUARE + ", (1, 0)", "tensor([[1., 3.],\n        [2., 4.]])")
+transpose = swapaxes = _function("transpose", _SQUARE + ", 0, 1", "tensor([[1., 3.],\n        [2., 4.]])")
+t = _function("t", _SQUARE, "tensor([[1., 3.],\n        [2., 4.]])")
+squeeze = _function("squeeze", "danlu.ones(1, 2)", "tensor([1., 1.])")
+unsqueeze = _function("unsqueeze", "danlu.ones(2), 0", "tensor([[1., 1.]])")
+flatten = _function("flatten", _SQUARE, "tensor([1., 2., 3., 4.])")
+flip = _function("flip", "danlu.tensor([1.0, 2.0]), (0,)", "tensor([2., 1.])")
+split = _function("split", "danlu.arange(3), 2", "(tensor([0, 1]), tensor([2]))")
+chunk = _function("chunk", "danlu.arange(3), 2", "(tensor([0, 1]), tensor([2]))")
+unbind = _function("unbind", "danlu.arange(2)", "(tensor(0), tensor(1))")
+narrow = _function("narrow", "danlu.arange(4), 0, 1, 2", "tensor([1, 2])")
+tile = _function("repeat", "danlu.arange(2), 2", "tensor([0, 1, 0, 1])")
+gather = _function("gather", "danlu.tensor([[1, 2], [3, 4]]), 1, danlu.tensor([[1], [0]])", "tensor([[2],\n        [3]])")
+index_select = _function("index_select", "danlu.tensor([1, 2, 3]), 0, danlu.tensor([2, 0])", "tensor([3, 1])")
+masked_select = _function("masked_select", "danlu.tensor([1, 2]), danlu.tensor([False, True])", "tensor([2])")
+nonzero = _function("nonzero", "danlu.tensor([0, 5])", "tensor([[1]])")
+clone = _function("clone", "danlu.ones(1)", "tensor([1.])")
+detach = _function("detach", "danlu.ones(1)", "tensor([1.])")
+numel = _function("numel", "danlu.ones(2, 3)", "6")
+
+
+def erf(input: Tensor) -> Tensor:
+    """2/√π ∫₀ˣ e^(-t²) dt
+
+    >>> import danlu
+    >>> danlu.erf(danlu.tensor([0.0, 0.5]))
+    tensor([0.0000, 0.5205])
+    """
+    return apply("erf", input)
+
+
+def outer(input: Tensor, other: Tensor) -> Tensor:
+    """xᵢ · yⱼ of two vectors.
+
+    >>> import danlu
+    >>> danlu.outer(danlu.tensor([1, 2]), danlu.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
+    return input.unsqueeze(1) * other
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """True where shapes and all elements are equal.
+
+    >>> import danlu
+    >>> danlu.equal(danlu.ones(2), danlu.ones(2))
+    True
+    """
+    return input.shape == other.shape and input.eq(other).all().item()
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """True where |x - y| ≤ atol + rtol · |y| for all elements.
+
+    >>> import danlu
+    >>> danlu.allclose(danlu.ones(2), danlu.ones(2) + 1e-6)
+    True
+    """
+    close: Any = (input == other) | ((input - other).abs() <= atol + rtol * other.abs())
+    if equal_nan:
+        close = close | (input.isnan() & other.isnan())
+    return close.all().item()
+
+
+def is_tensor(x: Any) -> bool:
+    """True for danlu's tensors.
+
+    >>> import danlu
+    >>> danlu.is_tensor(1)
+    False
+    """
+    return isinstance(x, Tensor)

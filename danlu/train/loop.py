@@ -1,0 +1,324 @@
+"""L8. The training loop: epochs, steps, its whole state for resuming, and what callbacks may hook into."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from danlu import random
+from danlu.creation import from_numpy
+from danlu.data.loader import DataLoader
+from danlu.errors import DataError, NumericError
+from danlu.nn import Module
+from danlu.optim import Optimizer
+from danlu.tensor import Tensor
+from danlu.train.blame import origin_of_fault
+from danlu.train.evaluation import predict
+from danlu.train.metrics import Metric
+
+INTERRUPTED = "interrupted"  # the `stop` of a loop that shall be gone on with
+READ_EVERY = 64  # steps between two readings of the losses: a reading costs a flush, a NaN is noticed this late
+Schedule = Callable[[float], float]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+Part = tuple[np.ndarray, np.ndarray]
+
+
+class Callback:
+    """What happens around the loop; a subclass overrides what it needs.
+
+    `on_start`, `on_step` and `on_epoch_end` run in the order of the list, `on_end` and `close` in the reverse order, so
+    that what came first sees what the others left. `loop.stop = "reason"` ends the training after the current step
+    (from `on_step`) or epoch.
+    """
+
+    def on_start(self, loop: Loop) -> None:
+        """Before the first step; a place to load a saved state."""
+
+    def on_step(self, loop: Loop) -> None:
+        """After every optimizer step."""
+
+    def on_epoch_end(self, loop: Loop) -> None:
+        """After the epoch's row stands in `loop.history`."""
+
+    def on_end(self, loop: Loop) -> None:
+        """After the last epoch, or when the loop was stopped."""
+
+    def close(self) -> None:
+        """At the very end, also after an error."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know of this callback."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state_dict` gave."""
+
+
+class History:
+    """One row an epoch: `history["loss"]` is a column, `history.rows[-1]` the last epoch, `history.stop` why it ended.
+
+    >>> history = History([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}])
+    >>> history["loss"]
+    [0.5, 0.25]
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]] = (), stop: str = "") -> None:
+        self.rows = [dict(row) for row in rows]
+        self.stop = stop
+
+    def __getitem__(self, name: str) -> list[Any]:
+        if not any(name in row for row in self.rows):
+            names = ", ".join(self.rows[0]) if self.rows else "no epoch has ended yet"
+            raise KeyError(f"the history has no column {name!r}; it has: {names}")
+        return [row.get(name) for row in self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"History(epochs={len(self)}, stop={self.stop!r})"
+
+
+def constant(progress: float) -> float:
+    """The schedule that leaves the learning rate alone."""
+    return 1.0
+
+
+def cosine(progress: float) -> float:
+    """A warm-up over the first 5 % of the steps, then half a cosine down to zero.
+
+    factor(p) = min(1, p / 0.05) (1 + cos(πp)) / 2,  p in [0, 1)
+
+    Source: I. Loshchilov and F. Hutter, "SGDR", 2017, equation (5), without restarts.
+
+    >>> cosine(0.0), round(cosine(0.5), 6)
+    (0.0, 0.5)
+    """
+    return min(1.0, progress / 0.05) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+SCHEDULES: dict[str, Schedule] = {"constant": constant, "cosine": cosine}
+
+
+def clone_state(value: Any) -> Any:
+    """A copy of a state whose tensors share nothing with the original."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, Mapping):
+        return {key: clone_state(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(clone_state(item) for item in value)
+    return value
+
+
+class Loop:
+    """The state of one training and its engine; made by `fit`, handed to every callback.
+
+    `epoch` counts the finished epochs, `step` all steps, `position` the steps of the current epoch; `recent_loss` is the
+    last loss that was read; `stop` the reason to end, empty while there is none.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        loss: LossFunction,
+        loader: DataLoader,
+        validation: Part | None,
+        metrics: Mapping[str, Metric],
+        epochs: int,
+        schedule: Schedule,
+        callbacks: Sequence[Callback],
+    ) -> None:
+        self.model, self.optimizer, self.loss, self.loader = model, optimizer, loss, loader
+        self.validation, self.metrics, self.epochs, self.schedule = validation, metrics, epochs, schedule
+        self.callbacks = list(callbacks)
+        self.history = History()
+        self.epoch = self.step = self.position = self.rows_seen = 0
+        self.stop = ""
+        self.recent_loss = math.nan
+        self.steps_per_epoch = len(loader)
+        self._rates = [group["lr"] for group in optimizer.param_groups]
+        self._loss_sum, self._loss_rows, self._epoch_seconds = 0.0, 0, 0.0
+        self._pending: list[tuple[Tensor, int]] = []
+        self._snapshot: dict[str, Any] = {}
+
+    # -- the loop
+
+    def run(self) -> History:
+        """Train until the epochs are done or somebody says stop."""
+        try:
+            for callback in self.callbacks:
+                callback.on_start(self)
+            while self.epoch < self.epochs and not self.stop:
+                self._run_epoch()
+            for callback in reversed(self.callbacks):
+                callback.on_end(self)
+        finally:
+            for callback in reversed(self.callbacks):
+                callback.close()
+        self.history.stop = self.stop or "all epochs done"
+        return self.history
+
+    @property
+    def finished(self) -> bool:
+        """True when all epochs are done."""
+        return self.epoch >= self.epochs
+
+    def _run_epoch(self) -> None:
+        self.model.train()
+        self._snapshot = self._training_state()
+        began = time.perf_counter() - self._epoch_seconds
+        for batch in self.loader:
+            self._run_step(*batch)
+            self._epoch_seconds = time.perf_counter() - began
+            for callback in self.callbacks:
+                callback.on_step(self)
+            if self.stop and self.position < self.steps_per_epoch:
+                self.read_losses()
+                return
+        self.read_losses()
+        self._end_epoch()
+
+    def _run_step(self, x: Any, y: Any) -> None:
+        """One step of plain gradient descent: zero_grad, forward, loss, backward, step."""
+        factor = self.schedule(self.step / (self.epochs * self.steps_per_epoch))
+        for group, rate in zip(self.optimizer.param_groups, self._rates):
+            group["lr"] = rate * factor
+        inputs, targets = as_tensor(x), as_tensor(y)
+        self.optimizer.zero_grad()
+        loss = self.loss(self.model(inputs), targets)
+        loss.backward()
+        self.optimizer.step()
+        self._pending.append((loss.detach(), len(x)))
+        self.step, self.position, self.rows_seen = self.step + 1, self.position + 1, self.rows_seen + len(x)
+        if len(self._pending) >= READ_EVERY:
+            self.read_losses()
+
+    def read_losses(self) -> None:
+        """Read the losses of the steps since the last reading, add them up, and blame the first that is not finite."""
+        pending, self._pending = self._pending, []
+        first = self.position - len(pending)
+        for offset, (loss, rows) in enumerate(pending):
+            value = float(loss.item())
+            if not math.isfinite(value):
+                self._blame(first + offset, value)
+            self.recent_loss = value
+            self._loss_sum, self._loss_rows = self._loss_sum + value * rows, self._loss_rows + rows
+
+    def _end_epoch(self) -> None:
+        row: dict[str, Any] = {"epoch": self.epoch + 1, "step": self.step, "loss": self._loss_sum / self._loss_rows}
+        if self.validation is not None:
+            row |= self._validate(self.validation)
+        row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        row["seconds"] = round(self._epoch_seconds, 4)
+        row["samples_per_second"] = round(self._loss_rows / max(self._epoch_seconds, 1e-9))
+        self.history.rows.append(row)
+        self.epoch, self.position = self.epoch + 1, 0
+        self._loss_sum, self._loss_rows, self._epoch_seconds = 0.0, 0, 0.0
+        for callback in self.callbacks:
+            callback.on_epoch_end(self)
+
+    def _validate(self, validation: Part) -> dict[str, float]:
+        x, y = validation
+        outputs = predict(self.model, x)
+        loss = float(self.loss(from_numpy(outputs), from_numpy(y)).item())
+        if not math.isfinite(loss):
+            raise NumericError(
+                f"the validation loss became {loss} after epoch {self.epoch + 1} (step {self.step}), "
+                "though every training loss was finite; "
+                "try a smaller learning rate and look for extreme values in the validation rows"
+            )
+        return {"validation_loss": loss} | {
+            f"validation_{name}": float(metric(outputs, y)) for name, metric in self.metrics.items()
+        }
+
+    # -- blame
+
+    def _blame(self, position: int, value: float) -> None:
+        """Repeat the epoch up to the faulty step, whose forward pass then shows where the value began; always raises."""
+        target = self.step - self.position + position + 1  # counted from 1 over the whole training
+        self._load_training_state(self._snapshot)
+        self.model.train()
+        for batch in self.loader:
+            if self.step + 1 == target:
+                where = origin_of_fault(self.model, self.loss, *map(as_tensor, batch))
+                self.stop = f"the loss became {value} at step {target}"
+                raise NumericError(
+                    f"{self.stop} (epoch {self.epoch + 1}): it began {where}. "
+                    f"Try a smaller learning rate ({self._rates[0] / 10:g} instead of {self._rates[0]:g}), "
+                    "or scaled inputs (standard or minmax)."
+                )
+            self._run_step(*batch)
+            self._pending.clear()
+        raise NumericError(
+            f"the loss became {value} at step {target}, but not when the steps were repeated; is the model deterministic?"
+        )
+
+    # -- state
+
+    def _training_state(self) -> dict[str, Any]:
+        """Everything that the following steps depend on, copied."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "position": self.position,
+            "loader": dict(self.loader.state_dict()),
+            "random": dict(random.get_state()),
+            "model": clone_state(self.model.state_dict()),
+            "optimizer": clone_state(self.optimizer.state_dict()),
+        }
+
+    def _load_training_state(self, state: Mapping[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.loader.load_state_dict(state["loader"])
+        random.set_state(state["random"])
+        self.epoch, self.step, self.position = state["epoch"], state["step"], state["position"]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a later process needs to go on with the same bits."""
+        self.read_losses()
+        return self._training_state() | {
+            "loss_sum": self._loss_sum,
+            "loss_rows": self._loss_rows,
+            "epoch_seconds": self._epoch_seconds,
+            "steps_per_epoch": self.steps_per_epoch,
+            "history": [dict(row) for row in self.history.rows],
+            "stop": "" if self.stop == INTERRUPTED else self.stop,
+            "callbacks": {name: clone_state(callback.state_dict()) for name, callback in self._named_callbacks().items()},
+        }
+
+    def _named_callbacks(self) -> dict[str, Callback]:
+        """The callbacks that keep a state, by class (and number, for the second of a class)."""
+        kinds = [type(callback).__name__ for callback in self.callbacks]
+        names = [f"{kind}#{kinds[:place].count(kind)}" for place, kind in enumerate(kinds)]
+        return {name: callback for name, callback in zip(names, self.callbacks) if callback.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state_dict` gave.
+
+        Raises:
+            DataError: the state is of other data, another batch size or other callbacks.
+        """
+        callbacks = self._named_callbacks()
+        if state["steps_per_epoch"] != self.steps_per_epoch or state["callbacks"].keys() != callbacks.keys():
+            raise DataError(
+                f"the saved state has {state['steps_per_epoch']} steps an epoch and callbacks {sorted(state['callbacks'])}, "
+                f"this training {self.steps_per_epoch} and {sorted(callbacks)}; "
+                "resume with the same data, batch size and callbacks"
+            )
+        self._load_training_state(state)
+        self._loss_sum, self._loss_rows, self._epoch_seconds = state["loss_sum"], state["loss_rows"], state["epoch_seconds"]
+        self.history, self.stop = History(state["history"]), state["stop"]
+        for name, saved in state["callbacks"].items():
+            callbacks[name].load_state_dict(saved)
+
+
+def as_tensor(batch: Any) -> Tensor:
+    """A batch as a tensor; arrays become one without a copy."""
+    return batch if isinstance(batch, Tensor) else from_numpy(batch)
