@@ -16,6 +16,7 @@ from danlu.tensor_arithmetic import Arithmetic, check_device
 from danlu.tensor_core import (
     TensorCore,
     apply,
+    changing,
     enable_grad,
     from_array,
     is_grad_enabled,
@@ -294,6 +295,6 @@ def _plain(data: Any) -> Any:
 
 
 __all__ = [
-    "CPU", "Device", "Size", "Tensor", "apply", "enable_grad", "from_array", "is_grad_enabled", "no_grad", "set_grad_enabled", "tensor",
+    "CPU", "Device", "Size", "Tensor", "apply", "changing", "enable_grad", "from_array", "is_grad_enabled", "no_grad", "set_grad_enabled", "tensor",
     "update_", "wrap",
 ]  # fmt: skip

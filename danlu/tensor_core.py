@@ -408,6 +408,13 @@ class TensorCore:
                 accumulate(tensor, g)
 
 
+def _stopped(value: Value) -> Value:
+    """The value without its history; where it is memory already, nothing is recorded."""
+    if value.buffer is not None:
+        return engine.leaf(value.buffer, value.spec)
+    return record(TABLE["stop"], (value,), (), False)
+
+
 def _fitted(value: Value, spec: Spec) -> Value:
     """A value made to fit the tensor it is written into: its dtype cast, its axes stretched."""
     if value.spec.dtype is not spec.dtype:
@@ -424,11 +431,6 @@ def _fitted(value: Value, spec: Spec) -> Value:
 def _loses(given: DType, kept: DType) -> bool:
     """True where an arithmetic result may not silently become an element of a tensor: float → integer, number → bool."""
     return (given.is_floating_point and not kept.is_floating_point) or (kept is dt.bool_ and given is not dt.bool_)
-
-
-def _stopped(value: Value) -> Value:
-    """The value without its history."""
-    return record(TABLE["stop"], (value,), (), False)
 
 
 def _is_plain(array: np.ndarray) -> bool:
@@ -518,7 +520,7 @@ def history(roots: Sequence[Value]) -> tuple[list[Value], list[Value]]:
         if v.leaf is not None:
             leaves.append(v)
         for x in v.inputs:
-            if x.grad:
+            if type(x) is Value and x.grad:
                 stack.append(x)
     return visited, leaves
 
@@ -554,13 +556,18 @@ def apply(op: Op | str, *inputs: Any, **attrs: Any) -> Any:
 
 def _number(x: Any) -> Any:
     """A Python or NumPy number as it enters a program; an array becomes a value."""
-    if type(x) in (float, int, bool):
+    if type(x) in (float, int, bool, engine.Runtime):
         return x
     if isinstance(x, np.generic):
         return x.item()
     if isinstance(x, np.ndarray):
         return from_array(x)._value()
     raise DTypeError(f"expected a tensor or a number, got {type(x).__name__}; write danlu.tensor(...) around it")
+
+
+def changing(x: Any) -> Any:
+    """A number that changes from call to call, as an input of `apply`: it never becomes part of a program (0, 1, 2, -1 and 0.5 would)."""
+    return engine.Runtime(x) if type(x) in (int, float) else x
 
 
 def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: Any) -> None:
@@ -610,6 +617,7 @@ FULL = TABLE["full"]
 __all__ = [
     "TensorCore",
     "apply",
+    "changing",
     "enable_grad",
     "from_array",
     "full",
