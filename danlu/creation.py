@@ -133,7 +133,8 @@ def arange(
     count = ceil((end - start) / step)
     exact = dt.float64 if dtype.is_floating_point else dt.int64
     numbers = apply("iota", shape=(count,), dtype=exact)
-    return _made((numbers * step + start).to(dtype), requires_grad, device)
+    numbers = numbers if step == 1 else numbers * step
+    return _made((numbers if start == 0 else numbers + start).to(dtype), requires_grad, device)
 
 
 def linspace(start: float, end: float, steps: int, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:

@@ -122,6 +122,8 @@ class Body(Emitter):
     # ---- errors in the data ---------------------------------------------------------------------------------------------
     def report(self, bad: Value, position: Value, size: int) -> None:
         """Notes one position that does not exist, and the size of its axis, in the error report."""
+        if self.mask is not None and bad.lanes > 1:
+            bad = self.and_(bad, self.mask)  # a lane past the end has no position
         worst = self.select(bad, position, self.const(0, position.dtype))
         anything = bad.ref
         if bad.lanes > 1:
