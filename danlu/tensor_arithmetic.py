@@ -145,8 +145,10 @@ class Arithmetic(TensorCore):
             return apply("floor_divide", self, other)
         if rounding_mode != "trunc":
             raise DTypeError(f"div: rounding_mode is {rounding_mode!r}; expected None, 'trunc' or 'floor'")
-        whole = apply("sub", self, apply("fmod", self, other))
-        return apply("trunc", apply("div", whole, other)).to(whole.dtype)
+        rest = apply("fmod", self, other)
+        if rest.dtype.is_floating_point:
+            return apply("trunc", apply("div", self, other))
+        return apply("floor_divide", apply("sub", self, rest), other)  # integers, without a detour over floats
 
     multiply, divide, subtract, true_divide, absolute, negative = mul, div, sub, div, abs, neg
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne

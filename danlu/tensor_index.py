@@ -17,6 +17,8 @@ def _items(index: Any, ndim: int) -> list:
     """The index as a list with `...` written out; one entry for each axis and each None."""
     items = list(index) if isinstance(index, tuple) else [index]
     items = [_as_index(x) for x in items]
+    if sum(isinstance(x, TensorCore) for x in items) > 1:  # beside others a 0-d index is a number: it must not be broadcast
+        items = [int(x) if isinstance(x, TensorCore) and not x._spec.shape else x for x in items]
     used = sum(_axes_used(x) for x in items)
     if used > ndim:
         raise AxisError(f"too many indices: {used} for a tensor with {ndim} {'axis' if ndim == 1 else 'axes'}")
@@ -29,6 +31,7 @@ def _items(index: Any, ndim: int) -> list:
 
 
 def _as_index(x: Any) -> Any:
+    x = list(x) if isinstance(x, range) else x
     if isinstance(x, (list, np.ndarray)):
         x = from_array(np.array(x, dtype=np.int64 if isinstance(x, list) and not x else None, order="C"))
     if isinstance(x, (np.integer, np.bool_)):
@@ -138,8 +141,9 @@ class Indexing(TensorCore):
         """x with x[index[i, j], j] += src[i, j] for dim 0, and so on."""
         return apply("scatter_add", self, index, src, dim=normalize_axis("scatter_add", dim, self._spec.ndim))
 
-    def scatter(self, dim: int, index: TensorCore, src: Any) -> Any:
-        """x with x[index[i, j], j] = src[i, j] for dim 0, and so on; src may be a number."""
+    def scatter(self, dim: int, index: TensorCore, src: Any = None, *, value: Any = None) -> Any:
+        """x with x[index[i, j], j] = src[i, j] for dim 0, and so on; src may be a number, also given as `value`."""
+        src = value if src is None else src
         if not isinstance(src, TensorCore):
             src = apply("full", src, shape=index._spec.shape, dtype=self._spec.dtype)
         return apply("scatter_set", self, index, src, dim=normalize_axis("scatter", dim, self._spec.ndim))
@@ -153,9 +157,9 @@ class Indexing(TensorCore):
         """`scatter_add` in place."""
         return self._assign(self.scatter_add(dim, index, src)._value())
 
-    def scatter_(self, dim: int, index: TensorCore, src: Any) -> Any:
+    def scatter_(self, dim: int, index: TensorCore, src: Any = None, *, value: Any = None) -> Any:
         """`scatter` in place."""
-        return self._assign(self.scatter(dim, index, src)._value())
+        return self._assign(self.scatter(dim, index, src, value=value)._value())
 
     def index_add_(self, dim: int, index: TensorCore, source: TensorCore, alpha: float = 1) -> Any:
         """`index_add` in place."""

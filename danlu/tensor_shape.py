@@ -156,6 +156,8 @@ class Shape(TensorCore):
         if not shape:
             return self.reshape(1)
         a, b = normalize_axis("flatten", start_dim, len(shape)), normalize_axis("flatten", end_dim, len(shape))
+        if a > b:
+            raise ShapeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} of shape {shape}; exchange them")
         return self._view("reshape", ((*shape[:a], prod(shape[a : b + 1]), *shape[b + 1 :]),))
 
     def ravel(self) -> Any:
@@ -420,6 +422,8 @@ class Shape(TensorCore):
     @_named_axis
     def norm(self, p: float = 2.0, dim: Any = None, keepdim: bool = False) -> Any:
         """(Σ |x|ᵖ)^(1/p) over all axes, or over those named."""
+        if not self._spec.dtype.is_floating_point:
+            raise DTypeError(f"norm of a tensor of dtype {self._spec.dtype.name}; expected a floating dtype. Write x.float().norm()")
         x: Any = self.abs()  # type: ignore[attr-defined]
         if p in (float("inf"), "inf"):
             return x.amax(dim, keepdim)
@@ -436,7 +440,8 @@ class Shape(TensorCore):
     @_named_axis
     def logsumexp(self, dim: Any, keepdim: bool = False) -> Any:
         """ln Σ eˣ over axes, without overflow."""
-        return apply("logsumexp", self, dims=self._axes("logsumexp", dim), keepdim=bool(keepdim))
+        x = self if self._spec.dtype.is_floating_point else self.to(dt.float32)  # type: ignore[attr-defined]
+        return apply("logsumexp", x, dims=self._axes("logsumexp", dim), keepdim=bool(keepdim))
 
     @_named_axis
     def count_nonzero(self, dim: Any = None) -> Any:
