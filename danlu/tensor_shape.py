@@ -396,6 +396,8 @@ class Shape(TensorCore):
             return apply(f"{name}imum", self, dim)
         position = self._position(f"arg{name}", dim, True)
         axis = normalize_axis(name, dim, self._spec.ndim)
+        if not self._spec.shape:
+            return Extremum((self.clone(), position))
         values = apply("take_along", self, position, dim=axis)
         return Extremum((values, position) if keepdim else (values.squeeze(axis), position.squeeze(axis)))
 
@@ -423,7 +425,9 @@ class Shape(TensorCore):
     def norm(self, p: float = 2.0, dim: Any = None, keepdim: bool = False) -> Any:
         """(Σ |x|ᵖ)^(1/p) over all axes, or over those named."""
         if not self._spec.dtype.is_floating_point:
-            raise DTypeError(f"norm of a tensor of dtype {self._spec.dtype.name}; expected a floating dtype. Write x.float().norm()")
+            raise DTypeError(
+                f"norm of a tensor of dtype {self._spec.dtype.name}; expected a floating dtype. Write x.float().norm()"
+            )
         x: Any = self.abs()  # type: ignore[attr-defined]
         if p in (float("inf"), "inf"):
             return x.amax(dim, keepdim)
