@@ -102,9 +102,12 @@ class Storage:
 
     def set(self, value: Value) -> None:
         """The value from now on."""
+        old = self.value
         value.handles += 1
-        self.value.handles -= 1
+        old.handles -= 1
         self.value = value
+        if old.buffer is not None and value.trace is not None:
+            value.trace.replaced.append(old)
 
     def __del__(self) -> None:
         self.value.handles -= 1
@@ -387,7 +390,8 @@ def gradients(
     if not keep:
         for v in visited:
             if v.inputs:
-                v.inputs, v.freed = (), True
+                v.forget()
+                v.freed = True
     return leaves, total or []  # type: ignore[return-value]
 
 
@@ -473,7 +477,7 @@ def _number(x: Any) -> Any:
     if isinstance(x, np.generic):
         return x.item()
     if isinstance(x, np.ndarray):
-        return from_array(x)._value()
+        return from_array(x, shared=True)._value()
     raise DTypeError(f"expected a tensor or a number, got {type(x).__name__}; write danlu.tensor(...) around it")
 
 
@@ -499,12 +503,12 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
         _mode.grad = previous
 
 
-def from_array(array: np.ndarray) -> Any:
-    """A tensor on the memory of a NumPy array, where that is possible; else on a copy."""
+def from_array(array: np.ndarray, shared: bool = False) -> Any:
+    """A tensor on the memory of a NumPy array, where that is possible; else on a copy. `shared`: the caller keeps the array."""
     spec = Spec(array.shape, dt.from_numpy(array.dtype))
     if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
-        array = np.array(array, array.dtype.newbyteorder("="), order="C")
-    return wrap(engine.leaf(Buffer.from_numpy(array), spec))
+        array, shared = np.array(array, array.dtype.newbyteorder("="), order="C"), False
+    return wrap(engine.leaf(Buffer.from_numpy(array, shared), spec))
 
 
 def full(shape: tuple[int, ...], value: Any, dtype: DType) -> Any:

@@ -30,7 +30,7 @@ def _items(index: Any, ndim: int) -> list:
 
 def _as_index(x: Any) -> Any:
     if isinstance(x, (list, np.ndarray)):
-        x = from_array(np.ascontiguousarray(x))
+        x = from_array(np.ascontiguousarray(x), shared=True)
     if isinstance(x, np.integer):
         return int(x)
     if isinstance(x, TensorCore) and x._spec.dtype.is_floating_point:
@@ -64,7 +64,7 @@ class Indexing(TensorCore):
         elif isinstance(value, TensorCore):
             view._assign(_unlead(value, view._spec.ndim)._value())
         elif isinstance(value, np.ndarray):
-            view._assign(_unlead(from_array(value), view._spec.ndim)._value())
+            view._assign(_unlead(from_array(value, shared=True), view._spec.ndim)._value())
         else:
             view.fill_(value)
 
@@ -220,7 +220,7 @@ class _Advanced:
         target = (*shape[:at], *self.shape, *shape[at + 1 :])
         dtype = flat._spec.dtype
         if isinstance(value, np.ndarray):
-            value = from_array(value)
+            value = from_array(value, shared=True)
         if not isinstance(value, TensorCore):
             value = apply("full", value, shape=target, dtype=dtype)
         value = _unlead(value, len(target)).to(dtype).expand(target)

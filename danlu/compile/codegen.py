@@ -166,8 +166,8 @@ class Writer:
 
     # ---- statements -----------------------------------------------------------------------------------------------------
     def statements(self, body: list) -> None:
-        """The statements in order."""
-        for s in body:
+        """The statements in order. Every value is computed before the first is stored: a store may overwrite what another reads."""
+        for k, s in enumerate(body):
             if isinstance(s, Loop):
                 self.loop(s)
             elif isinstance(s, Begin):
@@ -177,6 +177,8 @@ class Writer:
             elif isinstance(s, Accumulate):
                 self.accumulate(s)
             elif isinstance(s, Store):
+                for following in body[k:]:
+                    self.value(following.value)  # only stores come after a store
                 self.store(s)
             else:
                 raise TypeError(f"no code for {type(s).__name__} here")
