@@ -425,7 +425,7 @@ def history(roots: Sequence[Value]) -> tuple[list[Value], list[Value]]:
         if v.leaf is not None:
             leaves.append(v)
         for x in v.inputs:
-            if x.grad:
+            if type(x) is Value and x.grad:
                 stack.append(x)
     return visited, leaves
 
