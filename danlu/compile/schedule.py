@@ -15,7 +15,6 @@ from math import prod
 
 from danlu.compile.emit import Emitter, Value
 from danlu.compile.index import Var, i
-from danlu.compile.simplify import constant_of
 from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCATTER, SOURCE, Node, toposort
 
 # Instructions per element up to which computing twice beats storing and loading: a load and a store of 4 bytes each cost as
@@ -55,12 +54,13 @@ class Scheduler:
 
     def run(self) -> list[Group]:
         """The groups in an order in which they can run, with what each must store."""
+        memory = {id(r) for r in self.roots} | self._operands()
         for node in self.order:
             if node.op.family in (REDUCE, CONTRACT, SCATTER, OPAQUE):
                 self._begin_core(node)
             elif node.op.family == ELEMENTWISE:
                 self._place_elementwise(node)
-            elif any(node is r for r in self.roots):  # a movement or a source that must become memory
+            elif id(node) in memory:
                 self._new_group(node, core=False)
         self._dissolve()
         self._mark_stored()
@@ -74,9 +74,6 @@ class Scheduler:
         return group
 
     def _begin_core(self, node: Node) -> None:
-        if node.op.family in (CONTRACT, OPAQUE):
-            for x in node.inputs:
-                self._make_memory(x, strided=node.op.family == CONTRACT)
         if node.op.family == REDUCE:
             needed = {id(g) for g in self._inputs(node)}
             for group in reversed(self.groups):  # a second reduction over the same axes shares the loop
@@ -89,12 +86,16 @@ class Scheduler:
                     return
         self._new_group(node, core=True)
 
-    def _make_memory(self, x: Node, strided: bool) -> None:
-        """Gives an operand a group of its own unless it is memory, or (`strided`) memory seen with other strides."""
-        if id(x) in self.group_of or (x.op.family == SOURCE and strided_view(x)):
-            return
-        if not (strided and strided_view(x)):
-            self._new_group(x, core=False)
+    def _operands(self) -> set[int]:
+        """The ids of the movements, gathers and sources that must become memory for a contraction or a library call: all
+        that are not memory seen with other strides. Known before the first group is made: what reads them comes after."""
+        found: set[int] = set()
+        for node in self.order:
+            if node.op.family == CONTRACT:
+                found |= {id(x) for x in node.inputs if not strided_view(x)}
+            elif node.op.family == OPAQUE:
+                found |= {id(x) for x in node.inputs if not (x.op.family == SOURCE and strided_view(x))}
+        return found
 
     def _same_reduction(self, group: Group, node: Node) -> bool:
         return (
@@ -248,7 +249,7 @@ def strided_view(x: Node) -> bool:
         if len(x.inputs) != 1 or not is_strided(x):
             return False
         x = x.inputs[0]
-    return x.op.family != GATHER and constant_of(x) is None and not (x.op.family == SOURCE and x.op.attrs[0] != "slot")
+    return x.op.family != GATHER and not (x.op.family == SOURCE and x.op.attrs != ("slot", "spec"))
 
 
 def is_strided(x: Node) -> bool:

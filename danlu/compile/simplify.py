@@ -30,7 +30,7 @@ def simplify(roots: Sequence[Node], replace: dict[int, Node] | None = None) -> l
     known: dict[tuple, Node] = {}
     new: dict[int, Node] = {}
     # A replaced node is not looked into: what only it needed is dead.
-    order = toposort([*roots, *replace.values()], stop=lambda n: id(n) in replace)
+    order = toposort([*replace.values(), *roots], stop=lambda n: id(n) in replace)
     for node in order:
         if id(node) not in replace:
             new[id(node)] = _rebuild(node, tuple(_resolve(x, new, replace) for x in node.inputs), known)
@@ -47,12 +47,17 @@ def _rebuild(node: Node, inputs: tuple[Node, ...], known: dict[tuple, Node]) -> 
     better = _local(node, inputs)
     if better is not None:
         node, inputs = better, better.inputs
-    key = (node.op, node.attrs, node.spec, tuple(map(id, inputs)))
+    key = (node.op, tuple(map(_exact, node.attrs)), node.spec, tuple(map(id, inputs)))
     found = known.get(key)
     if found is None:
         same = all(a is b for a, b in zip(inputs, node.inputs))
         found = known[key] = node if same else Node(node.op, inputs, node.attrs, node.spec)
     return found
+
+
+def _exact(attr: Any) -> Any:
+    """An attribute as a part of a key: -0.0 equals 0.0 and is another number."""
+    return str(attr) if type(attr) is float else attr
 
 
 def _local(node: Node, inputs: tuple[Node, ...]) -> Node | None:

@@ -54,7 +54,7 @@ class Compiled:
         if self.program.checks:
             size, position = struct.unpack("<qq", error)
             if size:
-                raise AxisError(index_message(position, size))
+                raise AxisError(index_message(position, size - 1))
 
     def _arrange(self, inputs: Sequence[Buffer], new: list[Buffer]) -> list[Buffer]:
         fresh, result = iter(new), []
@@ -74,7 +74,7 @@ class Interpreted:
 
     def __init__(self, roots: Sequence[Node], replace: dict[int, Node]) -> None:
         self.roots, self.replace = list(roots), replace
-        self.order = toposort([*roots, *replace.values()], stop=lambda n: id(n) in replace)
+        self.order = toposort([*replace.values(), *roots], stop=lambda n: id(n) in replace)
 
     def run(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
         """The results."""
