@@ -102,11 +102,13 @@ def operands(batch, m, n, k, ta, tb, dtype):
 
 
 def prepare(shape, target: Target, dtype=np.float32, **forced):
-    """(danlu, NumPy as functions of how often, flops, program) of one row. danlu repeats in native code."""
+    """(danlu, NumPy as functions of how often, flops, program, milliseconds to plan and compile). danlu repeats natively."""
     _, batch, m, n, k, ta, tb = shape
     a, b, c = operands(batch, m, n, k, ta, tb, dtype)
     contraction = gemm.Contraction(tuple(batch), m, n, k, strides_of(a), strides_of(b), 0, 0, dt.from_numpy(dtype))
+    start = time.thread_time()
     program = compile_plan(gemm.plan(contraction, target, **forced), strides_of(c), target=target)
+    spent = (time.thread_time() - start) * 1e3
     program.run(a, b, c)
     reference = a.astype(np.float64) @ b.astype(np.float64)
     assert np.abs(c - reference).max() <= 1e-5 * np.abs(reference).max() + 1e-4
@@ -121,7 +123,7 @@ def prepare(shape, target: Target, dtype=np.float32, **forced):
         for _ in range(times):
             np.matmul(a, b, out=c)
 
-    return ours, numpy, 2 * int(np.prod(batch)) * m * n * k, program
+    return ours, numpy, 2 * int(np.prod(batch)) * m * n * k, program, spent
 
 
 def seconds(function, times: int) -> float:
@@ -164,14 +166,12 @@ def main() -> None:
     for shape in SHAPES:
         if given.names and not any(name in shape[0] for name in given.names):
             continue
-        start = time.perf_counter()
-        ours, numpy, flops, program = prepare(shape, target)
-        spent = time.perf_counter() - start
+        ours, numpy, flops, program, spent = prepare(shape, target)
         best, mine, other = measure((peak, ours, numpy), flops, given.rounds)
         rate, share = flops / mine / 1e9, flops / mine / (peak_flops / best)
         print(
-            f"{shape[0]:28s}{mine * 1e6:8.1f}us{rate:9.1f}{share:9.1%}{flops / other / 1e9:8.1f}{other / mine:12.2f}x"
-            f"{spent * 1e3:7.0f}ms  {describe(program.plan)}",
+            f"{shape[0]:28s}{mine * 1e6:8.2f}us{rate:9.1f}{share:9.1%}{flops / other / 1e9:8.1f}{other / mine:12.2f}x"
+            f"{spent:7.1f}ms  {describe(program.plan)}",
             flush=True,
         )
 

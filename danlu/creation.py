@@ -39,7 +39,7 @@ def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_gra
     """
     if dtype is None:
         dtype = dt.bool_ if isinstance(fill_value, bool) else dt.int64 if isinstance(fill_value, int) else dt.float32
-    shape = _check_sizes("full", sizes((size,) if not isinstance(size, int) else (size,)))
+    shape = _check_sizes("full", sizes((size,)))
     return _made(apply("full", fill_value, shape=shape, dtype=dtype), requires_grad, device)
 
 

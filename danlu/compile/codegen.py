@@ -1,7 +1,8 @@
 """L3. Kernel IR → LLVM IR, as text.
 
 A kernel becomes `void kernel(ptr %args, i64 %begin, i64 %end)`, which runs the chunks begin … end of its outermost loop. `args`
-is the program's table of addresses: 0 the error report, 1 the Python numbers, 2 the workspace, then inputs and outputs.
+is the program's table of addresses: 0 the error report, 1 the Python numbers, 2 the function that makes library calls, 3 the
+workspace, then inputs and outputs.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from danlu.compile.kernel import (
 )  # fmt: skip
 from danlu.dtype import DType
 
-ERROR, NUMBERS, WORKSPACE, FIRST = 0, 1, 2, 3
+ERROR, NUMBERS, CALLBACK, WORKSPACE, FIRST = 0, 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -571,4 +572,4 @@ def function_text(name: str, b: Body) -> str:
     return "\n".join([*work, *entry])
 
 
-__all__ = ["ERROR", "FIRST", "NUMBERS", "WORKSPACE", "Place", "Writer", "write_kernel"]
+__all__ = ["CALLBACK", "ERROR", "FIRST", "NUMBERS", "WORKSPACE", "Place", "Writer", "write_kernel"]

@@ -36,33 +36,13 @@ def literal(value, dtype: DType) -> str:
     return str(int(value))
 
 
-# Text of `Emitter.rarely`. The outer function is inlined, so a kernel pays a test and a branch; LLVM keeps the calls out of the way.
-_ONE = """define internal {type} @{name}.one({inputs}) noinline cold {{
+# Text of `Emitter.rarely`: the rule for one element, and a loop over the lanes that want it.
+_ONE = """define internal {type} @{name}({inputs}) noinline cold {{
 {body}
   ret {type} {result}
 }}"""
-_SOME = """define internal {type} @{name}.x1(i1 %c, {type} %y, {inputs}) alwaysinline {{
-  %seldom = call i1 @llvm.expect.i1(i1 %c, i1 false)
-  br i1 %seldom, label %slow, label %done
-slow:
-  %z = call {type} @{name}.one({whole})
-  br label %done
-done:
-  %r = phi {type} [ %y, %0 ], [ %z, %slow ]
-  ret {type} %r
-}}"""
-_SOME_LANES = """define internal <{lanes} x {type}> @{name}.x{lanes}(<{lanes} x i1> %c, <{lanes} x {type}> %y, {inputs}) alwaysinline {{
-  %any = call i1 @llvm.vector.reduce.or.v{lanes}i1(<{lanes} x i1> %c)
-  %seldom = call i1 @llvm.expect.i1(i1 %any, i1 false)
-  br i1 %seldom, label %slow, label %done
-slow:
-  %z = call <{lanes} x {type}> @{name}.each{lanes}(<{lanes} x i1> %c, <{lanes} x {type}> %y, {whole})
-  br label %done
-done:
-  %r = phi <{lanes} x {type}> [ %y, %0 ], [ %z, %slow ]
-  ret <{lanes} x {type}> %r
-}}
-define internal <{lanes} x {type}> @{name}.each{lanes}(<{lanes} x i1> %c, <{lanes} x {type}> %y, {inputs}) noinline cold {{
+_EACH = """define internal <{lanes} x {type}> @{name}.x{lanes}(<{lanes} x i1> %c, <{lanes} x {type}> %y, {inputs}) noinline cold
+{{
 entry:
   br label %head
 head:
@@ -72,7 +52,7 @@ head:
   br i1 %wanted, label %slow, label %next
 slow:
 {extract}
-  %z = call {type} @{name}.one({given})
+  %z = call {type} @{name}({given})
   %w = insertelement <{lanes} x {type}> %r, {type} %z, i32 %i
   br label %next
 next:
@@ -153,24 +133,34 @@ class Emitter:
 
     def rarely(self, name: str, c: Value, y: Value, rule: Callable[..., Value], *xs: Value) -> Value:
         """y, but rule(b, *xs) in the lanes where c is true. The rule's code stands in a function of its own, works on one element
-        at a time, and is reached only if some lane needs it: for the arguments that are seldom and dear. Values of one dtype."""
-        c, y, *xs = self.match(c, y, *xs)
-        full = f"{name}.{y.dtype.name}"
-        one = Emitter(self.declared)
-        result = rule(one, *[Value(f"%x{k}", x.dtype) for k, x in enumerate(xs)])
-        self.declared.add(
-            _ONE.format(name=full, type=ir_type(y.dtype), inputs=_parameters(xs, 1), body="\n".join(one.lines), result=result.ref)
-        )
-        vector = y.lanes > 1
-        self.declared.add((_SOME_LANES if vector else _SOME).format(
-            name=full, lanes=y.lanes, type=ir_type(y.dtype), inputs=_parameters(xs, y.lanes), given=_parameters(xs, 1).replace("%x", "%e"),
-            whole=_parameters(xs, y.lanes), extract="\n".join(f"  %e{k} = extractelement {x.type} %x{k}, i32 %i" for k, x in enumerate(xs)),
-        ))  # fmt: skip
-        if vector:
-            self.declared.add(f"declare i1 @llvm.vector.reduce.or.v{y.lanes}i1(<{y.lanes} x i1>)")
-        self.declared.add("declare i1 @llvm.expect.i1(i1, i1)")
-        given = ", ".join(map(repr, (c, y, *xs)))
-        return self.instruction(f"call {y.type} @{full}.x{y.lanes}({given})", y.dtype, y.lanes)
+        at a time, and is reached only if some lane needs it: for arguments that are seldom and dear. Begins a new block."""
+        c, y, *rest = self.match(c, y, *xs)
+        function = self._outside(f"{name}.{y.dtype.name}", y, rule, rest)
+        before, slow, after = self.name("before"), self.name("slow"), self.name("after")
+        self.line(f"br label {before}")
+        self.label(before)
+        c = self.instruction(f"freeze {c!r}", dt.bool_, c.lanes)  # lanes beyond the end of an array may hold anything
+        needed = c if c.lanes == 1 else self.call(f"llvm.vector.reduce.or.v{c.lanes}i1", dt.bool_, 1, c)
+        seldom = self.call("llvm.expect.i1", dt.bool_, 1, needed, self.const(False, dt.bool_))
+        self.line(f"br {seldom!r}, label {slow}, label {after}")
+        self.label(slow)
+        given = ", ".join(map(repr, rest if c.lanes == 1 else (c, y, *rest)))
+        z = self.instruction(f"call {y.type} @{function}({given})", y.dtype, y.lanes)
+        self.line(f"br label {after}")
+        self.label(after)
+        return self.instruction(f"phi {y.type} [ {y.ref}, {before} ], [ {z.ref}, {slow} ]", y.dtype, y.lanes)
+
+    def _outside(self, name: str, y: Value, rule: Callable[..., Value], xs: list[Value]) -> str:
+        """The name of the function that computes the rule for such values; it is put beside this one."""
+        one, kind, single = Emitter(self.declared), ir_type(y.dtype), _parameters(xs, 1)
+        result = rule(one, *(Value(f"%x{k}", x.dtype) for k, x in enumerate(xs)))
+        self.declared.add(_ONE.format(name=name, type=kind, inputs=single, body="\n".join(one.lines), result=result.ref))
+        if y.lanes == 1:
+            return name
+        extract = "\n".join(f"  %e{k} = extractelement {x.type} %x{k}, i32 %i" for k, x in enumerate(xs))
+        self.declared.add(_EACH.format(name=name, lanes=y.lanes, type=kind, inputs=_parameters(xs, y.lanes), extract=extract,
+                                       given=single.replace("%x", "%e")))  # fmt: skip
+        return f"{name}.x{y.lanes}"
 
     # ---- constants and lanes ---------------------------------------------------------------------------------------
     def const(self, value, dtype: DType) -> Value:

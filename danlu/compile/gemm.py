@@ -11,44 +11,27 @@ and no element's sum depends on who ran which chunk.
 
 Nothing is stored to C here. Every finished vector is handed over once, `epilogue(b, value, batch, m, n, mask, axis)`: `value`
 has `lanes` neighbours along `axis` ('m' or 'n') that begin at (m, n), a multiple of the lanes; `mask` is None or the constant
-<lanes x i1> of a partial last vector (its other lanes hold anything); batch, m and n are i64 registers or numbers.
+<lanes x i1> of a partial last vector (its other lanes hold anything); batch, m and n are i64 registers or numbers. The
+text of an epilogue is written up to twice, in blocks of which neither dominates the other: it must not reuse registers of
+an earlier call. Vectors come along the axis asked for, except that an axis of extent 1 gives way to the other one.
 
-Inside, the axis of the vectors is called columns and the other one rows. Two kernels (micro.py): `columns` multiplies a
-broadcast of the left operand (rows) with vectors of the right one (columns); `k` multiplies vectors along k and sums
-lanes at the end. Tiles at the end of rows or columns are moved back inside and hand over only what is new.
+tiling.py makes the plan, micro.py has the kernels of one tile and the loops. Tiles at the end of rows or columns are moved
+back inside and hand over only what is new.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, prod
 
-from danlu import dtype as dt
-from danlu.compile import micro
+from danlu.compile import micro, tiling
 from danlu.compile.emit import Emitter, Value, ir_type
-from danlu.compile.micro import Operand, PanelShape, Tile, loop
-from danlu.compile.target import Target
-from danlu.dtype import DType
-from danlu.errors import DTypeError, ShapeError
+from danlu.compile.micro import Operand, PanelShape, loop
+from danlu.compile.tiling import Contraction, Plan, plan
 
 Epilogue = Callable[[Emitter, Value, list[str], str, str, Value | None, str], None]
-
-
-@dataclass(frozen=True)
-class Contraction:
-    """C[batch, m, n] = Σ_k A[batch, m, k] · B[batch, k, n]; strides in elements: (batch..., m, k) and (batch..., k, n)."""
-
-    batch: tuple[int, ...]
-    m: int
-    n: int
-    k: int
-    a_strides: tuple[int, ...]
-    b_strides: tuple[int, ...]
-    a_offset: int = 0
-    b_offset: int = 0
-    dtype: DType = dt.float32
 
 
 @dataclass(frozen=True)
@@ -61,70 +44,6 @@ class Pointers:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How one contraction is done. `rows`, `columns`: extents; `axis`: which of m, n the columns are.
-
-    `tile`: the register tile; `left`, `right`: the operands as the tiles read them, `sources` as they came, None where they
-    are the same; `k_block`: how much of k one tile sums; `row_tiles`: tiles that a unit goes through down its panel of columns;
-    `grain`: units in a chunk; `partial_offset`: where partial sums begin in the workspace (elements); `workspace`: its bytes.
-    """
-
-    contraction: Contraction
-    axis: str
-    variant: str
-    tile: Tile
-    left: Operand
-    right: Operand
-    sources: tuple[Operand | None, Operand | None]
-    k_block: int
-    row_tiles: int
-    grain: int
-    partial_offset: int
-    lane_limit: int
-    workspace: int = 0
-
-    @property
-    def rows(self) -> int:
-        """Extent of the axis whose elements are broadcast."""
-        return self.contraction.m if self.axis == "n" else self.contraction.n
-
-    @property
-    def columns(self) -> int:
-        """Extent of the axis along which vectors are handed over."""
-        return self.contraction.n if self.axis == "n" else self.contraction.m
-
-    @property
-    def width(self) -> int:
-        """Columns of a tile."""
-        return self.tile.vectors * (self.tile.lanes if self.variant == "columns" else 1)
-
-    @property
-    def lanes(self) -> int:
-        """Lanes of the vectors handed over."""
-        return self.tile.lanes if self.variant == "columns" else self.tile.vectors
-
-    @property
-    def panels(self) -> int:
-        """Tiles in the direction of columns."""
-        return ceil(self.columns / self.width)
-
-    @property
-    def row_blocks(self) -> int:
-        """Units in the direction of rows."""
-        return ceil(ceil(self.rows / self.tile.rows) / self.row_tiles)
-
-    @property
-    def k_blocks(self) -> int:
-        """Parts that k is cut into; more than one: partial sums in the workspace."""
-        return max(1, ceil(self.contraction.k / self.k_block))
-
-    @property
-    def units(self) -> tuple[int, ...]:
-        """The box of units: (batch..., k blocks, row blocks, panels)."""
-        return (*self.contraction.batch, self.k_blocks, self.row_blocks, self.panels)
-
-
-@dataclass(frozen=True)
 class Phase:
     """One parallel loop over `chunks`; `emit(b, pointers, begin, end, epilogue)` writes its body."""
 
@@ -133,292 +52,12 @@ class Phase:
     emit: Callable[[Emitter, Pointers, str, str, Epilogue], None]
 
 
-# ---- the plan ------------------------------------------------------------------------------------------------------
-CHUNK_WORK = 1 << 20  # flops or bytes in a chunk: about 10 µs, a hundred times what claiming one costs
-PARALLEL = 64  # chunks that large work is cut into, at least
-PARTIALS = 1 << 28  # bytes of partial sums, at most
-
-
-@dataclass(frozen=True)
-class _Problem:
-    """A contraction turned so that vectors go along columns."""
-
-    c: Contraction
-    target: Target
-    axis: str
-    left: Operand
-    right: Operand
-    rows: int
-    columns: int
-
-    @property
-    def dtype(self) -> DType:
-        return micro.in_registers(self.c.dtype)
-
-    @property
-    def wide(self) -> int:
-        """Lanes of a full register."""
-        return max(1, self.target.vector_bytes // self.dtype.itemsize)
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """One way to do it and its cost in the time of a vector multiply-add."""
-
-    cost: float
-    variant: str
-    tile: Tile
-    pack: tuple[bool, bool]
-
-
-def plan(c: Contraction, target: Target, axis: str = "n", **forced) -> Plan:
-    """The plan of a contraction; `axis`: the axis along which the results lie side by side.
-
-    forced: `variant` ('columns', 'k'), `tile` (rows, vectors), `pack` (left, right), `k_block`, `unroll`: for tests and
-    measurements.
-
-    Example:
-        >>> from danlu.compile.target import TARGETS
-        >>> plan(Contraction((), 512, 512, 512, (512, 1), (512, 1)), TARGETS[0]).variant
-        'columns'
-    """
-    problem = _problem(c, target, axis)
-    best = min(_choices(problem, forced), key=lambda choice: choice.cost)
-    return _finish(problem, best, forced.get("k_block"))
-
-
-def _problem(c: Contraction, target: Target, axis: str) -> _Problem:
-    if c.dtype is dt.bool_:
-        raise DTypeError("a contraction of bool was asked for; it takes numbers. Convert first: x.float()")
-    for name, strides in (("a_strides", c.a_strides), ("b_strides", c.b_strides)):
-        if len(strides) != len(c.batch) + 2:
-            raise ShapeError(
-                f"{name} has {len(strides)} entries; expected {len(c.batch) + 2}: one per batch axis of {c.batch} and two more"
-            )
-    if (c.n if axis == "n" else c.m) == 1:
-        axis = "m" if axis == "n" else "n"
-    a = Operand(c.dtype, c.a_strides[:-2], c.a_strides[-2], c.a_strides[-1], c.a_offset)
-    b = Operand(c.dtype, c.b_strides[:-2], c.b_strides[-1], c.b_strides[-2], c.b_offset)
-    if axis == "n":
-        return _Problem(c, target, axis, a, b, c.m, c.n)
-    return _Problem(c, target, axis, b, a, c.n, c.m)
-
-
-def _choices(p: _Problem, forced: dict) -> Iterator[_Choice]:
-    """Every register tile of both kernels that fits the registers."""
-    for variant, maker in (("columns", _columns_choice), ("k", _k_choice)):
-        if forced.get("variant", variant) != variant or (variant == "k" and "variant" not in forced and p.c.k < p.wide):
-            continue
-        for rows, vectors in [forced["tile"]] if "tile" in forced else _shapes(p, variant):
-            yield maker(p, min(rows, p.rows), vectors, forced)
-
-
-def _shapes(p: _Problem, variant: str) -> Iterator[tuple[int, int]]:
-    """(rows, vectors) of register tiles; two registers stay free: for the operand that is used at once, and for what LLVM
-    keeps across the loop (with none to spare, a hoisted mask made it spill sums: 4×3 of 16 registers ran at half speed)."""
-    most = ceil(p.columns / p.wide) if variant == "columns" else p.columns
-    if p.rows == 1 and variant == "columns":  # bound by memory: bursts of 512 bytes (128: six times slower, 4 KiB apart)
-        yield 1, min(most, 512 // p.target.vector_bytes, p.target.registers - 4)
-        return
-    for vectors in range(1, 9):
-        if vectors > most or (variant == "k" and vectors & (vectors - 1)):
-            continue
-        for rows in range(1, min(p.rows, 24) + 1):
-            if rows * vectors + vectors + 2 <= p.target.registers:
-                yield rows, vectors
-
-
-def _unroll(p: _Problem, sums: int, turns: int, forced: dict) -> int:
-    """Independent sums that hide the latency of a multiply-add: eight or more, while k lasts."""
-    unroll = forced.get("unroll", 1)
-    while "unroll" not in forced and sums * unroll < 8 and turns >= 8 * unroll:
-        unroll *= 2
-    return unroll
-
-
-# Costs are in the time of one full vector multiply-add. They were fitted on one core of Zen 4 with 512-bit vectors:
-# share of the multiply-add peak, float32, A and B unpacked | B packed | A packed | both
-#
-# | m, n, k                       |      |      |      |      |
-# |-------------------------------|------|------|------|------|
-# | 512, 512, 512                 | 89.0 | 93.2 | 86.3 | 88.6 |  lines of B 2 KiB apart
-# | 512, 512, 512, A transposed   | 84.5 | 84.4 | 83.9 | 88.2 |
-# | 1024, 1024, 1024              | 78.6 | 95.6 | 81.0 | 94.9 |  lines of B 4 KiB apart: they share a set of L1
-# | 1024, 1024, 1024, A transposed| 73.3 | 89.5 | 79.0 | 91.8 |
-# | 600, 600, 600                 | 85.6 | 91.5 | 83.6 | 88.7 |
-# | 256, 256, 784                 | 88.8 | 84.4 | 85.4 | 77.3 |  lines of B 1 KiB apart
-# | 32, 256, 784                  | 95.4 | 80.1 | 94.2 | 80.3 |
-
-
-def _columns_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choice:
-    lanes = min(p.wide, _power_of_two(p.columns))
-    vectors = min(vectors, ceil(p.columns / lanes))
-    width, k = vectors * lanes, p.c.k
-    unroll = _unroll(p, rows * vectors, k, forced)
-    far = k * width * p.dtype.itemsize > p.target.l1 // 2  # then every vector comes from L2, at 16 bytes a cycle
-    full = 1 if lanes * p.dtype.itemsize > 32 or p.target.vector_bytes <= 32 else 0.5  # 256 bits take half the time of 512
-    turn = (
-        max(full * rows * vectors, full * (rows + vectors), 4 * vectors if far else 0, 4 / unroll)
-        + (rows + vectors) * 4 / p.target.vector_bytes
-    )
-    cost = ceil(p.rows / rows) * ceil(p.columns / width) * (turn * k + 3.5 * rows * vectors + 10)
-    must = p.right.across != 1 and p.columns > 1
-    burst = 1.3 if far and width * p.dtype.itemsize < 128 else 1  # single cache lines here and there are not prefetched
-    pack, cost = _packing(p, cost, (_far_left(p, rows), 99 if must else burst * _far(p, p.right.along)), forced)
-    pack = (pack[0], pack[1] or must)
-    ragged = p.columns % lanes if p.columns < width and not pack[1] else 0
-    tile = Tile(rows, vectors, lanes, p.dtype, unroll, ragged, p.target.fma)
-    return _Choice(cost + 4 * rows * vectors, "columns", tile, pack)
-
-
-def _far(p: _Problem, stride: int) -> float:
-    """How much longer it takes when each k begins another line, `stride` elements on: TLB misses, shared cache sets."""
-    step = abs(stride) * p.c.dtype.itemsize
-    if step < 2048 or p.c.k < 128:
-        return 1
-    return 1.06 if step % 4096 else 1.2
-
-
-def _far_left(p: _Problem, rows: int) -> float:
-    """The same for single elements of `rows` lines of the left operand, which the first k of a cache line fetches for 16."""
-    if abs(p.left.along) != 1:
-        return 1 + (_far(p, p.left.along) - 1) * 32 / p.target.vector_bytes
-    shared = p.rows > 1 and p.left.across * p.c.dtype.itemsize % 4096 == 0 and rows > 8 and p.c.k >= 128
-    return 1.2 if shared else 1  # more lines in one set than it has places
-
-
-def _packing(p: _Problem, cost: float, factors: tuple[float, float], forced: dict) -> tuple[tuple[bool, bool], float]:
-    """What to pack, and the cost with it: each operand where copying costs less than what its strides do."""
-    pack = []
-    for operand, extent, factor in zip((p.left, p.right), (p.rows, p.columns), factors, strict=True):
-        copying = _pack_cost(p, operand, extent)
-        wanted = forced["pack"][len(pack)] if "pack" in forced else copying < cost * (factor - 1)
-        cost = cost + copying if wanted else cost * factor
-        pack.append(wanted)
-    return (pack[0], pack[1]), cost
-
-
-def _k_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choice:
-    lanes = min(p.wide, _power_of_two(max(p.c.k, 1)))
-    vectors = min(vectors, lanes, 1 << p.columns.bit_length() - 1)  # a power of two
-    turns = ceil(p.c.k / lanes)
-    tile = Tile(rows, vectors, lanes, p.dtype, _unroll(p, rows * vectors, turns, forced), p.c.k % lanes, p.target.fma)
-    turn = max(rows * vectors, 1.8 * (rows + vectors), 4 / tile.unroll)
-    cost = ceil(p.rows / rows) * ceil(p.columns / vectors) * (turn * turns + rows * (1.5 * vectors + 5))
-    must = p.left.along != 1, p.right.along != 1
-    pack, cost = _packing(p, cost, (99 if must[0] else 1, 99 if must[1] else 1), forced)
-    return _Choice(cost + 4 * rows * vectors, "k", tile, (pack[0] or must[0], pack[1] or must[1]))
-
-
-def _power_of_two(x: int) -> int:
-    """The smallest power of two ≥ x."""
-    return 1 << (x - 1).bit_length()
-
-
-def _pack_cost(p: _Problem, operand: Operand, extent: int) -> float:
-    """Vector copies and transposed squares take half a cycle an element, single elements two."""
-    each = (0.5 if 1 in (operand.across, operand.along) else 2) * 64 / p.target.vector_bytes
-    shared = prod(size for size, stride in zip(p.c.batch, operand.strides, strict=True) if stride == 0)
-    return extent * p.c.k * each / shared
-
-
-def _finish(p: _Problem, choice: _Choice, k_block: int | None) -> Plan:
-    """Packed operands, blocks of k and of rows, chunks and the workspace."""
-    tile, place, sources, packed = choice.tile, 0, [], []
-    for operand, wanted, extent, width in _panels(p, choice):
-        sources.append(operand if wanted else None)
-        packed.append(_packed(p, operand, extent, width, place) if wanted else operand)
-        place += _aligned(_packed_size(p, operand, extent, width)) if wanted else 0
-    k_block = k_block or _k_block(p, choice)
-    c = p.c
-    draft = Plan(
-        c, p.axis, choice.variant, tile, packed[0], packed[1], (sources[0], sources[1]), max(k_block, 1), 1, 1, place, p.wide
-    )
-    draft = replace(draft, row_tiles=_row_tiles(p, draft))
-    work = max(1, _work(p, draft.row_tiles * tile.rows, draft.width, k_block))
-    draft = replace(draft, grain=max(1, CHUNK_WORK // work))
-    partial = draft.k_blocks * prod(c.batch) * c.m * c.n if draft.k_blocks > 1 else 0
-    return replace(draft, workspace=(place + partial) * p.dtype.itemsize)
-
-
-def _panels(p: _Problem, choice: _Choice) -> Iterator[tuple[Operand, bool, int, int]]:
-    """(operand, whether it is packed, extent, width of its panels) of left and right."""
-    outer, tile = choice.variant == "columns", choice.tile
-    yield p.left, choice.pack[0], p.rows, tile.rows if outer else 1
-    yield p.right, choice.pack[1], p.columns, tile.vectors * tile.lanes if outer else 1
-
-
-def _packed_size(p: _Problem, operand: Operand, extent: int, width: int) -> int:
-    distinct = prod(size for size, stride in zip(p.c.batch, operand.strides, strict=True) if stride)
-    return distinct * ceil(extent / width) * width * p.c.k
-
-
-def _packed(p: _Problem, operand: Operand, extent: int, width: int, offset: int) -> Operand:
-    """The operand in panels of `width`, the batch axes that it does not depend on left out."""
-    size, strides = ceil(extent / width) * width * p.c.k, []
-    for length, stride in zip(reversed(p.c.batch), reversed(operand.strides), strict=True):
-        strides.insert(0, size if stride else 0)
-        size *= length if stride else 1
-    if width == 1:
-        return Operand(p.dtype, tuple(strides), p.c.k, 1, offset)
-    return Operand(p.dtype, tuple(strides), 1, width, offset, width * p.c.k)
-
-
-def _aligned(elements: int) -> int:
-    """Rounded up to whole cache lines of any dtype."""
-    return -(-elements // 64) * 64
-
-
-def _work(p: _Problem, rows: int, columns: int, k: int) -> int:
-    """Flops, or bytes where the unit is bound by memory."""
-    return max(2 * rows * columns * k, 2 * p.dtype.itemsize * (rows + columns) * k)
-
-
-def _k_block(p: _Problem, choice: _Choice) -> int:
-    """All of k, unless there are too few tiles for parallel work, or k is so long that tiles no longer share it in L2."""
-    tile, k, batch = choice.tile, p.c.k, prod(p.c.batch)
-    width = tile.vectors * (tile.lanes if choice.variant == "columns" else 1)
-    tiles = ceil(p.rows / tile.rows) * ceil(p.columns / width) * batch
-    chunks = min(PARALLEL, _work(p, p.rows, p.columns, k) * batch // CHUNK_WORK)
-    near = ceil(k / _near(p, choice)) if tiles > 1 else 1
-    most = PARTIALS // (batch * p.rows * p.columns * p.dtype.itemsize)
-    blocks = min(max(min(chunks // tiles, k // 1024), near), most)
-    if blocks < 2:
-        return k
-    step = tile.unroll * (tile.lanes if choice.variant == "k" else 1)
-    return -(-ceil(k / blocks) // step) * step
-
-
-def _near(p: _Problem, choice: _Choice) -> int:
-    """How much of k tiles share in L1 and L2.
-
-    Of peak, k whole, in parts of 4096, 2048, 1024, 512: 64 × 64 × 16384, A transposed: 64 74 79 76 75; 256 × 256 × 16384,
-    A transposed: 28 69 82 81 84; 512 × 512 × 16384: 71 93 94 93 90; 512 × 512 × 4096: 96 96 94 95 94.
-    """
-    if abs(p.left.along) != 1 and not choice.pack[0] and p.c.k >= 2048:
-        return p.target.l1 // 64  # a cache line for every k
-    shared = p.target.l2 // 2 // ((p.rows + p.columns) * p.dtype.itemsize)
-    lowest, highest = (p.target.l2 // (size * p.dtype.itemsize) for size in (256, 64))
-    return min(max(lowest, shared), highest)
-
-
-def _row_tiles(p: _Problem, draft: Plan) -> int:
-    """Tiles of a unit: their rows of the left operand fit half of L2, and large work still makes enough units."""
-    tiles = ceil(p.rows / draft.tile.rows)
-    line = draft.tile.rows * draft.k_block
-    fitting = max(1, p.target.l2 // 2 // max(1, line * p.dtype.itemsize))
-    total = _work(p, p.rows, p.columns, p.c.k) * prod(p.c.batch)
-    sized = max(CHUNK_WORK, total // (4 * PARALLEL)) // max(1, _work(p, draft.tile.rows, draft.width, draft.k_block))
-    blocks = ceil(tiles / max(1, min(tiles, fitting, sized)))
-    return ceil(tiles / blocks)
-
-
 # ---- the phases ----------------------------------------------------------------------------------------------------
 def emit_phases(p: Plan) -> list[Phase]:
     """The parallel loops of a plan, in their order: pack, tiles, finish (the first and the last only where needed)."""
-    phases = []
-    if any(p.sources):
-        phases.append(_phase(p, "pack", sum(_pack_chunks(p, side) for side in range(2)), _emit_pack))
+    phases, packing = [], sum(_pack_chunks(p, side) for side in range(2))
+    if packing:
+        phases.append(_phase(p, "pack", packing, _emit_pack))
     phases.append(_phase(p, "tiles", ceil(prod(p.units) / p.grain), _emit_tiles))
     if p.k_blocks > 1:
         lines = p.rows * prod(p.contraction.batch)
@@ -612,7 +251,7 @@ def _partial_store(p: Plan, at: Pointers, part: str) -> Epilogue:
 
 
 def _finish_grain(p: Plan) -> int:
-    return max(1, CHUNK_WORK // (8 * p.k_blocks * p.columns))
+    return max(1, tiling.CHUNK_WORK // (8 * p.k_blocks * p.columns))
 
 
 def _emit_finish(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
@@ -630,3 +269,6 @@ def _emit_finish(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilog
                     found = micro.at(b, place, micro.times(b, part.index, sums.along), sums.dtype)
                     part.values = [b.add(part.values[0], micro.load(b, found, sums.dtype, p.lanes, mask))]
                 _give(p, b, part.values[0], batch, row, x.index, mask, epilogue)
+
+
+__all__ = ["Contraction", "Epilogue", "Phase", "Plan", "Pointers", "emit_phases", "plan"]

@@ -40,7 +40,7 @@ class Var(Atom):
     __slots__ = ("name",)
 
     def __init__(self, name: str, extent: int) -> None:
-        super().__init__(("var", name), extent)
+        super().__init__(("loop", name), extent)
         self.name = name
 
     def __repr__(self) -> str:
@@ -236,7 +236,9 @@ def substitute(index: Index, replace: dict[Var, Index], expression: Callable[[An
             new = i.floordiv(substitute(atom.index, replace, expression), atom.divisor)
         elif isinstance(atom, Remainder):
             new = i.mod(substitute(atom.index, replace, expression), atom.divisor)
-        else:
+        elif isinstance(atom, Position):
             new = Index(((Position(expression(atom.expression), atom.extent), 1),))
+        else:
+            raise TypeError(f"no such atom: {type(atom).__name__}")
         parts.append(i.affine(new, c, 0))
     return i.add(*parts)

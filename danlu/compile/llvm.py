@@ -20,7 +20,7 @@ from danlu.errors import DanluError
 
 # Which pipeline pays (LLVM 22, Zen 4; a 12x32 GEMM kernel with its accumulators in alloca, a vectorised sigmoid):
 #
-# | pipeline                                        | passes, ms  | code, ms  | GEMM, GFLOP/s | sigmoid, ns |
+# | pipeline (two numbers: GEMM, sigmoid)           | passes, ms  | code, ms  | GEMM, GFLOP/s | sigmoid, ns |
 # |-------------------------------------------------|-------------|-----------|---------------|-------------|
 # | none                                            | 0.0   0.0   | 4.5   4.9 |          47.6 |       0.975 |
 # | sroa                                            | 0.3   0.2   | 3.5   4.9 |         102.9 |       0.976 |
@@ -34,8 +34,34 @@ from danlu.errors import DanluError
 _PASSES = ("sroa", "new_gvn", "instruction_combine", "simplify_cfg")
 _CODE_GENERATION = 2
 
-_lock = threading.RLock()  # ours, outside llvmlite's: a fork waits for it, so that no child inherits a lock that is held
 _names = itertools.count()
+
+
+class _Turns:
+    """One thread at a time, outside llvmlite's own lock. A fork takes its turn, so that no child inherits a lock that is held.
+
+    Who waits next holds the gate: else a thread that compiles in a loop would never let a fork through. Not re-entrant.
+    """
+
+    def __init__(self) -> None:
+        self._gate, self._lock = threading.Lock(), threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._gate:
+            self._lock.acquire()
+        _dropped.clear()
+
+    def __exit__(self, *error) -> None:
+        self._lock.release()
+
+    def reset(self) -> None:
+        """In a forked child: a thread of the parent may have waited at the gate."""
+        self._gate = threading.Lock()
+        self._lock.release()
+
+
+_dropped: list = []  # code of modules that nobody has any more; unloaded in the next turn, as that needs LLVM
+_turn = _Turns()
 
 
 class CompileError(DanluError, RuntimeError):
@@ -66,13 +92,14 @@ def version() -> str:
     """llvmlite's version and LLVM's, as they enter the key of a cached program."""
     import llvmlite
 
-    return f"llvmlite {llvmlite.__version__} LLVM {'.'.join(map(str, _binding().llvm_version_info))}"
+    with _turn:
+        return f"llvmlite {llvmlite.__version__} LLVM {'.'.join(map(str, _binding().llvm_version_info))}"
 
 
 @functools.cache
 def host_machine() -> Machine:
     """The machine that this process runs on."""
-    with _lock:
+    with _turn:
         binding = _binding()
         triple = binding.get_process_triple()
         features = binding.get_host_cpu_features().flatten()
@@ -132,9 +159,9 @@ def _optimize(module, machine, level: int) -> None:
             passes.run(function, builder)
 
 
-def _lower(text: str, machine: Machine | None, level: int):
+def _lower(text: str, machine: Machine, level: int):
     """The optimised module of a text and LLVM's target machine."""
-    native = _target_machine(machine or host_machine())
+    native = _target_machine(machine)
     module = _parse(text)
     module.triple = native.triple
     module.data_layout = str(native.target_data)
@@ -155,27 +182,37 @@ def compile_text(text: str, level: int = 1, machine: Machine | None = None) -> b
     >>> len(compile_text("define i32 @two() { ret i32 2 }")) > 100
     True
     """
-    with _lock:
-        module, native = _lower(text, machine, level)
-        if "llvm" in config.log:
-            print(module, file=sys.stderr)
-        if "asm" in config.log:
-            print(native.emit_assembly(module), file=sys.stderr)
-        return native.emit_object(module)
+    machine = machine or host_machine()
+    with _turn:
+        return _object(text, machine, level)  # a call of its own: LLVM's module goes before the turn ends
+
+
+def _object(text: str, machine: Machine, level: int) -> bytes:
+    module, native = _lower(text, machine, level)
+    if "llvm" in config.log:
+        print(module, file=sys.stderr)
+    if "asm" in config.log:
+        print(native.emit_assembly(module), file=sys.stderr)
+    return native.emit_object(module)
 
 
 def assembly(text: str, level: int = 1, machine: Machine | None = None) -> str:
     """The assembly that `compile_text` would turn into object code."""
-    with _lock:
-        module, native = _lower(text, machine, level)
-        return native.emit_assembly(module)
+    machine = machine or host_machine()
+    with _turn:
+        return _assembly(text, machine, level)
+
+
+def _assembly(text: str, machine: Machine, level: int) -> str:
+    module, native = _lower(text, machine, level)
+    return native.emit_assembly(module)
 
 
 @functools.cache
-def _linker():
+def _linker(machine: Machine):
     """LLVM's JIT linker. One object loads in 0.11 ms (RTDyld 0.09, but it may place rodata out of reach; MCJIT 0.85)."""
     binding = _binding()
-    return binding.create_lljit_compiler(_target_machine(host_machine()), use_jit_link=True, suppress_errors=True)
+    return binding.create_lljit_compiler(_target_machine(machine), use_jit_link=True, suppress_errors=True)
 
 
 class Module:
@@ -187,15 +224,19 @@ class Module:
         self._name, self._trackers = name, [tracker]  # LLVM unloads the code when any tracker of it is dropped
         self._addresses: dict[str, int] = {}
 
+    def __del__(self, dropped: list = _dropped) -> None:  # bound here: at exit the module's own names go first
+        dropped.extend(self._trackers)
+
     def address(self, symbol: str) -> int:
         """The address of a function or a constant; CompileError where the object has no such symbol."""
         found = self._addresses.get(symbol)
         return self._look_up(symbol) if found is None else found
 
     def _look_up(self, symbol: str) -> int:
-        with _lock:
+        machine = host_machine()
+        with _turn:
             try:
-                tracker = _linker().lookup(self._name, symbol)
+                tracker = _linker(machine).lookup(self._name, symbol)
             except RuntimeError as error:
                 raise CompileError(f"the object code has no symbol {symbol!r} that could be linked: {error}") from None
             self._trackers.append(tracker)
@@ -211,13 +252,14 @@ def load(code: bytes) -> Module:
     2
     """
     name = f"danlu{next(_names)}"
-    with _lock:
+    machine = host_machine()
+    with _turn:
         library = _binding().JITLibraryBuilder().add_object_img(code).add_current_process()
         try:
-            return Module(name, library.link(_linker(), name))
+            return Module(name, library.link(_linker(machine), name))
         except RuntimeError as error:
             raise CompileError(f"object code of {len(code)} bytes cannot be linked: {error}") from None
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+    os.register_at_fork(before=_turn.__enter__, after_in_parent=_turn.__exit__, after_in_child=_turn.reset)

@@ -6,6 +6,8 @@ touches memory.
 
 from __future__ import annotations
 
+from typing import Any
+
 from danlu.compile.index import Index, Position, Var, atoms_of, i
 from danlu.compile.kernel import (
     CHECKED,
@@ -16,6 +18,7 @@ from danlu.compile.kernel import (
     Accumulate,
     Apply,
     Begin,
+    Call,
     Choose,
     Constant,
     Contract,
@@ -30,7 +33,7 @@ from danlu.compile.kernel import (
 )  # fmt: skip
 from danlu.compile.schedule import Group
 from danlu.dtype import DType, bool_, int64
-from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, REDUCE, SCATTER, SOURCE, Node
+from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCATTER, SOURCE, Node
 
 Point = tuple[Index, ...]
 
@@ -48,7 +51,9 @@ class Lowering:
     def run(self) -> Kernel:
         """The kernel."""
         family = self.group.core[0].op.family if self.group.core else ELEMENTWISE
-        make = {REDUCE: self._reduction, CONTRACT: self._contraction, SCATTER: self._scatter}.get(family, self._map)
+        make = {REDUCE: self._reduction, CONTRACT: self._contraction, SCATTER: self._scatter, OPAQUE: self._call}.get(
+            family, self._map
+        )
         return Kernel(self.name, make())
 
     # ---- the shapes of work ---------------------------------------------------------------------------------------------
@@ -108,7 +113,7 @@ class Lowering:
 
     def _scatter(self) -> list:
         node = self.group.core[0]
-        base, index, source = node.inputs
+        base, _, source = node.inputs
         axes = self._axes(node.shape)
         self.point = tuple(map(i.var, axes))
         slot = self.slots[id(node)]
@@ -120,12 +125,20 @@ class Lowering:
         write = Store(slot, i.ravel(element, node.shape), self.value(source, at, ()), node.dtype, mode)
         return [*nest(axes, [start]), *nest(sources, [write])]
 
+    def _call(self) -> list:
+        node, *picks = self.group.nodes
+        inputs = tuple((self.slots[id(x)], x.spec) for x in node.inputs)
+        if type(node.spec) is not tuple:
+            return [Call(node.op, node.attrs, inputs, ((self.slots[id(node)], node.spec),))]
+        by_index = {p.attrs[0]: self.slots[id(p)] for p in picks if id(p) in self.slots}
+        return [Call(node.op, node.attrs, inputs, tuple((by_index.get(k), spec) for k, spec in enumerate(node.spec)))]
+
     # ---- values -------------------------------------------------------------------------------------------------------
     def value(self, node: Node, point: Point, guard: Guard, here: bool = False):
         """The expression of one element of a node. `here`: compute it even though it is also stored.
 
         The rules below are generators that yield what they need, so that a deep graph needs no deep stack."""
-        stack = [((id(node), point, guard, here), self._value(node, point, guard, here))]
+        stack: list[tuple[Any, Any]] = [((id(node), point, guard, here), self._value(node, point, guard, here))]
         answer = None
         while stack:
             key, rule = stack[-1]
@@ -138,7 +151,8 @@ class Lowering:
             key = (id(wanted[0]), *wanted[1:], False)
             answer = self.memo.get(key)
             if answer is None:
-                stack.append((key, self._value(*wanted, False)))
+                source, index, conditions = wanted
+                stack.append((key, self._value(source, index, conditions, False)))
         return answer
 
     def _value(self, node: Node, point: Point, guard: Guard, here: bool):

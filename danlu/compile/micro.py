@@ -414,7 +414,7 @@ def _pack_rows(
 def _pack_blocks(
     b: Emitter, source: str, target: str, operand: Operand, packed: Operand, shape: PanelShape, ks: tuple[str, str]
 ) -> None:
-    """Neighbours k lie side by side: transposed squares; the last square of a row or column overlaps the one before it."""
+    """Neighbours k lie side by side: transposed squares; the last one overlaps the one before it and writes the same bits."""
     size = shape.block
     with loop(b, *ks, step=size) as outer, loop(b, "0", str(shape.valid), step=size) as inner:
         k, x = at_most(b, outer.index, shape.k - size), at_most(b, inner.index, shape.valid - size)

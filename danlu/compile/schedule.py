@@ -15,7 +15,7 @@ from math import prod
 
 from danlu.compile.emit import Emitter, Value
 from danlu.compile.index import Var, i
-from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCATTER, SOURCE, Node, toposort
+from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, PICK, REDUCE, SCATTER, SOURCE, Node, toposort
 
 # Instructions per element up to which computing twice beats storing and loading: a load and a store of 4 bytes each cost as
 # much as about 8 vector instructions from the second cache on.
@@ -47,19 +47,21 @@ class Scheduler:
     """The three steps of the module's docstring, on one graph."""
 
     def __init__(self, roots: Sequence[Node]) -> None:
-        self.roots = list(roots)
+        self.root_ids = {id(r) for r in roots}
         self.order = toposort(roots)
         self.groups: list[Group] = []
         self.group_of: dict[int, Group] = {}
 
     def run(self) -> list[Group]:
         """The groups in an order in which they can run, with what each must store."""
-        memory = {id(r) for r in self.roots} | self._operands()
+        memory = self.root_ids | self._operands()
         for node in self.order:
             if node.op.family in (REDUCE, CONTRACT, SCATTER, OPAQUE):
                 self._begin_core(node)
             elif node.op.family == ELEMENTWISE:
                 self._place_elementwise(node)
+            elif node.op.family == PICK:
+                self._join_producer(node)
             elif id(node) in memory:
                 self._new_group(node, core=False)
         self._dissolve()
@@ -68,7 +70,8 @@ class Scheduler:
 
     # ---- step 1 -------------------------------------------------------------------------------------------------------
     def _new_group(self, node: Node, core: bool) -> Group:
-        group = Group(node.shape, [node] if core else [], [node], position=len(self.groups))
+        shape = () if type(node.spec) is tuple else node.shape
+        group = Group(shape, [node] if core else [], [node], position=len(self.groups))
         self.groups.append(group)
         self.group_of[id(node)] = group
         return group
@@ -96,6 +99,12 @@ class Scheduler:
             elif node.op.family == OPAQUE:
                 found |= {id(x) for x in node.inputs if not (x.op.family == SOURCE and strided_view(x))}
         return found
+
+    def _join_producer(self, node: Node) -> None:
+        """One of several results belongs to the group that makes them all."""
+        group = self.group_of[id(node.inputs[0])]
+        group.nodes.append(node)
+        self.group_of[id(node)] = group
 
     def _same_reduction(self, group: Group, node: Node) -> bool:
         return (
@@ -134,10 +143,7 @@ class Scheduler:
         """Whether the node can be computed at the points of the group: same shape, and reading its members nowhere else."""
         if node.shape != group.shape or (group.core and group.core[0].op.family in (SCATTER, OPAQUE)):
             return False
-        for x in node.inputs:
-            if self.group_of.get(id(x)) is not group and group in self._inputs_of_value(x):
-                return False
-        return True
+        return all(self.group_of.get(id(x)) is group or group not in self._inputs_of_value(x) for x in node.inputs)
 
     def _inputs_of_value(self, x: Node) -> list[Group]:
         return [self.group_of[id(x)]] if id(x) in self.group_of else self._inputs(x)
@@ -180,7 +186,7 @@ class Scheduler:
         return [
             n
             for n in group.nodes
-            if any(n is r for r in self.roots) or any(self.group_of.get(id(u)) is not group for u in self._users()[id(n)])
+            if id(n) in self.root_ids or any(self.group_of.get(id(u)) is not group for u in self._users()[id(n)])
         ]
 
     def _users(self) -> dict[int, list[Node]]:
@@ -207,7 +213,7 @@ class Scheduler:
 
     def _must_be_memory(self, node: Node) -> bool:
         """Whether a node's readers need it in memory: results, operands of contractions, what is read at computed positions."""
-        if any(node is r for r in self.roots):
+        if id(node) in self.root_ids:
             return True
         stack, seen = [(node, u) for u in self._users()[id(node)]], set()
         while stack:
@@ -216,7 +222,7 @@ class Scheduler:
                 return True
             if id(user) not in seen and user.op.family in (MOVEMENT, GATHER):
                 seen.add(id(user))
-                if any(user is r for r in self.roots):
+                if id(user) in self.root_ids:
                     continue
                 stack.extend((user, u) for u in self._users()[id(user)])
         return False
@@ -224,7 +230,9 @@ class Scheduler:
     # ---- step 3 -------------------------------------------------------------------------------------------------------
     def _mark_stored(self) -> None:
         for group in self.groups:
-            group.stored = [n for n in group.nodes if any(n is r for r in self.roots) or self._read_elsewhere(n, group)]
+            group.stored = [
+                n for n in group.nodes if type(n.spec) is not tuple and (id(n) in self.root_ids or self._read_elsewhere(n, group))
+            ]
 
     def _read_elsewhere(self, node: Node, group: Group) -> bool:
         """Whether something reads the node from memory: another group, or this one at another index or through a core."""

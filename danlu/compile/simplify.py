@@ -83,5 +83,4 @@ def _local(node: Node, inputs: tuple[Node, ...]) -> Node | None:
 def _folded(node: Node, values: list) -> Node:
     with np.errstate(all="ignore"):
         value = np.asarray(node.op.numpy(*values, **node.named_attrs)).astype(node.dtype.numpy).item()  # type: ignore[misc]
-    scalar = o.const(value=value, dtype=node.dtype)
-    return scalar if node.shape == () else o.expand(scalar, shape=node.shape)
+    return o.like(value, node)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from danlu.errors import DataError
+from danlu.random import Generator, next_key
 
 
 class Dataset:
@@ -72,7 +72,9 @@ class Subset(Dataset):
         return len(self.indices)
 
 
-def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None, seed: int | None = None) -> list[Subset]:
+def random_split(
+    dataset: Any, lengths: Sequence[float], generator: Generator | None = None, seed: int | None = None
+) -> list[Subset]:
     """Parts of a data set that do not overlap, drawn at random: `lengths` are numbers of samples, or shares that add up to 1.
 
     Shares are rounded down; the samples that are left over go to the parts in turn, as in PyTorch.
@@ -104,18 +106,20 @@ def _counts(size: int, lengths: Sequence[float]) -> list[int]:
     return counts
 
 
-def seed_of(generator: Any, seed: int | None) -> int:
-    """The seed that a caller gave, as a number or as a generator with `initial_seed()`; without either one is drawn.
+def seed_of(generator: Generator | None, seed: int | None) -> int:
+    """The seed that a caller gave, else the next draw of the generator (danlu's default one unless given) as a seed.
 
-    Raises: DataError for both at once, a generator that knows no seed, or a seed that is no integer of 0 or more.
+    So `danlu.manual_seed` decides every order that no seed was given for, and two loaders of one generator differ.
+
+    Raises: DataError for both at once, another kind of generator, or a seed that is no integer of 0 or more.
     """
     if generator is not None and seed is not None:
         raise DataError("give a generator or a seed, not both")
-    if generator is None:
-        return _check_seed(seed) if seed is not None else int.from_bytes(os.urandom(8), "little") >> 2
-    if not hasattr(generator, "initial_seed"):
-        raise DataError(f"generator should have initial_seed(), got {type(generator).__name__}; write seed=0 instead")
-    return int(generator.initial_seed())
+    if generator is not None and not isinstance(generator, Generator):
+        raise DataError(f"generator should be a danlu.Generator, got {type(generator).__name__}; write seed=0 instead")
+    if seed is not None:
+        return _check_seed(seed)
+    return int(np.random.SeedSequence(next_key(generator)).generate_state(1, np.uint64)[0]) >> 2
 
 
 def seeded(*seeds: int) -> np.random.Generator:

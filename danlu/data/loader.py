@@ -8,22 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from danlu.creation import from_numpy
 from danlu.data.dataset import Subset, TensorDataset, seed_of, seeded
 from danlu.errors import DataError
-
-
-def to_tensor(array: np.ndarray) -> Any:
-    """What a batch is made of: the one place where the loader touches the Tensor."""
-    return array
+from danlu.random import Generator
+from danlu.tensor import Tensor
 
 
 def to_array(value: Any) -> np.ndarray:
-    """A NumPy array of an array or a Tensor."""
-    return value if isinstance(value, np.ndarray) else value.numpy()
+    """The elements of an array, or of a Tensor, which stays out of every gradient."""
+    return value.detach().numpy() if isinstance(value, Tensor) else np.asarray(value)
 
 
 class DataLoader:
-    """Batches of a data set, with PyTorch's semantics.
+    """Batches of a data set as Tensors, with PyTorch's semantics.
 
     Each pass over the loader is the next epoch. A shuffled order is the permutation that PCG64 draws from (seed, epoch): it does
     not depend on anything else, so a run that is resumed with `load_state_dict` sees the batches that it would have seen.
@@ -48,7 +46,7 @@ class DataLoader:
         batch_sampler: Iterable[list[int]] | None = None,
         collate_fn: Callable[[list[Any]], Any] | None = None,
         drop_last: bool = False,
-        generator: Any = None,
+        generator: Generator | None = None,
         seed: int | None = None,
         num_workers: int = 0,
         pin_memory: bool = False,
@@ -58,7 +56,8 @@ class DataLoader:
         self.batch_size = None if batch_sampler is not None else batch_size
         self.shuffle, self.drop_last = bool(shuffle), drop_last
         self.sampler, self.batch_sampler, self.collate_fn = sampler, batch_sampler, collate_fn
-        self.seed = seed_of(generator, seed)
+        drawn = shuffle or generator is not None or seed is not None  # a loader without an order of its own draws nothing
+        self.seed = seed_of(generator, seed) if drawn else 0
         self._epoch = 0  # the epoch that state_dict speaks of
         self._position = 0  # batches of it that were handed out
         self._started = False  # whether a pass over it has begun
@@ -115,7 +114,7 @@ class DataLoader:
         columns = _columns(self.dataset) if self.collate_fn is None else None
         if columns is not None:
             arrays, places = columns
-            return lambda indices: [to_tensor(array[indices if places is None else places[indices]]) for array in arrays]
+            return lambda indices: [from_numpy(array[indices if places is None else places[indices]]) for array in arrays]
         collate = self.collate_fn or default_collate
         return lambda indices: collate([self.dataset[int(index)] for index in indices])
 
@@ -163,9 +162,9 @@ def _columns(dataset: Any) -> tuple[list[np.ndarray], np.ndarray | None] | None:
 
 
 def as_tensors(sample: Any) -> Any:
-    """A sample with its NumPy arrays as tensors; everything else stays."""
-    if isinstance(sample, np.ndarray):
-        return to_tensor(sample)
+    """A sample with its NumPy arrays and NumPy numbers as tensors; everything else stays."""
+    if isinstance(sample, np.ndarray | np.number | np.bool_):
+        return from_numpy(np.asarray(sample))
     if isinstance(sample, Mapping):
         return {key: as_tensors(value) for key, value in sample.items()}
     if isinstance(sample, tuple | list):
@@ -174,14 +173,14 @@ def as_tensors(sample: Any) -> Any:
 
 
 def default_collate(samples: list[Any]) -> Any:
-    """One batch of a list of samples: arrays and numbers are stacked, texts stay a list, tuples and dicts go field by field.
+    """One batch of a list of samples: tensors, arrays and numbers are stacked, texts stay a list, fields go one by one.
 
     Python floats become float64, as in PyTorch.
 
     Raises: DataError for samples of different shapes or lengths, and for a type that cannot be stacked.
 
     >>> default_collate([(1, "a"), (2, "b")])
-    [array([1, 2]), ['a', 'b']]
+    [tensor([1, 2]), ['a', 'b']]
     """
     first = samples[0]
     if isinstance(first, str | bytes):
@@ -192,7 +191,7 @@ def default_collate(samples: list[Any]) -> Any:
         if len({len(sample) for sample in samples}) > 1:
             raise DataError("the samples of a batch have different numbers of fields; give collate_fn to join them")
         return _rebuild(first, [default_collate(list(field)) for field in zip(*samples)])
-    return to_tensor(_stack(samples))
+    return from_numpy(_stack(samples))
 
 
 def _rebuild(like: Any, values: list[Any]) -> Any:
@@ -203,9 +202,9 @@ def _rebuild(like: Any, values: list[Any]) -> Any:
 def _stack(samples: list[Any]) -> np.ndarray:
     """Arrays, tensors or numbers as one array [batch, ...]."""
     first = samples[0]
-    if not isinstance(first, np.ndarray | np.generic | bool | int | float) and not hasattr(first, "numpy"):
+    if not isinstance(first, Tensor | np.ndarray | np.generic | bool | int | float):
         raise DataError(f"samples of type {type(first).__name__} cannot be stacked; give collate_fn to join them")
-    arrays = [to_array(sample) if hasattr(sample, "numpy") else np.asarray(sample) for sample in samples]
+    arrays = [to_array(sample) for sample in samples]
     shapes = sorted({array.shape for array in arrays})
     if len(shapes) > 1:
         raise DataError(

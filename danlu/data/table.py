@@ -33,6 +33,10 @@ class Table:
 
     A column is float64 (NaN = missing), int64, bool, or object: str, bool or None (= missing).
     `lines[i]` is the line of the file on which row i begins.
+
+    >>> table = Table(Path("train.csv"), {"x": np.array([5, 6])}, np.array([2, 3]))
+    >>> len(table), table.take(np.array([1])).columns["x"]
+    (2, array([6]))
     """
 
     path: Path

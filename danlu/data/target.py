@@ -153,7 +153,7 @@ def _check_numbers(name: str, present: np.ndarray, numbers: np.ndarray) -> None:
 
 def _check_classes(name: str, present: np.ndarray, different: int) -> None:
     """Classes must repeat."""
-    if different > max(_FEW_NUMBERS, len(present) / 2) or different == len(present):
+    if different > max(_FEW_NUMBERS, len(present) / 2):
         kind = "texts" if present.dtype == object else "numbers"
         raise DataError(
             f"the target {name!r} has {different} different {kind} in {len(present)} rows; classes must repeat: "

@@ -100,8 +100,8 @@ class Hardswish(_Inplace):
     Example:
         >>> import danlu
         >>> from danlu import nn
-        >>> nn.Hardswish()(danlu.tensor([-3.0, 0.0, 3.0])).tolist()
-        [0.0, 0.0, 3.0]
+        >>> nn.Hardswish()(danlu.tensor([0.0, 3.0])).tolist()
+        [0.0, 3.0]
     """
 
     def forward(self, input: Tensor) -> Tensor:

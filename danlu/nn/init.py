@@ -78,7 +78,7 @@ def _drawn(op: Op, tensor: Tensor, generator: Generator | None, *numbers: float)
         update_(op, [tensor], seed, counter, *numbers, **attrs)
         return tensor
     keys = (o.number(x, int64) for x in (seed, counter))
-    node = op.expand(o, *keys, *(o.number(x, tensor.dtype) for x in numbers), **attrs)
+    node = getattr(o, op.name)(*keys, *(o.number(x, tensor.dtype) for x in numbers), **attrs)
     (buffer,) = Interpreted([node], {}).run((), ())
     return _write(tensor, buffer.as_numpy(tuple(tensor.shape), tensor.dtype.numpy))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from danlu import functional as F
 from danlu.dtype import DType, int64
@@ -24,7 +25,7 @@ class LayerNorm(Module):
     Example:
         >>> import danlu
         >>> from danlu import nn
-        >>> nn.LayerNorm(2)(danlu.tensor([[1.0, 3.0]])).round(decimals=3).tolist()
+        >>> nn.LayerNorm(2, eps=0.0)(danlu.tensor([[1.0, 3.0]])).tolist()
         [[-1.0, 1.0]]
     """
 
@@ -37,15 +38,18 @@ class LayerNorm(Module):
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
+        device: Any = None,
         dtype: DType | None = None,
     ) -> None:
         super().__init__()
         sizes = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
         self.normalized_shape = tuple(check_size("LayerNorm", "normalized_shape", n) for n in sizes)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        self.register_parameter("weight", Parameter(filled(self.normalized_shape, 1.0, dtype)) if elementwise_affine else None)
         self.register_parameter(
-            "bias", Parameter(filled(self.normalized_shape, 0.0, dtype)) if elementwise_affine and bias else None
+            "weight", Parameter(filled(self.normalized_shape, 1.0, dtype, device)) if elementwise_affine else None
+        )
+        self.register_parameter(
+            "bias", Parameter(filled(self.normalized_shape, 0.0, dtype, device)) if elementwise_affine and bias else None
         )
 
     def reset_parameters(self) -> None:
@@ -61,7 +65,8 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         """Shape, ε and whether there is a scale."""
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        options = f"eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        return f"{self.normalized_shape}, {options}"
 
 
 class _BatchNorm(Module):
@@ -82,16 +87,19 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        device: Any = None,
         dtype: DType | None = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         n = self.num_features = check_size(type(self).__name__, "num_features", num_features)
         self.eps, self.momentum, self.affine, self.track_running_stats = eps, momentum, affine, track_running_stats
-        self.register_parameter("weight", Parameter(filled((n,), 1.0, dtype)) if affine else None)
-        self.register_parameter("bias", Parameter(filled((n,), 0.0, dtype)) if affine else None)
-        self.register_buffer("running_mean", filled((n,), 0.0, dtype) if track_running_stats else None)
-        self.register_buffer("running_var", filled((n,), 1.0, dtype) if track_running_stats else None)
-        self.register_buffer("num_batches_tracked", filled((), 0, int64) if track_running_stats else None)
+        self.register_parameter("weight", Parameter(filled((n,), 1.0, dtype, device)) if affine else None)
+        self.register_parameter("bias", Parameter(filled((n,), 0.0, dtype, device)) if affine and bias else None)
+        self.register_buffer("running_mean", filled((n,), 0.0, dtype, device) if track_running_stats else None)
+        self.register_buffer("running_var", filled((n,), 1.0, dtype, device) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", filled((), 0, int64, device) if track_running_stats else None)
 
     def reset_running_stats(self) -> None:
         """Running mean 0 and variance 1."""
@@ -103,17 +111,19 @@ class _BatchNorm(Module):
     def reset_parameters(self) -> None:
         """Scale 1, shift 0, no statistics."""
         self.reset_running_stats()
-        if self.weight is not None and self.bias is not None:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def _average_factor(self) -> float | Tensor:
         """How far the running statistics move: the momentum, or 1/n for the mean over all batches (momentum=None)."""
-        if not self.training or self.num_batches_tracked is None:
+        count = self.num_batches_tracked
+        if not self.training or count is None:
             return self.momentum or 0.0
         with no_grad():
-            self.num_batches_tracked += 1
-        return 1.0 / self.num_batches_tracked if self.momentum is None else self.momentum
+            count += 1
+        return 1.0 / count if self.momentum is None else self.momentum
 
     def forward(self, input: Tensor) -> Tensor:
         """(x − mean) / √(var + ε) · w + b; the batch's statistics while training, the running ones otherwise."""
@@ -138,7 +148,7 @@ class _BatchNorm(Module):
         """Size and options."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 

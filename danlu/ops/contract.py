@@ -3,6 +3,8 @@ its derivative is again a contraction, and a transpose is only another order of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from danlu.errors import DTypeError, ShapeError
@@ -53,12 +55,16 @@ CONTRACTION = register(
 )  # fmt: skip
 
 
-def matmul_message(a: tuple[int, ...], b: tuple[int, ...]) -> str:
+def matmul_message(a: Sequence[int], b: Sequence[int]) -> str:
     """What to say when two matrices do not fit, with the transposes that would."""
-    text = f"matmul: shapes {a} and {b} cannot be multiplied: the last axis of the first ({a[-1]}) must equal the {'last but one axis' if len(b) > 1 else 'axis'} of the second ({b[-2] if len(b) > 1 else b[-1]})"
+    inner, word = (b[-2], "last but one axis") if len(b) > 1 else (b[-1], "axis")
+    text = (
+        f"matmul: shapes {a} and {b} cannot be multiplied: "
+        f"the last axis of the first ({a[-1]}) must equal the {word} of the second ({inner})"
+    )
     if len(b) > 1 and a[-1] == b[-1]:
         return text + "; the second transposed would fit: a @ b.mT"
-    if len(a) > 1 and a[-2] == (b[-2] if len(b) > 1 else b[-1]):
+    if len(a) > 1 and a[-2] == inner:
         return text + "; the first transposed would fit: a.mT @ b"
     return text
 
@@ -70,7 +76,7 @@ def matmul(o, a: Node, b: Node):
         raise ShapeError(
             f"matmul: both operands need at least one axis, got shapes {a.shape} and {b.shape}; multiply by a scalar with *"
         )
-    if a.shape[-1] != (b.shape[-2] if len(b.shape) > 1 else b.shape[-1]):
+    if a.shape[-1] != b.shape[max(len(b.shape) - 2, 0)]:
         raise ShapeError(matmul_message(a.shape, b.shape))
     left = "k" if len(a.shape) == 1 else "mk"
     right = "k" if len(b.shape) == 1 else "kn"

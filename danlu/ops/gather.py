@@ -113,7 +113,8 @@ def _along_infer(x: Spec, index: Spec, dim: int) -> Spec:
     _check_integer("gather", index)
     if index.ndim != x.ndim or any(m > n for k, (n, m) in enumerate(zip(x.shape, index.shape)) if k != dim):
         raise ShapeError(
-            f"gather: the index has shape {index.shape}, the tensor {x.shape}; both need the same number of axes, and on every axis but {dim} the index must not be longer"
+            f"gather: the index has shape {index.shape}, the tensor {x.shape}; both need the same number of axes, "
+            f"and on every axis but {dim} the index must not be longer"
         )
     return Spec(index.shape, x.dtype)
 

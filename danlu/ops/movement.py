@@ -25,7 +25,8 @@ def normalize_axis(name: str, axis: int, ndim: int) -> int:
     bound = max(ndim, 1)
     if not -bound <= axis < bound:
         raise AxisError(
-            f"{name}: Dimension out of range: axis {axis} of a {ndim}-d tensor; expected one of {-bound} … {bound - 1} (negative axes count from the end)"
+            f"{name}: Dimension out of range: axis {axis} of a {ndim}-d tensor; "
+            f"expected one of {-bound} … {bound - 1} (negative axes count from the end)"
         )
     return axis + bound if axis < 0 else axis
 

@@ -126,8 +126,10 @@ _reduce(
 
 # ---- truth ----------------------------------------------------------------------------------------------------------------
 
-_reduce("any", "True where any element over axes is not zero.", result="bool", numpy=_numpy(np.any, "bool"), identity=lambda dtype: False, emit=lambda b, a, x: b.or_(a, x))  # fmt: skip
-_reduce("all", "True where every element over axes is not zero.", result="bool", numpy=_numpy(np.all, "bool"), identity=lambda dtype: True, emit=lambda b, a, x: b.and_(a, x))  # fmt: skip
+_reduce("any", "True where any element over axes is not zero.", result="bool", numpy=_numpy(np.any, "bool"), identity=lambda dtype: False,
+        emit=lambda b, a, x: b.or_(a, x))  # fmt: skip
+_reduce("all", "True where every element over axes is not zero.", result="bool", numpy=_numpy(np.all, "bool"), identity=lambda dtype: True,
+        emit=lambda b, a, x: b.and_(a, x))  # fmt: skip
 
 # ---- positions: composites of the above -----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from danlu.dtype import DType
 from danlu.graph import ELEMENTWISE, SOURCE, Node, Op, Spec
+from danlu.graph import PICK as PICK_FAMILY
 from danlu.ops.table import as_dtype, composite, register
 
 
@@ -48,13 +49,19 @@ STOP = register(
 # history (second), and a straight-through estimator is the same thing.
 CARRY = register(
     Op("carry", ELEMENTWISE, "The value of the first input with the derivative of the second.", infer=lambda v, x: x, numpy=lambda v, x: v,
-       emit=lambda b, v, x: v, rewrite=lambda v, x: v, vjp=lambda o, g, y, v, x: (None, g), jvp=lambda o, y, xs, dxs: dxs[1], folds=lambda specs, out: (None, None))
+       emit=lambda b, v, x: v, rewrite=lambda v, x: v, vjp=lambda o, g, y, v, x: (None, g), jvp=lambda o, y, xs, dxs: dxs[1],
+       folds=lambda specs, out: (None, None))
 )  # fmt: skip
 
 PICK = register(
-    Op("pick", "pick", "One result of an op that has several.", attrs=("index",), infer=lambda x, index: x[index],
+    Op("pick", PICK_FAMILY, "One result of an op that has several.", attrs=("index",), infer=lambda x, index: x[index],
        numpy=lambda x, index: x[index])
 )  # fmt: skip
+
+
+def stopped(x: Node) -> Node:
+    """The same value, with no derivative."""
+    return Node(STOP, (x,), (), x.spec)
 
 
 def zeros_like(o, x: Node) -> Node:

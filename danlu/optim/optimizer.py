@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from math import inf, nextafter
 from typing import Any
 
 import numpy as np
@@ -42,18 +41,25 @@ def zero_state(p: Tensor) -> Tensor:
     return from_array(np.zeros(tuple(p.shape), p.dtype.numpy))
 
 
-def changing(x: Any) -> Any:
-    """A number that changes from step to step, moved by the last bit of a float64 where it is one that programs are specialised
-    for (0, 1, 2, −1, ½): a schedule that passes through 1 must not make a program of its own."""
-    return nextafter(x, inf) if type(x) in (int, float) and x in (0, 1, 2, -1, 0.5) else x
-
-
 class Optimizer:
     """The base: subclasses define `update_group(group)`, which records the update of one parameter group.
 
     Args:
         params: an iterable of tensors, or of dicts {"params": tensors, option: value, …}, each a group with options of its own.
         defaults: the options and their values where a group says nothing.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.tensor import update_
+        >>> class Descent(danlu.optim.Optimizer):
+        ...     def update_group(self, group):
+        ...         for p in group["params"]:
+        ...             update_("sgd", [p], group["lr"], 0.0, p, p.grad, maximize=False)
+        >>> p = danlu.nn.Parameter(danlu.ones(2))
+        >>> p.sum().backward()
+        >>> Descent([p], {"lr": 0.5}).step()
+        >>> p.tolist()
+        [0.5, 0.5]
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
@@ -62,6 +68,7 @@ class Optimizer:
         self.param_groups: list[Group] = []
         for group in _as_groups(type(self).__name__, params):
             self.add_param_group(group)
+        flush()  # initial values run now: the first step is then the same program as the next
 
     def check_group(self, group: Group) -> None:
         """Raises DataError for options that have no sense; subclasses define it."""
@@ -147,6 +154,7 @@ class Optimizer:
         for own, given in zip(self.param_groups, saved):
             own.update({option: value for option, value in given.items() if option != "params"})
         self.state = defaultdict(dict, state)
+        flush()
 
     def __repr__(self) -> str:
         lines = []
@@ -202,4 +210,4 @@ def _restored(name: str, number: int, p: Tensor, state: Mapping[str, Any]) -> di
     return restored
 
 
-__all__ = ["Optimizer", "OptimizerStateError", "changing", "check_not_negative", "check_option", "zero_state"]
+__all__ = ["Optimizer", "OptimizerStateError", "check_not_negative", "check_option", "zero_state"]

@@ -17,10 +17,10 @@ region above, the chunks that nobody has claimed yet below. Caller and workers c
 from __future__ import annotations
 
 # Byte offsets in the control block. Words that different threads write are 128 bytes apart (a cache line, or Apple's).
-PARALLEL, GRAIN_SHIFT, SPINS = 0, 8, 16
+PARALLEL, GRAIN_SHIFT, SPINS, WORKERS = 0, 8, 16, 24
 TICKET, KERNEL, ARGS, CHUNKS, MODE = 128, 136, 144, 152, 160
-DONE, BUSY, SLEEPERS, STOPPED, SEMAPHORE = 256, 384, 512, 520, 640
-SIZE = 768
+DONE, BUSY, CORE, SLEEPERS, STOPPED, SEMAPHORE = 256, 384, 392, 512, 520, 640
+THREADS = 768  # the operating system's numbers of the workers, 4 bytes each, to the end of the block
 
 
 def _words(**offsets: int) -> str:
@@ -102,7 +102,7 @@ _PARALLEL = f"""
 define void @parallel(ptr %pool, ptr %kernel, ptr %args, i64 %chunks) nounwind {{
 entry:
 {_words(ticket=TICKET, kernel_at=KERNEL, args_at=ARGS, chunks_at=CHUNKS, mode_at=MODE)}
-{_words(done_at=DONE, busy=BUSY, sleepers=SLEEPERS)}
+{_words(done_at=DONE, busy=BUSY, sleepers=SLEEPERS, core=CORE, threads=THREADS, workers_at=WORKERS)}
   %others = sub i64 %chunks, 1
   %shared = icmp ult i64 %others, 2147483647
   %several = icmp ne i64 %others, 0
@@ -119,6 +119,8 @@ try:
   %free = extractvalue {{i64, i1}} %pair, 1
   br i1 %free, label %publish, label %alone
 publish:
+  %workers = load i64, ptr %workers_at
+  call void @spread(ptr %threads, i64 %workers, ptr %core)
   store atomic i64 0, ptr %done_at monotonic, align 8
   store atomic ptr %kernel, ptr %kernel_at monotonic, align 8
   store atomic ptr %args, ptr %args_at monotonic, align 8
@@ -180,16 +182,23 @@ watch:
   %spins = load i64, ptr %spins_at
   br label %spin
 spin:
-  %turn = phi i64 [0, %watch], [%next, %again]
+  %turn = phi i64 [0, %watch], [%next, %again], [%next, %polite]
   %seen = load atomic i64, ptr %ticket acquire, align 8
   %left = and i64 %seen, 4294967295
   %none = icmp eq i64 %left, 0
-  br i1 %none, label %again, label %active
-again:
+  br i1 %none, label %pausing, label %active
+pausing:
   call void @pause()
   %next = add i64 %turn, 1
   %tired = icmp ugt i64 %next, %spins
-  br i1 %tired, label %register, label %spin
+  br i1 %tired, label %register, label %again
+again:
+  %some = and i64 %next, 63
+  %often = icmp eq i64 %some, 0
+  br i1 %often, label %polite, label %spin
+polite:
+  call void @yield_processor()  ; the caller may be waiting for this very core
+  br label %spin
 register:
   %before = atomicrmw add ptr %sleepers, i64 1 seq_cst
   %last = load atomic i64, ptr %ticket seq_cst, align 8

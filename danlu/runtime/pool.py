@@ -21,8 +21,8 @@ from danlu.errors import DanluError
 from danlu.runtime import cache, parallel, platform
 from danlu.runtime.buffers import Buffer
 
-# How long a worker spins before it sleeps. The gap between two regions of a training step is 5 to 50 µs, a wake-up costs
-# 50 to 150 µs and 3 µs of the caller: spinning for as long as waking takes is at most twice the best of both.
+# How long a worker spins before it sleeps. A worker that must be woken begins 60 µs late (8 chunks of 50 µs on 2 cores: 199 µs
+# at once, 229 µs after a pause), on a loaded machine later: who spins about as long as waking takes loses at most twice that.
 SPIN_SECONDS = 100e-6
 SPIN_SECONDS_CROWDED = 2e-6  # with more threads than cores a spinning worker stands in another one's way
 _WORKER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -38,7 +38,7 @@ _pools: dict[int, Pool] = {}  # one for each number of threads, kept: a running 
 
 @functools.cache
 def _native(parking: platform.Parking) -> llvm.Module:
-    """The pool's machine code, from the disk cache where it is there (12 ms to compile)."""
+    """The pool's machine code, from the disk cache where it is there (40 ms to compile)."""
     text = platform.processor_text(target.host().arch) + parking.text + parallel.TEXT
     code = cache.get(text)
     if code is None:
@@ -50,7 +50,7 @@ def _native(parking: platform.Parking) -> llvm.Module:
 @functools.cache
 def _turn_seconds(parking: platform.Parking) -> float:
     """Seconds that one turn of a worker's waiting loop takes here, the fastest of five tries."""
-    spin, memory, turns = _SPIN(_native(parking).address("spin")), Buffer(parallel.SIZE), 200
+    spin, memory, turns = _SPIN(_native(parking).address("spin")), Buffer(parallel.THREADS), 200
     times = []
     for _ in range(5):
         start = time.perf_counter()
@@ -69,9 +69,9 @@ class Pool:
         if num_threads > 1:
             self._parking = parking or platform.parkings()[0]
             self._native = _native(self._parking)
-            self._memory = Buffer(parallel.SIZE)
+            self._memory = Buffer(parallel.THREADS + 8 * num_threads)
             self._semaphore = self._parking.open()
-            self._words = self._memory.as_numpy((parallel.SIZE // 8,), np.int64)
+            self._words = self._memory.as_numpy((self._memory.nbytes // 8,), np.int64)
             self._fill()
             self._parallel = _PARALLEL(self._native.address("parallel"))
             self.address = self._memory.address
@@ -102,14 +102,20 @@ class Pool:
                 thread = threading.Thread(target=work, args=(self.address,), name=f"danlu-worker-{number}", daemon=True)
                 thread.start()
                 self._threads.append(thread)
+            numbers = [thread.native_id or 0 for thread in self._threads]
+            self._words[parallel.THREADS // 8 :].view(np.int32)[: len(numbers)] = numbers
+            self._words[parallel.CORE // 8] = -1
+            self._words[parallel.WORKERS // 8] = len(numbers)
 
     def stop(self, timeout: float | None = None) -> None:
         """Ends the workers, each after the chunk that it is at. Regions that run or begin later go on without them."""
         if self._threads:
+            self._words[parallel.WORKERS // 8] = 0  # their numbers may soon be another thread's
             _WORKER(self._native.address("stop"))(self.address)
+            end = None if timeout is None else time.monotonic() + timeout
             for thread in self._threads:
-                thread.join(timeout)
-            self._threads.clear()
+                thread.join(None if end is None else max(0.0, end - time.monotonic()))
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
 
     def forget(self) -> None:
         """In a forked child: the workers are the parent's."""
@@ -118,7 +124,7 @@ class Pool:
             self._parking.close(self._semaphore)
 
     def run(self, kernel: int, args: int, chunks: int) -> None:
-        """One region from Python: kernel(args, begin, end) over range(chunks); addresses of a `void (ptr, i64, i64)`, its data."""
+        """One region from Python: kernel(args, begin, end) over range(chunks); `kernel` and `args` are addresses."""
         if self.address:
             self._parallel(self.address, kernel, args, chunks)
         elif chunks > 0:
@@ -150,7 +156,12 @@ def _switch(num_threads: int) -> Pool:
 
 
 def get_num_threads() -> int:
-    """How many threads one program uses, the caller among them."""
+    """How many threads one program uses, the caller among them.
+
+    >>> import danlu
+    >>> danlu.get_num_threads() >= 1
+    True
+    """
     return config.num_threads
 
 
@@ -179,6 +190,8 @@ def _finish() -> None:
         _finished = True
         for pool in _pools.values():
             pool.stop(timeout=1.0)
+            if pool._threads:  # in a chunk that takes long: its control block must outlive the interpreter
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(pool))
 
 
 def _after_fork() -> None:

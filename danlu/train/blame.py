@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from danlu.nn import Module
-from danlu.tensor import Tensor
+from danlu.tensor import Tensor, no_grad
 
 
 def origin_of_fault(model: Module, loss: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, targets: Tensor) -> str:
@@ -32,7 +32,7 @@ def origin_of_fault(model: Module, loss: Callable[[Tensor, Tensor], Tensor], inp
         if fault:
             return f"in the parameter {name}, which holds {fault[1]} since the update before: its gradient overflowed"
     faults: list[str] = []
-    with _watched(model, faults):
+    with no_grad(), _watched(model, faults):
         loss(model(inputs), targets)
     return faults[0] if faults else f"in the loss ({_kind(loss)}): every layer's output was finite"
 

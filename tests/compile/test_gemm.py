@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from danlu import dtype as dt
-from danlu.compile import gemm, llvm, micro
+from danlu.compile import gemm, llvm, micro, tiling
 from danlu.compile.emit import Emitter, Value
 from danlu.compile.target import TARGETS, Target, host
 from danlu.errors import DTypeError, ShapeError
@@ -160,7 +160,7 @@ def backwards(chunks):
 )
 @pytest.mark.parametrize("tb", [False, True])
 def test_grouping_of_chunks_leaves_the_bits(shape, forced, tb, monkeypatch):
-    monkeypatch.setattr(gemm, "CHUNK_WORK", 1 << 16)
+    monkeypatch.setattr(tiling, "CHUNK_WORK", 1 << 16)
     monkeypatch.setattr(gemm, "PACK_ELEMENTS", 1 << 10)
     a, b = operands(*shape, tb=tb)
     c = np.empty((*a.shape[:-1], b.shape[-1]), np.float32)
@@ -173,6 +173,12 @@ def test_grouping_of_chunks_leaves_the_bits(shape, forced, tb, monkeypatch):
         results.append(c.tobytes())
     close(c, a, b)
     assert results[0] == results[1] == results[2]
+
+
+def test_empty_k_gives_zeros_in_one_phase():
+    a, b = operands((), 5, 20, 0, tb=True)
+    assert [phase.name for phase in gemm.emit_phases(gemm.plan(contraction(a, b), host()))] == ["tiles"]
+    np.testing.assert_array_equal(product(a, b), np.zeros((5, 20)))
 
 
 def test_long_k_is_cut_into_parts():

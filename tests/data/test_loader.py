@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from danlu import dtype as danlu
+from danlu.creation import from_numpy
 from danlu.data.dataset import Dataset, Subset, TensorDataset, random_split
 from danlu.data.loader import DataLoader, default_collate
 from danlu.errors import DataError
+from danlu.random import Generator, get_state, manual_seed
+from danlu.tensor import Tensor
 
 
 class Pairs(Dataset):
@@ -26,13 +30,6 @@ class Pairs(Dataset):
 
     def __getitem__(self, place: int) -> tuple[np.ndarray, int]:
         return np.array([place, place + 0.5], dtype=np.float32), place**2
-
-
-class Generator:
-    """What the loader asks of a generator."""
-
-    def initial_seed(self) -> int:
-        return 11
 
 
 def arrays(size: int = 10) -> TensorDataset:
@@ -63,6 +60,26 @@ def test_batches_follow_the_data() -> None:
     assert seen(DataLoader(arrays(3), 4, num_workers=2, pin_memory=True)) == [[0, 1, 2]]
 
 
+def test_a_batch_is_made_of_tensors() -> None:
+    made = TensorDataset(from_numpy(np.ones((3, 2), np.float32)).requires_grad_(), np.array([1, 2, 3], dtype=np.int32))
+    for data in (made, Subset(made, [2, 0]), Subset(Pairs(3), [2, 0])):
+        for options in ({"batch_size": 2}, {"batch_size": 2, "collate_fn": default_collate}):
+            x, y = next(iter(DataLoader(data, **options)))
+            assert isinstance(x, Tensor) and isinstance(y, Tensor) and x.shape == (2, 2) and not x.requires_grad
+    x, y = next(iter(DataLoader(made, 2)))
+    assert (x.dtype, y.dtype) == (danlu.float32, danlu.int32)
+    x, y = next(iter(DataLoader(TensorDataset(np.ones((3, 2)), np.arange(3)), batch_size=None)))
+    assert x.dtype == danlu.float64 and y.shape == () and y.item() == 0
+
+
+def test_a_batch_does_not_share_memory_with_the_data() -> None:
+    array = np.zeros((4, 2), dtype=np.float32)
+    for (batch,) in DataLoader(TensorDataset(array), 2):
+        batch += 1
+        assert batch.sum().item() == 4
+    assert array.sum() == 0
+
+
 @given(size=st.integers(1, 50), batch=st.integers(1, 12), seed=st.integers(0, 2**60), drop=st.booleans())
 def test_an_epoch_holds_every_sample_once(size: int, batch: int, seed: int, drop: bool) -> None:
     loader = DataLoader(arrays(size), batch, shuffle=True, drop_last=drop, seed=seed)
@@ -79,8 +96,28 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     other = DataLoader(Subset(Pairs(40), range(40)), 5, shuffle=True, seed=3)
     assert [place**2 for part in epochs[0] for place in part] == [square for part in seen(other) for square in part]
     assert seen(DataLoader(arrays(40), 8, shuffle=True, seed=4)) != epochs[0]
-    assert seen(DataLoader(arrays(40), 8, shuffle=True, generator=Generator())) == seen(DataLoader(arrays(40), 8, True, seed=11))
-    assert DataLoader(arrays()).seed != DataLoader(arrays()).seed
+
+
+def test_without_a_seed_the_generator_decides() -> None:
+    def order(generator: Generator | None = None) -> list[list[int]]:
+        return seen(DataLoader(arrays(40), 8, shuffle=True, generator=generator))
+
+    manual_seed(5)
+    first, second = order(), order()
+    manual_seed(5)
+    assert order() == first != second
+    own = Generator().manual_seed(5)
+    assert [order(own), order(own)] == [first, second]
+    parts = [list(part) for part in random_split(range(30), [10, 20], generator=Generator().manual_seed(5))]
+    manual_seed(5)
+    assert [list(part) for part in random_split(range(30), [10, 20])] == parts
+
+
+def test_a_loader_without_an_order_of_its_own_draws_nothing() -> None:
+    state = get_state()
+    DataLoader(arrays())
+    DataLoader(arrays(), shuffle=True, seed=3)
+    assert get_state() == state
 
 
 def test_a_pass_that_was_left_is_not_continued() -> None:
@@ -188,7 +225,7 @@ def test_arguments_that_exclude_each_other() -> None:
     refused("a batch_sampler decides the batches: leave batch_size", DataLoader, arrays(), 4, batch_sampler=[[1]])
     refused("batch_size=None makes no batches: leave drop_last out", DataLoader, arrays(), None, drop_last=True)
     refused("give a generator or a seed, not both", DataLoader, arrays(), generator=Generator(), seed=1)
-    refused("generator should have initial_seed(), got int; write seed=0 instead", DataLoader, arrays(), generator=5)
+    refused("generator should be a danlu.Generator, got int; write seed=0 instead", DataLoader, arrays(), generator=5)
     refused("a seed should be an integer of 0 or more, got 'x'", DataLoader, arrays(), shuffle=True, seed="x")
 
 
@@ -217,6 +254,10 @@ def test_random_split_gives_parts_that_do_not_overlap(size: int, seed: int) -> N
         parts = random_split(range(size), lengths, seed=seed)
         assert sorted(sample for part in parts for sample in part) == list(range(size))
         assert [list(part) for part in parts] == [list(part) for part in random_split(range(size), lengths, seed=seed)]
+
+
+def test_what_is_left_over_goes_to_the_parts_in_turn() -> None:
+    assert [len(part) for part in random_split(range(11), [1 / 3, 1 / 3, 1 / 3])] == [4, 4, 3]
 
 
 def test_lengths_that_do_not_add_up() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from danlu.data.columns import CategoryColumn, DateColumn, NumberColumn, infer
+from danlu.data.columns import CategoryColumn, DateColumn, NumberColumn, as_numbers, infer
 from danlu.data.prepare import ImagePreparation, Preparation, TablePreparation
 from danlu.data.table import Table
 from danlu.data.target import ClassTarget, NumberTarget, infer_task
@@ -63,13 +63,19 @@ def test_what_is_missing_at_prediction_only_has_no_indicator() -> None:
 
 def test_a_long_tail_is_taken_as_logarithm_under_standard_alone() -> None:
     values = np.exp(np.random.default_rng(0).normal(5, 1.5, 500))
+    plain = infer("x", values, "minmax").column
+    assert isinstance(plain, NumberColumn) and plain.scaling.unit is None
     column = infer("x", values, "standard").column
     assert isinstance(column, NumberColumn) and column.scaling.unit == np.median(values)
     bent = np.log1p(values / np.median(values))
     np.testing.assert_allclose(column.transform(values)[:, 0], (bent - bent.mean()) / bent.std())
     np.testing.assert_allclose(column.transform(np.array([-3.0])), column.transform(np.array([0.0])))
-    for other in (infer("x", values, "minmax"), infer("x", -values, "standard"), infer("x", np.arange(50.0) + 0.5, "standard")):
-        assert isinstance(other.column, NumberColumn) and other.column.scaling.unit is None
+
+
+@pytest.mark.parametrize("values", [-np.exp(np.arange(9.0)), np.arange(50.0) + 0.5, np.arange(50) % 10 == 0])
+def test_numbers_that_a_logarithm_does_not_help_are_left_as_they_are(values: np.ndarray) -> None:
+    column = infer("x", values, "standard").column
+    assert isinstance(column, NumberColumn) and column.scaling.unit is None
 
 
 def test_the_logarithm_does_not_depend_on_the_unit_of_measure() -> None:
@@ -145,6 +151,7 @@ def test_a_few_words_among_numbers_count_as_missing() -> None:
         ("c", np.array([1e-200, 2e-200]), "its numbers are all the same in the training rows"),
         ("PassengerId", np.array([8, 3, 5, 900]), "it is an id (4 different numbers in 4 rows)"),
         ("row", np.arange(40)[::-1], "it counts the rows, like an index"),
+        ("order_id", np.arange(40) * 3 // 4, "it is an id (30 different numbers in 40 rows)"),
         ("用户编号", np.arange(40) * 1000, "it is an id (40 different numbers in 40 rows)"),
         (
             "code",
@@ -171,11 +178,17 @@ def test_what_is_left_out(name: str, values: np.ndarray, reason: str) -> None:
         ("population", np.arange(30) ** 2 + 7),
         ("width", np.arange(30) / 7),
         ("paid", np.arange(30) % 5),
+        ("balance", np.arange(40) - 500),
         ("humid", np.arange(40) * 11),
     ],
 )
 def test_numbers_that_are_no_ids(name: str, values: np.ndarray) -> None:
     assert isinstance(infer(name, values, "standard").column, NumberColumn)
+
+
+def test_what_is_no_number() -> None:
+    made = as_numbers(objects("1_000", "1e3", "inf", "", "0x10", None, False))
+    np.testing.assert_array_equal(made, [np.nan, 1000, np.nan, np.nan, np.nan, np.nan, 0])
 
 
 def test_a_table_is_prepared_from_training_rows_alone() -> None:
@@ -225,6 +238,9 @@ def test_images_have_one_scaling() -> None:
     made = ImagePreparation.fit(images, target, "standard").transform(images)
     assert made.dtype == np.float32 and made.shape == (2500, 6)
     np.testing.assert_allclose(made, (images.reshape(2500, 6) - images.mean()) / images.std(), rtol=1e-5, atol=1e-6)
+    exact = images.astype(np.int32) + 2**26
+    made = ImagePreparation.fit(exact, target, "standard").transform(exact)
+    np.testing.assert_allclose(made, (images.reshape(2500, 6) - images.mean()) / images.std(), rtol=1e-5, atol=1e-6)
     made = ImagePreparation.fit(images, target, "minmax").transform(images)
     np.testing.assert_allclose(made, images.reshape(2500, 6) / 255.0, rtol=1e-6)
     made = ImagePreparation.fit(images, target, "none").transform(images.astype(np.int32))
@@ -234,6 +250,9 @@ def test_images_have_one_scaling() -> None:
 def test_images_that_cannot_be_used() -> None:
     target = ClassTarget("label", ["0", "1"])
     preparation = ImagePreparation.fit(np.ones((4, 3, 2), np.uint8), target, "standard")
+    for scale in ("standard", "minmax"):
+        made = ImagePreparation.fit(np.ones((4, 3, 2), np.uint8), target, scale).transform(np.ones((4, 3, 2), np.uint8))
+        assert made.tolist() == np.zeros((4, 6)).tolist()
     assert preparation.feature_names[:3] == ["pixel 0,0", "pixel 0,1", "pixel 1,0"]
     with pytest.raises(
         DataError, match=re.escape("f holds an array of shape (4, 2, 2), but the run was trained on images (N, 3, 2)")

@@ -7,7 +7,7 @@ import pytest
 
 import danlu
 from danlu import nn
-from danlu.errors import DataError, ShapeError
+from danlu.errors import DataError, DTypeError, ShapeError
 
 
 def test_linear_begins_as_in_pytorch():
@@ -113,7 +113,7 @@ def test_batch_norm_options_and_messages():
 
 def test_layer_norm():
     layer = nn.LayerNorm((2, 3))
-    assert layer.weight.shape == (2, 3) and repr(layer) == "LayerNorm((2, 3), eps=1e-05, elementwise_affine=True)"
+    assert layer.weight.shape == (2, 3) and repr(layer) == "LayerNorm((2, 3), eps=1e-05, elementwise_affine=True, bias=True)"
     assert nn.LayerNorm(3, bias=False).bias is None and nn.LayerNorm(3, elementwise_affine=False).weight is None
     y = layer(danlu.arange(12.0).reshape(2, 2, 3)).detach().numpy()
     np.testing.assert_allclose(y.mean((1, 2)), 0, atol=1e-6)
@@ -145,7 +145,7 @@ def test_weights_of_losses_are_buffers():
         (nn.Softmax(1), "Softmax(dim=1)"),
         (nn.LogSoftmax(-1), "LogSoftmax(dim=-1)"),
         (nn.Flatten(), "Flatten(start_dim=1, end_dim=-1)"),
-        (nn.BatchNorm1d(4), "BatchNorm1d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"),
+        (nn.BatchNorm1d(4), "BatchNorm1d(4, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)"),
     ],
 )
 def test_repr(layer, text):
@@ -156,3 +156,10 @@ def test_activations_write_in_place_when_asked():
     x = danlu.tensor([-1.0, 2.0])
     y = nn.ReLU(inplace=True)(x)
     assert y is x and x.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("make", [nn.LayerNorm, nn.BatchNorm1d, lambda n, **options: nn.Linear(n, n, **options)])
+def test_only_the_cpu_is_a_device(make):
+    assert make(3, device="cpu", dtype=danlu.float64).weight.dtype is danlu.float64
+    with pytest.raises(DTypeError, match="device 'cuda' is not available: danlu runs on the CPU"):
+        make(3, device="cuda")

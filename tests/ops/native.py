@@ -6,28 +6,19 @@ The compiler proper is not needed for it, so an op can be tested by itself; tool
 from __future__ import annotations
 
 import ctypes
-from functools import cache, lru_cache
+from functools import cache
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from danlu import dtype as dt
 from danlu.compile.emit import Emitter, Value, ir_type
+from danlu.compile.llvm import Module, compile_text, load
 from danlu.dtype import DType
 from danlu.graph import Op, Spec
 from danlu.ops.table import operand_dtype
 
 LANES = 16
-_NAMES: list[str] = []
-
-
-@lru_cache(maxsize=1)
-def _engine():
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    features = ",".join(f"{'+' if on else '-'}{name}" for name, on in llvm.get_host_cpu_features().items())
-    machine = llvm.Target.from_default_triple().create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3)
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine), machine
+_ALIVE: list[Module] = []  # code lives as long as its module
 
 
 def _memory(dtype: DType, lanes: int) -> str:
@@ -74,7 +65,7 @@ def _loop(b: Emitter, lanes: int, stop: str, before: str, start: str, body) -> s
     return index, after
 
 
-def text_of(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple, name: str = "run") -> str:
+def text_of(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple) -> str:
     """The module that holds `void run(out, in…, n)`."""
     b = Emitter()
     named = dict(zip(op.attrs, attrs))
@@ -89,23 +80,17 @@ def text_of(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple, name: str 
     last, label = _loop(b, LANES, "%n", "%entry", "0", body(LANES))
     _loop(b, 1, "%n", label, last, body(1))
     parameters = ", ".join(["ptr noalias %out", *(f"ptr noalias %in{k}" for k in range(len(ins))), "i64 %n"])
-    lines = [*sorted(b.declared), f"define void @{name}({parameters}) {{", "entry:", *b.lines, "  ret void", "}"]
+    lines = [*sorted(b.declared), f"define void @run({parameters}) {{", "entry:", *b.lines, "  ret void", "}"]
     return "\n".join(lines) + "\n"
 
 
 @cache
 def compiled(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple):
     """The machine code as a Python function of addresses."""
-    engine, machine = _engine()
-    name = f"run_{op.name}_{'_'.join(d.name for d in ins)}_{out.name}_{len(_NAMES)}"
-    _NAMES.append(name)
-    module = llvm.parse_assembly(text_of(op, ins, out, attrs, name))
-    module.verify()
-    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
-    builder.getModulePassManager().run(module, builder)
-    engine.add_module(module)
-    engine.finalize_object()
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (1 + len(ins)), ctypes.c_int64)(engine.get_function_address(name))
+    module = load(compile_text(text_of(op, ins, out, attrs)))
+    function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (1 + len(ins)), ctypes.c_int64)(module.address("run"))
+    _ALIVE.append(module)
+    return function
 
 
 def operands(op: Op, arrays: tuple[np.ndarray, ...], attrs: tuple) -> tuple[list[np.ndarray], DType]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from danlu.compile import gemm
 from danlu.compile.index import ZERO, Index, Var, atoms_of
-from danlu.compile.kernel import PRODUCT, Accumulate, Apply, Begin, Contract, Kernel, Load, Loop, Rewriter, indices
+from danlu.compile.kernel import PRODUCT, Accumulate, Apply, Begin, Contract, Kernel, Load, Loop, Rewriter, Store, indices
 from danlu.compile.passes.collapse import one_walk
 from danlu.compile.target import Target
 
@@ -63,7 +63,8 @@ def _planned(c: Contract, target: Target) -> Contract | None:
         tuple(c.a.index.coefficient(v) for v in (*batch, m, depth)), tuple(c.b.index.coefficient(v) for v in (*batch, depth, n)),
         c.a.index.const, c.b.index.const, c.a.dtype,
     )  # fmt: skip
-    return replace(c, axes=(*batch, m, n), plan=gemm.plan(problem, target))
+    along = "m" if any(isinstance(s, Store) and s.index.coefficient(m) == 1 for s in c.body) else "n"
+    return replace(c, axes=(*batch, m, n), plan=gemm.plan(problem, target, along))
 
 
 def _merge(c: Contract, variables: list[Var]) -> tuple[Contract, list[Var]]:

@@ -21,9 +21,7 @@ MANY = 4  # registers a reduction keeps in flight: fused multiply-add and add ta
 
 def vectorize(kernel: Kernel, target: Target) -> Kernel:
     """The kernel with its loops of vectors chosen, nest by nest."""
-    return replace(
-        kernel, body=[s if isinstance(s, Contract) or not isinstance(s, Loop) else s for s in _nests(kernel.body, target)]
-    )
+    return replace(kernel, body=_nests(kernel.body, target))
 
 
 @dataclass
