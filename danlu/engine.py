@@ -12,12 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from math import copysign
 from typing import Any
 
 from danlu import dtype as dt
 from danlu.autodiff import gradient
 from danlu.compile import program
 from danlu.config import config
+from danlu.errors import DanluError, GradientError
 from danlu.graph import Node, Op, Spec, toposort
 from danlu.ops.source import BUFFER, CONST, NUMBER, stopped
 from danlu.ops.table import number_spec, o
@@ -104,6 +106,10 @@ class Trace:
             self.pinned += buffer.nbytes
         return found
 
+    def forget(self) -> None:
+        """Lets everything go: values that were computed still know their trace, and must not keep its inputs alive."""
+        self.entries, self.values, self.buffers, self.places, self.numbers = [], [], [], {}, []
+
     def append(self, entry: tuple, value: Value | None) -> int:
         """One more entry with one result; its slot."""
         slot = len(self.values)
@@ -115,11 +121,10 @@ class Trace:
 
 
 def _current() -> Trace:
-    try:
-        return _local.trace
-    except AttributeError:
-        _local.trace = Trace()
-        return _local.trace
+    trace = getattr(_local, "trace", None)
+    if trace is None or trace.running is not None:  # the second: another thread needed a value of it and ran it
+        trace = _local.trace = Trace()
+    return trace
 
 
 # ---- recording --------------------------------------------------------------------------------------------------------------
@@ -169,7 +174,7 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
 def _number(trace: Trace, x: float | int | Runtime) -> int:
     if type(x) is Runtime:
         x = x.value
-    elif x in FOLDED:
+    elif x in FOLDED and (x or copysign(1, x) > 0):  # -0.0 equals 0 and is another number
         return trace.append((CONST, x, type(x)), None)
     trace.numbers += (x, int(x) if -(2**63) <= x < 2**63 else 0)  # as float64 and as int64: what it meets decides
     return trace.append((NUMBER, type(x), len(trace.numbers) // 2 - 1), None)
@@ -186,7 +191,11 @@ def _adopt(trace: Trace, value: Value) -> Trace:
             continue
         if x.buffer is None and x.trace is not None and x.trace.values:
             _finish(x.trace)
-        history = x.inputs and (x.grad or x.buffer is None)
+        history = x.buffer is None or (x.grad and x.inputs)
+        if x.buffer is None and x.freed:
+            raise DanluError(
+                "a value is read whose program failed, and its history was used by a backward pass and let go; compute it again"
+            )
         missing = [y for y in x.inputs if type(y) is Value and y.trace is not trace] if history else []
         if missing:
             stack.extend(missing)
@@ -247,9 +256,25 @@ def realize(value: Value) -> Buffer:
 
 def _run(trace: Trace) -> None:
     with _lock:
-        live = tuple([v.slot for v in trace.values if v is not None and v.handles and v.buffer is None])
-        if not live:
+        running = trace.running
+        if running is None:
+            trace.running = threading.Lock()
+            trace.running.acquire()
+    if running is None:
+        try:
+            _execute(trace)
+        finally:
             trace.forget()
+            trace.running.release()
+    else:  # another thread was faster
+        with running:
+            pass
+
+
+def _execute(trace: Trace) -> None:
+    with _lock:
+        live = tuple([k for k, v in enumerate(trace.values) if v is not None and v.handles and v.buffer is None])
+        if not live:
             return
         kept = tuple([s for s in live if trace.values[s].grad and trace.values[s].inputs])  # type: ignore[union-attr]
         given = _given(trace)
@@ -257,23 +282,17 @@ def _run(trace: Trace) -> None:
         found = _programs.get(key)
         if found is None or config.optimize is isinstance(found[0], Interpreted):
             found = _programs[key] = _make(trace, live, kept, given)
-        executable, slots = found
-        trace.running = threading.Lock()
-        trace.running.acquire()
-    try:
-        _statistics["runs"] += 1
-        buffers = executable.run(trace.buffers, trace.numbers)
-        for slot, buffer in zip(slots, buffers):
-            value: Value = trace.values[slot]  # type: ignore[assignment]
-            value.buffer = buffer
-            if not value.grad:
-                value.inputs = ()
-        for old in trace.replaced:
-            if old.buffer is not None and trace.places.get(id(old.buffer)) in given:
-                old.buffer = None  # its memory was given away
-    finally:
-        trace.forget()
-        trace.running.release()
+    executable, slots = found
+    _statistics["runs"] += 1
+    buffers = executable.run(trace.buffers, trace.numbers)
+    for slot, buffer in zip(slots, buffers):
+        value: Value = trace.values[slot]  # type: ignore[assignment]
+        value.buffer = buffer
+        if not value.grad:
+            value.inputs = ()
+    for old in trace.replaced:
+        if old.buffer is not None and trace.places.get(id(old.buffer)) in given:
+            old.buffer = None  # its memory was given away
 
 
 # ---- making a program ---------------------------------------------------------------------------------------------------------

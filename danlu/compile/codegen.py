@@ -125,7 +125,9 @@ class Body(Emitter):
 
     # ---- errors in the data ---------------------------------------------------------------------------------------------
     def report(self, bad: Value, position: Value, size: int) -> None:
-        """Notes one position that does not exist, and the size of its axis, in the error report."""
+        """Notes one position that does not exist, and the size of its axis plus 1, in the error report."""
+        if self.mask is not None and bad.lanes > 1:
+            bad = self.and_(bad, self.mask)
         worst = self.select(bad, position, self.const(0, position.dtype))
         anything = bad.ref
         if bad.lanes > 1:
@@ -133,7 +135,7 @@ class Body(Emitter):
             worst = self._farthest(worst)
 
         def write() -> None:
-            self.line(f"store i64 {size}, ptr %error")
+            self.line(f"store i64 {size + 1}, ptr %error")
             second = self.name()
             self.line(f"{second} = getelementptr i64, ptr %error, i64 1")
             self.line(f"store i64 {worst.ref}, ptr {second}")

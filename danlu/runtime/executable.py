@@ -72,7 +72,7 @@ class Compiled:
         if self.program.checks:
             size, position = struct.unpack("<qq", error)
             if size:
-                raise AxisError(index_message(position, size))
+                raise AxisError(index_message(position, size - 1))
 
     def _library_call(self, table: Any, number: int) -> None:
         """Runs one opaque op on the memory of the program; an exception is kept until the program has returned."""
