@@ -19,7 +19,7 @@ from danlu import dtype as dt
 from danlu.autodiff import gradient
 from danlu.compile import program
 from danlu.config import config
-from danlu.errors import DanluError, GradientError
+from danlu.errors import DanluError
 from danlu.graph import Node, Op, Spec, toposort
 from danlu.ops.source import BUFFER, CONST, NUMBER, stopped
 from danlu.ops.table import number_spec, o
@@ -93,10 +93,6 @@ class Trace:
         self.pinned = 0
         self.running: Any = None
 
-    def forget(self) -> None:
-        """Lets everything go: values that were computed still know their trace."""
-        self.entries, self.values, self.buffers, self.numbers, self.replaced, self.places = [], [], [], [], [], {}
-
     def place(self, buffer: Buffer) -> int:
         """The number of a buffer among the inputs of the program."""
         found = self.places.get(id(buffer))
@@ -108,7 +104,7 @@ class Trace:
 
     def forget(self) -> None:
         """Lets everything go: values that were computed still know their trace, and must not keep its inputs alive."""
-        self.entries, self.values, self.buffers, self.places, self.numbers = [], [], [], {}, []
+        self.entries, self.values, self.buffers, self.places, self.numbers, self.replaced = [], [], [], {}, [], []
 
     def append(self, entry: tuple, value: Value | None) -> int:
         """One more entry with one result; its slot."""
@@ -304,7 +300,13 @@ def _given(trace: Trace) -> tuple[int, ...]:
     for old in trace.replaced:
         buffer = old.buffer
         # The buffer is held by the old value, by trace.buffers, by `buffer` here and by the argument of getrefcount: by nobody else.
-        if not old.handles and not old.held and buffer is not None and not buffer.shared and sys.getrefcount(buffer) == 4:
+        if (
+            not old.handles
+            and not old.held
+            and buffer is not None
+            and not (buffer.shared or buffer.borrowed)
+            and sys.getrefcount(buffer) == 4
+        ):
             place = trace.places.get(id(buffer))
             if place is not None:
                 found.append(place)

@@ -30,7 +30,7 @@ from danlu.graph import render as render_graph
 
 @dataclass(frozen=True)
 class Output:
-    """Where a result is: new memory of `nbytes`, or (`same`) the memory of an input or of an earlier output."""
+    """Where a result is: new memory of `nbytes`, or (`same`) that of an "input", written "over" an input, or an earlier "output"."""
 
     nbytes: int
     same: tuple[str, int] | None = None
@@ -186,7 +186,7 @@ def _settled(outputs: list[Output], written: dict[int, int], num_inputs: int) ->
         if kind == "input":
             settled.append(o)
         elif num_inputs + k in written:
-            settled.append(Output(o.nbytes, ("input", written[num_inputs + k])))
+            settled.append(Output(o.nbytes, ("over" if o.same is None else "input", written[num_inputs + k])))
         else:
             settled.append(Output(o.nbytes, None if o.same is None else ("output", fresh.index(k))))
     return settled
