@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,14 @@ UNWANTED = ("pandas", "matplotlib", "sklearn", "sympy", "starlette")  # never lo
 
 # {0} is the statement that is measured.
 IMPORT = """
-import json, resource, sys, time
+import json, pathlib, sys, time
 before = len(sys.modules)
 wall, cpu = time.perf_counter(), time.process_time()
 {0}
 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+status = pathlib.Path("/proc/self/status")  # not getrusage: after exec its peak is still that of the parent
+lines = status.read_text().splitlines() if status.exists() else []
+memory = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
 print(json.dumps(dict(wall=wall, cpu=cpu, modules=len(sys.modules) - before, memory=memory, names=sorted(sys.modules))))
 """
 FIRST = """
@@ -65,7 +68,7 @@ def imports(ways: list[str], processes: int) -> list[str]:
     rows = []
     for way, runs in found.items():
         middle = {key: statistics.median(run[key] for run in runs) for key in ("wall", "cpu", "modules", "memory")}
-        memory = f"{(middle['memory'] - bare) / 2**20:.0f} MiB"
+        memory = f"{(middle['memory'] - bare) / 2**20:.0f} MiB" if bare else "unknown"
         rows.append([f"import {way}", duration(middle["wall"]), duration(middle["cpu"]), f"{middle['modules']:.0f}", memory])
     lines = table(["import", "wall", "CPU", "modules loaded", "memory above bare Python"], rows)
     loaded = [name for name in UNWANTED if name in found["danlu"][0]["names"]] if "danlu" in found else []
@@ -82,7 +85,7 @@ def _caches(folder: str) -> Mapping[str, str]:
     return {"DANLU_CACHE_DIR": str(Path(folder) / "danlu"), "JAX_COMPILATION_CACHE_DIR": str(Path(folder) / "jax"), **least}
 
 
-def _first_step(way: str, case: str, folder: str) -> float:
+def _first_step(case: str, folder: str, way: str) -> float:
     """Seconds of wall time of a process that does one step."""
     return python(["-c", FIRST.format(WAYS[way], case)], _caches(folder)).wall
 
@@ -92,16 +95,16 @@ def first_steps(ways: list[str], processes: int, names: tuple[str, ...] = ("tiny
     rows = []
     for name in names:
         with tempfile.TemporaryDirectory() as warm:
-            full = _rounds(ways, processes, lambda way: _first_step(way, name, warm))
-        empty = _rounds(ways, processes, lambda way: _cold(way, name))
+            full = _rounds(ways, processes, partial(_first_step, name, warm))
+        empty = _rounds(ways, processes, partial(_cold, name))
         for kind, found in (("empty cache", empty), ("warm cache", full)):
             rows.append([f"{CASES[name].title}, {kind}", *(duration(statistics.median(found[way])) for way in ways)])
     return table(["start of the process to the end of its first step, and exit", *(NAMES[way] for way in ways)], rows)
 
 
-def _cold(way: str, name: str) -> float:
+def _cold(case: str, way: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        return _first_step(way, name, folder)
+        return _first_step(case, folder, way)
 
 
 def report(processes: int) -> list[str]:

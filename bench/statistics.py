@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 
 def paired_ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
@@ -84,4 +85,4 @@ def moved(series: Sequence[float], by: float = 1e-6) -> bool:
     >>> moved([1.0, 1.0]), moved([1.0, 0.9])
     (False, True)
     """
-    return any(abs(b - a) > by * max(abs(a), 1e-30) for a, b in zip(series, series[1:]))
+    return any(abs(b - a) > by * max(abs(a), 1e-30) for a, b in pairwise(series))

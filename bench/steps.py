@@ -4,6 +4,7 @@ the step stands in `steps_danlu.py`, `steps_torch.py` and `steps_jax.py`, in tha
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import sqrt
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ def classifier(batch: int, *sizes: int, norm: bool = False) -> Callable[[], Prob
         x = random.standard_normal((batch, sizes[0])).astype(np.float32)
         y = random.integers(0, sizes[-1], batch)
         weights: Arrays = []
-        for number, (i, o) in enumerate(zip(sizes, sizes[1:])):
+        for number, (i, o) in enumerate(pairwise(sizes)):
             weights += _linear(random, i, o)
             if norm and number < len(sizes) - 2:
                 weights += [np.ones(o, np.float32), np.zeros(o, np.float32)]
