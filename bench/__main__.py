@@ -1,6 +1,6 @@
 """All benchmarks in one run: prints them and writes bench/RESULTS.md.
 
-    python -m bench [--rounds 15] [--processes 5] [--quick] [--out FILE]
+python -m bench [--rounds 15] [--processes 5] [--quick] [--out FILE]
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def commit() -> str:
 
 def main() -> None:
     """Prints all parts and writes them to a file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--processes", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="5 rounds, 1 process: to see that all works")

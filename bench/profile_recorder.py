@@ -296,7 +296,7 @@ def report(case: str, rows: int, seconds: float) -> list[str]:
 
 def main() -> None:
     """Prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--case", choices=steps_danlu.STEPS, default="tiny")
     parser.add_argument("--rows", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=2.0)

@@ -118,7 +118,7 @@ def report(processes: int) -> list[str]:
 
 def main() -> None:
     """Prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=7)
     print("\n".join(report(parser.parse_args().processes)))
 

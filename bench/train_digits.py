@@ -54,7 +54,7 @@ def report(processes: int, threads: int | None = None) -> list[str]:
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--threads", type=int, help="default: danlu's own choice")
     given = parser.parse_args()

@@ -39,7 +39,7 @@ def report(names: Sequence[str], rounds: int, threads: int = 1, cores: Sequence[
 
 def main() -> None:
     """Prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cores", default="", help="the cores to keep the workers on, for example 0,1")

@@ -25,7 +25,9 @@ WAYS = {"danlu": "bench.steps_danlu", "torch": "bench.steps_torch", "jax": "benc
 
 def environment(threads: int) -> dict[str, str]:
     """The variables that hold every framework to a number of threads; they count before the framework is imported."""
-    variables = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "DANLU_NUM_THREADS"), str(threads))
+    variables: dict[str, str] = dict.fromkeys(
+        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "DANLU_NUM_THREADS"), str(threads)
+    )
     eigen = "true" if threads > 1 else "false"
     variables["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads}"
     variables["JAX_PLATFORMS"] = "cpu"
@@ -96,7 +98,7 @@ class Worker:
 
 def main() -> None:
     """Answers until stdin ends."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("way", choices=WAYS)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cores", default="")
