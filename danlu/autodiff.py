@@ -7,9 +7,10 @@ The rules themselves stand in the records of `ops/`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from danlu.errors import GradientError
-from danlu.graph import COMPOSITE, Node, Op, toposort
+from danlu.graph import COMPOSITE, PICK, Node, Op, toposort
 from danlu.ops.table import o, register
 
 
@@ -26,9 +27,13 @@ def gradient(y: Node, gy: Node, xs: Sequence[Node]) -> list[Node | None]:
     """Reverse mode: the gradient of y with respect to each x, given gy, the gradient with respect to y; None where y does not depend on x."""
     order = toposort([y])
     active = _dependents(order, xs)
-    grads: dict[int, Node] = {id(y): gy}
+    grads: dict[int, Any] = {id(y): gy}
     for node in reversed(order):
         g = grads.get(id(node))
+        if g is not None and node.op.family == PICK:  # collected until the op itself is reached
+            results = grads.setdefault(id(node.inputs[0]), [None] * len(node.inputs[0].spec))
+            results[node.attrs[0]] = g
+            continue
         if g is None or id(node) not in active or not any(id(i) in active for i in node.inputs):
             continue
         for x, gx in zip(node.inputs, _vjp(node, g)):
@@ -38,22 +43,30 @@ def gradient(y: Node, gy: Node, xs: Sequence[Node]) -> list[Node | None]:
     return [grads.get(id(x)) for x in xs]
 
 
-def _vjp(node: Node, g: Node) -> tuple[Node | None, ...]:
+def _vjp(node: Node, g: Any) -> tuple[Node | None, ...]:
     if node.op.vjp is None:
-        if node.dtype.is_floating_point:
+        if type(node.spec) is tuple or node.dtype.is_floating_point:
             raise GradientError(f"{node.op.name} has no derivative; call it on x.detach(), or write one with autograd.Function")
         return (None,) * len(node.inputs)
+    if type(node.spec) is tuple:
+        picks = tuple(o.pick(node, index=k) for k in range(len(node.spec)))
+        gs = tuple(o.like(0, p) if part is None else part for part, p in zip(g, picks))  # type: ignore[arg-type]
+        return node.op.vjp(o, gs, picks, *node.inputs, **node.named_attrs)
     return node.op.vjp(o, g, node, *node.inputs, **node.named_attrs)
 
 
 def tangent(ys: Sequence[Node], xs: Sequence[Node], dxs: Sequence[Node]) -> list[Node | None]:
     """Forward mode: the change of each y when each x changes by dx; None where y does not depend on any x."""
-    tangents: dict[int, Node] = {id(x): dx for x, dx in zip(xs, dxs)}
+    tangents: dict[int, Any] = {id(x): dx for x, dx in zip(xs, dxs)}
     for node in toposort(ys):
         given = [tangents.get(id(i)) for i in node.inputs]
+        if node.op.family == PICK and given[0] is not None:
+            tangents[id(node)] = given[0][node.attrs[0]]
+            continue
         if id(node) in tangents or all(d is None for d in given) or node.op.jvp is None:
             continue
-        result = node.op.jvp(o, node, node.inputs, given, **node.named_attrs)
+        y = tuple(o.pick(node, index=k) for k in range(len(node.spec))) if type(node.spec) is tuple else node
+        result = node.op.jvp(o, y, node.inputs, given, **node.named_attrs)
         if result is not None:
             tangents[id(node)] = result
     return [tangents.get(id(y)) for y in ys]

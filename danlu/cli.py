@@ -21,7 +21,18 @@ from danlu.config import config
 from danlu.errors import DanluError, DataError
 from danlu.runtime.pool import get_num_threads, set_num_threads
 from danlu.train.display import progress
-from danlu.train.experiment import EPOCHS, LEARNING_RATES, Outcome, Request, csv_bytes, predict, resume, train, write_predictions
+from danlu.train.experiment import (
+    EPOCHS,
+    LEARNING_RATES,
+    Outcome,
+    Output,
+    Request,
+    csv_bytes,
+    predict,
+    resume,
+    train,
+    write_predictions,
+)
 from danlu.train.report import full, summary
 from danlu.train.run import ACTIVATIONS, OPTIMIZERS, SCALES, Run
 
@@ -42,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         parsed = _parser().parse_args(arguments)
-        return parsed.run_command(parsed, began)
+        code = parsed.run_command(parsed, began)
+        sys.stdout.flush()  # here, where a closed pipe can still be answered
+        return code
     except _Exit as done:
         return done.code
     except DanluError as error:
@@ -226,16 +239,15 @@ def _share(text: str) -> float:
 def _train(arguments: Any, began: float) -> int:
     if arguments.threads:
         set_num_threads(arguments.threads)
-    say = _silent if arguments.quiet else _say
-    callbacks = [] if arguments.quiet else [progress()]
+    output = Output(_silent) if arguments.quiet else Output(_say, [progress()], _alert)
     if arguments.resume:
         _refuse_options(arguments)
-        outcome = resume(Run.open(arguments.resume), callbacks, began, say)
+        outcome = resume(Run.open(arguments.resume), output, began)
     elif arguments.source is None:
         raise DataError("train what? Write danlu train digits, danlu train FILE.csv --target COLUMN, or a folder of IDX files")
     else:
-        outcome = train(_request(arguments), Path(arguments.out or "runs"), callbacks, began, say)
-    return _report(outcome, arguments, say)
+        outcome = train(_request(arguments), Path(arguments.out or "runs"), output, began)
+    return _report(outcome, arguments, output.say)
 
 
 def _request(arguments: Any) -> Request:
@@ -326,6 +338,11 @@ def _folder_size(folder: Path) -> tuple[int, int]:
 
 def _say(text: str) -> None:
     print(text, flush=True)
+
+
+def _alert(text: str) -> None:
+    """Say something from a signal handler: straight to the terminal, as a stream may be in the middle of a write."""
+    os.write(1, f"\n{text}\n".encode())
 
 
 def _silent(text: str) -> None:

@@ -8,7 +8,12 @@ from danlu.errors import DTypeError
 
 
 class DType:
-    """One element type: its name, its kind (`b`ool, `u`nsigned, `i`nteger, `f`loat), its size in bytes and NumPy's twin."""
+    """One element type: its name, its kind (`b`ool, `u`nsigned, `i`nteger, `f`loat), its size in bytes and NumPy's twin.
+
+    >>> import danlu
+    >>> danlu.float32.itemsize, danlu.int64.is_floating_point
+    (4, False)
+    """
 
     __slots__ = ("itemsize", "kind", "name", "numpy", "rank")
 

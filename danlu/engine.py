@@ -18,9 +18,8 @@ from danlu import dtype as dt
 from danlu.autodiff import gradient
 from danlu.compile import program
 from danlu.config import config
-from danlu.errors import GradientError
 from danlu.graph import Node, Op, Spec, toposort
-from danlu.ops.source import BUFFER, CONST, NUMBER
+from danlu.ops.source import BUFFER, CONST, NUMBER, stopped
 from danlu.ops.table import number_spec, o
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Compiled, Interpreted, compiled
@@ -39,7 +38,8 @@ _statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0}
 class Value(Node):
     """A recorded value: a node with, once it is computed, its memory.
 
-    `grad`: a derivative may be asked of it. `handles`: how many storages hold it. `leaf`: the tensor whose `.grad` it feeds.
+    `inputs` are values and Python numbers. `grad`: a derivative may be asked of it. `handles`: how many storages hold it.
+    `leaf`: the tensor whose `.grad` it feeds.
     `freed`: its history was used by a backward pass and let go. `index`: which result of its op it is.
     """
 
@@ -53,6 +53,15 @@ class Value(Node):
         self.leaf: Any = None
         self.trace: Trace | None = None
         self.slot = -1
+
+
+class Runtime:
+    """A Python number that changes from call to call: never part of a program, also where it happens to be 0 or 1."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: float | int) -> None:
+        self.value = value
 
 
 class Trace:
@@ -110,27 +119,27 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
     """One call of an op on values and Python numbers; nothing is computed. Shapes and dtypes are checked now."""
     with _lock:
         trace = _current()
-        slots, specs, values, grad = [], [], [], False
+        slots, specs, grad = [], [], False
         for x in inputs:
             if type(x) is Value:
                 if x.trace is not trace:
                     trace = _adopt(trace, x)
                 slots.append(x.slot)
                 specs.append(x.spec)
-                values.append(x)
                 grad = grad or x.grad
             else:
                 slots.append(_number(trace, x))
-                specs.append(number_spec(x))
+                specs.append(number_spec(x.value if type(x) is Runtime else x))
         spec = op.result(tuple(specs), attrs)
+        given = tuple(inputs)
         cut = grad and not differentiable  # recorded under no_grad: no derivative passes
         grad = grad and differentiable
         entry = (op, attrs, tuple(slots), cut)
         if type(spec) is not tuple:
-            result = Value(op, tuple(values), attrs, spec, grad and spec.dtype.is_floating_point)
+            result = Value(op, given, attrs, spec, grad and spec.dtype.is_floating_point)
             trace.append(entry, result)
         else:
-            result = tuple(Value(op, tuple(values), attrs, s, grad and s.dtype.is_floating_point, k) for k, s in enumerate(spec))
+            result = tuple(Value(op, given, attrs, s, grad and s.dtype.is_floating_point, k) for k, s in enumerate(spec))
             trace.entries.append(entry)
             for value in result:
                 value.trace, value.slot = trace, len(trace.values)
@@ -140,8 +149,10 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
     return result
 
 
-def _number(trace: Trace, x: float | int) -> int:
-    if x in FOLDED:
+def _number(trace: Trace, x: float | int | Runtime) -> int:
+    if type(x) is Runtime:
+        x = x.value
+    elif x in FOLDED:
         return trace.append((CONST, x, type(x)), None)
     trace.numbers += (x, int(x) if -(2**63) <= x < 2**63 else 0)  # as float64 and as int64: what it meets decides
     return trace.append((NUMBER, type(x), len(trace.numbers) // 2 - 1), None)
@@ -159,7 +170,7 @@ def _adopt(trace: Trace, value: Value) -> Trace:
         if x.buffer is None and x.trace is not None and x.trace.values:
             _finish(x.trace)
         history = x.inputs and (x.grad or x.buffer is None)
-        missing = [y for y in x.inputs if y.trace is not trace] if history else []
+        missing = [y for y in x.inputs if type(y) is Value and y.trace is not trace] if history else []
         if missing:
             stack.extend(missing)
             continue
@@ -174,7 +185,7 @@ def _adopt(trace: Trace, value: Value) -> Trace:
 
 
 def _history_slots(trace: Trace, x: Value) -> tuple[int, ...]:
-    return tuple(y.slot for y in x.inputs)
+    return tuple(y.slot if type(y) is Value else _number(trace, y) for y in x.inputs)
 
 
 def _finish(trace: Trace) -> None:
@@ -306,7 +317,7 @@ def replay(entries: Sequence[tuple]) -> tuple[list[Node], dict[int, Node]]:
             op, attrs, slots, cut = entry
             result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
             results = result if isinstance(result, tuple) else (result,)
-            nodes.extend(map(o.stop, results) if cut else results)
+            nodes.extend(map(stopped, results) if cut else results)
     return nodes, known
 
 
@@ -315,7 +326,7 @@ def _replay_history(entry: tuple, nodes: list[Node], known: dict[int, Node]) -> 
     _, op, attrs, slots, index, place, grad, spec = entry
     result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
     node = result[index] if isinstance(result, tuple) else result
-    node = node if grad else o.stop(node)
+    node = node if grad else stopped(node)
     if place >= 0:
         node = Node(node.op, node.inputs, node.attrs, node.spec)  # its own node: an input must not be taken for it
         known[id(node)] = Node(BUFFER, (), (place, spec), spec)
@@ -346,5 +357,3 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-__all__ = ["GradientError", "Trace", "Value", "flush", "leaf", "realize", "record", "statistics"]

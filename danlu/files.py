@@ -155,6 +155,12 @@ def load(path: str | os.PathLike) -> Any:
 
     Raises:
         DataError: no such file, or one that is damaged, with the fault.
+
+    >>> import danlu, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "state.safetensors")
+    >>> save({"layers": [danlu.tensor([1.0, 2.0]), None]}, path)
+    >>> load(path)
+    {'layers': [tensor([1., 2.]), None]}
     """
     return unpack(read_bytes(path), str(path))
 

@@ -15,7 +15,7 @@ from danlu.errors import DataError, ShapeError
 from danlu.ops import composite
 from danlu.ops.movement import normalize_axis
 from danlu.ops.table import broadcast_shapes
-from danlu.tensor import Tensor, apply, update_
+from danlu.tensor import Tensor, apply, changing, update_
 
 # ---- options ----------------------------------------------------------------------------------------------------------------
 
@@ -329,7 +329,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     _check_probability("dropout", p)
     if not training or p == 0.0:
         return input
-    seed, counter = random.next_key()
+    seed, counter = map(changing, random.next_key())
     scale = 0.0 if p == 1.0 else 1.0 / (1.0 - p)
     return _result(input, apply(composite.dropout, input, seed, counter, float(p), scale), inplace)
 
@@ -498,6 +498,13 @@ def cross_entropy(
 # ---- normalisation ----------------------------------------------------------------------------------------------------
 
 
+def _affine(weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, ...]:
+    """Scale and shift as the inputs of a composite; a shift alone gets a scale of ones."""
+    if weight is None and bias is not None:
+        weight = apply("full", 1, shape=tuple(bias.shape), dtype=bias.dtype)
+    return tuple(x for x in (weight, bias) if x is not None)
+
+
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -516,9 +523,7 @@ def layer_norm(
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape:
         raise ShapeError(f"layer_norm: the input has shape {tuple(input.shape)}; expected (..., {', '.join(map(str, shape))})")
-    affine = () if weight is None else (weight,) if bias is None else (weight, bias)
-    y = apply(composite.layer_norm, input, *affine, ndim=len(shape), eps=float(eps))
-    return y + bias if weight is None and bias is not None else y
+    return apply(composite.layer_norm, input, *_affine(weight, bias), ndim=len(shape), eps=float(eps))
 
 
 def batch_norm(
@@ -542,29 +547,21 @@ def batch_norm(
         >>> F.batch_norm(danlu.tensor([[1.0], [3.0]]), None, None, training=True, eps=0.0).tolist()
         [[-1.0], [1.0]]
     """
-    if input.ndim < 2:
-        raise ShapeError(f"batch_norm: the input has shape {tuple(input.shape)}; expected (N, C) or (N, C, …)")
-    affine = () if weight is None else (weight,) if bias is None else (weight, bias)
+    shape, affine = tuple(input.shape), _affine(weight, bias)
+    if len(shape) < 2:
+        raise ShapeError(f"batch_norm: the input has shape {shape}; expected (N, C) or (N, C, …)")
     if not training:
         if running_mean is None or running_var is None:
             raise ShapeError("batch_norm: running_mean and running_var are None; without them write training=True")
         return apply(composite.batch_norm_inference, input, running_mean, running_var, *affine, eps=float(eps))
-    count = prod(input.shape) // max(input.shape[1], 1)
+    count = prod(shape) // max(shape[1], 1)
     if count < 2:
         raise ShapeError(
-            f"batch_norm: Expected more than 1 value per channel when training, got input of shape {tuple(input.shape)}; "
-            f"take a larger batch (DataLoader(drop_last=True) leaves out a last batch of 1), or call model.eval()"
+            f"batch_norm: Expected more than 1 value per channel when training, got input of shape {shape}; take a larger batch "
+            f"(DataLoader(drop_last=True) leaves out a last batch of 1), or call model.eval()"
         )
-    y, average, variance = apply(composite.batch_norm, input, *affine, eps=float(eps))
+    y, *statistics = apply(composite.batch_norm, input, *affine, eps=float(eps))
     if running_mean is not None and running_var is not None:
-        update_(
-            composite.running_statistics,
-            [running_mean, running_var],
-            running_mean,
-            running_var,
-            average,
-            variance,
-            momentum,
-            count=count,
-        )
+        running = [running_mean, running_var]
+        update_(composite.running_statistics, running, *running, *statistics, momentum, count=count)
     return y

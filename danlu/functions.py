@@ -133,7 +133,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     >>> danlu.equal(danlu.ones(2), danlu.ones(2))
     True
     """
-    return input.shape == other.shape and bool((input == other).all())
+    return input.shape == other.shape and input.eq(other).all().item()
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:

@@ -10,6 +10,7 @@ from danlu.dtype import DType
 # The families: the shapes of work that the compiler knows.
 ELEMENTWISE, MOVEMENT, REDUCE, CONTRACT = "elementwise", "movement", "reduce", "contract"
 GATHER, SCATTER, SCAN, OPAQUE, SOURCE, COMPOSITE = "gather", "scatter", "scan", "opaque", "source", "composite"
+PICK = "pick"  # one result of an op that has several
 
 
 class Spec:
@@ -54,7 +55,7 @@ class Op:
     | `attrs` | the names of its attributes, in order |
     | `infer(*specs, **attrs)` | the Spec of the result (a tuple of Specs for several results); raises on bad input |
     | `numpy(*arrays, **attrs)` | the reference, in NumPy |
-    | `vjp(o, g, y, *xs, **attrs)` | reverse derivative: for each input its gradient or None |
+    | `vjp(o, g, y, *xs, **attrs)` | reverse derivative: for each input its gradient or None (several results: g and y are tuples) |
     | `jvp(o, y, xs, dxs, **attrs)` | forward derivative: the tangent of y (a `None` in dxs is zero) |
     | `emit(b, *xs, **attrs)` | elementwise: the code of one element; reduce: how two elements become one |
     | `expand(o, *xs, **attrs)` | composite: the same value built from other ops |

@@ -12,7 +12,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DataError, DTypeError
-from danlu.tensor import Tensor, apply, from_array
+from danlu.tensor import Tensor, apply, changing, from_array
 from danlu.tensor_arithmetic import check_device
 from danlu.tensor_shape import sizes
 
@@ -40,9 +40,9 @@ class Generator:
         return self._seed
 
     def next_key(self) -> tuple[int, int]:
-        """(seed, counter) of the next draw. The first counter is 3: 0, 1 and 2 would be constants of a program."""
+        """(seed, counter) of the next draw."""
         self._counter += 1
-        return self._seed, self._counter + 2
+        return self._seed, self._counter
 
     def get_state(self) -> dict[str, int]:
         """The state as plain integers."""
@@ -87,7 +87,7 @@ def _draw(
 ) -> Tensor:
     if any(n < 0 for n in shape):
         raise DataError(f"random numbers of shape {shape}: sizes must not be negative")
-    out = apply(op, *next_key(generator), shape=shape, dtype=dtype, **attrs)
+    out = apply(op, *map(changing, next_key(generator)), shape=shape, dtype=dtype, **attrs)
     return out.requires_grad_() if requires_grad else out
 
 

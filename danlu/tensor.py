@@ -13,6 +13,7 @@ from danlu.printing import text
 from danlu.tensor_arithmetic import Arithmetic, check_device
 from danlu.tensor_core import (
     apply,
+    changing,
     enable_grad,
     from_array,
     is_grad_enabled,
@@ -286,6 +287,6 @@ def _plain(data: Any) -> Any:
 
 
 __all__ = [
-    "CPU", "Device", "Size", "Tensor", "apply", "enable_grad", "from_array", "is_grad_enabled", "no_grad", "set_grad_enabled", "tensor",
+    "CPU", "Device", "Size", "Tensor", "apply", "changing", "enable_grad", "from_array", "is_grad_enabled", "no_grad", "set_grad_enabled", "tensor",
     "update_", "wrap",
 ]  # fmt: skip

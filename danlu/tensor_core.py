@@ -151,7 +151,7 @@ class TensorCore:
             if _mode.grad and value.leaf is None:
                 return self._new_leaf()
         elif self._cut and value.grad:
-            return record(TABLE["stop"], (value,), (), False)  # type: ignore[return-value]
+            return _stopped(value)
         return value
 
     def _new_leaf(self) -> Value:
@@ -165,7 +165,7 @@ class TensorCore:
     def _view_value(self) -> Value:
         source = self._base._value()
         if self._cut and source.grad:
-            source = record(TABLE["stop"], (source,), (), False)  # type: ignore[assignment]
+            source = _stopped(source)
         if self._seen is not None and self._seen[0] is source:
             return self._seen[1]
         value = source
@@ -341,6 +341,13 @@ class TensorCore:
                 accumulate(tensor, g)
 
 
+def _stopped(value: Value) -> Value:
+    """The value without its history; where it is memory already, nothing is recorded."""
+    if value.buffer is not None:
+        return engine.leaf(value.buffer, value.spec)
+    return record(TABLE["stop"], (value,), (), False)
+
+
 def _fitted(value: Value, spec: Spec) -> Value:
     """A value made to fit the tensor it is written into: its dtype cast, its axes stretched."""
     if value.spec.dtype is not spec.dtype:
@@ -425,7 +432,7 @@ def history(roots: Sequence[Value]) -> tuple[list[Value], list[Value]]:
         if v.leaf is not None:
             leaves.append(v)
         for x in v.inputs:
-            if x.grad:
+            if type(x) is Value and x.grad:
                 stack.append(x)
     return visited, leaves
 
@@ -461,13 +468,18 @@ def apply(op: Op | str, *inputs: Any, **attrs: Any) -> Any:
 
 def _number(x: Any) -> Any:
     """A Python or NumPy number as it enters a program; an array becomes a value."""
-    if type(x) in (float, int, bool):
+    if type(x) in (float, int, bool, engine.Runtime):
         return x
     if isinstance(x, np.generic):
         return x.item()
     if isinstance(x, np.ndarray):
         return from_array(x)._value()
     raise DTypeError(f"expected a tensor or a number, got {type(x).__name__}; write danlu.tensor(...) around it")
+
+
+def changing(x: Any) -> Any:
+    """A number that changes from call to call, as an input of `apply`: it never becomes part of a program (0, 1, 2, -1 and 0.5 would)."""
+    return engine.Runtime(x) if type(x) in (int, float) else x
 
 
 def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: Any) -> None:
@@ -517,6 +529,7 @@ FULL = TABLE["full"]
 __all__ = [
     "TensorCore",
     "apply",
+    "changing",
     "enable_grad",
     "from_array",
     "full",

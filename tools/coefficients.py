@@ -160,7 +160,8 @@ def main() -> None:
     out = sys.stdout.write
     out('"""L2. Coefficients of the elementwise functions, written by tools/coefficients.py: constant term first."""\n\n')
     constants = {
-        "LN2_32": split(LN2, 24, 24), "LN2_64": split(LN2, 53, 53), "LOG2E_32": split(1 / LN2, 24, 24), "LOG2E_64": split(1 / LN2, 53, 53),
+        "LN2_32": split(LN2, 24, 24), "LN2_64": split(LN2, 53, 53),
+        "LOG2E_32": split(1 / LN2, 24, 24), "LOG2E_64": split(1 / LN2, 53, 53),
         "LOG10E_32": split(1 / mp.log(10), 24, 24), "LOG10E_64": split(1 / mp.log(10), 53, 53),
         "LOG10_2_32": split(mp.log10(2), 24, 24), "LOG10_2_64": split(mp.log10(2), 53, 53),
         "LOG_64_FIRST": split(mpf(2) / 3, 53, 53),

@@ -41,7 +41,8 @@ _ONE = """define internal {type} @{name}({inputs}) noinline cold {{
 {body}
   ret {type} {result}
 }}"""
-_EACH = """define internal <{lanes} x {type}> @{name}.x{lanes}(<{lanes} x i1> %c, <{lanes} x {type}> %y, {inputs}) noinline cold {{
+_EACH = """define internal <{lanes} x {type}> @{name}.x{lanes}(<{lanes} x i1> %c, <{lanes} x {type}> %y, {inputs}) noinline cold
+{{
 entry:
   br label %head
 head:

@@ -40,7 +40,7 @@ class Var(Atom):
     __slots__ = ("name",)
 
     def __init__(self, name: str, extent: int) -> None:
-        super().__init__(("var", name), extent)
+        super().__init__(("loop", name), extent)
         self.name = name
 
     def __repr__(self) -> str:

@@ -6,6 +6,7 @@
                  | Fold(total)                                the lanes of an accumulator become one
                  | Accumulate(total, expression)              total ← combine(total, expression)
                  | Store(slot, index, expression, mode)       mode: set | add
+                 | Call(op, attrs, inputs, outputs)           a library call on whole pieces of memory, alone in its kernel
                  | Contract(a, b, total, axes, body, plan)    a product; the body runs for each finished vector of it
     expression ::= Load(slot, index, guard)                   guard: conditions under which the element exists
                  | Constant(value) | Number(position) | Count(index)
@@ -126,6 +127,16 @@ class Contract:
     body: list
     plan: Any = None
     workspace: int | None = None
+
+
+@dataclass(eq=False)
+class Call:
+    """A library call: an opaque op on whole pieces of memory (its NumPy function). A result that nobody reads has no slot."""
+
+    op: Op
+    attrs: tuple
+    inputs: tuple[tuple[int, Any], ...]  # (slot, spec)
+    outputs: tuple[tuple[int | None, Any], ...]
 
 
 @dataclass(eq=False)
@@ -291,6 +302,10 @@ def _render_body(body: list, depth: int, lines: list[str]) -> None:
             lines.append(
                 f"{pad}{s.total.name} = begin {s.total.op.name} {s.total.dtype.name}{f' lanes={s.lanes}' if s.lanes > 1 else ''}"
             )
+        elif isinstance(s, Call):
+            given = ", ".join(f"b{slot}" for slot, _ in s.inputs)
+            made = ", ".join("_" if slot is None else f"b{slot}" for slot, _ in s.outputs)
+            lines.append(f"{pad}{made} = call {s.op.name}({given})")
         elif isinstance(s, Fold):
             lines.append(f"{pad}{s.total.name} = fold {s.total.name}")
         elif isinstance(s, Accumulate):

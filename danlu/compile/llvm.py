@@ -20,7 +20,7 @@ from danlu.errors import DanluError
 
 # Which pipeline pays (LLVM 22, Zen 4; a 12x32 GEMM kernel with its accumulators in alloca, a vectorised sigmoid):
 #
-# | pipeline                                        | passes, ms  | code, ms  | GEMM, GFLOP/s | sigmoid, ns |
+# | pipeline (two numbers: GEMM, sigmoid)           | passes, ms  | code, ms  | GEMM, GFLOP/s | sigmoid, ns |
 # |-------------------------------------------------|-------------|-----------|---------------|-------------|
 # | none                                            | 0.0   0.0   | 4.5   4.9 |          47.6 |       0.975 |
 # | sroa                                            | 0.3   0.2   | 3.5   4.9 |         102.9 |       0.976 |
@@ -224,8 +224,8 @@ class Module:
         self._name, self._trackers = name, [tracker]  # LLVM unloads the code when any tracker of it is dropped
         self._addresses: dict[str, int] = {}
 
-    def __del__(self) -> None:
-        _dropped.extend(self._trackers)
+    def __del__(self, dropped: list = _dropped) -> None:  # bound here: at exit the module's own names go first
+        dropped.extend(self._trackers)
 
     def address(self, symbol: str) -> int:
         """The address of a function or a constant; CompileError where the object has no such symbol."""

@@ -16,6 +16,7 @@ from danlu.compile.kernel import (
     Accumulate,
     Apply,
     Begin,
+    Call,
     Choose,
     Constant,
     Contract,
@@ -30,7 +31,7 @@ from danlu.compile.kernel import (
 )  # fmt: skip
 from danlu.compile.schedule import Group
 from danlu.dtype import DType, int64
-from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, REDUCE, SCATTER, SOURCE, Node
+from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCATTER, SOURCE, Node
 
 Point = tuple[Index, ...]
 
@@ -48,7 +49,9 @@ class Lowering:
     def run(self) -> Kernel:
         """The kernel."""
         family = self.group.core[0].op.family if self.group.core else ELEMENTWISE
-        make = {REDUCE: self._reduction, CONTRACT: self._contraction, SCATTER: self._scatter}.get(family, self._map)
+        make = {REDUCE: self._reduction, CONTRACT: self._contraction, SCATTER: self._scatter, OPAQUE: self._call}.get(
+            family, self._map
+        )
         return Kernel(self.name, make())
 
     # ---- the shapes of work ---------------------------------------------------------------------------------------------
@@ -114,6 +117,14 @@ class Lowering:
         element = run(self._element(node, where, at, ()), self.value)
         write = Store(slot, i.ravel(element, node.shape), self.value(source, at, ()), node.dtype, mode)
         return [*nest(axes, [start]), *nest(sources, [write])]
+
+    def _call(self) -> list:
+        node, *picks = self.group.nodes
+        inputs = tuple((self.slots[id(x)], x.spec) for x in node.inputs)
+        if type(node.spec) is not tuple:
+            return [Call(node.op, node.attrs, inputs, ((self.slots[id(node)], node.spec),))]
+        by_index = {p.attrs[0]: self.slots[id(p)] for p in picks if id(p) in self.slots}
+        return [Call(node.op, node.attrs, inputs, tuple((by_index.get(k), spec) for k, spec in enumerate(node.spec)))]
 
     # ---- values -------------------------------------------------------------------------------------------------------
     def value(self, node: Node, point: Point, guard: Guard, here: bool = False):

@@ -3,7 +3,8 @@
     simplify → schedule → lower → passes → plan memory → LLVM IR → object code
 
 A program is one native function `void main(ptr args, ptr pool)` that runs its kernels in order. `args` is a table of addresses:
-the error report, the Python numbers, the workspace, the inputs, the outputs (`codegen.ERROR` … `FIRST`).
+the error report, the Python numbers, the function that makes library calls, the workspace, the inputs, the outputs
+(`codegen.ERROR` … `FIRST`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 
 from danlu.compile import kernel as ir
 from danlu.compile import llvm, target
-from danlu.compile.codegen import FIRST, WORKSPACE, Place, write_kernel
+from danlu.compile.codegen import CALLBACK, FIRST, WORKSPACE, Place, write_kernel
 from danlu.compile.index import Var, i
 from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize
@@ -23,7 +24,7 @@ from danlu.compile.passes.memory import plan_memory
 from danlu.compile.schedule import Group, schedule
 from danlu.compile.simplify import simplify
 from danlu.config import config
-from danlu.graph import MOVEMENT, SOURCE, Node
+from danlu.graph import MOVEMENT, SOURCE, Node, Spec, toposort
 from danlu.graph import render as render_graph
 
 
@@ -35,6 +36,19 @@ class Output:
     same: tuple[str, int] | None = None
 
 
+Memory = tuple[int, int, Spec]  # (entry of the table, offset in bytes, what lies there)
+
+
+@dataclass(frozen=True)
+class LibraryCall:
+    """One opaque op of a program: its NumPy function runs on memory. A result that nobody reads has no place."""
+
+    op: str
+    attrs: tuple
+    inputs: tuple[Memory, ...]
+    outputs: tuple[Memory | None, ...]
+
+
 @dataclass
 class Program:
     """Object code and what a caller must provide: addresses in the order of `args`."""
@@ -44,6 +58,7 @@ class Program:
     outputs: list[Output]
     workspace: int
     checks: bool
+    calls: list[LibraryCall] = field(default_factory=list)
     kernels: int = 0
     seconds: float = 0.0
     origin: str = field(default="compiled", compare=False)
@@ -61,11 +76,11 @@ def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | Non
     for k in kernels:
         _log("kernels", lambda k=k: ir.render(k))
     places, workspace = _places(groups, computed, slots, kernels, num_inputs)
-    text = _text(kernels, places)
+    text, calls = _text(kernels, places)
     _log("ir", lambda: text)
     checks = "store i64" in text and "%error" in text and any("ptr %error\n" in part for part in text.split("store i64"))
     code = llvm.compile_text(text) if kernels else b""
-    program = Program(code, num_inputs, outputs, workspace, checks, len(kernels), time.perf_counter() - began)
+    program = Program(code, num_inputs, outputs, workspace, checks, calls, len(kernels), time.perf_counter() - began)
     _log(
         "compile",
         lambda: (
@@ -122,32 +137,16 @@ def _in_place(node: Node) -> bool:
 
 def _slots(groups: list[Group], computed: list[Node], num_inputs: int) -> dict[int, int]:
     """A number for every piece of memory: inputs first, then results, then what lives only inside the program."""
-    slots: dict[int, int] = {}
-    for group in groups:
-        for node in group.nodes:
-            for x in _memory_inputs(node):
-                slots[id(x)] = x.attrs[0]
+    reached = toposort([n for g in groups for n in g.nodes])
+    slots = {id(x): x.attrs[0] for x in reached if x.op.family == SOURCE and x.op.attrs == ("slot", "spec")}
     for k, node in enumerate(computed):
         slots[id(node)] = num_inputs + k
-    for group in groups:
-        for node in group.stored:
-            slots.setdefault(
-                id(node), num_inputs + len(computed) + sum(1 for s in slots.values() if s >= num_inputs + len(computed))
-            )
+    following = num_inputs + len(computed)
+    for node in (n for g in groups for n in g.stored):
+        if id(node) not in slots:
+            slots[id(node)] = following
+            following += 1
     return slots
-
-
-def _memory_inputs(node: Node) -> list[Node]:
-    """The inputs of the program that a node reaches."""
-    found, stack, seen = [], [node], set()
-    while stack:
-        x = stack.pop()
-        if id(x) not in seen:
-            seen.add(id(x))
-            stack.extend(x.inputs)
-            if x.op.family == SOURCE and x.op.attrs == ("slot", "spec"):
-                found.append(x)
-    return found
 
 
 def _kernel(group: Group, slots: dict[int, int], number: int) -> ir.Kernel:
@@ -174,18 +173,39 @@ def _places(groups: list[Group], computed: list[Node], slots: dict[int, int], ke
     return places, workspace
 
 
-def _text(kernels: list[ir.Kernel], places: dict[int, Place]) -> str:
-    """The LLVM IR of the whole program."""
+def _text(kernels: list[ir.Kernel], places: dict[int, Place]) -> tuple[str, list[LibraryCall]]:
+    """The LLVM IR of the whole program, and the library calls that it makes by number."""
     declared: set[str] = set()
-    parts, calls = [], []
+    parts, main, library = [], [], []
     for k in kernels:
+        first = k.body[0]
+        if isinstance(first, ir.Call):
+            main += _library_call(len(library))
+            library.append(_located(first, places))
+            continue
         text, functions = write_kernel(k, places, declared)
         parts.append(text)
         for name, chunks in functions:
-            calls += _call(name, chunks, len(calls))
-    main = ["define void @main(ptr %args, ptr %pool) {", *calls, "  ret void", "}"]
+            main += _call(name, chunks, len(main))
+    body = ["define void @main(ptr %args, ptr %pool) {", *main, "  ret void", "}"]
     attributes = 'attributes #0 = { nounwind "no-trapping-math"="true" "denormal-fp-math"="ieee,ieee" }'
-    return "\n".join([*sorted(declared), *parts, *main, attributes]) + "\n"
+    return "\n".join([*sorted(declared), *parts, *body, attributes]) + "\n", library
+
+
+def _located(call: ir.Call, places: dict[int, Place]) -> LibraryCall:
+    def memory(slot: int | None, spec: Spec) -> Memory | None:
+        return None if slot is None else (places[slot].entry, places[slot].offset, spec)
+
+    inputs = tuple((places[s].entry, places[s].offset, spec) for s, spec in call.inputs)
+    return LibraryCall(call.op.name, call.attrs, inputs, tuple(memory(s, spec) for s, spec in call.outputs))
+
+
+def _library_call(n: int) -> list[str]:
+    """The caller's function runs library call n."""
+    return [
+        f"  %place{n} = getelementptr ptr, ptr %args, i64 {CALLBACK}", f"  %library{n} = load ptr, ptr %place{n}",
+        f"  call void %library{n}(ptr %args, i64 {n})",
+    ]  # fmt: skip
 
 
 def _call(name: str, chunks: int, n: int) -> list[str]:

@@ -16,7 +16,8 @@ from math import prod
 from danlu.compile.emit import Emitter, Value
 from danlu.compile.index import Var, i
 from danlu.compile.simplify import constant_of
-from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCATTER, SOURCE, Node, toposort
+from danlu.dtype import float32
+from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, PICK, REDUCE, SCATTER, SOURCE, Node, toposort
 
 # Instructions per element up to which computing twice beats storing and loading: a load and a store of 4 bytes each cost as
 # much as about 8 vector instructions from the second cache on.
@@ -40,7 +41,7 @@ def instructions(node: Node) -> int:
     if node.op.family != ELEMENTWISE or node.op.emit is None:
         return 1
     b = Emitter()
-    node.op.emit(b, *[Value("%x", x.dtype) for x in node.inputs], **node.named_attrs)
+    node.op.emit(b, *[Value("%x", float32 if x.dtype.name == "float16" else x.dtype) for x in node.inputs], **node.named_attrs)
     return max(1, len(b.lines))
 
 
@@ -48,7 +49,7 @@ class Scheduler:
     """The three steps of the module's docstring, on one graph."""
 
     def __init__(self, roots: Sequence[Node]) -> None:
-        self.roots = list(roots)
+        self.root_ids = {id(r) for r in roots}
         self.order = toposort(roots)
         self.groups: list[Group] = []
         self.group_of: dict[int, Group] = {}
@@ -60,7 +61,9 @@ class Scheduler:
                 self._begin_core(node)
             elif node.op.family == ELEMENTWISE:
                 self._place_elementwise(node)
-            elif any(node is r for r in self.roots):  # a movement or a source that must become memory
+            elif node.op.family == PICK:
+                self._join_producer(node)
+            elif id(node) in self.root_ids:  # a movement or a source that must become memory
                 self._new_group(node, core=False)
         self._dissolve()
         self._mark_stored()
@@ -68,7 +71,8 @@ class Scheduler:
 
     # ---- step 1 -------------------------------------------------------------------------------------------------------
     def _new_group(self, node: Node, core: bool) -> Group:
-        group = Group(node.shape, [node] if core else [], [node], position=len(self.groups))
+        shape = () if type(node.spec) is tuple else node.shape
+        group = Group(shape, [node] if core else [], [node], position=len(self.groups))
         self.groups.append(group)
         self.group_of[id(node)] = group
         return group
@@ -88,6 +92,12 @@ class Scheduler:
                     self.group_of[id(node)] = group
                     return
         self._new_group(node, core=True)
+
+    def _join_producer(self, node: Node) -> None:
+        """One of several results belongs to the group that makes them all."""
+        group = self.group_of[id(node.inputs[0])]
+        group.nodes.append(node)
+        self.group_of[id(node)] = group
 
     def _make_memory(self, x: Node, strided: bool) -> None:
         """Gives an operand a group of its own unless it is memory, or (`strided`) memory seen with other strides."""
@@ -176,7 +186,7 @@ class Scheduler:
         return [
             n
             for n in group.nodes
-            if any(n is r for r in self.roots) or any(self.group_of.get(id(u)) is not group for u in self._users()[id(n)])
+            if id(n) in self.root_ids or any(self.group_of.get(id(u)) is not group for u in self._users()[id(n)])
         ]
 
     def _users(self) -> dict[int, list[Node]]:
@@ -203,7 +213,7 @@ class Scheduler:
 
     def _must_be_memory(self, node: Node) -> bool:
         """Whether a node's readers need it in memory: results, operands of contractions, what is read at computed positions."""
-        if any(node is r for r in self.roots):
+        if id(node) in self.root_ids:
             return True
         stack, seen = [(node, u) for u in self._users()[id(node)]], set()
         while stack:
@@ -212,7 +222,7 @@ class Scheduler:
                 return True
             if id(user) not in seen and user.op.family in (MOVEMENT, GATHER):
                 seen.add(id(user))
-                if any(user is r for r in self.roots):
+                if id(user) in self.root_ids:
                     continue
                 stack.extend((user, u) for u in self._users()[id(user)])
         return False
@@ -220,7 +230,9 @@ class Scheduler:
     # ---- step 3 -------------------------------------------------------------------------------------------------------
     def _mark_stored(self) -> None:
         for group in self.groups:
-            group.stored = [n for n in group.nodes if any(n is r for r in self.roots) or self._read_elsewhere(n, group)]
+            group.stored = [
+                n for n in group.nodes if type(n.spec) is not tuple and (id(n) in self.root_ids or self._read_elsewhere(n, group))
+            ]
 
     def _read_elsewhere(self, node: Node, group: Group) -> bool:
         """Whether something reads the node from memory: another group, or this one at another index or through a core."""

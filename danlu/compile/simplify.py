@@ -30,7 +30,7 @@ def simplify(roots: Sequence[Node], replace: dict[int, Node] | None = None) -> l
     known: dict[tuple, Node] = {}
     new: dict[int, Node] = {}
     # A replaced node is not looked into: what only it needed is dead.
-    order = toposort([*roots, *replace.values()], stop=lambda n: id(n) in replace)
+    order = toposort([*replace.values(), *roots], stop=lambda n: id(n) in replace)
     for node in order:
         if id(node) not in replace:
             new[id(node)] = _rebuild(node, tuple(_resolve(x, new, replace) for x in node.inputs), known)
@@ -78,5 +78,4 @@ def _local(node: Node, inputs: tuple[Node, ...]) -> Node | None:
 def _folded(node: Node, values: list) -> Node:
     with np.errstate(all="ignore"):
         value = np.asarray(node.op.numpy(*values, **node.named_attrs)).astype(node.dtype.numpy).item()  # type: ignore[misc]
-    scalar = o.const(value=value, dtype=node.dtype)
-    return scalar if node.shape == () else o.expand(scalar, shape=node.shape)
+    return o.like(value, node)

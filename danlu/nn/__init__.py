@@ -1,6 +1,6 @@
 """L7. Layers, containers and losses, with PyTorch's names."""
 
-from danlu.nn import functional, init
+from danlu.nn import functional, init, utils
 from danlu.nn.activation import (
     ELU,
     GELU,
@@ -69,4 +69,5 @@ __all__ = [
     "Tanh",
     "functional",
     "init",
+    "utils",
 ]

@@ -91,6 +91,7 @@ class Linear(Module):
         in_features: int,
         out_features: int,
         bias: bool = True,
+        device: Any = None,
         dtype: DType | None = None,
         *,
         generator: Generator | None = None,
@@ -98,8 +99,8 @@ class Linear(Module):
         super().__init__()
         self.in_features = check_size("Linear", "in_features", in_features)
         self.out_features = check_size("Linear", "out_features", out_features)
-        self.weight = Parameter(filled((self.out_features, self.in_features), 0.0, dtype))
-        self.bias = Parameter(filled((self.out_features,), 0.0, dtype)) if bias else None
+        self.weight = Parameter(filled((self.out_features, self.in_features), 0.0, dtype, device))
+        self.bias = Parameter(filled((self.out_features,), 0.0, dtype, device)) if bias else None
         if self.bias is None:
             self.register_parameter("bias", None)
         self.reset_parameters(generator)

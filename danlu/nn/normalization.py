@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from danlu import functional as F
 from danlu.dtype import DType, int64
@@ -37,15 +38,18 @@ class LayerNorm(Module):
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
+        device: Any = None,
         dtype: DType | None = None,
     ) -> None:
         super().__init__()
         sizes = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
         self.normalized_shape = tuple(check_size("LayerNorm", "normalized_shape", n) for n in sizes)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        self.register_parameter("weight", Parameter(filled(self.normalized_shape, 1.0, dtype)) if elementwise_affine else None)
         self.register_parameter(
-            "bias", Parameter(filled(self.normalized_shape, 0.0, dtype)) if elementwise_affine and bias else None
+            "weight", Parameter(filled(self.normalized_shape, 1.0, dtype, device)) if elementwise_affine else None
+        )
+        self.register_parameter(
+            "bias", Parameter(filled(self.normalized_shape, 0.0, dtype, device)) if elementwise_affine and bias else None
         )
 
     def reset_parameters(self) -> None:
@@ -83,6 +87,7 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        device: Any = None,
         dtype: DType | None = None,
         *,
         bias: bool = True,
@@ -90,11 +95,11 @@ class _BatchNorm(Module):
         super().__init__()
         n = self.num_features = check_size(type(self).__name__, "num_features", num_features)
         self.eps, self.momentum, self.affine, self.track_running_stats = eps, momentum, affine, track_running_stats
-        self.register_parameter("weight", Parameter(filled((n,), 1.0, dtype)) if affine else None)
-        self.register_parameter("bias", Parameter(filled((n,), 0.0, dtype)) if affine and bias else None)
-        self.register_buffer("running_mean", filled((n,), 0.0, dtype) if track_running_stats else None)
-        self.register_buffer("running_var", filled((n,), 1.0, dtype) if track_running_stats else None)
-        self.register_buffer("num_batches_tracked", filled((), 0, int64) if track_running_stats else None)
+        self.register_parameter("weight", Parameter(filled((n,), 1.0, dtype, device)) if affine else None)
+        self.register_parameter("bias", Parameter(filled((n,), 0.0, dtype, device)) if affine and bias else None)
+        self.register_buffer("running_mean", filled((n,), 0.0, dtype, device) if track_running_stats else None)
+        self.register_buffer("running_var", filled((n,), 1.0, dtype, device) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", filled((), 0, int64, device) if track_running_stats else None)
 
     def reset_running_stats(self) -> None:
         """Running mean 0 and variance 1."""

@@ -9,6 +9,7 @@ import numpy as np
 from danlu.creation import as_tensor
 from danlu.dtype import DType, float32
 from danlu.tensor import Tensor, from_array
+from danlu.tensor_arithmetic import check_device
 
 
 class Parameter(Tensor):
@@ -38,9 +39,10 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
-def filled(shape: tuple[int, ...], value: float, dtype: DType | None = None) -> Tensor:
+def filled(shape: tuple[int, ...], value: float, dtype: DType | None = None, device: Any = None) -> Tensor:
     """A tensor of one number that is memory from the start: state that were a computation would be part of the first program
     only, and the second step would need a program of its own."""
+    check_device(device)
     return from_array(np.full(shape, value, (dtype or float32).numpy))
 
 

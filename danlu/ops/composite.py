@@ -317,17 +317,20 @@ class _Classes:
         self.index = o.where(self.kept, index, 0)
 
     def take(self, o, x: Node) -> Node:
-        """x[n, target[n], …], 0 where the target is ignored."""
+        """x[n, target[n], …], the axis of classes kept with size 1."""
         column = o.reshape(self.index, shape=tuple(1 if k == self.axis else n for k, n in enumerate(self.shape)))
         one_hot = o.eq(
             o.reshape(o.iota(shape=(self.count,), dtype=dt.int64), shape=channel_shape(len(self.shape), self.axis, self.count)),
             column,
         )
-        picked = o.carry(
+        return o.carry(
             o.take_along(x, column, dim=self.axis),
             o.sum(o.where(one_hot, x, 0.0), dims=(self.axis,), keepdim=True),
         )
-        return o.where(self.kept, o.reshape(picked, shape=self.index.shape), 0.0)
+
+    def keep(self, o, loss: Node) -> Node:
+        """One loss per target, the axis of classes gone; 0 where the target is ignored."""
+        return o.where(self.kept, o.reshape(loss, shape=self.index.shape), 0.0)
 
     def weigh(self, o, weight: Node | None, dtype) -> Node:
         """The weight of each target: its class's weight, or 1; 0 where it is ignored."""
@@ -346,7 +349,7 @@ def check_class_weight(name: str, x: Node, weight: Node | None) -> None:
 
 
 def _weighted_mean(o, loss: Node, weights: Node, reduction: str) -> Node:
-    """ "mean" divides by the sum of the weights, not by their number."""
+    """Losses reduced; their mean is Σ loss / Σ weight."""
     if reduction != "mean":
         return _reduced(o, loss, reduction)
     return o.div(_reduced(o, loss, "sum"), _reduced(o, weights, "sum"))
@@ -359,7 +362,7 @@ def nll_loss(o, log_p: Node, target: Node, weight: Node | None = None, *, ignore
     check_class_weight("nll_loss", log_p, weight)
     classes = _Classes(o, log_p, target, ignore_index)
     w = classes.weigh(o, weight, log_p.dtype)
-    loss = o.neg(classes.take(o, log_p))
+    loss = classes.keep(o, o.neg(classes.take(o, log_p)))
     return _weighted_mean(o, loss if weight is None else o.mul(loss, w), w, reduction)
 
 
@@ -372,14 +375,16 @@ def cross_entropy(
     check_class_weight("cross_entropy", x, weight)
     check_floating("cross_entropy", x)
     axis = _class_axis(x)
-    log_p = o.log_softmax(x, dim=axis)
-    classes = _Classes(o, log_p, target, ignore_index)
+    top = o.stop(o.max(x, dims=(axis,), keepdim=True))
+    z = o.sub(x, top)
+    log_sum = o.log(o.sum(o.exp(z), dims=(axis,), keepdim=True))
+    classes = _Classes(o, x, target, ignore_index)
     w = classes.weigh(o, weight, x.dtype)
-    loss = o.neg(classes.take(o, log_p))
+    loss = classes.keep(o, o.sub(log_sum, o.sub(classes.take(o, x), top)))  # gathers from x: no table of log p is stored
     loss = loss if weight is None else o.mul(loss, w)
     if label_smoothing:
-        smooth = o.neg(o.sum(_per_class(o, log_p, weight, axis), dims=(axis,), keepdim=False))
-        smooth = o.where(classes.kept, smooth, 0.0)
+        smooth = o.sum(_per_class(o, o.sub(log_sum, z), weight, axis), dims=(axis,), keepdim=True)
+        smooth = classes.keep(o, smooth)
         loss = o.add(o.mul(loss, 1.0 - label_smoothing), o.mul(smooth, label_smoothing / classes.count))
     return _weighted_mean(o, loss, w, reduction)
 

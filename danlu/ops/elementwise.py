@@ -67,10 +67,11 @@ elementwise(
     infer=no_bool("neg", "same", "Write logical_not(x) or ~x to turn truth values round"),
 )  # fmt: skip
 elementwise("abs", "|x|", numpy=np.abs, emit=lambda b, x: b.abs(x), partials=(lambda o, y, x: o.sign(x),), sample=[REAL])
-elementwise("sign", "-1, 0 or 1 as x is negative, zero or positive; NaN stays NaN.", numpy=lambda x: x if x.dtype == bool else np.sign(x),
-            emit=_sign_emit, partials=(None,), sample=[REAL])  # fmt: skip
+elementwise("sign", "-1, 0 or 1 as x is negative, zero or positive; NaN stays NaN.",
+            numpy=lambda x: x if x.dtype == bool else np.sign(x), emit=_sign_emit, partials=(None,), sample=[REAL])  # fmt: skip
 elementwise(
-    "relu", "x where x > 0, else 0; NaN stays NaN. The derivative at 0 is 0.", numpy=lambda x: np.where(x <= 0, x.dtype.type(0), x),
+    "relu", "x where x > 0, else 0; NaN stays NaN. The derivative at 0 is 0.",
+    numpy=lambda x: np.where(x <= 0, x.dtype.type(0), x),
     emit=lambda b, x: b.select(b.le(x, _zero(b, x)), _zero(b, x), x),
     vjp=lambda o, g, y, x: (o.where(o.gt(y, 0), g, 0),), jvp=lambda o, y, xs, dxs: o.where(o.gt(y, 0), dxs[0], 0), sample=[REAL],
 )  # fmt: skip
@@ -79,8 +80,8 @@ elementwise(
 # Integers are their own floor; no instruction is needed.
 def _rounding(name: str, doc: str, numpy: Any, emit: Any) -> None:
     elementwise(
-        name, doc, numpy=lambda x: numpy(x) if x.dtype.kind == "f" else x, emit=lambda b, x: emit(b)(x) if x.dtype.kind == "f" else x,
-        partials=(None,), sample=[REAL],
+        name, doc, numpy=lambda x: numpy(x) if x.dtype.kind == "f" else x,
+        emit=lambda b, x: emit(b)(x) if x.dtype.kind == "f" else x, partials=(None,), sample=[REAL],
     )  # fmt: skip
 
 
@@ -125,12 +126,14 @@ def _linear_jvp(second: int):
     return jvp
 
 
-elementwise("add", "x + y; `or` of truth values.", numpy=np.add, emit=lambda b, x, y: (b.or_ if x.dtype is dt.bool_ else b.add)(x, y),
+elementwise("add", "x + y; `or` of truth values.", numpy=np.add,
+            emit=lambda b, x, y: (b.or_ if x.dtype is dt.bool_ else b.add)(x, y),
             vjp=lambda o, g, z, x, y: (g, g), jvp=_linear_jvp(1), sample=[REAL, REAL])  # fmt: skip
 elementwise("sub", "x - y", numpy=np.subtract, emit=lambda b, x, y: b.sub(x, y), vjp=lambda o, g, z, x, y: (g, o.neg(g)),
             jvp=_linear_jvp(-1), sample=[REAL, REAL],
             infer=no_bool("sub", "same", "Write logical_xor(x, y) or x ^ y for truth values"))  # fmt: skip
-elementwise("mul", "x · y; `and` of truth values.", numpy=np.multiply, emit=lambda b, x, y: (b.and_ if x.dtype is dt.bool_ else b.mul)(x, y),
+elementwise("mul", "x · y; `and` of truth values.", numpy=np.multiply,
+            emit=lambda b, x, y: (b.and_ if x.dtype is dt.bool_ else b.mul)(x, y),
             partials=(lambda o, z, x, y: y, lambda o, z, x, y: x), sample=[REAL, REAL])  # fmt: skip
 
 
@@ -147,8 +150,9 @@ def _div_jvp(o, z, xs, dxs):
     return o.div(o.neg(change) if dx is None else o.sub(dx, change), y)
 
 
-elementwise("div", "x / y, true division: integers become float32.", numpy=quiet(np.true_divide), emit=lambda b, x, y: b.div(x, y),
-            vjp=_div_vjp, jvp=_div_jvp, result="float", sample=[REAL, (0.5, 4.0, "positive")])  # fmt: skip
+elementwise("div", "x / y, true division: integers become float32.", numpy=quiet(np.true_divide),
+            emit=lambda b, x, y: b.div(x, y), vjp=_div_vjp, jvp=_div_jvp, result="float",
+            sample=[REAL, (0.5, 4.0, "positive")])  # fmt: skip
 elementwise("reciprocal", "1 / x", numpy=quiet(lambda x: x.dtype.type(1) / x), emit=lambda b, x: b.div(_one(b, x), x),
             partials=(lambda o, y, x: o.neg(o.mul(y, y)),), result="float", sample=[(0.5, 4.0, "positive")])  # fmt: skip
 
@@ -208,8 +212,9 @@ def _remainder_partial(rounded: str):
 
 
 DIVIDE = [REAL, (0.5, 4.0, "positive")]
-elementwise("floor_divide", "⌊x / y⌋; integers by 0 give 0.", numpy=quiet(np.floor_divide), emit=_floor_divide_emit, partials=(None, None),
-            sample=DIVIDE, infer=no_bool("floor_divide", "same", "Convert first: x.to(danlu.int64)"))  # fmt: skip
+elementwise("floor_divide", "⌊x / y⌋; integers by 0 give 0.", numpy=quiet(np.floor_divide), emit=_floor_divide_emit,
+            partials=(None, None), sample=DIVIDE,
+            infer=no_bool("floor_divide", "same", "Convert first: x.to(danlu.int64)"))  # fmt: skip
 elementwise("remainder", "x - y·⌊x / y⌋, with the sign of y (Python's %); integers by 0 give 0.", numpy=quiet(np.remainder),
             emit=_remainder_emit, partials=(lambda o, r, x, y: 1, _remainder_partial("floor")), sample=DIVIDE,
             infer=no_bool("remainder", "same", "Convert first: x.to(danlu.int64)"))  # fmt: skip
@@ -346,9 +351,9 @@ def _where_jvp(o, z, xs, dxs):
 
 
 elementwise(
-    "where", "x where c, else y.", infer=_where_infer, operands=lambda specs, out: (dt.bool_, out.dtype, out.dtype), numpy=np.where,
-    emit=lambda b, c, x, y: b.select(c, x, y), vjp=lambda o, g, z, c, x, y: (None, o.where(c, g, 0), o.where(c, 0, g)), jvp=_where_jvp,
-    sample=[BOOL, REAL, REAL],
+    "where", "x where c, else y.", infer=_where_infer, operands=lambda specs, out: (dt.bool_, out.dtype, out.dtype),
+    numpy=np.where, emit=lambda b, c, x, y: b.select(c, x, y),
+    vjp=lambda o, g, z, c, x, y: (None, o.where(c, g, 0), o.where(c, 0, g)), jvp=_where_jvp, sample=[BOOL, REAL, REAL],
 )  # fmt: skip
 
 
@@ -388,8 +393,9 @@ def _cast_back(o, g, x):
 
 
 elementwise(
-    "cast", "x as another dtype: to bool by x != 0, to integers towards zero and held within their range, NaN as 0.", attrs=("dtype",),
-    infer=lambda x, dtype: Spec(x.shape, dtype), operands=lambda specs, out: (None,), numpy=_cast_numpy, emit=_cast_emit,
+    "cast", "x as another dtype: to bool by x != 0, to integers towards zero and held within their range, NaN as 0.",
+    attrs=("dtype",), infer=lambda x, dtype: Spec(x.shape, dtype), operands=lambda specs, out: (None,),
+    numpy=_cast_numpy, emit=_cast_emit,
     vjp=lambda o, g, y, x, dtype: (_cast_back(o, g, x) if dtype.kind == "f" else None,),
     jvp=lambda o, y, xs, dxs, dtype: o.cast(dxs[0], dtype=dtype) if dtype.kind == "f" else None, sample=[REAL],
 )  # fmt: skip

@@ -113,7 +113,7 @@ def power_of_two(b, bits, x, less: int = 0):
 
 
 def exp_parts(b, x, low=None):
-    """r and t with eˣ = 2ⁿ·(1 + r + t), and the bits of n: x + low = n·ln 2 + r + (the rest, in t), r without rounding, |r| ≤ ln 2 / 2."""
+    """r and t with eˣ⁺ˡᵒʷ = 2ⁿ·(1 + r + t), and the bits of n. x = n·(a part of ln 2) + r exactly, |r| ≤ ln 2 / 2."""
     n, bits = nearest(b, x, constants("LOG2E", x)[0])
     two_high, two_low = (number(b, -part, x) for part in constants("LN2", x))
     r = b.fma(n, two_high, x)
@@ -158,7 +158,7 @@ def expm1_of(b, x):
 
 
 def sigmoid_of(b, x):
-    """1 / (e^|x| + 1) for x < 0, else 1 less that. The denominator is scaled by 2⁻⁶⁴: it stays finite where the result is subnormal."""
+    """1 / (e^|x| + 1) for x < 0, else 1 less that; the denominator times 2⁻⁶⁴ is finite where the result is subnormal."""
     r, t, bits = exp_parts(b, at_most(b, b.abs(x), by_size(x, 104.0, 746.0)))
     down = number(b, 2.0**-64, x)
     power = power_of_two(b, bits, x, 64)
@@ -168,15 +168,18 @@ def sigmoid_of(b, x):
 
 
 def tanh_of(b, x):
-    """A polynomial for |x| < 0.55, else 1 - 2 / (e²ˣ + 1) with the sign of x."""
-    size = b.abs(x)
-    r, t, bits = exp_parts(b, at_most(b, b.add(size, size), by_size(x, 20.0, 40.0)))
+    """A polynomial for |x| < 0.55, else 1 - 2 / (e^|2x| + 1), both with the sign of x. What n·ln 2 lacks without the lower part
+    of ln 2 is less than 2⁻²⁷ of e^|2x| for small n, and damped by the quotient for large."""
+    size, one = b.abs(x), number(b, 1, x)
+    doubled = at_most(b, b.add(size, size), by_size(x, 20.0, 40.0))
+    n, bits = nearest(b, doubled, constants("LOG2E", x)[0])
+    r = b.fma(n, number(b, -constants("LN2", x)[0], x), doubled)
+    q = b.fma(b.mul(r, r), polynomial(b, r, constants("EXP", x)), r)
     power = power_of_two(b, bits, x)
-    below = b.add(b.fma(power, b.add(r, t), number(b, 1, x)), power)  # e²ˣ + 1
-    large = b.copysign(b.sub(number(b, 1, x), b.div(number(b, 2, x), below)), x)
-    x2 = b.mul(x, x)
-    small = b.fma(b.mul(x, x2), polynomial(b, x2, constants("TANH", x)), x)
-    return b.select(b.lt(size, number(b, 0.55, x)), b.copysign(small, x), large)
+    large = b.sub(one, b.div(number(b, 2, x), b.add(b.fma(power, q, one), power)))
+    square = b.mul(x, x)
+    small = b.fma(b.mul(size, square), polynomial(b, square, constants("TANH", x)), size)
+    return b.copysign(b.select(b.lt(size, number(b, 0.55, x)), small, large), x)
 
 
 def _sigmoid_numpy(x):
@@ -312,7 +315,7 @@ def sum_in_order(b, x, y):
 
 
 def log_in_two(b, x):
-    """log x of a positive finite float64 as a sum of two floats, to 2⁻⁶⁴: twice the series of artanh(s), its first terms in two parts."""
+    """log x of a positive float64 as a sum of two floats, to 2⁻⁶⁴: 2·artanh(s), the first terms of its series in two parts."""
     k, f = log_parts(b, x)
     whole, lost = sum_in_order(b, number(b, 2, x), f)
     s = b.div(f, whole)

@@ -6,6 +6,7 @@ import numpy as np
 
 from danlu.dtype import DType
 from danlu.graph import ELEMENTWISE, SOURCE, Node, Op, Spec
+from danlu.graph import PICK as PICK_FAMILY
 from danlu.ops.table import as_dtype, composite, register
 
 
@@ -53,9 +54,14 @@ CARRY = register(
 )  # fmt: skip
 
 PICK = register(
-    Op("pick", "pick", "One result of an op that has several.", attrs=("index",), infer=lambda x, index: x[index],
+    Op("pick", PICK_FAMILY, "One result of an op that has several.", attrs=("index",), infer=lambda x, index: x[index],
        numpy=lambda x, index: x[index])
 )  # fmt: skip
+
+
+def stopped(x: Node) -> Node:
+    """The same value, with no derivative."""
+    return Node(STOP, (x,), (), x.spec)
 
 
 def zeros_like(o, x: Node) -> Node:

@@ -100,7 +100,7 @@ def _erfinv_numpy(x):
         for _ in range(4):
             left = np.where(size < 0.5, _each(math.erf)(y) - size, (1 - size) - _each(math.erfc)(y))
             y = y - left * math.sqrt(math.pi) / 2 * np.exp(y * y)
-        y = np.where(size == 1, np.inf, np.where(np.abs(x) > 1, np.nan, y))
+        y = np.where(np.abs(x) > 1, np.nan, np.where(size == 1, np.inf, y))
     return np.copysign(y, x).astype(x.dtype)
 
 

@@ -173,7 +173,8 @@ class OpTable:
 
     def like(self, value: float, x: Node) -> Node:
         """A constant with the shape and dtype of x."""
-        return self.expand(self.const(value=value, dtype=x.dtype), shape=x.shape)
+        scalar = self.const(value=value, dtype=x.dtype)
+        return scalar if x.shape == () else self.expand(scalar, shape=x.shape)
 
 
 def _builder(op: Op) -> Callable[..., Any]:
@@ -184,7 +185,9 @@ def _builder(op: Op) -> Callable[..., Any]:
         if op.family == ELEMENTWISE:
             return _build_elementwise(op, inputs, values)
         nodes = _as_nodes(inputs)
-        return Node(op, nodes, values, op.result(tuple(x.spec for x in nodes), values))
+        spec = op.result(tuple(x.spec for x in nodes), values)
+        node = Node(op, nodes, values, spec)
+        return tuple(o.pick(node, index=k) for k in range(len(spec))) if isinstance(spec, tuple) else node
 
     return build
 

@@ -190,7 +190,7 @@ def _atan2_emit(b, y, x):
     left = b.lt(b.copysign(number(b, 1, x), x), zero)
     angle = b.select(left, b.sub(b.add(half_pi, half_pi), b.sub(angle, b.add(low, low))), angle)
     angle = b.select(b.or_(b.is_nan(x), b.is_nan(y)), number(b, NAN, x), angle)
-    # Not copysign: LLVM turns the copysign of a double, rounded to float16 in the end, into a call of a function that is not there.
+    # Not copysign: where it is rounded to float16 in the end, LLVM makes a call of __truncdfhf2 out of it, which is not there.
     below = b.lt(b.copysign(number(b, 1, y), y), zero)
     return b.select(below, b.neg(angle), angle)
 
@@ -204,10 +204,11 @@ floating("asin", "The angle in [-π/2, π/2] whose sine is x.", np.arcsin, in_do
          partials=(lambda o, y, x: o.reciprocal(_root_of_one_less_square(o, x)),))  # fmt: skip
 floating("acos", "The angle in [0, π] whose cosine is x.", np.arccos, in_double(_acos_emit), [UNIT],
          partials=(lambda o, y, x: o.neg(o.reciprocal(_root_of_one_less_square(o, x))),))  # fmt: skip
-floating("atan", "The angle in [-π/2, π/2] whose tangent is x.", np.arctan, in_double(lambda b, x: _atan2_emit(b, x, number(b, 1, x))), [REAL],
+floating("atan", "The angle in [-π/2, π/2] whose tangent is x.", np.arctan,
+         in_double(lambda b, x: _atan2_emit(b, x, number(b, 1, x))), [REAL],
          partials=(lambda o, y, x: o.reciprocal(o.add(o.mul(x, x), 1)),))  # fmt: skip
-floating("atan2", "The angle of the point (x, y), in [-π, π]; written atan2(y, x).", np.arctan2, in_double(_atan2_emit), [POSITIVE, REAL],
-         partials=(lambda o, z, y, x: o.div(x, o.add(o.mul(x, x), o.mul(y, y))),
+floating("atan2", "The angle of the point (x, y), in [-π, π]; written atan2(y, x).", np.arctan2, in_double(_atan2_emit),
+         [POSITIVE, REAL], partials=(lambda o, z, y, x: o.div(x, o.add(o.mul(x, x), o.mul(y, y))),
                    lambda o, z, y, x: o.neg(o.div(y, o.add(o.mul(x, x), o.mul(y, y))))))  # fmt: skip
 
 # ---- hyperbolic functions ---------------------------------------------------------------------------------------------------

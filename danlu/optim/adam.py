@@ -1,4 +1,4 @@
-"""L7. Adam and AdamW."""
+"""L7. Adam and AdamW: steps scaled by running averages of the gradient and of its square."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from math import sqrt
 from typing import Any
 
 from danlu.ops import composite
-from danlu.optim.optimizer import Group, Optimizer, changing, check_not_negative, check_option, zero_state
-from danlu.tensor import Tensor, update_
+from danlu.optim.optimizer import Group, Optimizer, check_not_negative, check_option, zero_state
+from danlu.tensor import Tensor, changing, update_
 
 
 class Adam(Optimizer):
@@ -19,6 +19,8 @@ class Adam(Optimizer):
 
     η is lr. Weight decay adds λ p to g; AdamW is the form that does not scale it. Source: Kingma & Ba 2015, algorithm 1; AMSGrad,
     which divides by the largest v̂ so far: Reddi et al. 2018.
+
+    `foreach` and `fused` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
 
     Raises:
         DataError: a negative option, or a β that is not in [0, 1).
@@ -44,6 +46,8 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize}
         super().__init__(params, defaults)
@@ -92,6 +96,8 @@ class AdamW(Adam):
 
     Source: Loshchilov & Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
 
+    `foreach` and `fused` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
+
     Raises:
         DataError: a negative option, or a β that is not in [0, 1).
 
@@ -116,6 +122,8 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
 

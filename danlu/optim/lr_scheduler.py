@@ -212,6 +212,15 @@ class CosineAnnealingLR(LRScheduler):
         return self.eta_min + (self.base_lrs[index] - self.eta_min) * (1 + cos(pi * step / self.T_max)) / 2
 
 
+def _check_cycle(total_steps: int, pct_start: float, anneal_strategy: str) -> None:
+    if total_steps < 1:
+        raise DataError(f"OneCycleLR: total_steps is {total_steps}; expected total_steps ≥ 1, or epochs and steps_per_epoch")
+    if not 0.0 <= pct_start <= 1.0:
+        raise DataError(f"OneCycleLR: pct_start is {pct_start}; expected a share from 0 to 1")
+    if anneal_strategy not in ("cos", "linear"):
+        raise DataError(f"OneCycleLR: anneal_strategy is {anneal_strategy!r}; expected 'cos' or 'linear'")
+
+
 class OneCycleLR(LRScheduler):
     """Up from max_lr / div_factor to max_lr and down to a tiny rate, while the momentum goes the other way (Smith & Topin 2018).
 
@@ -244,12 +253,7 @@ class OneCycleLR(LRScheduler):
     ) -> None:
         if total_steps is None:
             total_steps = (epochs or 0) * (steps_per_epoch or 0)
-        if total_steps < 1:
-            raise DataError(f"OneCycleLR: total_steps is {total_steps}; expected total_steps ≥ 1, or epochs and steps_per_epoch")
-        if not 0.0 <= pct_start <= 1.0:
-            raise DataError(f"OneCycleLR: pct_start is {pct_start}; expected a share from 0 to 1")
-        if anneal_strategy not in ("cos", "linear"):
-            raise DataError(f"OneCycleLR: anneal_strategy is {anneal_strategy!r}; expected 'cos' or 'linear'")
+        _check_cycle(total_steps, pct_start, anneal_strategy)
         count = len(optimizer.param_groups)
         self.max_lrs = [max_lr] * count if isinstance(max_lr, (int, float)) else list(max_lr)
         if len(self.max_lrs) != count:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from math import inf, nextafter
 from typing import Any
 
 import numpy as np
@@ -40,12 +39,6 @@ def zero_state(p: Tensor) -> Tensor:
     """Zeros like a parameter that are memory from the start: as a computation they would be part of the first step's program
     only, and the second step would need a program of its own."""
     return from_array(np.zeros(tuple(p.shape), p.dtype.numpy))
-
-
-def changing(x: Any) -> Any:
-    """A number that changes from step to step, moved by the last bit of a float64 where it is one that programs are specialised
-    for (0, 1, 2, −1, ½): a schedule that passes through 1 must not make a program of its own."""
-    return nextafter(x, inf) if type(x) in (int, float) and x in (0, 1, 2, -1, 0.5) else x
 
 
 class Optimizer:
@@ -217,4 +210,4 @@ def _restored(name: str, number: int, p: Tensor, state: Mapping[str, Any]) -> di
     return restored
 
 
-__all__ = ["Optimizer", "OptimizerStateError", "changing", "check_not_negative", "check_option", "zero_state"]
+__all__ = ["Optimizer", "OptimizerStateError", "check_not_negative", "check_option", "zero_state"]

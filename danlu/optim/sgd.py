@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from danlu.ops import composite
-from danlu.optim.optimizer import Group, Optimizer, changing, check_not_negative, check_option, zero_state
-from danlu.tensor import Tensor, update_
+from danlu.optim.optimizer import Group, Optimizer, check_not_negative, check_option, zero_state
+from danlu.tensor import Tensor, changing, update_
 
 
 class SGD(Optimizer):
@@ -17,6 +17,8 @@ class SGD(Optimizer):
 
     η is lr, λ weight_decay, μ momentum, τ dampening. Source: Sutskever et al. 2013, "On the importance of initialization and
     momentum in deep learning", in PyTorch's form: the learning rate multiplies the velocity and is not part of it.
+
+    `foreach` and `fused` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
 
     Raises:
         DataError: a negative option, or nesterov without momentum or with dampening.
@@ -40,6 +42,8 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
         super().__init__(params, defaults | {"nesterov": nesterov, "maximize": maximize})

@@ -11,7 +11,7 @@ from danlu.errors import ShapeError
 
 ALIGNMENT = 64  # a cache line, and the widest vector
 SMALL = 1 << 18  # blocks below it: a bound for each size class; from it on: one exact bound for all
-KEEP_SMALL = 1 << 21  # bytes that one class of small blocks keeps, but never fewer than 16 blocks
+KEEP_SMALL = 1 << 22  # bytes that one class of small blocks keeps, but never fewer than 16 blocks
 KEEP_LARGE = 1 << 30  # bytes of large blocks kept for reuse
 
 _lock = threading.RLock()  # re-entrant: the garbage collector may run Buffer.__del__ anywhere
@@ -132,7 +132,7 @@ def _find(nbytes: int) -> _Block:
     global _kept_large
     size = _round(nbytes)
     with _lock:
-        home = _classes.setdefault(size, _Class(size))
+        home = _classes.get(size) or _classes.setdefault(size, _Class(size))
         if size < SMALL:
             if len(_by_nbytes) > 10_000:
                 _by_nbytes.clear()

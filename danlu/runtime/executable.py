@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import json
 import struct
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from danlu.compile import llvm, program
-from danlu.compile.program import Output, Program
-from danlu.dtype import DType
+from danlu.compile import llvm
+from danlu.compile.codegen import FIRST
+from danlu.compile.program import LibraryCall, Memory, Output, Program
+from danlu.dtype import DType, from_numpy
 from danlu.errors import AxisError
-from danlu.graph import SOURCE, Node, toposort
+from danlu.graph import SOURCE, Node, Spec, toposort
+from danlu.ops import TABLE
 from danlu.ops.gather import index_message
 from danlu.runtime import cache
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.pool import current_pool
 
 _MAIN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+_LIBRARY = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int64)
 _HEADER = struct.Struct("<I")
 
 
@@ -32,8 +37,11 @@ class Compiled:
         self.fresh = [o.nbytes for o in compiled.outputs if o.same is None]
         self.module = llvm.load(compiled.code) if compiled.code else None
         self.main = _MAIN(self.module.address("main")) if self.module else None
-        entries = 3 + compiled.num_inputs + len(self.fresh)
+        entries = FIRST + compiled.num_inputs + len(self.fresh)
         self.pack = struct.Struct(f"{entries}Q").pack
+        self.library = _LIBRARY(self._library_call) if compiled.calls else None
+        self.library_address = ctypes.cast(self.library, ctypes.c_void_p).value if self.library else 0
+        self.failure: BaseException | None = None
 
     def run(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
         """The results, in memory of their own or, where they are the same, in that of an input."""
@@ -49,12 +57,35 @@ class Compiled:
         values = struct.pack("dq" * (len(numbers) // 2), *numbers)
         error = bytearray(16) if self.program.checks else b""
         report = ctypes.addressof(ctypes.c_char.from_buffer(error)) if self.program.checks else 0
-        table = self.pack(report, _address(values), workspace.address, *[b.address for b in inputs], *[b.address for b in new])
+        table = self.pack(
+            report,
+            _address(values),
+            self.library_address,
+            workspace.address,
+            *[b.address for b in inputs],
+            *[b.address for b in new],
+        )
         self.main(_address(table), current_pool().address or None)  # type: ignore[misc]
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
         if self.program.checks:
             size, position = struct.unpack("<qq", error)
             if size:
                 raise AxisError(index_message(position, size))
+
+    def _library_call(self, table: Any, number: int) -> None:
+        """Runs one opaque op on the memory of the program; an exception is kept until the program has returned."""
+        call = self.program.calls[number]
+        try:
+            results = TABLE[call.op].numpy(
+                *[_array(table, m) for m in call.inputs], **dict(zip(TABLE[call.op].attrs, call.attrs))
+            )  # type: ignore[misc]
+            for memory, result in zip(call.outputs, results if isinstance(results, tuple) else (results,)):
+                if memory is not None:
+                    _array(table, memory)[...] = result
+        except Exception as error:  # it must not pass through native code; `_call` raises it
+            self.failure = self.failure or error
 
     def _arrange(self, inputs: Sequence[Buffer], new: list[Buffer]) -> list[Buffer]:
         fresh, result = iter(new), []
@@ -62,6 +93,14 @@ class Compiled:
             kind, k = o.same or ("new", 0)
             result.append(next(fresh) if kind == "new" else inputs[k] if kind == "input" else new[k])
         return result
+
+
+def _array(table: Any, memory: Memory) -> np.ndarray:
+    """Memory of a running program as an array."""
+    entry, offset, spec = memory
+    nbytes = spec.size * spec.dtype.itemsize
+    raw = (ctypes.c_char * nbytes).from_address(table[entry] + offset) if nbytes else b""
+    return np.frombuffer(raw, spec.dtype.numpy).reshape(spec.shape)
 
 
 def _address(data: bytes) -> int:
@@ -74,7 +113,7 @@ class Interpreted:
 
     def __init__(self, roots: Sequence[Node], replace: dict[int, Node]) -> None:
         self.roots, self.replace = list(roots), replace
-        self.order = toposort([*roots, *replace.values()], stop=lambda n: id(n) in replace)
+        self.order = toposort([*replace.values(), *roots], stop=lambda n: id(n) in replace)
 
     def run(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
         """The results."""
@@ -96,6 +135,8 @@ class Interpreted:
             return np.asarray(numbers[2 * node.attrs[0]]).astype(node.dtype.numpy)
         arrays = [values[self._id(x)] for x in node.inputs]
         result = node.op.numpy(*arrays, **node.named_attrs)  # type: ignore[misc]
+        if isinstance(result, tuple):
+            return result  # type: ignore[return-value]  # `pick` takes it apart
         return np.asarray(result).astype(node.dtype.numpy, copy=False)
 
 
@@ -117,29 +158,50 @@ def compiled(key: str, make: Callable[[], tuple[Program, dict]]) -> tuple[Compil
     return Compiled(made), extra
 
 
+# ---- programs as bytes ------------------------------------------------------------------------------------------------------
+
+
 def _pack(p: Program, extra: dict) -> bytes:
-    outputs = [[o.nbytes, list(o.same) if o.same else None] for o in p.outputs]
-    head = json.dumps(
-        {
-            "inputs": p.num_inputs,
-            "outputs": outputs,
-            "workspace": p.workspace,
-            "checks": p.checks,
-            "kernels": p.kernels,
-            "extra": extra,
-        }
-    )
-    return _HEADER.pack(len(head.encode())) + head.encode() + p.code
+    """A program as bytes for the disk cache: a header of JSON, then the object code."""
+    fields = {
+        "inputs": p.num_inputs, "workspace": p.workspace, "checks": p.checks, "kernels": p.kernels, "extra": extra,
+        "outputs": [[o.nbytes, o.same] for o in p.outputs],
+        "calls": [[c.op, repr(_plain(c.attrs)), list(map(_plain_memory, c.inputs)), list(map(_plain_memory, c.outputs))] for c in p.calls],
+    }  # fmt: skip
+    head = json.dumps(fields).encode()
+    return _HEADER.pack(len(head)) + head + p.code
 
 
 def _unpack(data: bytes) -> tuple[Program, dict]:
     (length,) = _HEADER.unpack_from(data)
     head = json.loads(data[_HEADER.size : _HEADER.size + length])
     outputs = [Output(n, (same[0], same[1]) if same else None) for n, same in head["outputs"]]
-    code = data[_HEADER.size + length :]
-    return Program(code, head["inputs"], outputs, head["workspace"], head["checks"], head["kernels"], origin="disk"), head[
-        "extra"
+    calls = [
+        LibraryCall(op, _attrs(ast.literal_eval(attrs)), tuple(map(_memory, inputs)), tuple(m and _memory(m) for m in results))
+        for op, attrs, inputs, results in head["calls"]
     ]
+    code = data[_HEADER.size + length :]
+    found = Program(code, head["inputs"], outputs, head["workspace"], head["checks"], calls, head["kernels"], origin="disk")
+    return found, head["extra"]
 
 
-__all__ = ["Compiled", "DType", "Interpreted", "compiled", "program"]
+def _plain(attrs: Any) -> Any:
+    """Attributes as literals; a dtype as ("dtype", name)."""
+    if isinstance(attrs, tuple):
+        return tuple(map(_plain, attrs))
+    return ("dtype", attrs.name) if isinstance(attrs, DType) else attrs
+
+
+def _attrs(plain: Any) -> Any:
+    if isinstance(plain, tuple):
+        return from_numpy(plain[1]) if len(plain) == 2 and plain[0] == "dtype" else tuple(map(_attrs, plain))
+    return plain
+
+
+def _plain_memory(memory: Memory | None) -> list | None:
+    return memory and [memory[0], memory[1], list(memory[2].shape), memory[2].dtype.name]
+
+
+def _memory(plain: list) -> Memory:
+    entry, offset, shape, dtype = plain
+    return entry, offset, Spec(tuple(shape), from_numpy(dtype))

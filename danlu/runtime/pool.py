@@ -21,8 +21,8 @@ from danlu.errors import DanluError
 from danlu.runtime import cache, parallel, platform
 from danlu.runtime.buffers import Buffer
 
-# How long a worker spins before it sleeps. The gap between two regions of a training step is 5 to 50 µs, a wake-up costs
-# 50 to 150 µs and 3 µs of the caller: spinning for as long as waking takes is at most twice the best of both.
+# How long a worker spins before it sleeps. A worker that must be woken begins 60 µs late (8 chunks of 50 µs on 2 cores: 199 µs
+# at once, 229 µs after a pause), on a loaded machine later: who spins about as long as waking takes loses at most twice that.
 SPIN_SECONDS = 100e-6
 SPIN_SECONDS_CROWDED = 2e-6  # with more threads than cores a spinning worker stands in another one's way
 _WORKER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -38,7 +38,7 @@ _pools: dict[int, Pool] = {}  # one for each number of threads, kept: a running 
 
 @functools.cache
 def _native(parking: platform.Parking) -> llvm.Module:
-    """The pool's machine code, from the disk cache where it is there (12 ms to compile)."""
+    """The pool's machine code, from the disk cache where it is there (40 ms to compile)."""
     text = platform.processor_text(target.host().arch) + parking.text + parallel.TEXT
     code = cache.get(text)
     if code is None:
@@ -112,9 +112,10 @@ class Pool:
         if self._threads:
             self._words[parallel.WORKERS // 8] = 0  # their numbers may soon be another thread's
             _WORKER(self._native.address("stop"))(self.address)
+            end = None if timeout is None else time.monotonic() + timeout
             for thread in self._threads:
-                thread.join(timeout)
-            self._threads.clear()
+                thread.join(None if end is None else max(0.0, end - time.monotonic()))
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
 
     def forget(self) -> None:
         """In a forked child: the workers are the parent's."""
@@ -155,7 +156,12 @@ def _switch(num_threads: int) -> Pool:
 
 
 def get_num_threads() -> int:
-    """How many threads one program uses, the caller among them."""
+    """How many threads one program uses, the caller among them.
+
+    >>> import danlu
+    >>> danlu.get_num_threads() >= 1
+    True
+    """
     return config.num_threads
 
 
@@ -184,6 +190,8 @@ def _finish() -> None:
         _finished = True
         for pool in _pools.values():
             pool.stop(timeout=1.0)
+            if pool._threads:  # in a chunk that takes long: its control block must outlive the interpreter
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(pool))
 
 
 def _after_fork() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import threading
 import time
@@ -27,6 +28,14 @@ class EarlyStopping(Callback):
 
     Raises:
         DataError: a patience below 1, or a column that the history does not have.
+
+    >>> import numpy as np
+    >>> from danlu import nn
+    >>> from danlu.train import fit
+    >>> x, wrong = np.eye(3, dtype=np.float32), np.array([1, 2, 0])
+    >>> stopping = EarlyStopping(patience=2)
+    >>> len(fit(nn.Linear(3, 3), (x, np.arange(3)), (x, wrong), epochs=50, callbacks=[stopping])) - stopping.best_epoch
+    2
     """
 
     def __init__(self, patience: int = 10, monitor: str | None = None) -> None:
@@ -73,6 +82,17 @@ class Checkpoint(Callback):
 
     Saving never takes more than about `share` of the time: after an epoch it is left out while the last save is not yet
     1/share times its own duration ago. `restore(loop)`, where given, runs first and loads an earlier state.
+
+    >>> import danlu, os, tempfile
+    >>> import numpy as np
+    >>> from danlu import nn
+    >>> from danlu.train import fit
+    >>> path = os.path.join(tempfile.mkdtemp(), "state.safetensors")
+    >>> x, y = np.eye(3, dtype=np.float32), np.arange(3)
+    >>> saving = Checkpoint(lambda loop: danlu.save(loop.state_dict(), path))
+    >>> _ = fit(nn.Linear(3, 3), (x, y), epochs=2, callbacks=[saving])
+    >>> danlu.load(path)["epoch"]
+    2
     """
 
     def __init__(self, save: Callable[[Loop], None], restore: Callable[[Loop], None] | None = None, share: float = 0.05) -> None:
@@ -103,9 +123,19 @@ class Checkpoint(Callback):
 
 
 class MetricsLog(Callback):
-    """Write one line of JSON for every epoch; when the loop starts, the file is brought in step with the loop's history."""
+    """Write one line of JSON for every epoch; when the loop starts, the file is brought in step with the loop's history.
 
-    def __init__(self, path: Path) -> None:
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from danlu import nn
+    >>> from danlu.train import fit
+    >>> path = os.path.join(tempfile.mkdtemp(), "metrics.jsonl")
+    >>> _ = fit(nn.Linear(3, 3), (np.eye(3, dtype=np.float32), np.arange(3)), epochs=2, callbacks=[MetricsLog(path)])
+    >>> [json.loads(line)["epoch"] for line in Path(path).read_text().splitlines()]
+    [1, 2]
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
 
     def on_start(self, loop: Loop) -> None:
@@ -129,7 +159,17 @@ class Interrupt(Callback):
     """Ctrl-C ends the loop after the current step, with `loop.stop == INTERRUPTED`; a second one raises KeyboardInterrupt.
 
     Only the main thread can take signals; in any other thread this does nothing. `notify` is called with a line of text at the
-    first Ctrl-C.
+    first Ctrl-C, from the signal handler: it must not use a buffered stream, which may be in the middle of a write.
+
+    >>> import numpy as np
+    >>> from danlu import nn
+    >>> from danlu.train import fit
+    >>> class PressCtrlC(Callback):
+    ...     def on_step(self, loop):
+    ...         signal.raise_signal(signal.SIGINT)
+    >>> data = np.eye(3, dtype=np.float32), np.arange(3)
+    >>> fit(nn.Linear(3, 3), data, batch_size=1, callbacks=[PressCtrlC(), Interrupt()])
+    History(epochs=0, stop='interrupted')
     """
 
     def __init__(self, notify: Callable[[str], None] | None = None) -> None:

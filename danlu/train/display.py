@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,17 @@ LINE_EVERY = 2.0  # seconds between two plain lines at most, besides the first a
 
 
 def progress(stream: TextIO | None = None) -> Callback:
-    """The live bar when `stream` (stdout by default) is a terminal, plain lines otherwise."""
+    """The live bar when `stream` (stdout by default) is a terminal, plain lines otherwise.
+
+    >>> import io
+    >>> import numpy as np
+    >>> from danlu import nn
+    >>> from danlu.train import fit
+    >>> lines = io.StringIO()
+    >>> _ = fit(nn.Linear(3, 3), (np.eye(3, dtype=np.float32), np.arange(3)), epochs=2, callbacks=[progress(lines)])
+    >>> lines.getvalue().split()[:4]
+    ['epoch', '1/2', 'step', '1']
+    """
     out: TextIO = sys.stdout if stream is None else stream
     return ProgressBar() if out.isatty() else ProgressLines(lambda text: print(text, file=out, flush=True))
 
@@ -100,10 +111,9 @@ class ProgressBar(Callback):
 
     def _update(self, loop: Loop, now: float) -> None:
         speed = (loop.rows_seen - self._rows_before) / max(now - self._began, 1e-9)
-        row = {"loss": loop.recent_loss} | {
-            k: v for k, v in (loop.history.rows or [{}])[-1].items() if k.startswith("validation_")
-        }
-        row.pop("validation_loss", None)
+        row = {"loss": loop.recent_loss} if math.isfinite(loop.recent_loss) else {}  # no loss was read yet
+        last = loop.history.rows[-1] if loop.history.rows else {}
+        row |= {name: value for name, value in last.items() if name.startswith("validation_") and name != "validation_loss"}
         text = f"step {loop.step}  {figures(row)}  {speed:,.0f} samples/s"
         self._bar.update(self._task, completed=loop.step, epoch=f"{min(loop.epoch + 1, loop.epochs)}/{loop.epochs}", figures=text)
 

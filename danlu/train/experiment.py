@@ -71,6 +71,15 @@ class Outcome:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class Output:
+    """Where a training speaks: lines of text, the callbacks that show progress, and `alert` for the moment of a Ctrl-C."""
+
+    say: Callable[[str], None]
+    callbacks: Sequence[Callback] = ()
+    alert: Callable[[str], None] | None = None
+
+
 class Clock:
     """Seconds spent on data, compiling and training, together with those of an interrupted run before."""
 
@@ -169,7 +178,7 @@ def _in_unit(preparation: Preparation, *values: np.ndarray) -> list[np.ndarray]:
 # ---- train and resume
 
 
-def train(request: Request, out: Path, callbacks: Sequence[Callback], began: float, notify: Callable[[str], None]) -> Outcome:
+def train(request: Request, out: Path, output: Output, began: float) -> Outcome:
     """Open, prepare, train, judge and report; the run stands in a new folder of `out`.
 
     Raises:
@@ -183,11 +192,11 @@ def train(request: Request, out: Path, callbacks: Sequence[Callback], began: flo
     config = Config(options, source.describe(), prepared.train[0].shape[1], outputs)
     run = Run.create(out, config, prepared.preparation)
     for note in prepared.notes:
-        notify(note)
-    return _Experiment(run, prepared, clock, callbacks, notify).train(resume=False)
+        output.say(note)
+    return _Experiment(run, prepared, clock, output).train(resume=False)
 
 
-def resume(run: Run, callbacks: Sequence[Callback], began: float, notify: Callable[[str], None]) -> Outcome:
+def resume(run: Run, output: Output, began: float) -> Outcome:
     """Go on with an interrupted run; one that has finished is returned as it is.
 
     Raises:
@@ -202,7 +211,7 @@ def resume(run: Run, callbacks: Sequence[Callback], began: float, notify: Callab
     source, prepared = _read(replace(options, source=place), clock)
     if source.describe()["files"] != run.config.data.get("files") or prepared.preparation.to_json() != run.preparation.to_json():
         raise DataError(f"{options.source} has changed since {run.folder} began; train again on the new data")
-    return _Experiment(run, prepared, clock, callbacks, notify).train(resume=True)
+    return _Experiment(run, prepared, clock, output).train(resume=True)
 
 
 def _read(options: Request | Options, clock: Clock) -> tuple[Source, Prepared]:
@@ -216,13 +225,11 @@ def _read(options: Request | Options, clock: Clock) -> tuple[Source, Prepared]:
 class _Experiment:
     """One training with its run's folder: what `train` and `resume` share."""
 
-    def __init__(
-        self, run: Run, prepared: Prepared, clock: Clock, callbacks: Sequence[Callback], notify: Callable[[str], None]
-    ) -> None:
+    def __init__(self, run: Run, prepared: Prepared, clock: Clock, output: Output) -> None:
         self.run, self.prepared, self.clock = run, prepared, clock
         self.options = run.config.options
         self.best = EarlyStopping(PATIENCE)
-        self.shown, self.notify = callbacks, notify
+        self.output = output
         self.status = "training"
 
     def train(self, resume: bool) -> Outcome:
@@ -241,7 +248,13 @@ class _Experiment:
 
     def _fit(self, optimizer: Optimizer, resume: bool) -> History:
         checkpoint = Checkpoint(self._save, self._restore if resume else None)
-        callbacks = [self.best, checkpoint, MetricsLog(self.run.folder / "metrics.jsonl"), Interrupt(self.notify), *self.shown]
+        callbacks = [
+            self.best,
+            checkpoint,
+            MetricsLog(self.run.folder / "metrics.jsonl"),
+            Interrupt(self.output.alert),
+            *self.output.callbacks,
+        ]
         try:
             return fit(
                 self.model,

@@ -36,7 +36,7 @@ def fit(
     Every step is: zero_grad, forward, loss, backward, step. Without `loss` it is CrossEntropyLoss for integer targets and
     MSELoss for real ones; without `optimizer` it is Adam with its own defaults. `metrics` are names (accuracy, mse, rmse,
     mae, r2) or functions of NumPy (predictions, targets), measured on the validation data after each epoch. `schedule` is
-    "constant", "cosine", or a function of the progress in [0, 1) that gives a factor of the learning rate.
+    "constant", "cosine", or a function of the progress in (0, 1) that gives a factor of the learning rate.
 
     Shapes: train_data is a pair x [rows, ...], y [rows] or [rows, ...] of arrays or tensors, or a DataLoader of such
     batches (whose own batch size and seed then count); validation_data is such a pair. Real targets [rows] become
@@ -104,7 +104,7 @@ def _schedule(schedule: str | Schedule) -> Schedule:
         return schedule
     if schedule not in SCHEDULES:
         raise DataError(
-            f"unknown schedule {schedule!r}; choose from {', '.join(SCHEDULES)}, or pass a function of the progress in [0, 1)"
+            f"unknown schedule {schedule!r}; choose from {', '.join(SCHEDULES)}, or pass a function of the progress in (0, 1)"
         )
     return SCHEDULES[schedule]
 

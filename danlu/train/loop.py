@@ -33,6 +33,14 @@ class Callback:
     `on_start`, `on_step` and `on_epoch_end` run in the order of the list, `on_end` and `close` in the reverse order, so
     that what came first sees what the others left. `loop.stop = "reason"` ends the training after the current step
     (from `on_step`) or epoch.
+
+    >>> from danlu import nn
+    >>> from danlu.train import fit
+    >>> class StopEarly(Callback):
+    ...     def on_step(self, loop):
+    ...         loop.stop = "enough" if loop.step == 2 else ""
+    >>> fit(nn.Linear(3, 3), (np.eye(3, dtype=np.float32), np.arange(3)), epochs=5, batch_size=1, callbacks=[StopEarly()])
+    History(epochs=0, stop='enough')
     """
 
     def on_start(self, loop: Loop) -> None:
@@ -91,7 +99,7 @@ def constant(progress: float) -> float:
 def cosine(progress: float) -> float:
     """A warm-up over the first 5 % of the steps, then half a cosine down to zero.
 
-    factor(p) = min(1, p / 0.05) (1 + cos(πp)) / 2,  p in [0, 1)
+    factor(p) = min(1, p / 0.05) (1 + cos(πp)) / 2,  p in (0, 1)
 
     Source: I. Loshchilov and F. Hutter, "SGDR", 2017, equation (5), without restarts.
 
@@ -120,6 +128,14 @@ class Loop:
 
     `epoch` counts the finished epochs, `step` all steps, `position` the steps of the current epoch; `recent_loss` is the
     last loss that was read; `stop` the reason to end, empty while there is none.
+
+    >>> from danlu import nn
+    >>> from danlu.train import fit
+    >>> class Show(Callback):
+    ...     def on_end(self, loop):
+    ...         print(loop.epoch, loop.step, loop.steps_per_epoch, loop.finished)
+    >>> _ = fit(nn.Linear(3, 3), (np.eye(3, dtype=np.float32), np.arange(3)), epochs=2, batch_size=2, callbacks=[Show()])
+    2 4 2 True
     """
 
     def __init__(
@@ -186,15 +202,16 @@ class Loop:
 
     def _run_step(self, x: Any, y: Any) -> None:
         """One step of plain gradient descent: zero_grad, forward, loss, backward, step."""
-        factor = self.schedule(self.step / (self.epochs * self.steps_per_epoch))
+        # the middle of the step, never 0 or 1: a learning rate of exactly 0 would be a constant, and a program of its own
+        factor = self.schedule((self.step + 0.5) / (self.epochs * self.steps_per_epoch))
         for group, rate in zip(self.optimizer.param_groups, self._rates):
             group["lr"] = rate * factor
         inputs, targets = as_tensor(x), as_tensor(y)
         self.optimizer.zero_grad()
         loss = self.loss(self.model(inputs), targets)
         loss.backward()
+        self._pending.append((loss.detach().clone(), len(x)))  # recorded before the step, so that its program computes it
         self.optimizer.step()
-        self._pending.append((loss.detach(), len(x)))
         self.step, self.position, self.rows_seen = self.step + 1, self.position + 1, self.rows_seen + len(x)
         if len(self._pending) >= READ_EVERY:
             self.read_losses()

@@ -26,8 +26,8 @@ def draw(values: Sequence[float], title: str, width: int = WIDTH, height: int = 
 
     >>> print("\\n".join(draw([1.0, 0.5, 0.0], "loss", width=6, height=2)))
     loss
-         1 ⠢⢄
-         0 ⠀⠀⠉⠢⢄
+         1 ⠑⠢⣀
+         0 ⠀⠀⠀⠉⠢⢄
            epoch 1 to 3
     """
     low, high = min(values), max(values)
@@ -59,7 +59,8 @@ def draw_png(rows: Rows, best_epoch: int, path: Path) -> bool:
 
     names = curves(rows)
     metrics = [name for name in names if not name.endswith("loss")]
-    figure = Figure(figsize=(4.5 * (1 + len(metrics)), 3.2), layout="constrained")
+    figure = Figure(figsize=(4.5 * (1 + len(metrics)), 3.2))
+    figure.subplots_adjust(left=0.15 / (1 + len(metrics)), right=0.98, bottom=0.15, top=0.96)
     losses = [name for name in names if name.endswith("loss")]
     for place, group in enumerate([losses, *([name] for name in metrics)], 1):
         axes = figure.add_subplot(1, 1 + len(metrics), place)

@@ -14,13 +14,24 @@ PACKAGE = ROOT / "danlu"
 
 # Level → groups. A file may import from lower levels and from its own group; groups of one level are blind to each other.
 LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
-    0: (("errors.py", "dtype.py", "config.py"),),
+    0: (("errors.py", "dtype.py", "config.py", "version.py"),),
     1: (("graph.py",),),
     2: (("ops/",),),
     3: (("autodiff.py",), ("compile/",)),
     4: (("runtime/",), ("engine.py",)),
-    5: (("tensor.py", "creation.py", "random.py"),),
-    6: (("functional.py", "linalg.py", "autograd.py", "files.py"),),
+    5: (
+        (
+            "tensor_core.py",
+            "tensor_arithmetic.py",
+            "tensor_shape.py",
+            "tensor_index.py",
+            "printing.py",
+            "tensor.py",
+            "creation.py",
+            "random.py",
+        ),
+    ),
+    6: (("functional.py", "functions.py", "linalg.py", "autograd.py", "files.py"),),
     7: (("nn/",), ("optim/",), ("data/",)),
     8: (("train/",), ("classic/",)),
     9: (("cli.py", "__main__.py", "studio/", "interop/"),),

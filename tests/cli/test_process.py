@@ -17,9 +17,8 @@ posix = pytest.mark.skipif(os.name == "nt", reason="sends signals")
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    """Every test in a folder of its own, with the package under test on the path."""
-    monkeypatch.chdir(tmp_path)
+def _package(monkeypatch):
+    """The package under test on the path of every process."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
 
 

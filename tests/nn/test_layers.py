@@ -7,7 +7,7 @@ import pytest
 
 import danlu
 from danlu import nn
-from danlu.errors import DataError, ShapeError
+from danlu.errors import DataError, DTypeError, ShapeError
 
 
 def test_linear_begins_as_in_pytorch():
@@ -156,3 +156,10 @@ def test_activations_write_in_place_when_asked():
     x = danlu.tensor([-1.0, 2.0])
     y = nn.ReLU(inplace=True)(x)
     assert y is x and x.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("make", [nn.LayerNorm, nn.BatchNorm1d, lambda n, **options: nn.Linear(n, n, **options)])
+def test_only_the_cpu_is_a_device(make):
+    assert make(3, device="cpu", dtype=danlu.float64).weight.dtype is danlu.float64
+    with pytest.raises(DTypeError, match="device 'cuda' is not available: danlu runs on the CPU"):
+        make(3, device="cuda")

@@ -1,4 +1,4 @@
-"""What the elementwise functions should give, in a wider type: float32 is compared with float64, float64 with 64-bit mantissas or mpmath."""
+"""What the elementwise functions should give: float32 is compared with float64, float64 with 64-bit mantissas or mpmath."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _by_mpmath(function: Callable) -> Callable[..., Array]:
 
     def compute(*arrays: Array) -> Array:
         with mp.workdps(40):
-            exact = [function(*(mp.mpf(float(v)) for v in point)) for point in zip(*arrays)]
+            exact = [mp.nan if np.isnan(p).any() else function(*(mp.mpf(float(v)) for v in p)) for p in zip(*arrays)]
             return np.asarray([_long(v) for v in exact], np.longdouble)
 
     return compute
@@ -47,9 +47,10 @@ def _each(function: Callable) -> Callable[[Array], Array]:
 # function → (reference for arrays of a wider type, or one of float64 and one by mpmath)
 WIDE: dict[str, Callable] = {
     "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "sigmoid": _sigmoid, "tanh": np.tanh, "log": np.log, "log1p": np.log1p,
-    "log2": np.log2, "log10": np.log10, "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "sin": np.sin, "cos": np.cos, "tan": np.tan,
-    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "asinh": np.arcsinh, "acosh": np.arccosh,
-    "atanh": np.arctanh, "pow": np.power, "atan2": np.arctan2, "hypot": np.hypot, "logaddexp": np.logaddexp,
+    "log2": np.log2, "log10": np.log10, "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "sin": np.sin, "cos": np.cos,
+    "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
+    "sinh": np.sinh, "cosh": np.cosh, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
+    "pow": np.power, "atan2": np.arctan2, "hypot": np.hypot, "logaddexp": np.logaddexp,
 }  # fmt: skip
 SLOW: dict[str, tuple[Callable, Callable]] = {
     "erf": (_each(math.erf), _by_mpmath(mp.erf)),
@@ -59,10 +60,10 @@ SLOW: dict[str, tuple[Callable, Callable]] = {
 INSIDE = {"asin": 1, "acos": 1, "atanh": 1, "erfinv": 1}  # |x| ≤ this
 
 
-def points32(name: str, step: int) -> list[Array]:
-    """Every step-th float32, NaN and infinities included; pairs for a function of two."""
+def points32(name: str, step: int, first: int | None = None) -> list[Array]:
+    """Every step-th float32, NaN and infinities included, and some of everyday sizes; pairs for a function of two."""
     with np.errstate(all="ignore"):
-        x = np.arange(step // 2, 2**32, step, dtype=np.uint64).astype(np.uint32).view(np.float32)
+        x = np.arange(step // 2 if first is None else first, 2**32, step, dtype=np.uint64).astype(np.uint32).view(np.float32)
     near = np.random.default_rng(0).normal(0, 3, x.size // 8).astype(np.float32)
     x = np.concatenate([x, near, near * 30])
     return _arguments(name, x)

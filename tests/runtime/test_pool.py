@@ -36,14 +36,17 @@ done:
   ret void
 }
 
-; as a compiled program does: `times` regions through the first word of the pool
+; as a compiled program does: `times` regions through the first word of the pool, on each of 4 rows of args in turn
 define void @regions(ptr %pool, ptr %kernel, ptr %args, i64 %chunks, i64 %times) nounwind {
 entry:
   %parallel = load ptr, ptr %pool
   br label %loop
 loop:
   %i = phi i64 [0, %entry], [%next, %loop]
-  call void %parallel(ptr %pool, ptr %kernel, ptr %args, i64 %chunks)
+  %turn = and i64 %i, 3
+  %offset = mul i64 %turn, %chunks
+  %row = getelementptr i64, ptr %args, i64 %offset
+  call void %parallel(ptr %pool, ptr %kernel, ptr %row, i64 %chunks)
   %next = add i64 %i, 1
   %again = icmp slt i64 %next, %times
   br i1 %again, label %loop, label %done
@@ -103,15 +106,17 @@ _regions = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes
 PARKINGS = platform.parkings()
 
 
-def regions(used: Pool, chunks: int, times: int, kernel: int = COUNT) -> np.ndarray:
-    """counts after so many regions of `count`; each must be times * (index + 1)."""
-    counts = np.zeros(chunks, np.int64)
-    _regions(used.address, kernel, counts.ctypes.data, chunks, times)
+def regions(used: Pool, chunks: int, times: int) -> np.ndarray:
+    """The counts (4 rows, chunks) after so many regions of `count`."""
+    counts = np.zeros((4, chunks), np.int64)
+    _regions(used.address, COUNT, counts.ctypes.data, chunks, times)
     return counts
 
 
 def expected(chunks: int, times: int) -> np.ndarray:
-    return times * np.arange(1, chunks + 1)
+    """What `regions` must find: each chunk of each region run once, on its own row."""
+    each = np.array([(times + 3 - row) // 4 for row in range(4)])
+    return each[:, None] * np.arange(1, chunks + 1)
 
 
 @pytest.fixture(params=PARKINGS, ids=lambda parking: parking.name)
@@ -150,6 +155,13 @@ def test_many_chunks_are_claimed_once_each(make):
         np.testing.assert_array_equal(regions(used, chunks, 20), expected(chunks, 20))
 
 
+def test_no_ticket_is_used_twice(make):
+    used = make(3)
+    for number in (1, 2, 3):  # a worker that stalls while it claims must see another ticket, however many chunks are left
+        regions(used, 5, 1)
+        assert used._words[parallel.TICKET // 8] == number << 32
+
+
 @pytest.mark.parametrize("chunks", [-3, 0])
 def test_no_chunk_is_no_call(make, chunks):
     found = np.full(2, 7)
@@ -168,7 +180,7 @@ def test_a_pool_of_one_has_no_address_and_runs_in_the_caller():
     used, counts = Pool(1), np.zeros(5, np.int64)
     used.run(COUNT, counts.ctypes.data, 5)
     assert used.address == 0
-    np.testing.assert_array_equal(counts, expected(5, 1))
+    np.testing.assert_array_equal(counts, np.arange(1, 6))
 
 
 def test_workers_that_sleep_are_woken(make):
@@ -213,7 +225,7 @@ def test_a_region_inside_a_region_runs_in_the_thread_that_enters_it(make):
     args[:2] = used.address, COUNT
     for _ in range(200):
         used.run(_module.address("nested"), args.ctypes.data, chunks)
-    np.testing.assert_array_equal(args[2:].reshape(chunks, 8), np.tile(expected(8, 200), (chunks, 1)))
+    np.testing.assert_array_equal(args[2:].reshape(chunks, 8), np.tile(200 * np.arange(1, 9), (chunks, 1)))
 
 
 def test_workers_end_and_begin_while_regions_run(make):
@@ -333,11 +345,21 @@ def work():
 threading.Thread(target=work, daemon=True).start()
 time.sleep(0.05)
 """
+LONG = """
+import ctypes
+from danlu.compile import llvm
+module = llvm.load(llvm.compile_text("define void @f(ptr %a, i64 %b, i64 %e) nounwind {\\nstart:\\n  br label %on\\non:\\n"
+    "  %x = load volatile i8, ptr %a\\n  br label %on\\n}"))
+byte = ctypes.c_char()
+threading.Thread(target=lambda: p.run(module.address("f"), ctypes.addressof(byte), 64), daemon=True).start()
+time.sleep(0.05)
+"""
 ENDINGS = {
     "spinning": "",
     "asleep": "time.sleep(0.1)",
     "error": "raise SystemExit(0)",
     "busy": BUSY,
+    "never done": LONG,
     "late": "import atexit; atexit.register(lambda: p.run(0, 0, 0) or pool.set_num_threads(2) or pool.current_pool())",
     "stopped": "pool.set_num_threads(1)",
 }

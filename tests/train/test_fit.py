@@ -167,7 +167,7 @@ def test_a_schedule_scales_every_step():
         schedule=lambda p: 1 - p,
         callbacks=[Rates()],
     )
-    assert seen == pytest.approx([0.1, 0.075, 0.05, 0.025])
+    assert seen == pytest.approx([0.0875, 0.0625, 0.0375, 0.0125])
 
 
 # ---- callbacks

@@ -5,7 +5,7 @@ A place is free again after the last kernel that reads it, so a deep network nee
 
 from __future__ import annotations
 
-from danlu.compile.kernel import Contract, Kernel, Load, Store, expressions, statements
+from danlu.compile.kernel import Call, Contract, Kernel, Load, Store, expressions, statements
 
 ALIGNMENT = 64
 
@@ -16,6 +16,8 @@ def touched(kernel: Kernel) -> set[int]:
     for s in statements(kernel.body):
         if isinstance(s, Store):
             found.add(s.slot)
+        elif isinstance(s, Call):
+            found |= {slot for slot, _ in (*s.inputs, *s.outputs) if slot is not None}
         elif isinstance(s, Contract):
             found |= {s.a.slot, s.b.slot} | ({s.workspace} if s.workspace is not None else set())
     return found
