@@ -63,11 +63,12 @@ def line(case: str) -> Step:
     w, b = (danlu.from_numpy(a.copy()).requires_grad_() for a in problem.weights)
 
     def step() -> danlu.Tensor:
+        nonlocal w, b
         loss = ((x @ w + b - y) ** 2).mean()
         loss.backward()
         with danlu.no_grad():
-            w.sub_(lr * w.grad)
-            b.sub_(lr * b.grad)
+            w -= lr * w.grad
+            b -= lr * b.grad
         w.grad = b.grad = None
         return loss
 

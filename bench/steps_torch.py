@@ -65,11 +65,12 @@ def line(case: str) -> Step:
     w, b = (torch.from_numpy(a.copy()).requires_grad_() for a in problem.weights)
 
     def step() -> torch.Tensor:
+        nonlocal w, b
         loss = ((x @ w + b - y) ** 2).mean()
         loss.backward()
         with torch.no_grad():
-            w.sub_(lr * w.grad)
-            b.sub_(lr * b.grad)
+            w -= lr * w.grad
+            b -= lr * b.grad
         w.grad = b.grad = None
         return loss
 
