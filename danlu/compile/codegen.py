@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from danlu import dtype as dt
@@ -179,8 +180,8 @@ class Writer:
             elif isinstance(s, Accumulate):
                 self.accumulate(s)
             elif isinstance(s, Store):
-                for following in body[k:]:
-                    self.value(following.value)  # only stores come after a store
+                for following in takewhile(lambda x: isinstance(x, Store), body[k:]):
+                    self.value(following.value)
                 self.store(s)
             else:
                 raise TypeError(f"no code for {type(s).__name__} here")
