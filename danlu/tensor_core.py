@@ -54,7 +54,7 @@ class _Switch(contextlib.ContextDecorator):
         def generator(*args: Any, **given: Any) -> Iterator[Any]:
             pieces, sent = function(*args, **given), None
             while True:
-                with self._recreate_cm():
+                with self._recreate_cm():  # type: ignore[attr-defined]
                     try:
                         piece = pieces.send(sent)
                     except StopIteration as end:
