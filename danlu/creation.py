@@ -172,7 +172,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise DTypeError(f"from_numpy expected a NumPy array, got {type(array).__name__}; danlu.tensor takes lists and numbers")
-    return from_array(array)
+    return from_array(array, borrowed=True)
 
 
 def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
@@ -185,7 +185,7 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     if isinstance(data, Tensor):
         return data.to(dtype or data.dtype)
     if isinstance(data, np.ndarray):
-        out = from_array(data)
+        out = from_array(data, borrowed=True)
         return out.to(dtype or out.dtype)
     return tensor(data, dtype)
 

@@ -54,7 +54,7 @@ class _Switch(contextlib.ContextDecorator):
         def generator(*args: Any, **given: Any) -> Iterator[Any]:
             pieces, sent = function(*args, **given), None
             while True:
-                with self._recreate_cm():
+                with self._recreate_cm():  # type: ignore[attr-defined]
                     try:
                         piece = pieces.send(sent)
                     except StopIteration as end:
@@ -137,9 +137,12 @@ class Storage:
 
     def set(self, value: Value) -> None:
         """The value from now on."""
+        old = self.value
         value.handles += 1
-        self.value.handles -= 1
+        old.handles -= 1
         self.value = value
+        if old.buffer is not None and value.trace is not None:
+            value.trace.replaced.append(old)
 
     def __del__(self) -> None:
         self.value.handles -= 1
@@ -478,7 +481,8 @@ def gradients(
     if not keep:
         for v in visited:
             if v.inputs:
-                v.inputs, v.freed = (), True
+                v.forget()
+                v.freed = True
     return leaves, total or []  # type: ignore[return-value]
 
 
@@ -564,7 +568,7 @@ def _number(x: Any) -> Any:
     if isinstance(x, np.generic):
         return x.item()
     if isinstance(x, np.ndarray):
-        return from_array(x)._value()
+        return from_array(x, borrowed=True)._value()
     raise DTypeError(f"expected a tensor or a number, got {type(x).__name__}; write danlu.tensor(...) around it")
 
 
@@ -590,12 +594,12 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
         _mode.grad = previous
 
 
-def from_array(array: np.ndarray) -> Any:
-    """A tensor on the memory of a NumPy array, where that is possible; else on a copy."""
+def from_array(array: np.ndarray, borrowed: bool = False) -> Any:
+    """A tensor on the memory of a NumPy array, where that is possible; else on a copy. `borrowed`: the caller keeps the array."""
     spec = Spec(array.shape, dt.from_numpy(array.dtype))
     if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
-        array = np.array(array, array.dtype.newbyteorder("="), order="C")
-    return wrap(engine.leaf(Buffer.from_numpy(array), spec))
+        array, borrowed = np.array(array, array.dtype.newbyteorder("="), order="C"), False
+    return wrap(engine.leaf(Buffer.from_numpy(array, borrowed), spec))
 
 
 def full(shape: tuple[int, ...], value: Any, dtype: DType) -> Any:

@@ -18,7 +18,7 @@ def _items(index: Any, ndim: int) -> list:
     items = list(index) if isinstance(index, tuple) else [index]
     items = [_as_index(x) for x in items]
     if sum(isinstance(x, TensorCore) for x in items) > 1:  # beside others a 0-d index is a number: it must not be broadcast
-        items = [int(x) if isinstance(x, TensorCore) and not x._spec.shape else x for x in items]
+        items = [int(x) if isinstance(x, TensorCore) and not x._spec.shape else x for x in items]  # type: ignore[arg-type]
     used = sum(_axes_used(x) for x in items)
     if used > ndim:
         raise AxisError(f"too many indices: {used} for a tensor with {ndim} {'axis' if ndim == 1 else 'axes'}")
@@ -73,7 +73,7 @@ class Indexing(TensorCore):
         elif isinstance(value, TensorCore):
             view.copy_(_unlead(value, view._spec.ndim))
         elif isinstance(value, np.ndarray):
-            view.copy_(_unlead(from_array(value), view._spec.ndim))
+            view.copy_(_unlead(from_array(value, borrowed=True), view._spec.ndim))
         elif isinstance(value, (list, tuple)):
             view.copy_(from_array(np.array(value)))
         else:
@@ -236,7 +236,7 @@ class _Advanced:
         target = (*shape[:at], *self.shape, *shape[at + 1 :])
         dtype = flat._spec.dtype
         if isinstance(value, np.ndarray):
-            value = from_array(value)
+            value = from_array(value, borrowed=True)
         if not isinstance(value, TensorCore):
             value = apply("full", value, shape=target, dtype=dtype)
         value = _unlead(value, len(target)).to(dtype).expand(target)
