@@ -14,6 +14,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,10 +37,10 @@ class BenchError(Exception):
 class Peer:
     """The parent's end of a worker."""
 
-    def __init__(self, way: str, threads: int, cores: Sequence[int], quiet: bool = True) -> None:
+    def __init__(self, way: str, threads: int, cores: Sequence[int], cache: str, quiet: bool = True) -> None:
         command = [sys.executable, "-m", "bench.worker", way, "--threads", str(threads), "--cores", ",".join(map(str, cores))]
         paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-        env = {**os.environ, **environment(threads), "PYTHONPATH": os.pathsep.join(paths)}
+        env = {**os.environ, **environment(threads), "PYTHONPATH": os.pathsep.join(paths), "DANLU_CACHE_DIR": cache}
         errors = subprocess.DEVNULL if quiet else None
         self.way = way
         self.process = subprocess.Popen(
@@ -105,8 +106,9 @@ class Harness:
         self.cores = list(cores) if cores else machine.cores()[-threads:]
         self.peers: dict[str, Peer] = {}
         self.absent: dict[str, str] = {}
+        self.cache = tempfile.TemporaryDirectory()  # empty, so that first steps compile
         for way in ways:
-            peer = Peer(way, threads, self.cores, quiet=not verbose)
+            peer = Peer(way, threads, self.cores, self.cache.name, quiet=not verbose)
             if "absent" in peer.hello:
                 self.absent[way] = peer.hello["absent"]
                 peer.close()
@@ -119,6 +121,7 @@ class Harness:
     def __exit__(self, *error: object) -> None:
         for peer in self.peers.values():
             peer.close()
+        self.cache.cleanup()
 
     def describe(self) -> list[str]:
         """Lines of Markdown: threads as the frameworks themselves state them, cores, who is absent."""

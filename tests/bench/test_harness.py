@@ -55,7 +55,8 @@ def test_a_loss_that_stands_still_fails_the_case():
             return {"losses": [1.0] * 10, "first": 0.1}
 
     measured = Result(CASES["tiny"], 1)
-    Harness([])._check(CASES["tiny"], measured, {"danlu": Stuck()})
+    with Harness([]) as harness:
+        harness._check(CASES["tiny"], measured, {"danlu": Stuck()})
     assert "does not change" in measured.failed["danlu"]
 
 
@@ -68,14 +69,15 @@ def test_losses_that_differ_fail_the_case():
             return {"losses": [1.0, self.last], "first": 0.1}
 
     measured = Result(CASES["tiny"], 1)
-    Harness([])._check(CASES["tiny"], measured, {"danlu": Runs(0.9), "torch": Runs(0.8)})
+    with Harness([]) as harness:
+        harness._check(CASES["tiny"], measured, {"danlu": Runs(0.9), "torch": Runs(0.8)})
     assert measured.failed.keys() == {"danlu", "torch"}
     assert "losses differ by 1.1e-01" in measured.failed["torch"]
 
 
 def test_the_table_shows_ratios_and_what_is_missing():
     lines = table.steps([result({"danlu": [1e-5, 2e-5], "torch": [4e-5, 8e-5]})])
-    assert lines[2] == ("| MLP 4-16-3, batch 16, Adam | 15.0 µs | 60.0 µs | – | **0.25** (0.25–0.25) | ≤ 0.125 | – |")
+    assert lines[2] == ("| MLP 4-16-3, batch 16, Adam | 15.0 µs | 60.0 µs | – | – | **0.25** (0.25–0.25) | ≤ 0.125 | – |")
     assert "**0.25** of 1" in lines[-1]
 
 
