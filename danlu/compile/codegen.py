@@ -125,7 +125,9 @@ class Body(Emitter):
 
     # ---- errors in the data ---------------------------------------------------------------------------------------------
     def report(self, bad: Value, position: Value, size: int) -> None:
-        """Notes one position that does not exist, and the size of its axis, in the error report."""
+        """Notes one position that does not exist, and the size of its axis plus 1, in the error report."""
+        if self.mask is not None and bad.lanes > 1:
+            bad = self.and_(bad, self.mask)
         worst = self.select(bad, position, self.const(0, position.dtype))
         anything = bad.ref
         if bad.lanes > 1:
@@ -133,7 +135,7 @@ class Body(Emitter):
             worst = self._farthest(worst)
 
         def write() -> None:
-            self.line(f"store i64 {size}, ptr %error")
+            self.line(f"store i64 {size + 1}, ptr %error")
             second = self.name()
             self.line(f"{second} = getelementptr i64, ptr %error, i64 1")
             self.line(f"store i64 {worst.ref}, ptr {second}")
@@ -166,8 +168,8 @@ class Writer:
 
     # ---- statements -----------------------------------------------------------------------------------------------------
     def statements(self, body: list) -> None:
-        """The statements in order."""
-        for s in body:
+        """The statements in order. Every value is computed before the first is stored: a store may overwrite what another reads."""
+        for k, s in enumerate(body):
             if isinstance(s, Loop):
                 self.loop(s)
             elif isinstance(s, Begin):
@@ -177,6 +179,8 @@ class Writer:
             elif isinstance(s, Accumulate):
                 self.accumulate(s)
             elif isinstance(s, Store):
+                for following in body[k:]:
+                    self.value(following.value)  # only stores come after a store
                 self.store(s)
             else:
                 raise TypeError(f"no code for {type(s).__name__} here")
