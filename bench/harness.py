@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,10 @@ class Peer:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise BenchError(f"the worker of {self.way} ended with code {self.process.wait()}; --verbose shows what it printed")
+            self.close()
+            raise BenchError(
+                f"the worker of {self.way} ended with code {self.process.returncode}; --verbose shows what it printed"
+            )
         return json.loads(line)
 
     def ask(self, do: str, **options: Any) -> dict[str, Any]:
@@ -106,22 +110,22 @@ class Harness:
         self.cores = list(cores) if cores else machine.cores()[-threads:]
         self.peers: dict[str, Peer] = {}
         self.absent: dict[str, str] = {}
-        self.cache = tempfile.TemporaryDirectory()  # empty, so that first steps compile
-        for way in ways:
-            peer = Peer(way, threads, self.cores, self.cache.name, quiet=not verbose)
-            if "absent" in peer.hello:
-                self.absent[way] = peer.hello["absent"]
-                peer.close()
-            else:
-                self.peers[way] = peer
+        with ExitStack() as opened:
+            cache = opened.enter_context(tempfile.TemporaryDirectory())  # empty, so that first steps compile
+            for way in ways:
+                peer = Peer(way, threads, self.cores, cache, quiet=not verbose)
+                opened.callback(peer.close)
+                if "absent" in peer.hello:
+                    self.absent[way] = peer.hello["absent"]
+                else:
+                    self.peers[way] = peer
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Harness:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for peer in self.peers.values():
-            peer.close()
-        self.cache.cleanup()
+        self._opened.close()
 
     def describe(self) -> list[str]:
         """Lines of Markdown: threads as the frameworks themselves state them, cores, who is absent."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench import profile_recorder, steps_danlu, table, worker
+from bench import harness as harness_module
+from bench import process, profile_recorder, steps_danlu, table, worker
 from bench.harness import Harness, Result
 from bench.steps import CASES
 
@@ -91,3 +92,32 @@ def test_the_corrected_profile_adds_up_to_the_undisturbed_step():
     own = profile_recorder.corrected(rows, python, c, whole=1520)
     assert sum(own.values()) == pytest.approx(1520)
     assert own["step.py", 9, "part"] == pytest.approx(800)
+
+
+def test_a_process_is_measured_from_outside():
+    life = process.python(["-c", "print(6 * 7)"], {"DANLU_LOG": ""})
+    assert life.output == "42\n"
+    assert life.wall > 0
+
+
+def test_a_process_that_fails_says_why():
+    with pytest.raises(process.ProcessError, match="no such number"):
+        process.python(["-c", "raise SystemExit('no such number')"])
+
+
+def test_a_worker_that_ends_says_so(monkeypatch):
+    monkeypatch.setattr(harness_module, "environment", lambda threads: {"PYTHONHOME": "/nowhere"})
+    with pytest.raises(harness_module.BenchError, match="the worker of danlu ended with code 1"):
+        Harness(["danlu"])
+
+
+def test_a_round_that_fails_stops_the_case():
+    with pytest.raises(harness_module.BenchError, match="out of memory"):
+        harness_module._checked({"error": "out of memory"})
+
+
+def test_one_thread_is_asked_of_every_library():
+    one, two = worker.environment(1), worker.environment(2)
+    assert {one[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "DANLU_NUM_THREADS")} == {"1"}
+    assert "multi_thread_eigen=false" in one["XLA_FLAGS"]
+    assert "XLA_FLAGS" not in two
