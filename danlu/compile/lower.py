@@ -70,7 +70,7 @@ class Lowering:
 
     def _store(self, node: Node) -> Store:
         index = i.ravel(self.point, node.shape)
-        return Store(self.slots[id(node)], index, self.value(node, self.point, (), here=True), node.dtype)
+        return Store(self.slots[id(node)], index, self.value(node, self.point, ()), node.dtype)
 
     def _reduction(self) -> list:
         first = self.group.core[0]
@@ -134,11 +134,14 @@ class Lowering:
         return [Call(node.op, node.attrs, inputs, tuple((by_index.get(k), spec) for k, spec in enumerate(node.spec)))]
 
     # ---- values -------------------------------------------------------------------------------------------------------
-    def value(self, node: Node, point: Point, guard: Guard, here: bool = False):
-        """The expression of one element of a node. `here`: compute it even though it is also stored.
+    def value(self, node: Node, point: Point, guard: Guard):
+        """The expression of one element of a node.
 
         The rules below are generators that yield what they need, so that a deep graph needs no deep stack."""
-        stack: list[tuple[Any, Any]] = [((id(node), point, guard, here), self._value(node, point, guard, here))]
+        first = (id(node), point, guard)
+        if first in self.memo:
+            return self.memo[first]
+        stack: list[tuple[Any, Any]] = [(first, self._value(node, point, guard))]
         answer = None
         while stack:
             key, rule = stack[-1]
@@ -148,18 +151,18 @@ class Lowering:
                 answer = self.memo[key] = done.value
                 stack.pop()
                 continue
-            key = (id(wanted[0]), *wanted[1:], False)
+            key = (id(wanted[0]), *wanted[1:])
             answer = self.memo.get(key)
             if answer is None:
                 source, index, conditions = wanted
-                stack.append((key, self._value(source, index, conditions, False)))
+                stack.append((key, self._value(source, index, conditions)))
         return answer
 
-    def _value(self, node: Node, point: Point, guard: Guard, here: bool):
+    def _value(self, node: Node, point: Point, guard: Guard):
         at_home = id(node) in self.members and point == self.point
         if at_home and id(node) in self.totals:
             return self.totals[id(node)]
-        if id(node) in self.slots and not (at_home or here):
+        if id(node) in self.slots and not at_home:
             return Load(self.slots[id(node)], i.ravel(point, node.shape), node.dtype, guard)
         if node.op.family == SOURCE:
             return self._source(node, point)

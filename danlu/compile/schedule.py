@@ -15,6 +15,7 @@ from math import prod
 
 from danlu.compile.emit import Emitter, Value
 from danlu.compile.index import Var, i
+from danlu.dtype import float32
 from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, PICK, REDUCE, SCATTER, SOURCE, Node, toposort
 
 # Instructions per element up to which computing twice beats storing and loading: a load and a store of 4 bytes each cost as
@@ -39,7 +40,7 @@ def instructions(node: Node) -> int:
     if node.op.family != ELEMENTWISE or node.op.emit is None:
         return 1
     b = Emitter()
-    node.op.emit(b, *[Value("%x", x.dtype) for x in node.inputs], **node.named_attrs)
+    node.op.emit(b, *[Value("%x", float32 if x.dtype.name == "float16" else x.dtype) for x in node.inputs], **node.named_attrs)
     return max(1, len(b.lines))
 
 

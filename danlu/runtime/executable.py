@@ -91,7 +91,8 @@ class Compiled:
         fresh, result = iter(new), []
         for o in self.outputs:
             kind, k = o.same or ("new", 0)
-            result.append(next(fresh) if kind == "new" else inputs[k] if kind == "input" else new[k])
+            result.append(next(fresh) if kind == "new" else new[k] if kind == "output" else inputs[k])
+            result[-1].shared |= kind in ("input", "output")
         return result
 
 
