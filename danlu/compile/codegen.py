@@ -180,7 +180,8 @@ class Writer:
                 self.accumulate(s)
             elif isinstance(s, Store):
                 for following in body[k:]:
-                    self.value(following.value)  # only stores come after a store
+                    if isinstance(following, Store):  # a scatter's loop may come after the store of a single element
+                        self.value(following.value)
                 self.store(s)
             else:
                 raise TypeError(f"no code for {type(s).__name__} here")

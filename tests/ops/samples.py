@@ -145,7 +145,7 @@ SAMPLES: dict[str, list[Sample]] = {
         ([f(3, 4)], {"dims": (0, 1), "keepdim": True})],
     "softplus": ONE, "log_sigmoid": ONE, "silu": ONE, "mish": ONE, "softsign": ONE,
     "gelu": [([f(7)], {"approximate": a}) for a in ("none", "tanh")],
-    "leaky_relu": [([f(7)], {"negative_slope": 0.1})], "elu": [([f(7)], {"alpha": 1.5, "scale": 1.1})], "hardtanh": [([f(7)], {"low": -1.0, "high": 1.0})],
+    "leaky_relu": [([f(7)], {"negative_slope": 0.1})], "elu": [([f(7)], {"alpha": 1.5, "scale": 1.1})], "hardtanh": [([f(7)], {"low": -1.0, "high": 1.0})],  # noqa: E501
     "dropout": [([f(40), *SEEDS, n(0), n(1)], {}), ([f(3, 4), *SEEDS, p(), p()], {})],
     "mse_loss": LOSS, "l1_loss": LOSS,
     "huber_loss": [(inputs, {"delta": 0.7, "scale": 1.0, **attrs}) for inputs, attrs in LOSS],
@@ -163,6 +163,6 @@ SAMPLES: dict[str, list[Sample]] = {
     "running_statistics": [([f(3), p(3), f(3), p(3), p()], {"count": 6})],
     "sgd": [([p(), p(), *PARAMETERS, *PARAMETERS], {"maximize": m}) for m in (False, True)],
     "sgd_momentum": [([p(), p(), p(), p(), *PARAMETERS * 3], {"nesterov": m, "maximize": False}) for m in (False, True)],
-    "adam": [([p(), p(), p(), p(), p(), p(), *PARAMETERS * 2, *PARAMETERS, p(3, 2), p(4)], {"decoupled": m, "amsgrad": False, "maximize": False}) for m in (False, True)],
+    "adam": [([p(), p(), p(), p(), p(), p(), *PARAMETERS * 2, *PARAMETERS, p(3, 2), p(4)], {"decoupled": m, "amsgrad": False, "maximize": False}) for m in (False, True)],  # noqa: E501
     "clip_norm": [([p(), *PARAMETERS], {})],
 }  # fmt: skip
