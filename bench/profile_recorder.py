@@ -249,7 +249,9 @@ def function_table(step: Callable[[], Any], micros: float, count: int, rows_show
 
 def native_micros(step: Callable[[], Any], count: int) -> float:
     """µs a step inside the compiled code and the ctypes call of it."""
-    programs: list[Any] = [found for found, _ in engine._programs.values() if isinstance(found, executable.Compiled) and found.main]
+    programs: list[Any] = [
+        found for found, _ in engine._programs.values() if isinstance(found, executable.Compiled) and found.main
+    ]
     timers = [(program, program.main, Timed(program.main)) for program in programs]
     best = float("inf")
     try:

@@ -167,7 +167,7 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
     return result
 
 
-def _number(trace: Trace, x: float | int | Runtime) -> int:
+def _number(trace: Trace, x: Any) -> int:
     if type(x) is Runtime:
         x = x.value
     elif x in FOLDED and (x or copysign(1, x) > 0):  # -0.0 equals 0 and is another number

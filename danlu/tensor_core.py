@@ -54,7 +54,7 @@ class _Switch(contextlib.ContextDecorator):
         def generator(*args: Any, **given: Any) -> Iterator[Any]:
             pieces, sent = function(*args, **given), None
             while True:
-                with self._recreate_cm():
+                with self._recreate_cm():  # type: ignore[attr-defined]
                     try:
                         piece = pieces.send(sent)
                     except StopIteration as end:
@@ -188,8 +188,8 @@ class TensorCore:
         if self._leaf:
             if _mode.grad and value.leaf is None:
                 return self._new_leaf()
-        elif self._cut and value.grad:
-            return self._seen[1] if self._has_own_history() else _stopped(value)  # type: ignore[index]
+        elif self._cut:
+            return self._seen[1] if self._has_own_history() else _stopped(value) if value.grad else value  # type: ignore[index]
         return value
 
     def _has_own_history(self) -> bool:
@@ -276,6 +276,9 @@ class TensorCore:
             value = self._write_through(root._storage.value if self._cut else root._value(), value)
         if self._cut or root._cut:
             root._set_detached(value, self._cut)
+        elif _mode.grad and not value.grad and root._storage.value.grad:  # the derivative is 0 from here on, but there is one
+            attrs = ((0,) * value.spec.ndim, (1,) * value.spec.ndim)
+            root._storage.set(_move("slice_update", (root._storage.value, value), attrs))
         else:
             root._storage.set(value)
         return self
@@ -318,7 +321,7 @@ class TensorCore:
         """Whether a derivative may be asked with respect to this tensor, or through it."""
         if self._base is not None:
             return not self._cut and self._base.requires_grad
-        return self._leaf or (self._storage.value.grad and (not self._cut or self._has_own_history()))
+        return self._leaf or (self._has_own_history() if self._cut else self._storage.value.grad)
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:

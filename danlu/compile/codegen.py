@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from danlu import dtype as dt
@@ -179,9 +180,8 @@ class Writer:
             elif isinstance(s, Accumulate):
                 self.accumulate(s)
             elif isinstance(s, Store):
-                for following in body[k:]:
-                    if isinstance(following, Store):  # a scatter's loop may come after the store of a single element
-                        self.value(following.value)
+                for following in takewhile(lambda x: isinstance(x, Store), body[k:]):
+                    self.value(following.value)
                 self.store(s)
             else:
                 raise TypeError(f"no code for {type(s).__name__} here")
@@ -367,9 +367,9 @@ class Writer:
         names = getattr(e.op, "attrs", None)
         if names is None:  # an operation of the kernel language takes its attributes in order
             attrs = [register_dtype(a) if isinstance(a, DType) else a for a in e.attrs]
-            return e.op.emit(b, *args, *attrs)
+            return e.op.emit(b, *args, *attrs)  # type: ignore[misc]
         given = {k: register_dtype(a) if isinstance(a, DType) else a for k, a in zip(names, e.attrs)}
-        return e.op.emit(b, *args, **given)
+        return e.op.emit(b, *args, **given)  # type: ignore[misc]
 
     def number(self, e: Number) -> Value:
         """A Python number: the table holds it twice, as float64 and as int64."""

@@ -231,6 +231,11 @@ def indices(body: list) -> Iterator[Index]:
         yield from own_indices(e)
 
 
+def reports(kernel: Kernel) -> bool:
+    """Whether a kernel may find an error in the data: a position that does not exist."""
+    return any(isinstance(e, Apply) and e.op is LOCATE for e in expressions(kernel.body))
+
+
 # ---- rewriting ------------------------------------------------------------------------------------------------------------
 
 

@@ -87,15 +87,11 @@ def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | Non
     places, workspace = _places(groups, computed, slots, kernels, num_inputs, written)
     text, calls = _text(kernels, places)
     _log("ir", lambda: text)
-    checks = "store i64" in text and "%error" in text and any("ptr %error\n" in part for part in text.split("store i64"))
+    checks = any(ir.reports(k) for k in kernels)
     code = llvm.compile_text(text) if kernels else b""
     program = Program(code, num_inputs, outputs, workspace, checks, calls, len(kernels), time.perf_counter() - began)
-    _log(
-        "compile",
-        lambda: (
-            f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR in {program.seconds * 1e3:.0f} ms"
-        ),
-    )
+    sizes = f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR"
+    _log("compile", lambda: f"{sizes} in {program.seconds * 1e3:.0f} ms")
     return program
 
 

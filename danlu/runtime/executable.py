@@ -100,7 +100,7 @@ def _array(table: Any, memory: Memory) -> np.ndarray:
     """Memory of a running program as an array."""
     entry, offset, spec = memory
     nbytes = spec.size * spec.dtype.itemsize
-    raw = (ctypes.c_char * nbytes).from_address(table[entry] + offset) if nbytes else b""
+    raw: Any = (ctypes.c_char * nbytes).from_address(table[entry] + offset) if nbytes else b""
     return np.frombuffer(raw, spec.dtype.numpy).reshape(spec.shape)
 
 
