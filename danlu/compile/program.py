@@ -78,6 +78,9 @@ def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | Non
     for k in kernels:
         _log("kernels", lambda k=k: ir.render(k))
     kernels = results_last(kernels)
+    if config.verify:
+        empty = {slots[id(n)] for g in groups for n in g.stored if not n.spec.size}
+        ir.verify_order(kernels, {*range(num_inputs), *empty})
     free = set(given) - {o.same[1] for o in outputs if o.same and o.same[0] == "input"}
     written = in_place(kernels, _results(computed, num_inputs), _inputs(groups), free)
     outputs = _settled(outputs, written, num_inputs)
