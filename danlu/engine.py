@@ -179,6 +179,9 @@ def _number(trace: Trace, x: Any) -> int:
 def _adopt(trace: Trace, value: Value) -> Trace:
     """Makes a value of an earlier program (or of another thread) an entry of this trace, with its history if a derivative may
     still be asked of it."""
+    if value.buffer is not None and not (value.grad and value.inputs):  # plain memory: nearly always
+        trace.append((BUFFER, value.spec, trace.place(value.buffer)), value)
+        return trace
     stack = [value]
     while stack:
         x = stack[-1]
