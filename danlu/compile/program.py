@@ -78,21 +78,20 @@ def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | Non
     for k in kernels:
         _log("kernels", lambda k=k: ir.render(k))
     kernels = results_last(kernels)
+    if config.verify:
+        empty = {slots[id(n)] for g in groups for n in g.stored if not n.spec.size}
+        ir.verify_order(kernels, {*range(num_inputs), *empty})
     free = set(given) - {o.same[1] for o in outputs if o.same and o.same[0] == "input"}
     written = in_place(kernels, _results(computed, num_inputs), _inputs(groups), free)
     outputs = _settled(outputs, written, num_inputs)
     places, workspace = _places(groups, computed, slots, kernels, num_inputs, written)
     text, calls = _text(kernels, places)
     _log("ir", lambda: text)
-    checks = "store i64" in text and "%error" in text and any("ptr %error\n" in part for part in text.split("store i64"))
+    checks = any(ir.reports(k) for k in kernels)
     code = llvm.compile_text(text) if kernels else b""
     program = Program(code, num_inputs, outputs, workspace, checks, calls, len(kernels), time.perf_counter() - began)
-    _log(
-        "compile",
-        lambda: (
-            f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR in {program.seconds * 1e3:.0f} ms"
-        ),
-    )
+    sizes = f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR"
+    _log("compile", lambda: f"{sizes} in {program.seconds * 1e3:.0f} ms")
     return program
 
 
