@@ -39,7 +39,12 @@ _mode = _Mode()
 
 
 def is_grad_enabled() -> bool:
-    """True unless inside `no_grad()`."""
+    """True unless inside `no_grad()`.
+
+    >>> import danlu
+    >>> danlu.is_grad_enabled()
+    True
+    """
     return _mode.grad
 
 
@@ -121,7 +126,13 @@ class no_grad(_Switch):
 
 
 class enable_grad(no_grad):
-    """The opposite of `no_grad`, inside of it."""
+    """The opposite of `no_grad`, inside of it.
+
+    >>> import danlu
+    >>> with danlu.no_grad(), danlu.enable_grad():
+    ...     (danlu.ones(1, requires_grad=True) * 2).requires_grad
+    True
+    """
 
     mode = True
 
