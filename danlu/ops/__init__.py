@@ -5,9 +5,11 @@ from danlu.ops import (
     contract,
     elementwise,
     gather,
+    linear_algebra,
     mathematics,
     movement,
     opaque,
+    products,
     random,
     reduce,
     source,
@@ -17,6 +19,6 @@ from danlu.ops import (
 from danlu.ops.table import TABLE, o
 
 __all__ = [
-    "TABLE", "composite", "contract", "elementwise", "gather", "mathematics", "movement", "o", "opaque", "random", "reduce", "source",
+    "TABLE", "composite", "contract", "elementwise", "gather", "linear_algebra", "mathematics", "movement", "o", "opaque", "products", "random", "reduce", "source",
     "special", "trigonometry",
 ]  # fmt: skip
