@@ -74,7 +74,8 @@ def vector_norm(x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = Fals
 def matrix_norm(
     A: Tensor, ord: Any = "fro", dim: tuple[int, int] = (-2, -1), keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
-    """A norm of matrices: "fro" √Σ a², "nuc" Σ of singular values, ±2 the largest / smallest of them, ±1 of the column sums of |a|, ±inf of the row sums.
+    """A norm of matrices: "fro" √Σ a², "nuc" the sum of the singular values, 2 the largest and -2 the smallest of them,
+    1 and -1 the largest and smallest column sum of |a|, inf and -inf the same of the rows.
 
     Raises ShapeError for another order, or for less than two axes.
 
@@ -173,8 +174,9 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     """The X of the least ‖A X - B‖ (of several, the shortest), by singular values.
 
     A: (*, m, n). B: (*, m, k) or (*, m). rcond: singular values below rcond · the largest count as 0 (max(m, n) · ε).
-    Returns solution (*, n, k); residuals ‖A X - B‖² (*, k) where m > n and A has full rank, else empty; rank; singular values.
-    As in PyTorch the rank is empty for driver "gels", and singular values are given for "gelsd" and "gelss".
+    Returns solution (*, n, k); residuals ‖A X - B‖² (*, k); rank; singular values. As in PyTorch residuals
+    are empty for driver "gelsy" (the default), for m ≤ n and for less than full rank; the rank is empty for "gels", the singular values
+    for "gels" and "gelsy".
 
     Raises ShapeError where the shapes do not fit.
 
@@ -205,7 +207,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
 
 def _residuals(A: Tensor, B: Tensor, X: Tensor, rank: Tensor, driver: str) -> Tensor:
     m, n = A.shape[-2:]
-    if m <= n or (driver != "gels" and not (rank == n).all()):
+    if m <= n or driver == "gelsy" or (driver != "gels" and not (rank == n).all()):
         return zeros(0, dtype=A.dtype)
     return ((A @ X - B) ** 2).sum(-2)
 
@@ -218,7 +220,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     danlu.Size([4, 2, 2])
     """
     rows, columns = A.shape[:ind], A.shape[ind:]
-    if ind <= 0 or rows.numel() != columns.numel():  # type: ignore[attr-defined]
+    if ind <= 0 or _count(rows) != _count(columns):
         raise ShapeError(
             f"linalg.tensorinv: ind={ind} cuts shape {tuple(A.shape)} into {tuple(rows)} and {tuple(columns)}; "
             f"ind must be positive and both must have as many elements"
@@ -471,6 +473,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     tensor([[1., 1., 1.],
             [1., 2., 4.]])
     """
+    x = x.reshape(1) if x.ndim == 0 else x
     count = x.shape[-1] if N is None else N
     if count < 2:
         raise ShapeError(f"linalg.vander: N={count}; expected at least 2 columns")
@@ -492,13 +495,44 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     """
     if A.ndim < 2 or A.shape[-2] < A.shape[-1] or tau.shape[-1] > A.shape[-1] or tau.shape[:-1] != A.shape[:-2]:
         raise ShapeError(
-            f"linalg.householder_product: A has shape {tuple(A.shape)} and tau {tuple(tau.shape)}; expected (*, m, n) with m ≥ n and (*, k) with k ≤ n"
+            f"linalg.householder_product: A has shape {tuple(A.shape)} and tau {tuple(tau.shape)}; "
+            f"expected (*, m, n) with m ≥ n and (*, k) with k ≤ n"
         )
     return apply("householder_product", floating("linalg.householder_product", A, None), tau)
 
 
 __all__ = [
-    "Eigh", "LeastSquares", "LinAlgError", "SVD", "cholesky", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "householder_product",
-    "inv", "lstsq", "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve",
-    "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot", "vector_norm",
+    "SVD",
+    "Eigh",
+    "LeastSquares",
+    "LinAlgError",
+    "cholesky",
+    "cond",
+    "cross",
+    "det",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
+    "householder_product",
+    "inv",
+    "lstsq",
+    "matmul",
+    "matrix_exp",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "multi_dot",
+    "norm",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+    "svd",
+    "svdvals",
+    "tensorinv",
+    "tensorsolve",
+    "vander",
+    "vecdot",
+    "vector_norm",
 ]  # fmt: skip

@@ -659,7 +659,7 @@ def _tolerance(o, x: Node, atol: Node | None, rtol: Node | None) -> tuple[Node, 
             rtol = o.where(o.gt(atol, 0.0), o.const(value=0.0, dtype=x.dtype), rtol)
     if atol is None:
         atol = o.const(value=0.0, dtype=x.dtype)
-    return as_dtype(atol, x.dtype), as_dtype(rtol, x.dtype)
+    return o.maximum(as_dtype(atol, x.dtype), 0.0), o.maximum(as_dtype(rtol, x.dtype), 0.0)
 
 
 def _chosen(tolerances: tuple[Node, ...], given: str) -> tuple[Node | None, Node | None]:

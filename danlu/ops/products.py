@@ -292,7 +292,9 @@ def _added(o, name: str, x: Node, product: Node, beta: Node, alpha: Node, ignore
             f"{name}: the tensor that is added to has shape {x.shape}, and the product {product.shape}; expected a shape that broadcasts to that"
         )
     out = _scaled(o, name, alpha, product)
-    return out if ignore else o.add(_scaled(o, name, beta, o.expand(x, shape=product.shape)), out)
+    if not ignore:
+        out = o.add(_scaled(o, name, beta, o.expand(x, shape=product.shape)), out)
+    return _same(o, out, product)
 
 
 @composite(attrs=("ignore",))
