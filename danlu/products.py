@@ -12,6 +12,7 @@ from danlu.ops.linear_algebra import check_real, check_square
 from danlu.ops.movement import normalize_axis
 from danlu.ops.products import LETTERS
 from danlu.tensor_core import TensorCore, apply
+from danlu.tensor_shape import _named_axis
 
 
 class QR(NamedTuple):
@@ -104,15 +105,20 @@ def matrix_norm(name: str, x: Any, ord: Any, dim: tuple[int, int], keepdim: bool
         raise ShapeError(f"{name}: order {ord!r} is no matrix norm; expected 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
     inner, outer = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = x.abs().sum(inner, True)
-    out = sums.amax(outer, True) if ord > 0 else sums.amin(outer, True)
+    out = _largest(sums, outer, True) if ord > 0 else sums.amin(outer, True)
     return out if keepdim else out.squeeze((rows, columns))
+
+
+def _largest(x: Any, dim: int, keepdim: bool) -> Any:
+    """The largest of numbers that are not negative: 0 if there are none."""
+    return x.amax(dim, keepdim) if x.shape[dim] else x.sum(dim, keepdim)
 
 
 def _spectral(x: Any, ord: Any, rows: int, columns: int, keepdim: bool) -> Any:
     """What the singular values give: their sum, the largest, the smallest."""
     rest = [k for k in range(x.ndim) if k not in (rows, columns)]
     s = apply("svdvals", x.permute(*rest, rows, columns))
-    out = s.sum(-1) if ord == "nuc" else s.amax(-1) if ord == 2 else s.amin(-1)
+    out = s.sum(-1) if ord == "nuc" else _largest(s, -1, False) if ord == 2 else s.amin(-1)
     if keepdim:
         for axis in sorted((rows, columns)):
             out = out.unsqueeze(axis)
@@ -154,8 +160,9 @@ class Products(TensorCore):
 
     def trace(self) -> Any:
         """Σ of the diagonal of a matrix."""
-        return apply("trace", self)
+        return apply("matrix_trace", self)
 
+    @_named_axis
     def norm(self, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """(Σ |x|ᵖ)^(1/p) over all axes, or over those named; "fro" is p = 2, "nuc" the sum of the singular values."""
         if p == "nuc":

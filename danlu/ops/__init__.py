@@ -14,11 +14,12 @@ from danlu.ops import (
     reduce,
     source,
     special,
+    spectral,
     trigonometry,
 )
 from danlu.ops.table import TABLE, o
 
 __all__ = [
-    "TABLE", "composite", "contract", "elementwise", "gather", "linear_algebra", "mathematics", "movement", "o", "opaque", "products", "random", "reduce", "source",
-    "special", "trigonometry",
+    "TABLE", "composite", "contract", "elementwise", "gather", "linear_algebra", "mathematics", "movement", "o", "opaque", "products", "random",
+    "reduce", "source", "special", "spectral", "trigonometry",
 ]  # fmt: skip

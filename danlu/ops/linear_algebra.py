@@ -13,7 +13,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
 from danlu.graph import OPAQUE, Node, Op, Spec
-from danlu.ops.table import as_dtype, composite, register
+from danlu.ops.table import composite, register
 
 
 class LinAlgError(DanluError, RuntimeError):
@@ -129,7 +129,8 @@ def _half_lower(o, x: Node) -> Node:
     return o.sub(lower(o, x), o.mul(0.5, diagonal_matrix(o, diagonal_of(o, x))))
 
 
-def _product(o, *factors: Node) -> Node:
+def product(o, *factors: Node) -> Node:
+    """Matrices multiplied from left to right."""
     out = factors[0]
     for f in factors[1:]:
         out = o.matmul(out, f)
@@ -141,21 +142,16 @@ def as_column(o, x: Node) -> Node:
     return o.reshape(x, shape=(*x.shape, 1))
 
 
-def _as_row(o, x: Node) -> Node:
+def as_row(o, x: Node) -> Node:
+    """(*, n) → (*, 1, n)"""
     return o.reshape(x, shape=(*x.shape[:-1], 1, x.shape[-1]))
-
-
-def _quotient(o, x: Node, by: Node) -> Node:
-    """x / by, where 0 / 0 is 0: a gap between equal eigenvalues matters only to what is not zero there."""
-    nothing = o.logical_and(o.eq(x, 0.0), o.eq(by, 0.0))
-    return o.div(x, o.where(nothing, 1.0, by))
 
 
 def _plus(o, a: Node | None, b: Node | None) -> Any:
     return b if a is None else a if b is None else o.add(a, b)
 
 
-def _blamed(name: str, function: Callable[..., Any], advice: str) -> Callable[..., Any]:
+def blamed(name: str, function: Callable[..., Any], advice: str) -> Callable[..., Any]:
     """The function with LAPACK's complaint in words that say what to do."""
 
     def call(*arrays: np.ndarray, **attrs: Any) -> Any:
@@ -169,10 +165,11 @@ def _blamed(name: str, function: Callable[..., Any], advice: str) -> Callable[..
 
 
 _SINGULAR = "No inverse exists; write danlu.linalg.lstsq or pinv, or add a little to the diagonal"
-_ITERATION = "The input holds NaN or infinity, or the iteration did not converge; check it with x.isfinite().all()"
+ITERATION = "The input holds NaN or infinity, or the iteration did not converge; check it with x.isfinite().all()"
 
 
-def _opaque(name: str, doc: str, **fields: Any) -> Op:
+def opaque(name: str, doc: str, **fields: Any) -> Op:
+    """Registers a library call."""
     return register(Op(name, OPAQUE, doc, **fields))
 
 
@@ -197,12 +194,12 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _inv_vjp(o, g, y, x):
     yt = transposed(o, y)
-    return (o.neg(_product(o, yt, g, yt)),)
+    return (o.neg(product(o, yt, g, yt)),)
 
 
-_opaque(
-    "inv", "The inverse of square matrices.", infer=_square_spec("linalg.inv"), numpy=_blamed("linalg.inv", np.linalg.inv, _SINGULAR), vjp=_inv_vjp,
-    jvp=lambda o, y, xs, dxs: o.neg(_product(o, y, dxs[0], y)),
+opaque(
+    "inv", "The inverse of square matrices.", infer=_square_spec("linalg.inv"), numpy=blamed("linalg.inv", np.linalg.inv, _SINGULAR), vjp=_inv_vjp,
+    jvp=lambda o, y, xs, dxs: o.neg(product(o, y, dxs[0], y)),
 )  # fmt: skip
 
 
@@ -221,9 +218,9 @@ def _solve_jvp(o, y, xs, dxs):
     return o.solve_matrices(xs[0], db)
 
 
-_opaque(
+opaque(
     "solve_matrices", "X with A X = B for matrices of one batch shape.", infer=_solve_infer,
-    numpy=_blamed("linalg.solve", np.linalg.solve, _SINGULAR), vjp=_solve_vjp, jvp=_solve_jvp,
+    numpy=blamed("linalg.solve", np.linalg.solve, _SINGULAR), vjp=_solve_vjp, jvp=_solve_jvp,
 )  # fmt: skip
 
 
@@ -257,7 +254,7 @@ def solve(o, a: Node, b: Node, left: bool):
     """X with A X = B (left), or X A = B; B may be a vector, or a stack of vectors with A's batch shape."""
     vector = len(b.shape) == 1 or (len(a.shape) - 1 == len(b.shape) and b.shape == a.shape[:-1])
     if vector:
-        b = as_column(o, b) if left else _as_row(o, b)
+        b = as_column(o, b) if left else as_row(o, b)
     _check_equation("linalg.solve", a, b, left)
     a, b = batched(o, "linalg.solve", a, b)
     x = o.solve_matrices(a, b) if left else transposed(o, o.solve_matrices(transposed(o, a), transposed(o, b)))
@@ -292,7 +289,7 @@ def _stretched(o, g: Node, x: Node) -> Node:
     return o.expand(o.reshape(g, shape=(*g.shape, 1, 1)), shape=x.shape)
 
 
-_opaque(
+opaque(
     "det", "The determinant.", infer=_scalar_infer("linalg.det"), numpy=np.linalg.det,
     vjp=lambda o, g, y, x: (o.mul(_stretched(o, g, x), o.cofactor(x)),),
     jvp=lambda o, y, xs, dxs: _sum_matrix(o, o.mul(o.cofactor(xs[0]), dxs[0])),
@@ -316,18 +313,18 @@ def _cofactor_numpy(x: np.ndarray) -> np.ndarray:
 
 def _cofactor_vjp(o, g, y, x):
     yt = transposed(o, o.inv(x))
-    return (o.sub(o.mul(_stretched(o, _sum_matrix(o, o.mul(g, y)), x), yt), _product(o, y, transposed(o, g), yt)),)
+    return (o.sub(o.mul(_stretched(o, _sum_matrix(o, o.mul(g, y)), x), yt), product(o, y, transposed(o, g), yt)),)
 
 
 def _cofactor_jvp(o, y, xs, dxs):
     inverse = o.inv(xs[0])
     trace = _sum_matrix(o, o.mul(transposed(o, inverse), dxs[0]))
-    return o.sub(o.mul(_stretched(o, trace, y), y), _product(o, transposed(o, o.matmul(dxs[0], inverse)), y))
+    return o.sub(o.mul(_stretched(o, trace, y), y), product(o, transposed(o, o.matmul(dxs[0], inverse)), y))
 
 
-_opaque(
+opaque(
     "cofactor", "The matrix of cofactors, the gradient of the determinant; its own derivative needs an inverse.", infer=_square_spec("linalg.det"),
-    numpy=_blamed("linalg.det", _cofactor_numpy, _ITERATION), vjp=_cofactor_vjp, jvp=_cofactor_jvp,
+    numpy=blamed("linalg.det", _cofactor_numpy, ITERATION), vjp=_cofactor_vjp, jvp=_cofactor_jvp,
 )  # fmt: skip
 
 
@@ -336,8 +333,9 @@ def _slogdet_infer(x: Spec) -> tuple[Spec, Spec]:
     return spec, spec
 
 
-_opaque(
-    "slogdet", "The sign of the determinant and the logarithm of its size.", infer=_slogdet_infer, numpy=_quiet(lambda x: tuple(np.linalg.slogdet(x))),
+opaque(
+    "slogdet", "The sign of the determinant and the logarithm of its size.", infer=_slogdet_infer,
+    numpy=_quiet(lambda x: tuple(np.linalg.slogdet(x))),
     vjp=lambda o, g, y, x: (o.mul(_stretched(o, g[1], x), transposed(o, o.inv(x))),),
     jvp=lambda o, y, xs, dxs: (None, _sum_matrix(o, o.mul(transposed(o, o.inv(xs[0])), dxs[0]))),
 )  # fmt: skip
@@ -368,9 +366,9 @@ def _cholesky_jvp(o, y, xs, dxs):
     return o.matmul(y, _half_lower(o, inner))
 
 
-_opaque(
+opaque(
     "cholesky", "The lower L with L Lᵀ = A, for symmetric positive-definite A; reads the lower triangle.", infer=_square_spec("linalg.cholesky"),
-    numpy=_blamed("linalg.cholesky", np.linalg.cholesky,
+    numpy=blamed("linalg.cholesky", np.linalg.cholesky,
                   "All eigenvalues of a symmetric A must be > 0: check it with danlu.linalg.eigvalsh(A), or add a little to the diagonal"),
     vjp=_cholesky_vjp, jvp=_cholesky_jvp,
 )  # fmt: skip
@@ -391,7 +389,8 @@ def _qr_numpy(x: np.ndarray, complete: bool) -> tuple[np.ndarray, np.ndarray]:
         *lead, m, n = x.shape
         k = m if complete else min(m, n)
         return np.broadcast_to(np.eye(m, k, dtype=x.dtype), (*lead, m, k)), np.zeros((*lead, k, n), x.dtype)
-    return tuple(np.linalg.qr(x, "complete" if complete else "reduced"))
+    q, r = np.linalg.qr(x, "complete" if complete else "reduced")
+    return q, r
 
 
 def _no_complete(x: Node) -> None:
@@ -422,7 +421,7 @@ def _qr_jvp(o, ys, xs, dxs, complete):
     return o.sub(scaled, o.matmul(q, rest)), o.matmul(rest, r)
 
 
-_opaque("tall_qr", "Q with orthonormal columns and upper R with Q R = A; at least as many rows as columns for a derivative.", attrs=("complete",),
+opaque("tall_qr", "Q with orthonormal columns and upper R with Q R = A; at least as many rows as columns for a derivative.", attrs=("complete",),
         infer=_qr_infer, numpy=_qr_numpy, vjp=_qr_vjp, jvp=_qr_jvp)  # fmt: skip
 
 
@@ -435,252 +434,6 @@ def qr(o, x: Node, complete: bool):
         return o.tall_qr(x, complete=complete)
     q, r = o.tall_qr(part(o, x, -1, 0, m), complete=False)
     return q, o.cat(r, o.matmul(transposed(o, q), part(o, x, -1, m, n)), dim=len(x.shape) - 1)
-
-
-# ---- symmetric eigenvalues --------------------------------------------------------------------------------------------------------------
-
-
-def _eigh_infer(x: Spec, lower: bool) -> tuple[Spec, Spec]:
-    check_square("linalg.eigh", x)
-    return Spec(x.shape[:-1], x.dtype), x
-
-
-def _gaps(o, w: Node) -> Node:
-    """wⱼ - wᵢ, with 1 on the diagonal."""
-    gap = o.sub(_as_row(o, w), as_column(o, w))
-    return o.add(gap, eye_like(o, gap))
-
-
-def _without_diagonal(o, x: Node) -> Node:
-    return o.sub(x, diagonal_matrix(o, diagonal_of(o, x)))
-
-
-def _eigh_vjp(o, gs, ys, x, lower):
-    """V (diag(gw) + (Vᵀ gV) / (wⱼ - wᵢ)) Vᵀ"""
-    (gw, gv), (w, v) = gs, ys
-    vt = transposed(o, v)
-    turn = _quotient(o, _without_diagonal(o, o.matmul(vt, gv)), _gaps(o, w))
-    return (_product(o, v, o.add(diagonal_matrix(o, gw), turn), vt),)
-
-
-def _eigh_jvp(o, ys, xs, dxs, lower):
-    (w, v) = ys
-    inner = _product(o, transposed(o, v), dxs[0], v)
-    return diagonal_of(o, inner), o.matmul(v, _quotient(o, _without_diagonal(o, inner), _gaps(o, w)))
-
-
-_opaque(
-    "eigh", "Eigenvalues in rising order and orthonormal eigenvectors of symmetric matrices; reads one triangle.", attrs=("lower",), infer=_eigh_infer,
-    numpy=_blamed("linalg.eigh", lambda x, lower: tuple(np.linalg.eigh(x, "L" if lower else "U")), _ITERATION), vjp=_eigh_vjp, jvp=_eigh_jvp,
-)  # fmt: skip
-
-
-def _eigvalsh_vjp(o, g, y, x, lower):
-    v = o.eigh(x, lower=lower)[1]
-    return (o.matmul(o.mul(v, _as_row(o, g)), transposed(o, v)),)
-
-
-def _eigvalsh_jvp(o, y, xs, dxs, lower):
-    v = o.eigh(xs[0], lower=lower)[1]
-    return diagonal_of(o, _product(o, transposed(o, v), dxs[0], v))
-
-
-_opaque(
-    "eigvalsh", "Eigenvalues of symmetric matrices in rising order; reads one triangle.", attrs=("lower",), infer=lambda x, lower: _eigh_infer(x, lower)[0],
-    numpy=_blamed("linalg.eigvalsh", lambda x, lower: np.linalg.eigvalsh(x, "L" if lower else "U"), _ITERATION), vjp=_eigvalsh_vjp, jvp=_eigvalsh_jvp,
-)  # fmt: skip
-
-
-# ---- singular values --------------------------------------------------------------------------------------------------------------------
-
-
-def _svd_infer(x: Spec, full: bool) -> tuple[Spec, Spec, Spec]:
-    check_matrix("linalg.svd", x)
-    *lead, m, n = x.shape
-    k = min(m, n)
-    return Spec((*lead, m, m if full else k), x.dtype), Spec((*lead, k), x.dtype), Spec((*lead, n if full else k, n), x.dtype)
-
-
-def _svd_numpy(x: np.ndarray, full: bool) -> tuple[np.ndarray, ...]:
-    return tuple(np.linalg.svd(x, full_matrices=full))
-
-
-def _square_gaps(o, s: Node) -> Node:
-    """sⱼ² - sᵢ², with 1 on the diagonal."""
-    row, column = _as_row(o, s), as_column(o, s)
-    gap = o.mul(o.sub(row, column), o.add(row, column))
-    return o.add(gap, eye_like(o, gap))
-
-
-def _outside(o, u: Node, x: Node) -> Node:
-    """x without its part in the columns of u: (I - u uᵀ) x"""
-    return o.sub(x, o.matmul(u, o.matmul(transposed(o, u), x)))
-
-
-def _svd_vjp(o, gs, ys, x, full):
-    """Townsend 2016, equations 1-3. Of full matrices only the first min(m, n) columns are determined; the rest gives no gradient."""
-    k = ys[1].shape[-1]
-    gu, gs_, gvt = part(o, gs[0], -1, 0, k), gs[1], part(o, gs[2], -2, 0, k)
-    u, s, vt = part(o, ys[0], -1, 0, k), ys[1], part(o, ys[2], -2, 0, k)
-    ut, v, gv, gap = transposed(o, u), transposed(o, vt), transposed(o, gvt), _square_gaps(o, s)
-    row, column = _as_row(o, s), as_column(o, s)
-    turn_u = o.mul(_quotient(o, _skew(o, o.matmul(ut, gu)), gap), row)
-    turn_v = o.mul(column, _quotient(o, _skew(o, o.matmul(vt, gv)), gap))
-    out = _product(o, u, o.add(o.add(turn_u, turn_v), diagonal_matrix(o, gs_)), vt)
-    m, n = x.shape[-2:]
-    if m > k:
-        out = o.add(out, o.matmul(_quotient(o, _outside(o, u, gu), row), vt))
-    if n > k:
-        out = o.add(out, o.matmul(u, transposed(o, _quotient(o, _outside(o, v, gv), row))))
-    return (out,)
-
-
-def _skew(o, x: Node) -> Node:
-    return o.sub(x, transposed(o, x))
-
-
-def _symmetric(o, x: Node) -> Node:
-    return o.add(x, transposed(o, x))
-
-
-def _svd_jvp(o, ys, xs, dxs, full):
-    (u, s, vt), dx = ys, dxs[0]
-    if u.shape[-1] != vt.shape[-2]:
-        raise GradientError(
-            f"linalg.svd(full_matrices=True) of shape {xs[0].shape} has no forward derivative; write full_matrices=False"
-        )
-    ut, v, gap = transposed(o, u), transposed(o, vt), _square_gaps(o, s)
-    row, column = _as_row(o, s), as_column(o, s)
-    inner = _product(o, ut, dx, v)
-    du = o.matmul(u, _without_diagonal(o, _quotient(o, _symmetric(o, o.mul(inner, row)), gap)))
-    dv = o.matmul(v, _without_diagonal(o, _quotient(o, _symmetric(o, o.mul(column, inner)), gap)))
-    du = o.add(du, _quotient(o, _outside(o, u, o.matmul(dx, v)), row))
-    dv = o.add(dv, _quotient(o, _outside(o, v, o.matmul(transposed(o, dx), u)), row))
-    return du, diagonal_of(o, inner), transposed(o, dv)
-
-
-_opaque(
-    "svd", "U, the singular values in falling order, and Vᵀ with U diag(S) Vᵀ = A.", attrs=("full",), infer=_svd_infer,
-    numpy=_blamed("linalg.svd", _svd_numpy, _ITERATION), vjp=_svd_vjp, jvp=_svd_jvp,
-)  # fmt: skip
-
-
-def _svdvals_vjp(o, g, y, x):
-    u, _, vt = o.svd(x, full=False)
-    return (o.matmul(o.mul(u, _as_row(o, g)), vt),)
-
-
-def _svdvals_jvp(o, y, xs, dxs):
-    u, _, vt = o.svd(xs[0], full=False)
-    return diagonal_of(o, _product(o, transposed(o, u), dxs[0], transposed(o, vt)))
-
-
-_opaque(
-    "svdvals", "The singular values in falling order.", infer=lambda x: _svd_infer(x, False)[1],
-    numpy=_blamed("linalg.svdvals", lambda x: np.linalg.svd(x, compute_uv=False), _ITERATION), vjp=_svdvals_vjp, jvp=_svdvals_jvp,
-)  # fmt: skip
-
-
-# ---- rank and pseudo-inverse ------------------------------------------------------------------------------------------------------------
-
-
-def _kept(s: np.ndarray, atol: np.ndarray, rtol: np.ndarray) -> np.ndarray:
-    """Which singular values count: those above max(atol, rtol · the largest)."""
-    largest = s.max(-1, keepdims=True, initial=0)
-    return s > np.maximum(np.asarray(atol, s.dtype)[..., None], np.asarray(rtol, s.dtype)[..., None] * largest)
-
-
-def _magnitudes(x: np.ndarray, hermitian: bool) -> np.ndarray:
-    return np.abs(np.linalg.eigvalsh(x)) if hermitian else np.linalg.svd(x, compute_uv=False)
-
-
-def _rank_infer(x: Spec, atol: Spec, rtol: Spec, hermitian: bool) -> Spec:
-    (check_square if hermitian else check_matrix)("linalg.matrix_rank", x)
-    return Spec(np.broadcast_shapes(x.shape[:-2], atol.shape, rtol.shape), dt.int64)
-
-
-def _rank_numpy(x: np.ndarray, atol: np.ndarray, rtol: np.ndarray, hermitian: bool) -> np.ndarray:
-    return _kept(_magnitudes(x, hermitian), atol, rtol).sum(-1)
-
-
-_opaque(
-    "rank_above", "How many singular values lie above max(atol, rtol · the largest).", attrs=("hermitian",), infer=_rank_infer,
-    numpy=_blamed("linalg.matrix_rank", _rank_numpy, _ITERATION),
-)  # fmt: skip
-
-
-def _pinv_infer(x: Spec, atol: Spec, rtol: Spec, hermitian: bool) -> Spec:
-    (check_square if hermitian else check_matrix)("linalg.pinv", x)
-    *lead, m, n = x.shape
-    return Spec((*np.broadcast_shapes(tuple(lead), atol.shape, rtol.shape), n, m), x.dtype)
-
-
-def _pinv_numpy(x: np.ndarray, atol: np.ndarray, rtol: np.ndarray, hermitian: bool) -> np.ndarray:
-    if hermitian:
-        w, u = np.linalg.eigh(x)
-        vt, s = np.swapaxes(u, -1, -2) * np.sign(w)[..., None], np.abs(w)
-    else:
-        u, s, vt = np.linalg.svd(x, full_matrices=False)
-    kept = _kept(s, atol, rtol)
-    inverse = np.where(kept, 1 / np.where(kept, s, 1), 0).astype(x.dtype)
-    return np.swapaxes(vt, -1, -2) @ (inverse[..., None] * np.swapaxes(u, -1, -2))
-
-
-def _pinv_vjp(o, g, y, x, atol, rtol, hermitian):
-    """Golub & Pereyra 1973, theorem 4.3, for a rank that does not change."""
-    xs, yt, gt = x, transposed(o, y), transposed(o, g)
-    beside = _product(o, o.sub(gt, _product(o, xs, y, gt)), y, yt)
-    above = _product(o, yt, y, o.sub(gt, _product(o, gt, y, xs)))
-    total = o.sub(o.add(beside, above), _product(o, yt, g, yt))
-    lead = len(total.shape) - len(x.shape)
-    return (o.sum(total, dims=tuple(range(lead)), keepdim=False) if lead else total, None, None)
-
-
-def _pinv_jvp(o, y, xs, dxs, hermitian):
-    x, dxt = xs[0], transposed(o, dxs[0])
-    yt = transposed(o, y)
-    beside = _product(o, y, yt, o.sub(dxt, _product(o, dxt, x, y)))
-    above = _product(o, o.sub(dxt, _product(o, y, x, dxt)), yt, y)
-    return o.sub(o.add(beside, above), _product(o, y, dxs[0], y))
-
-
-_opaque(
-    "pseudo_inverse", "The pseudo-inverse: singular values above max(atol, rtol · the largest) inverted, the others 0.", attrs=("hermitian",),
-    infer=_pinv_infer, numpy=_blamed("linalg.pinv", _pinv_numpy, _ITERATION), vjp=_pinv_vjp, jvp=_pinv_jvp,
-)  # fmt: skip
-
-
-def _tolerance(o, x: Node, atol: Node | None, rtol: Node | None) -> tuple[Node, Node]:
-    """PyTorch's defaults: no absolute tolerance, and max(m, n) · ε as the relative one unless atol > 0 was given alone."""
-    default = max(x.shape[-2:]) * float(np.finfo(x.dtype.numpy).eps)
-    if rtol is None:
-        rtol = o.const(value=default, dtype=x.dtype)
-        if atol is not None:
-            rtol = o.where(o.gt(atol, 0.0), o.const(value=0.0, dtype=x.dtype), rtol)
-    if atol is None:
-        atol = o.const(value=0.0, dtype=x.dtype)
-    return o.maximum(as_dtype(atol, x.dtype), 0.0), o.maximum(as_dtype(rtol, x.dtype), 0.0)
-
-
-def _chosen(tolerances: tuple[Node, ...], given: str) -> tuple[Node | None, Node | None]:
-    named = dict(zip(given.split(), tolerances))
-    return named.get("atol"), named.get("rtol")
-
-
-@composite(attrs=("given", "hermitian"))
-def pinv(o, x: Node, *tolerances: Node, given: str, hermitian: bool):
-    """The pseudo-inverse; `given` names the tolerances that come with it."""
-    check_matrix("linalg.pinv", x)
-    atol, rtol = _tolerance(o, x, *_chosen(tolerances, given))
-    return o.pseudo_inverse(x, atol, rtol, hermitian=hermitian)
-
-
-@composite(attrs=("given", "hermitian"))
-def matrix_rank(o, x: Node, *tolerances: Node, given: str, hermitian: bool):
-    """The number of singular values that count."""
-    check_matrix("linalg.matrix_rank", x)
-    atol, rtol = _tolerance(o, x, *_chosen(tolerances, given))
-    return o.rank_above(x, atol, rtol, hermitian=hermitian)
 
 
 # ---- functions of a matrix ----------------------------------------------------------------------------------------------------------------
@@ -720,7 +473,7 @@ def _frechet(o, x: Node, dx: Node) -> Node:
     return part(o, part(o, o.matrix_exp(o.cat(top, bottom, dim=axis - 1)), -1, n, 2 * n), -2, 0, n)
 
 
-_opaque(
+opaque(
     "matrix_exp", "e to the power of a matrix: Σ Aᵏ / k!", infer=_square_spec("linalg.matrix_exp"), numpy=_matrix_exp_numpy,
     vjp=lambda o, g, y, x: (_frechet(o, transposed(o, x), g),), jvp=lambda o, y, xs, dxs: _frechet(o, xs[0], dxs[0]),
 )  # fmt: skip

@@ -258,7 +258,7 @@ def inner(o, a: Node, b: Node):
 
 
 @composite
-def trace(o, x: Node):
+def matrix_trace(o, x: Node):
     """Σ of the diagonal of a matrix."""
     if len(x.shape) != 2:
         raise ShapeError(f"trace: expected a matrix, got shape {x.shape}; for a stack write danlu.linalg.diagonal(x).sum(-1)")
@@ -345,7 +345,7 @@ def kron(o, a: Node, b: Node):
 def cross(o, a: Node, b: Node, dim: int):
     """The vector product in three dimensions along an axis counted from the end."""
     shape = broadcast_shapes("cross", [a.shape, b.shape])
-    if len(a.shape) != len(b.shape) or not shape or shape[dim] != 3:
+    if len(a.shape) != len(b.shape) or not shape or not a.shape[dim] == b.shape[dim] == 3:
         raise ShapeError(
             f"cross: shapes {a.shape} and {b.shape}, axis {dim}: both need as many axes, and size 3 on the axis of the product; choose it with dim="
         )
