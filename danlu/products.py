@@ -305,13 +305,7 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
 
 
 def _paired_axes(a: Any, b: Any, dims: Any) -> tuple[list[int], list[int]]:
-    if isinstance(dims, int):
-        if not 0 <= dims <= min(a.ndim, b.ndim):
-            raise ShapeError(
-                f"tensordot: dims={dims} axes of shapes {tuple(a.shape)} and {tuple(b.shape)}; expected 0 … {min(a.ndim, b.ndim)}"
-            )
-        return list(range(a.ndim - dims, a.ndim)), list(range(dims))
-    first, second = ([d] if isinstance(d, int) else list(d) for d in dims)
+    first, second = _axes_of(a, b, dims)
     if len(first) != len(second):
         raise ShapeError(f"tensordot: dims={dims} pairs {len(first)} axes with {len(second)}; both lists must be equally long")
     pair = [normalize_axis("tensordot", d, a.ndim) for d in first], [normalize_axis("tensordot", d, b.ndim) for d in second]
@@ -322,6 +316,18 @@ def _paired_axes(a: Any, b: Any, dims: Any) -> tuple[list[int], list[int]]:
                 f"they have sizes {a.shape[i]} and {b.shape[j]} and must be equal"
             )
     return pair
+
+
+def _axes_of(a: Any, b: Any, dims: Any) -> tuple[list[int], list[int]]:
+    """The two lists of axes that `dims` stands for."""
+    if not isinstance(dims, int):
+        first, second = ([d] if isinstance(d, int) else list(d) for d in dims)
+        return first, second
+    if not 0 <= dims <= min(a.ndim, b.ndim):
+        raise ShapeError(
+            f"tensordot: dims={dims} axes of shapes {tuple(a.shape)} and {tuple(b.shape)}; expected 0 … {min(a.ndim, b.ndim)}"
+        )
+    return list(range(a.ndim - dims, a.ndim)), list(range(dims))
 
 
 def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str | None = None) -> Any:
