@@ -330,5 +330,5 @@ def check_device(device: Any) -> None:
     kind = getattr(device, "type", device)
     if kind is not None and not str(kind).startswith("cpu"):
         raise DTypeError(
-            f"device {str(device)!r} is not available: danlu runs on the CPU. Write device = 'cuda' if danlu.cuda.is_available() else 'cpu'"
+            f"device {str(device)!r} is not available: danlu runs on the CPU. Leave device out, or write device='cpu'"
         )

@@ -39,7 +39,12 @@ _mode = _Mode()
 
 
 def is_grad_enabled() -> bool:
-    """True unless inside `no_grad()`."""
+    """True unless inside `no_grad()`.
+
+    >>> import danlu
+    >>> danlu.is_grad_enabled()
+    True
+    """
     return _mode.grad
 
 
@@ -54,7 +59,7 @@ class _Switch(contextlib.ContextDecorator):
         def generator(*args: Any, **given: Any) -> Iterator[Any]:
             pieces, sent = function(*args, **given), None
             while True:
-                with self._recreate_cm():
+                with self._recreate_cm():  # type: ignore[attr-defined]
                     try:
                         piece = pieces.send(sent)
                     except StopIteration as end:
@@ -121,7 +126,13 @@ class no_grad(_Switch):
 
 
 class enable_grad(no_grad):
-    """The opposite of `no_grad`, inside of it."""
+    """The opposite of `no_grad`, inside of it.
+
+    >>> import danlu
+    >>> with danlu.no_grad(), danlu.enable_grad():
+    ...     (danlu.ones(1, requires_grad=True) * 2).requires_grad
+    True
+    """
 
     mode = True
 
@@ -129,7 +140,7 @@ class enable_grad(no_grad):
 class Storage:
     """What several tensors may share: the current value."""
 
-    __slots__ = ("value",)
+    __slots__ = ("__weakref__", "value")
 
     def __init__(self, value: Value) -> None:
         self.value = value
@@ -142,7 +153,7 @@ class Storage:
         old.handles -= 1
         self.value = value
         if old.buffer is not None and value.trace is not None:
-            value.trace.replaced.append(old)
+            value.trace.replaced.append((weakref.ref(self), old))
 
     def __del__(self) -> None:
         self.value.handles -= 1
@@ -188,8 +199,8 @@ class TensorCore:
         if self._leaf:
             if _mode.grad and value.leaf is None:
                 return self._new_leaf()
-        elif self._cut and value.grad:
-            return self._seen[1] if self._has_own_history() else _stopped(value)  # type: ignore[index]
+        elif self._cut:
+            return self._seen[1] if self._has_own_history() else _stopped(value) if value.grad else value  # type: ignore[index]
         return value
 
     def _has_own_history(self) -> bool:
@@ -276,6 +287,9 @@ class TensorCore:
             value = self._write_through(root._storage.value if self._cut else root._value(), value)
         if self._cut or root._cut:
             root._set_detached(value, self._cut)
+        elif _mode.grad and not value.grad and root._storage.value.grad:  # the derivative is 0 from here on, but there is one
+            attrs = ((0,) * value.spec.ndim, (1,) * value.spec.ndim)
+            root._storage.set(_move("slice_update", (root._storage.value, value), attrs))
         else:
             root._storage.set(value)
         return self
@@ -318,7 +332,7 @@ class TensorCore:
         """Whether a derivative may be asked with respect to this tensor, or through it."""
         if self._base is not None:
             return not self._cut and self._base.requires_grad
-        return self._leaf or (self._storage.value.grad and (not self._cut or self._has_own_history()))
+        return self._leaf or (self._has_own_history() if self._cut else self._storage.value.grad)
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:

@@ -18,7 +18,7 @@ def _items(index: Any, ndim: int) -> list:
     items = list(index) if isinstance(index, tuple) else [index]
     items = [_as_index(x) for x in items]
     if sum(isinstance(x, TensorCore) for x in items) > 1:  # beside others a 0-d index is a number: it must not be broadcast
-        items = [int(x) if isinstance(x, TensorCore) and not x._spec.shape else x for x in items]
+        items = [int(x) if isinstance(x, TensorCore) and not x._spec.shape else x for x in items]  # type: ignore[arg-type]
     used = sum(_axes_used(x) for x in items)
     if used > ndim:
         raise AxisError(f"too many indices: {used} for a tensor with {ndim} {'axis' if ndim == 1 else 'axes'}")

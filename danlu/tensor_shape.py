@@ -396,6 +396,8 @@ class Shape(TensorCore):
             return apply(f"{name}imum", self, dim)
         position = self._position(f"arg{name}", dim, True)
         axis = normalize_axis(name, dim, self._spec.ndim)
+        if not self._spec.shape:
+            return Extremum((self.clone(), position))
         values = apply("take_along", self, position, dim=axis)
         return Extremum((values, position) if keepdim else (values.squeeze(axis), position.squeeze(axis)))
 

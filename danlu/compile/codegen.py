@@ -367,9 +367,9 @@ class Writer:
         names = getattr(e.op, "attrs", None)
         if names is None:  # an operation of the kernel language takes its attributes in order
             attrs = [register_dtype(a) if isinstance(a, DType) else a for a in e.attrs]
-            return e.op.emit(b, *args, *attrs)
+            return e.op.emit(b, *args, *attrs)  # type: ignore[misc]
         given = {k: register_dtype(a) if isinstance(a, DType) else a for k, a in zip(names, e.attrs)}
-        return e.op.emit(b, *args, **given)
+        return e.op.emit(b, *args, **given)  # type: ignore[misc]
 
     def number(self, e: Number) -> Value:
         """A Python number: the table holds it twice, as float64 and as int64."""
