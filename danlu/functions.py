@@ -24,6 +24,7 @@ def _function(name: str, example: str, shown: str) -> Any:
 _HALF = "danlu.tensor([0.0, 0.5])"
 _TWO = "danlu.tensor([1.0, 2.0]), danlu.tensor([3.0, 2.0])"
 _SQUARE = "danlu.tensor([[1.0, 2.0], [3.0, 4.0]])"
+_DIAGONAL = "danlu.tensor([[2.0, 0.0], [0.0, 4.0]])"
 
 abs = absolute = _function("abs", "danlu.tensor([-1.0, 2.0])", "tensor([1., 2.])")
 neg = negative = _function("neg", "danlu.tensor([-1.0, 2.0])", "tensor([ 1., -2.])")
@@ -80,6 +81,40 @@ any = _function("any", "danlu.tensor([True, False])", "tensor(True)")
 all = _function("all", "danlu.tensor([True, False])", "tensor(False)")
 softmax = _function("softmax", "danlu.tensor([0.0, 0.0]), 0", "tensor([0.5000, 0.5000])")
 log_softmax = _function("log_softmax", "danlu.tensor([0.0, 0.0]), 0", "tensor([-0.6931, -0.6931])")
+matmul = _function("matmul", _SQUARE + ", danlu.tensor([1.0, 1.0])", "tensor([3., 7.])")
+mm = _function("mm", f"{_SQUARE}, danlu.ones(2, 1)", "tensor([[3.],\n        [7.]])")
+bmm = _function("bmm", "danlu.ones(1, 2, 2), danlu.ones(1, 2, 1)", "tensor([[[2.],\n         [2.]]])")
+mv = _function("mv", f"{_SQUARE}, danlu.ones(2)", "tensor([3., 7.])")
+dot = _function("dot", _TWO, "tensor(7.)")
+vdot = _function("vdot", _TWO, "tensor(7.)")
+inner = _function("inner", _TWO, "tensor(7.)")
+outer = ger = _function("outer", _TWO, "tensor([[3., 2.],\n        [6., 4.]])")
+kron = _function("kron", "danlu.tensor([1, 2]), danlu.tensor([1, 3])", "tensor([1, 3, 2, 6])")
+cross = _function("cross", "danlu.tensor([1, 0, 0]), danlu.tensor([0, 1, 0])", "tensor([0, 0, 1])")
+addmm = _function("addmm", "danlu.ones(1, 1), danlu.ones(1, 2), danlu.ones(2, 1)", "tensor([[3.]])")
+addmv = _function("addmv", "danlu.ones(1), danlu.ones(1, 2), danlu.ones(2)", "tensor([3.])")
+addr = _function("addr", "danlu.ones(1, 2), danlu.ones(1), danlu.ones(2)", "tensor([[2., 2.]])")
+addbmm = _function("addbmm", "danlu.ones(1, 1), danlu.ones(2, 1, 2), danlu.ones(2, 2, 1)", "tensor([[5.]])")
+baddbmm = _function("baddbmm", "danlu.ones(1, 1, 1), danlu.ones(1, 1, 2), danlu.ones(1, 2, 1)", "tensor([[[3.]]])")
+trace = _function("trace", _SQUARE, "tensor(5.)")
+dist = _function("dist", "danlu.tensor([3.0, 4.0]), danlu.zeros(2)", "tensor(5.)")
+inverse = _function("inverse", "danlu.eye(1) * 2", "tensor([[0.5000]])")
+det = _function("det", _DIAGONAL, "tensor(8.)")
+logdet = _function("logdet", _DIAGONAL, "tensor(2.0794)")
+slogdet = _function("slogdet", "danlu.eye(2)", "SlogDet(sign=tensor(1.), logabsdet=tensor(0.))")
+matrix_power = _function("matrix_power", _DIAGONAL + ", 2", "tensor([[ 4.,  0.],\n        [ 0., 16.]])")
+matrix_exp = _function("matrix_exp", "danlu.zeros(1, 1)", "tensor([[1.]])")
+cholesky = _function("cholesky", "danlu.eye(1) * 4", "tensor([[2.]])")
+cholesky_solve = _function("cholesky_solve", "danlu.ones(1, 1), danlu.eye(1) * 2", "tensor([[0.2500]])")
+cholesky_inverse = _function("cholesky_inverse", "danlu.eye(1) * 2", "tensor([[0.2500]])")
+triangular_solve = _function(
+    "triangular_solve",
+    "danlu.ones(1, 1), danlu.eye(1) * 2",
+    "TriangularSolution(solution=tensor([[0.5000]]), cloned_coefficient=tensor([[2.]]))",
+)
+qr = _function("qr", "danlu.eye(1)", "QR(Q=tensor([[1.]]), R=tensor([[1.]]))")
+svd = _function("svd", "danlu.eye(1)", "SVD(U=tensor([[1.]]), S=tensor([1.]), V=tensor([[1.]]))")
+pinverse = _function("pinverse", "danlu.eye(1) * 2", "tensor([[0.5000]])")
 norm = _function("norm", "danlu.tensor([3.0, 4.0])", "tensor(5.)")
 addcmul = _function("addcmul", "danlu.ones(2), danlu.ones(2), danlu.ones(2)", "tensor([2., 2.])")
 addcdiv = _function("addcdiv", "danlu.ones(2), danlu.ones(2), danlu.ones(2)", "tensor([2., 2.])")
@@ -122,7 +157,6 @@ roll = _function("roll", "danlu.arange(3), 1", "tensor([2, 0, 1])")
 tril = _function("tril", _SQUARE, "tensor([[1., 0.],\n        [3., 4.]])")
 triu = _function("triu", _SQUARE, "tensor([[1., 2.],\n        [0., 4.]])")
 diagonal = _function("diagonal", _SQUARE, "tensor([1., 4.])")
-trace = _function("trace", _SQUARE, "tensor(5.)")
 movedim = _function("movedim", "danlu.ones(2, 1), 0, 1", "tensor([[1., 1.]])")
 ravel = _function("ravel", _SQUARE, "tensor([1., 2., 3., 4.])")
 broadcast_to = _function("broadcast_to", "danlu.ones(1), (2,)", "tensor([1., 1.])")
@@ -130,11 +164,6 @@ repeat_interleave = _function("repeat_interleave", "danlu.arange(2), 2", "tensor
 scatter = _function("scatter", "danlu.zeros(2), 0, danlu.tensor([1]), 1.0", "tensor([0., 1.])")
 scatter_add = _function("scatter_add", "danlu.zeros(2), 0, danlu.tensor([1, 1]), danlu.ones(2)", "tensor([0., 2.])")
 index_add = _function("index_add", "danlu.zeros(2), 0, danlu.tensor([1, 1]), danlu.ones(2)", "tensor([0., 2.])")
-mm = _function("mm", _SQUARE + ", danlu.ones(2, 1)", "tensor([[3.],\n        [7.]])")
-mv = _function("mv", _SQUARE + ", danlu.ones(2)", "tensor([3., 7.])")
-bmm = _function("bmm", "danlu.ones(1, 1, 2), danlu.ones(1, 2, 1)", "tensor([[[2.]]])")
-matmul = _function("matmul", _SQUARE + ", danlu.tensor([1.0, 1.0])", "tensor([3., 7.])")
-dot = _function("dot", _TWO, "tensor(7.)")
 reshape = _function("reshape", _SQUARE + ", (4,)", "tensor([1., 2., 3., 4.])")
 permute = _function("permute", _SQUARE + ", (1, 0)", "tensor([[1., 3.],\n        [2., 4.]])")
 transpose = swapaxes = _function("transpose", _SQUARE + ", 0, 1", "tensor([[1., 3.],\n        [2., 4.]])")
@@ -155,17 +184,6 @@ nonzero = _function("nonzero", "danlu.tensor([0, 5])", "tensor([[1]])")
 clone = _function("clone", "danlu.ones(1)", "tensor([1.])")
 detach = _function("detach", "danlu.ones(1)", "tensor([1.])")
 numel = _function("numel", "danlu.ones(2, 3)", "6")
-
-
-def outer(input: Tensor, other: Tensor) -> Tensor:
-    """xᵢ · yⱼ of two vectors.
-
-    >>> import danlu
-    >>> danlu.outer(danlu.tensor([1, 2]), danlu.tensor([3, 4]))
-    tensor([[3, 4],
-            [6, 8]])
-    """
-    return input.unsqueeze(1) * other
 
 
 def equal(input: Tensor, other: Tensor) -> bool:

@@ -12,6 +12,7 @@ from danlu.dtype import DType
 from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.printing import text
+from danlu.products import Products
 from danlu.tensor_arithmetic import Arithmetic, check_device
 from danlu.tensor_core import (
     TensorCore,
@@ -77,7 +78,7 @@ class Device:
 CPU = Device()
 
 
-class Tensor(Arithmetic, Shape, Indexing):
+class Tensor(Products, Arithmetic, Shape, Indexing):
     """Numbers of one dtype on axes, computed when they are read, and what they were computed from.
 
     >>> import danlu

@@ -5,18 +5,21 @@ from danlu.ops import (
     contract,
     elementwise,
     gather,
+    linear_algebra,
     mathematics,
     movement,
     opaque,
+    products,
     random,
     reduce,
     source,
     special,
+    spectral,
     trigonometry,
 )
 from danlu.ops.table import TABLE, o
 
 __all__ = [
-    "TABLE", "composite", "contract", "elementwise", "gather", "mathematics", "movement", "o", "opaque", "random", "reduce", "source",
-    "special", "trigonometry",
+    "TABLE", "composite", "contract", "elementwise", "gather", "linear_algebra", "mathematics", "movement", "o", "opaque", "products", "random",
+    "reduce", "source", "special", "spectral", "trigonometry",
 ]  # fmt: skip

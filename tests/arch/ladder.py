@@ -26,6 +26,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "tensor_shape.py",
             "tensor_index.py",
             "printing.py",
+            "products.py",
             "tensor.py",
             "creation.py",
             "random.py",
