@@ -3,20 +3,23 @@
 from danlu.ops import (
     composite,
     contract,
+    convolution,
     elementwise,
     gather,
     mathematics,
     movement,
     opaque,
+    pooling,
     random,
     reduce,
     source,
     special,
     trigonometry,
+    window,
 )
 from danlu.ops.table import TABLE, o
 
 __all__ = [
-    "TABLE", "composite", "contract", "elementwise", "gather", "mathematics", "movement", "o", "opaque", "random", "reduce", "source",
-    "special", "trigonometry",
+    "TABLE", "composite", "contract", "convolution", "elementwise", "gather", "mathematics", "movement", "o", "opaque", "pooling", "random", "reduce", "source",
+    "special", "trigonometry", "window",
 ]  # fmt: skip
