@@ -11,6 +11,7 @@ import numpy as np
 from danlu.errors import DataError, DTypeError, ShapeError
 from danlu.functional import _check_equal_shapes, _check_reduction, logsigmoid
 from danlu.ops.movement import normalize_axis
+from danlu.ops.table import broadcast_shapes
 from danlu.tensor import Tensor, apply, from_array
 
 
@@ -34,8 +35,8 @@ def _floating(name: str, x: Tensor) -> None:
 
 def _length(x: Tensor, p: float, dim: Any, keepdim: bool) -> Tensor:
     """(Σ |x|ᵖ)^(1/p), with derivative 0 where it is 0."""
-    if p == 0:
-        return (x != 0).to(x.dtype).sum(dim, keepdim)
+    if p == 0:  # a count: its derivative is 0
+        return apply("carry", (x != 0).to(x.dtype).sum(dim, keepdim), (x * 0.0).sum(dim, keepdim))
     if p in (1, float("inf")):
         return x.norm(p, dim, keepdim)
     total = (x * x if p == 2 else x.abs() ** p).sum(dim, keepdim)
@@ -70,7 +71,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     _floating("cosine_similarity", x2)
     ndim = max(x1.ndim, x2.ndim)
     axis = normalize_axis("cosine_similarity", dim, ndim) - ndim  # from the right: shapes broadcast
-    x1, x2 = (x.reshape(*(1,) * (ndim - x.ndim), *x.shape) for x in (x1, x2))
+    shape = broadcast_shapes("cosine_similarity", [tuple(x1.shape), tuple(x2.shape)])
+    x1, x2 = x1.expand(*shape), x2.expand(*shape)
     product = (x1 * x2).sum(axis)
     lengths = [_at_least(_length(x, 2, axis, False), eps) for x in (x1, x2)]
     return product / (lengths[0] * lengths[1])
@@ -301,9 +303,9 @@ def multilabel_soft_margin_loss(
 
 def _rows(name: str, input: Tensor) -> Tensor:
     """(C,) as (1, C)."""
-    if input.ndim not in (1, 2):
-        raise ShapeError(f"{name}: the input has shape {tuple(input.shape)}; expected (N, C) or (C,)")
-    return input.reshape(1, -1) if input.ndim == 1 else input
+    if input.ndim > 2:
+        raise ShapeError(f"{name}: the input has shape {tuple(input.shape)}; expected (N, C), (C,) or ()")
+    return input if input.ndim == 2 else input.reshape(1, input.numel())
 
 
 def multi_margin_loss(

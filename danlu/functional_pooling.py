@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from danlu.dtype import float32
 from danlu.errors import DataError, ShapeError
 from danlu.functional_vision import Size, batched, sizes
 from danlu.ops import pooling as ops
@@ -25,7 +26,7 @@ from danlu.tensor import Tensor, apply, from_array
 def _options(name: str, d: int, kernel_size: Size, stride: Size | None, padding: Size) -> tuple[tuple, tuple, tuple]:
     """Kernel, stride (the kernel by default) and padding, at most half of the kernel."""
     kernel = sizes(name, "kernel_size", kernel_size, d)
-    strides = kernel if stride is None or stride == [] else sizes(name, "stride", stride, d)
+    strides = kernel if stride is None or stride in ((), []) else sizes(name, "stride", stride, d)
     padding = sizes(name, "padding", padding, d, 0)
     if any(2 * p > k for p, k in zip(padding, kernel)):
         raise DataError(f"{name}: padding is {padding}; expected at most half of the kernel size {kernel}")
@@ -138,8 +139,11 @@ def _avg_pool(
         high = _after(shape, kernel, strides, low, (1,) * d, ceil_mode)
         y = apply(ops.sum_pool, x, kernel=kernel, stride=strides, low=low, high=high)
         if divisor is not None or not any((*low, *high)) or (include and high == low):
-            return y / float(divisor or prod(kernel))
-        return y / from_array(_counts(shape, kernel, strides, low, high, include, x.dtype.numpy))
+            y = y / float(divisor or prod(kernel))
+        else:
+            dtype = x.dtype if x.dtype.is_floating_point else float32
+            y = y / from_array(_counts(shape, kernel, strides, low, high, include, dtype.numpy))
+        return y if x.dtype.is_floating_point else y.trunc().to(x.dtype)
 
     return batched(name, input, d, run)
 
@@ -216,6 +220,84 @@ def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Size, stride: Size |
         5.0
     """
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _max_unpool(
+    d: int, input: Tensor, indices: Tensor, kernel_size: Size, stride: Any, padding: Size, output_size: Sequence[int] | None
+) -> Tensor:
+    name = f"max_unpool{d}d"
+    kernel = sizes(name, "kernel_size", kernel_size, d)
+    strides, low = kernel if stride is None else sizes(name, "stride", stride, d), sizes(name, "padding", padding, d, 0)
+    if input.shape != indices.shape:
+        raise ShapeError(
+            f"{name}: the input has shape {tuple(input.shape)}, the indices {tuple(indices.shape)}; expected equal shapes: both "
+            f"results of max_pool{d}d(return_indices=True)"
+        )
+    if output_size is None:
+        out = tuple((n - 1) * s - 2 * p + k for n, k, s, p in zip(input.shape[-d:], kernel, strides, low))
+    else:
+        out = tuple(output_size)[-d:]
+    lead = tuple(input.shape[:-d])
+    flat = input.new_zeros(*lead, prod(out)).scatter(-1, indices.reshape(*lead, -1), input.reshape(*lead, -1))
+    return flat.reshape(*lead, *out)
+
+
+def max_unpool1d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """The elements that max_pool1d chose, back where they came from; 0 elsewhere.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> y, at = F.max_pool1d(danlu.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2, return_indices=True)
+        >>> F.max_unpool1d(y, at, 2).tolist()
+        [[[0.0, 3.0, 2.0, 0.0]]]
+    """
+    return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """The elements that max_pool2d chose, back where they came from; 0 elsewhere.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.max_unpool2d(danlu.ones(1, 1, 1, 1), danlu.tensor([[[[3]]]]), 2).tolist()
+        [[[[0.0, 0.0], [0.0, 1.0]]]]
+    """
+    return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """The elements that max_pool3d chose, back where they came from; 0 elsewhere.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.max_unpool3d(danlu.ones(1, 1, 1, 1, 1), danlu.tensor([[[[[7]]]]]), 2).sum().item()
+        1.0
+    """
+    return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
 
 
 # ---- a given number of parts --------------------------------------------------------------------------------------------------
@@ -539,6 +621,9 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "upsample",
     "upsample_bilinear",
     "upsample_nearest",

@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from danlu.errors import DataError, ShapeError
 from danlu.ops import convolution as ops
-from danlu.tensor import Tensor, apply
+from danlu.tensor import Tensor, apply, from_array
 
 Size = int | Sequence[int]
 
@@ -281,9 +283,12 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise DataError(f"pad: value {value} with mode {mode!r}; expected a value with mode='constant' alone")
     axes = [(input.ndim - 1 - k // 2, widths[k], widths[k + 1]) for k in range(0, len(widths), 2)]
     for axis, low, high in axes:
-        if low < 0 or high < 0:
+        if mode == "replicate" and min(low, high) < 0:  # an axis that is cut away whole can still be repeated
+            at = np.clip(np.arange(max(0, input.shape[axis] + low + high)) - low, 0, input.shape[axis] - 1)
+            input = apply("take", input, from_array(at), dim=axis)
+        elif low < 0 or high < 0:
             input = _cut(input, axis, max(0, -low), max(0, -high))
-    axes = [(axis, max(0, low), max(0, high)) for axis, low, high in axes]
+    axes = [(k, max(0, a), max(0, b)) for k, a, b in axes if mode != "replicate" or min(a, b) >= 0]
     if mode == "constant":
         return _pad_constant(input, axes, value)
     for axis, low, high in axes:
@@ -332,6 +337,8 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             f"pixel_shuffle: the input has {c} channels (shape {tuple(input.shape)}); expected a multiple of {r}² = {r * r}"
         )
     n = len(lead)
+    if not input.numel():
+        return input.reshape(*lead, c // (r * r), h * r, w * r)
     x = input.reshape(*lead, c // (r * r), r, r, h, w).permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
     return x.reshape(*lead, c // (r * r), h * r, w * r)
 
@@ -353,6 +360,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
             f"pixel_unshuffle: the input has shape {tuple(input.shape)}; expected a height and width that {r} divides"
         )
     n = len(lead)
+    if not input.numel():
+        return input.reshape(*lead, c * r * r, h // r, w // r)
     x = input.reshape(*lead, c, h // r, r, w // r, r).permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
     return x.reshape(*lead, c * r * r, h // r, w // r)
 

@@ -21,6 +21,6 @@ from danlu.ops import (
 from danlu.ops.table import TABLE, o
 
 __all__ = [
-    "TABLE", "composite", "contract", "convolution", "elementwise", "gather", "mathematics", "movement", "normalization", "o", "opaque", "pooling", "random", "reduce", "source",
-    "special", "trigonometry", "window",
+    "TABLE", "composite", "contract", "convolution", "elementwise", "gather", "mathematics", "movement", "normalization", "o", "opaque",
+    "pooling", "random", "reduce", "source", "special", "trigonometry", "window",
 ]  # fmt: skip

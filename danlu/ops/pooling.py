@@ -81,7 +81,7 @@ def adaptive_max_pool(o, x: Node, *parts: Node, sizes: Sizes) -> tuple[Node, Nod
     for axis, part in enumerate(parts):
         inside = o.remainder(o.floor_divide(first, prod(kernel[axis + 1 :])), kernel[axis])
         shape = tuple(n if k == lead + axis else 1 for k, n in enumerate(first.shape))
-        row = o.mul(o.reshape(o.iota(shape=(part.shape[0],), dtype=dt.int64), shape=shape), kernel[axis])
-        position = o.take(o.reshape(part, shape=(part.spec.size,)), o.add(inside, row), dim=0)
+        start = o.slice(part, starts=(0, 0), stops=(part.shape[0], 1), steps=(1, 1))
+        position = o.add(inside, o.reshape(start, shape=shape))
         index = position if index is None else o.add(o.mul(index, sizes[axis]), position)
     return y, index  # type: ignore[return-value]
