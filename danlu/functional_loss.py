@@ -36,7 +36,7 @@ def _floating(name: str, x: Tensor) -> None:
 def _length(x: Tensor, p: float, dim: Any, keepdim: bool) -> Tensor:
     """(Σ |x|ᵖ)^(1/p), with derivative 0 where it is 0."""
     if p == 0:  # a count: its derivative is 0
-        return apply("carry", (x != 0).to(x.dtype).sum(dim, keepdim), (x * 0.0).sum(dim, keepdim))
+        return apply("carry", apply("ne", x, 0).to(x.dtype).sum(dim, keepdim), (x * 0.0).sum(dim, keepdim))
     if p in (1, float("inf")):
         return x.norm(p, dim, keepdim)
     total = (x * x if p == 2 else x.abs() ** p).sum(dim, keepdim)
@@ -139,8 +139,8 @@ def poisson_nll_loss(
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
         large = target > 1
-        y = apply("where", large, target, 1.0)
-        loss = loss + apply("where", large, y * y.log() - y + 0.5 * (y * (2 * pi)).log(), 0.0)
+        y: Tensor = apply("where", large, target, 1.0)
+        loss = loss + apply("where", large, y * y.log() - y + 0.5 * (2 * pi * y).log(), 0.0)
     return _reduced("poisson_nll_loss", loss, reduction)
 
 
@@ -164,9 +164,9 @@ def gaussian_nll_loss(
             f"gaussian_nll_loss: the variance has shape {tuple(var.shape)}, the input {tuple(input.shape)}; expected equal shapes, or "
             f"one variance for the last axis: {tuple(input.shape[:-1])}"
         )
-    var = apply("carry", _at_least(var, eps).detach(), var)
+    variance: Tensor = apply("carry", _at_least(var, eps).detach(), var)
     difference = input - target
-    loss = 0.5 * (var.log() + difference * difference / var)
+    loss = 0.5 * (variance.log() + difference * difference / variance)
     return _reduced("gaussian_nll_loss", loss + 0.5 * log(2 * pi) if full else loss, reduction)
 
 

@@ -47,7 +47,7 @@ def _renormalize(weight: Tensor, index: Tensor, max_norm: float, norm_type: floa
     """The rows that are read and are longer than max_norm are shortened, in place."""
     with no_grad():
         length = _length(weight, norm_type, 1, True)
-        long = (length > max_norm).logical_and(_used(weight, index).unsqueeze(1) > 0)
+        long = (length > max_norm).logical_andapply("gt", _used(weight, index), 0.0).unsqueeze(1)
         weight.copy_(apply("where", long, weight * (max_norm / (length + 1e-7)), weight))
 
 
@@ -57,7 +57,7 @@ def _looked_up(weight: Tensor, index: Tensor, padding: int | None, by_frequency:
     if by_frequency:
         times = apply("take", _used(weight.detach(), index), index, dim=0).unsqueeze(-1)
         y = apply("carry", y, y / times)
-    return y if padding is None else apply("where", (index == padding).unsqueeze(-1), y.detach(), y)
+    return y if padding is None else apply("where", apply("eq", index, padding).unsqueeze(-1), y.detach(), y)
 
 
 def embedding(
@@ -129,7 +129,7 @@ def embedding_bag(
     if max_norm is not None:
         _renormalize(weight, index, float(max_norm), float(norm_type))
     rows = _looked_up(weight, index, padding, scale_grad_by_freq)  # (L, D)
-    kept = index >= 0 if padding is None else index != padding
+    kept: Tensor = apply("ne", index, -1 if padding is None else padding)
     if mode == "max":
         return _bag_max(rows, bag, kept, count)
     if per_sample_weights is not None:

@@ -103,7 +103,8 @@ class Embedding(_Table):
         if embeddings.ndim != 2:
             raise ShapeError(f"Embedding.from_pretrained: the vectors have shape {tuple(embeddings.shape)}; expected (V, D)")
         options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
-        return cls(*embeddings.shape, *options, _weight=embeddings, _freeze=freeze)
+        count, size = embeddings.shape
+        return cls(count, size, *options, _weight=embeddings, _freeze=freeze)
 
     def forward(self, input: Tensor) -> Tensor:
         """The rows that the input names."""

@@ -38,7 +38,9 @@ class Compiled:
         kinds = [o.same[0] if o.same else "new" for o in compiled.outputs]
         fresh = iter(range(len(self.fresh)))
         # For each result: is it the memory of an input, and which one (or which new memory).
-        self.arrangement = [(k in ("input", "over"), o.same[1] if o.same else next(fresh)) for k, o in zip(kinds, compiled.outputs)]
+        self.arrangement = [
+            (k in ("input", "over"), o.same[1] if o.same else next(fresh)) for k, o in zip(kinds, compiled.outputs)
+        ]
         self.doubled = [n for n, k in enumerate(kinds) if k in ("input", "output")]
         self.module = llvm.load(compiled.code) if compiled.code else None
         self.main = _MAIN(self.module.address("main")) if self.module else None
