@@ -47,7 +47,7 @@ def _renormalize(weight: Tensor, index: Tensor, max_norm: float, norm_type: floa
     """The rows that are read and are longer than max_norm are shortened, in place."""
     with no_grad():
         length = _length(weight, norm_type, 1, True)
-        long = (length > max_norm).logical_andapply("gt", _used(weight, index), 0.0).unsqueeze(1)
+        long = (length > max_norm).logical_and(apply("gt", _used(weight, index), 0.0).unsqueeze(1))
         weight.copy_(apply("where", long, weight * (max_norm / (length + 1e-7)), weight))
 
 

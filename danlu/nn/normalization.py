@@ -208,9 +208,9 @@ class _InstanceNorm(_BatchNorm):
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = False, track_running_stats: bool = False,
-        device: Any = None, dtype: DType | None = None,
+        device: Any = None, dtype: DType | None = None, *, bias: bool = True,
     ) -> None:  # fmt: skip
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input: Tensor) -> Tensor:
         """(x − mean) / √(var + ε) · w + b with statistics of each channel of each sample."""
@@ -224,11 +224,6 @@ class _InstanceNorm(_BatchNorm):
         running = (self.running_mean, self.running_var)
         y = instance_norm(x, *running, self.weight, self.bias, use_input, self.momentum or 0.0, self.eps)
         return y.squeeze(0) if single else y
-
-    def extra_repr(self) -> str:
-        """Size and options."""
-        options = f"affine={self.affine}, track_running_stats={self.track_running_stats}"
-        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, {options}"
 
 
 class InstanceNorm1d(_InstanceNorm):
@@ -291,7 +286,8 @@ class GroupNorm(Module):
     bias: Parameter | None
 
     def __init__(
-        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device: Any = None, dtype: DType | None = None
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device: Any = None, dtype: DType | None = None,
+        *, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
         self.num_groups = check_size("GroupNorm", "num_groups", num_groups)
@@ -302,12 +298,13 @@ class GroupNorm(Module):
             )
         self.eps, self.affine, shape = eps, affine, (self.num_channels,)
         self.register_parameter("weight", Parameter(filled(shape, 1.0, dtype, device)) if affine else None)
-        self.register_parameter("bias", Parameter(filled(shape, 0.0, dtype, device)) if affine else None)
+        self.register_parameter("bias", Parameter(filled(shape, 0.0, dtype, device)) if affine and bias else None)
 
     def reset_parameters(self) -> None:
         """Scale 1 and shift 0."""
-        if self.weight is not None and self.bias is not None:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -316,7 +313,7 @@ class GroupNorm(Module):
 
     def extra_repr(self) -> str:
         """Groups, channels, ε and whether there is a scale."""
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
 
 
 class RMSNorm(Module):
