@@ -238,7 +238,9 @@ def _max_unpool(
     else:
         out = tuple(output_size)[-d:]
     lead = tuple(input.shape[:-d])
-    flat = input.new_zeros(*lead, prod(out)).scatter(-1, indices.reshape(*lead, -1), input.reshape(*lead, -1))
+    zeros, at, x = input.new_zeros(*lead, prod(out)), indices.reshape(*lead, -1), input.reshape(*lead, -1)
+    # an element that several windows chose is written once, and each of them gets its derivative, as in PyTorch
+    flat = apply("carry", zeros.scatter(-1, at, x.detach()), zeros.scatter_add(-1, at, x))
     return flat.reshape(*lead, *out)
 
 
