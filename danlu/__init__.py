@@ -1,6 +1,7 @@
 """danlu (丹炉): PyTorch's code, JAX's speed, and a codebase that one person can read. This page is the API; it holds no logic."""
 
-from danlu import data, engine, nn, optim, random, train
+from danlu import autograd, data, engine, func, nn, optim, random, train
+from danlu.autograd import inference_mode
 from danlu.config import config
 from danlu.creation import (
     arange,
@@ -150,6 +151,7 @@ __all__ = [
     "argmax",
     "argmin",
     "as_tensor",
+    "autograd",
     "bernoulli",
     "bmm",
     "bool",
@@ -188,12 +190,14 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "func",
     "gather",
     "ge",
     "get_num_threads",
     "gt",
     "half",
     "index_select",
+    "inference_mode",
     "int",
     "int8",
     "int16",

@@ -16,13 +16,13 @@ from danlu.engine import Value, record
 from danlu.errors import GradientError
 from danlu.ops import TABLE
 
-Pull = Callable[[list[Any], bool], list[Any]]
+Pull = Callable[[Any, list[Any], bool], list[Any]]
 
 
 class Gate:
     """A step whose derivative is written in Python.
 
-    `inputs`: the values that its gradients go to. `pull(grads of the results, create_graph)` gives theirs (None is zero);
+    `inputs`: the values that its gradients go to. `pull(gate, grads of the results, create_graph)` gives theirs (None is zero);
     `push(tangents of the inputs)` those of the results. `release()` lets go of what they need.
     """
 
@@ -49,7 +49,7 @@ class Gate:
             x.handles -= 1
 
 
-def _used_up(grads: list[Any], create_graph: bool) -> list[Any]:
+def _used_up(gate: Gate, grads: list[Any], create_graph: bool) -> list[Any]:
     raise GradientError(USED_UP)
 
 
@@ -183,17 +183,19 @@ class _Pass:
         self.held.append(g)
         self.grads[id(v)] = g
 
+    def _sum(self, a: Value | None, b: Value | None) -> Value | None:
+        return a if b is None else b if a is None else record(TABLE["add"], (a, b), (), self.create_graph)  # type: ignore[return-value]
+
     def _add(self, v: Value, g: Value) -> None:
-        known = self.grads.get(id(v))
-        self._keep(v, g if known is None else record(TABLE["add"], (known, g), (), self.create_graph))  # type: ignore[arg-type]
+        self._keep(v, self._sum(self.grads.get(id(v)), g))  # type: ignore[arg-type]
 
     def _through(self, gate: Gate) -> None:
         given: list[Value | None] = [None] * gate.num_results
         for v in self.order:
             if v.note is not None and v.note.gate is not None and v.note.gate[0] is gate:
-                given[v.note.gate[1]] = self.grads.get(id(v))
+                given[v.note.gate[1]] = self._sum(given[v.note.gate[1]], self.grads.get(id(v)))
         if any(g is not None for g in given):
-            found = gate.pull(given, self.create_graph)
+            found = gate.pull(gate, given, self.create_graph)
             self._deliver([(x, g) for x, g in zip(gate.inputs, found) if g is not None and x.grad])
 
     def _deliver(self, pairs: list[tuple[Value, Value]]) -> None:

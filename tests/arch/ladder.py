@@ -32,7 +32,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "random.py",
         ),
     ),
-    6: (("functional.py", "functions.py", "linalg.py", "autograd.py", "func.py", "utils/", "files.py"),),
+    6: (("functional.py", "functions.py", "linalg.py", "autograd/", "func.py", "utils/", "files.py"),),
     7: (("nn/",), ("optim/",), ("data/",)),
     8: (("train/",), ("classic/",)),
     9: (("cli.py", "__main__.py", "studio/", "interop/"),),
