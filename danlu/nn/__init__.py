@@ -28,6 +28,7 @@ from danlu.nn.loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLos
 from danlu.nn.module import Module
 from danlu.nn.normalization import BatchNorm1d, LayerNorm
 from danlu.nn.parameter import Parameter
+from danlu.nn.reversal import GradientReversal
 
 __all__ = [
     "ELU",
