@@ -36,8 +36,7 @@ class Gate:
 
     def result(self, value: Value, position: int) -> Value:
         """Says that a value, which has no derivative of its own, is a result of this step."""
-        value.grad = True
-        value.noted().gate = self, position
+        value.track().noted().gate = self, position
         return value
 
     def release(self) -> None:
@@ -94,10 +93,15 @@ def history(roots: Sequence[Value]) -> list[Value]:
 
 
 def gradients(
-    roots: Sequence[Value], seeds: Sequence[Value], targets: Sequence[Value] | None, keep: bool, create_graph: bool
-) -> tuple[list[Value], list[Value | None]]:
+    roots: Sequence[Value],
+    seeds: Sequence[Value],
+    targets: Sequence[Value] | None,
+    keep: bool,
+    create_graph: bool,
+    hold: Callable[[Value], Any],
+) -> tuple[list[Value], list[Any]]:
     """The values to differentiate with respect to (all leaves, if `targets` is None) and the gradient of Σ roots · seeds for each;
-    None where no root depends on it."""
+    None where no root depends on it. `hold` makes of each gradient what keeps it in memory once it is computed (a tensor)."""
     for v in roots:
         if not v.grad:
             raise GradientError(
@@ -107,21 +111,20 @@ def gradients(
     order = history(roots)
     leaves = [v for v in order if v.leaf is not None] if targets is None else list(targets)
     stations = {id(v) for v in order if v.note is not None and is_station(v)}
-    if stations:
-        grads = _Pass(order, stations, leaves, create_graph).run(roots, seeds)
-    else:
-        grads = _at_once(order, roots, seeds, leaves, create_graph)
-    result = [_hooked(v, grads.get(id(v))) if id(v) not in stations else grads.get(id(v)) for v in leaves]
+    passing = _Pass(order, stations, leaves, create_graph)
+    try:
+        if stations:
+            passing.run(roots, seeds)
+        else:
+            passing.at_once(roots, seeds)
+        found = [passing.grads.get(id(v)) for v in leaves]
+        found = [_hooked(v, g) if id(v) not in stations else g for v, g in zip(leaves, found)]
+        result = [None if g is None else hold(g) for g in found]
+    finally:
+        passing.release()
     if not keep:
         _free(order)
     return leaves, result
-
-
-def _at_once(order: list[Value], roots: Sequence[Value], seeds: Sequence[Value], leaves: list[Value], create_graph: bool) -> dict:
-    reached = {id(v) for v in order}
-    xs = list({id(v): v for v in leaves if id(v) in reached}.values())
-    found = record(GRADIENT, (*roots, *seeds, *xs), (len(roots), 0), create_graph) if xs else ()
-    return {id(x): g for x, g in zip(xs, found)}
 
 
 def _free(order: list[Value]) -> None:
@@ -130,7 +133,8 @@ def _free(order: list[Value]) -> None:
             v.note.gate[0].release()
             v.freed = True
         elif v.inputs:
-            v.inputs, v.freed = (), True
+            v.forget()
+            v.freed = True
 
 
 def _hooked(v: Value, g: Value | None) -> Value | None:
@@ -142,7 +146,7 @@ def _hooked(v: Value, g: Value | None) -> Value | None:
 
 
 class _Pass:
-    """One backward pass over a graph with stations."""
+    """One backward pass: the gradients known so far, kept in memory while Python may read values."""
 
     def __init__(self, order: list[Value], stations: set[int], targets: list[Value], create_graph: bool) -> None:
         self.order, self.stations, self.create_graph = order, stations, create_graph
@@ -150,27 +154,36 @@ class _Pass:
         self.grads: dict[int, Value] = {}
         self.held: list[Value] = []
 
-    def run(self, roots: Sequence[Value], seeds: Sequence[Value]) -> dict[int, Value]:
+    def at_once(self, roots: Sequence[Value], seeds: Sequence[Value]) -> None:
+        """Without stations: one composite."""
+        reached = {id(v) for v in self.order}
+        xs = [v for key, v in self.targets.items() if key in reached]
+        if xs:
+            for x, g in zip(xs, record(GRADIENT, (*roots, *seeds, *xs), (len(roots), 0), self.create_graph)):
+                self._keep(x, g)
+
+    def run(self, roots: Sequence[Value], seeds: Sequence[Value]) -> None:
         """Roots, then station after station: when one is reached, everything that uses it is done."""
         waiting = _results_in(self.order)
-        try:
-            self._deliver(list(zip(roots, seeds)))
-            for v in reversed(self.order):
-                if id(v) not in self.stations:
-                    continue
-                g = self._arrived(v)
-                if v.note.gate is None:  # type: ignore[union-attr]
-                    if g is not None:
-                        self._segment([(v, g)], v.inputs)
-                    continue
-                gate = v.note.gate[0]  # type: ignore[union-attr]
-                waiting[id(gate)] -= 1
-                if not waiting[id(gate)]:
-                    self._through(gate)
-        finally:
-            for g in self.held:
-                g.handles -= 1
-        return self.grads
+        self._deliver(list(zip(roots, seeds)))
+        for v in reversed(self.order):
+            if id(v) not in self.stations:
+                continue
+            g = self._arrived(v)
+            if v.note.gate is None:  # type: ignore[union-attr]
+                if g is not None:
+                    self._segment([(v, g)], v.inputs)
+                continue
+            gate = v.note.gate[0]  # type: ignore[union-attr]
+            waiting[id(gate)] -= 1
+            if not waiting[id(gate)]:
+                self._through(gate)
+
+    def release(self) -> None:
+        """The end: what has not become a result is let go."""
+        for g in self.held:
+            g.handles -= 1
+        self.held.clear()
 
     def _arrived(self, v: Value) -> Value | None:
         g = _hooked(v, self.grads.get(id(v)))

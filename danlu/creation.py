@@ -83,6 +83,16 @@ def zeros_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = F
     return full(x.shape, 0, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
+def empty_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """Zeros with the shape and dtype of x: see `empty`.
+
+    >>> import danlu
+    >>> danlu.empty_like(danlu.ones(2)).shape
+    danlu.Size([2])
+    """
+    return zeros_like(x, dtype=dtype, requires_grad=requires_grad)
+
+
 def ones_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """Ones with the shape and dtype of x.
 
@@ -123,7 +133,8 @@ def arange(
     count = ceil((end - start) / step)
     exact = dt.float64 if dtype.is_floating_point else dt.int64
     numbers = apply("iota", shape=(count,), dtype=exact)
-    return _made((numbers * step + start).to(dtype), requires_grad, device)
+    numbers = numbers if step == 1 else numbers * step
+    return _made((numbers if start == 0 else numbers + start).to(dtype), requires_grad, device)
 
 
 def linspace(start: float, end: float, steps: int, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
@@ -161,7 +172,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise DTypeError(f"from_numpy expected a NumPy array, got {type(array).__name__}; danlu.tensor takes lists and numbers")
-    return from_array(array)
+    return from_array(array, borrowed=True)
 
 
 def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
@@ -174,7 +185,7 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     if isinstance(data, Tensor):
         return data.to(dtype or data.dtype)
     if isinstance(data, np.ndarray):
-        out = from_array(data)
+        out = from_array(data, borrowed=True)
         return out.to(dtype or out.dtype)
     return tensor(data, dtype)
 
@@ -214,11 +225,46 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat([t.unsqueeze(dim) for t in tensors], dim)
 
 
-def where(condition: Tensor, x: Any, y: Any) -> Tensor:
-    """x where the condition holds, else y.
+def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The same as `cat`.
+
+    >>> import danlu
+    >>> danlu.concatenate([danlu.ones(1), danlu.zeros(1)])
+    tensor([1., 0.])
+    """
+    return cat(tensors, dim)
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Vectors end to end, matrices side by side.
+
+    >>> import danlu
+    >>> danlu.hstack([danlu.ones(1), danlu.zeros(1)])
+    tensor([1., 0.])
+    """
+    return cat([t.reshape(1) if not t.ndim else t for t in tensors], 1 if tensors and tensors[0].ndim > 1 else 0)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Vectors as the rows of a matrix, matrices one above the other.
+
+    >>> import danlu
+    >>> danlu.vstack([danlu.ones(1), danlu.zeros(1)])
+    tensor([[1.],
+            [0.]])
+    """
+    return cat([t.reshape(1, -1) if t.ndim < 2 else t for t in tensors])
+
+
+def where(condition: Tensor, x: Any = None, y: Any = None) -> Any:
+    """x where the condition holds, else y; without x and y the positions where it holds, one vector for each axis.
 
     >>> import danlu
     >>> danlu.where(danlu.tensor([True, False]), 1.0, 2.0)
     tensor([1., 2.])
     """
+    if x is None and y is None:
+        return condition.nonzero().unbind(1)
+    if x is None or y is None:
+        raise DTypeError("where was given one of two choices; write where(condition, x, y), or where(condition) for positions")
     return apply("where", condition, x, y)

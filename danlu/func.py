@@ -98,8 +98,8 @@ class _Run:
         pairs = [(y, g) for y, g in zip(self.ys, seeds) if y.grad]
         if not pairs:
             return [_zeros(x.spec) for x in self.xs]
-        _, found = gradients([y for y, _ in pairs], [g for _, g in pairs], self.xs, True, create_graph)
-        return [_zeros(x.spec) if g is None else g for x, g in zip(self.xs, found)]
+        _, found = gradients([y for y, _ in pairs], [g for _, g in pairs], self.xs, True, create_graph, wrap)
+        return [_zeros(x.spec) if g is None else g._value() for x, g in zip(self.xs, found)]
 
     def pushed(self, dxs: Sequence[Value], create_graph: bool) -> list[Value]:
         """The tangents of each y for tangents of each x."""
@@ -118,8 +118,7 @@ def _own_value(x: Tensor) -> Value:
         )
     value = x._value()
     own = engine.record(TABLE["carry"], (value, value), (), True)
-    own.grad = True
-    return own
+    return own.track()
 
 
 def _zeros(spec: Spec) -> Value:
@@ -361,6 +360,10 @@ def _mark_traced(inputs: Sequence[Any], result: Any) -> None:
     if any(type(x) is Value and x.note is not None and x.note.traced for x in inputs):
         for value in result if type(result) is tuple else (result,):
             value.noted().traced = True
+            if not value.grad:  # the batch will read its inputs, also after one of them was replaced in place
+                for x in inputs:
+                    if type(x) is Value:
+                        x.held += 1
 
 
 def vmap(

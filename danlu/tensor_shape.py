@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -10,7 +11,7 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
-from danlu.tensor_core import TensorCore, apply
+from danlu.tensor_core import TensorCore, apply, copied
 
 
 def sizes(args: tuple) -> tuple[int, ...]:
@@ -30,6 +31,27 @@ def complete(name: str, shape: tuple[int, ...], count: int) -> tuple[int, ...]:
     if rest == 0 or count % rest:
         raise ShapeError(f"{name}: {count} elements do not fill shape {shape}: {count} is no multiple of {rest}")
     return tuple(count // rest if n == -1 else n for n in shape)
+
+
+def _named_axis(method: Any) -> Any:
+    """`axis` and `keepdims`, NumPy's names, are taken for `dim` and `keepdim`."""
+
+    @functools.wraps(method)
+    def call(*args: Any, **given: Any) -> Any:
+        if given:
+            if "axis" in given:
+                given["dim"] = given.pop("axis")
+            if "keepdims" in given:
+                given["keepdim"] = given.pop("keepdims")
+        return method(*args, **given)
+
+    return call
+
+
+def _away_from_zero(x: Any, root: Any) -> Any:
+    """root(x), and 0 with derivative 0 where x is 0: the derivative of a root there is infinite, and 0 · ∞ is no number."""
+    zero = apply("eq", x, 0)
+    return apply("where", zero, 0, root(apply("where", zero, 1, x)))
 
 
 class Shape(TensorCore):
@@ -134,6 +156,8 @@ class Shape(TensorCore):
         if not shape:
             return self.reshape(1)
         a, b = normalize_axis("flatten", start_dim, len(shape)), normalize_axis("flatten", end_dim, len(shape))
+        if a > b:
+            raise ShapeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} of shape {shape}; exchange them")
         return self._view("reshape", ((*shape[:a], prod(shape[a : b + 1]), *shape[b + 1 :]),))
 
     def ravel(self) -> Any:
@@ -152,19 +176,29 @@ class Shape(TensorCore):
         return apply("flip", self, dims=tuple(normalize_axis("flip", d, ndim) for d in sizes(dims)))
 
     def repeat(self, *counts: Any) -> Any:
-        """The tensor tiled: counts[i] copies along axis i."""
+        """The tensor tiled: counts[i] copies along axis i; new axes come in front."""
         given, own = sizes(counts), self._spec.shape
+        if len(given) < len(own):
+            raise ShapeError(
+                f"repeat: {len(given)} counts {given} for a tensor of {len(own)} axes, shape {own}; give one for each axis"
+            )
+        if any(c < 0 for c in given):
+            raise ShapeError(f"repeat: counts {given}; expected 0 or more")
         lead = (1,) * (len(given) - len(own)) + own
         interleaved = tuple(x for c, n in zip(given, lead) for x in (c, n))
         spread = self.reshape(tuple(x for n in lead for x in (1, n))).expand(interleaved)
         return spread.reshape(tuple(c * n for c, n in zip(given, lead))).clone()
 
-    tile = repeat
+    def tile(self, *counts: Any) -> Any:
+        """`repeat` where counts for the first axes may be left out."""
+        given = sizes(counts)
+        return self.repeat((1,) * (self._spec.ndim - len(given)) + given)
 
     def narrow(self, dim: int, start: int, length: int) -> Any:
         """`length` elements of an axis from `start` on."""
         shape = self._spec.shape
         at = normalize_axis("narrow", dim, len(shape))
+        start = start + shape[at] if start < 0 else start
         if not 0 <= start <= start + length <= shape[at]:
             raise ShapeError(f"narrow: {start} … {start + length} is not inside axis {at} of size {shape[at]}")
         starts = tuple(start if k == at else 0 for k in range(len(shape)))
@@ -175,7 +209,9 @@ class Shape(TensorCore):
         """Pieces of an axis: of one size (the last may be smaller), or of the sizes given."""
         n = self._spec.shape[normalize_axis("split", dim, self._spec.ndim)]
         if isinstance(split_size, int):
-            lengths = [min(split_size, n - k) for k in range(0, n, split_size)] or [0]
+            if split_size < 1 and n:
+                raise ShapeError(f"split: pieces of size {split_size}; expected 1 or more")
+            lengths = [min(split_size, n - k) for k in range(0, n, max(1, split_size))] or [0]
         else:
             lengths = list(split_size)
             if sum(lengths) != n:
@@ -185,6 +221,8 @@ class Shape(TensorCore):
 
     def chunk(self, chunks: int, dim: int = 0) -> tuple:
         """At most `chunks` pieces of an axis, equal but for the last."""
+        if chunks < 1:
+            raise ShapeError(f"chunk: {chunks} pieces; expected 1 or more")
         n = self._spec.shape[normalize_axis("chunk", dim, self._spec.ndim)]
         return self.split(max(1, -(-n // chunks)), dim)
 
@@ -193,9 +231,69 @@ class Shape(TensorCore):
         at = normalize_axis("unbind", dim, self._spec.ndim)
         return tuple(self.narrow(at, k, 1).squeeze(at) for k in range(self._spec.shape[at]))
 
+    def broadcast_to(self, *shape: Any) -> Any:
+        """The same as `expand`."""
+        return self.expand(*shape)
+
+    def roll(self, shifts: Any, dims: Any = None) -> Any:
+        """The elements moved along axes; what leaves at one end comes in at the other."""
+        if dims is None:
+            return self.reshape(-1).roll(shifts, 0).reshape(self._spec.shape)
+        pairs = zip(shifts, dims) if isinstance(dims, (tuple, list)) else [(shifts, dims)]
+        out: Any = self
+        for shift, dim in pairs:
+            at = normalize_axis("roll", dim, self._spec.ndim)
+            n = self._spec.shape[at]
+            if n and shift % n:
+                first, last = out.narrow(at, 0, n - shift % n), out.narrow(at, n - shift % n, shift % n)
+                out = apply("cat", last, first, dim=at)
+        return out
+
+    def _band(self, name: str, keep: Any) -> Any:
+        if self._spec.ndim < 2:
+            raise ShapeError(f"{name} takes matrices, the tensor has shape {self._spec.shape}; it needs at least 2 axes")
+        rows, columns = self._spec.shape[-2:]
+        row = apply("iota", shape=(rows, 1), dtype=dt.int64)
+        column = apply("iota", shape=(columns,), dtype=dt.int64)
+        return apply("where", keep(column - row), self, 0)
+
+    def tril(self, diagonal: int = 0) -> Any:
+        """The part of matrices on and below a diagonal, zeros above it."""
+        return self._band("tril", lambda offset: offset <= diagonal)
+
+    def triu(self, diagonal: int = 0) -> Any:
+        """The part of matrices on and above a diagonal, zeros below it."""
+        return self._band("triu", lambda offset: offset >= diagonal)
+
+    def diagonal(self, offset: int = 0) -> Any:
+        """The elements x[i, i + offset] of a matrix, as a copy."""
+        if self._spec.ndim != 2:
+            raise ShapeError(f"diagonal takes a matrix, the tensor has shape {self._spec.shape}")
+        rows, columns = self._spec.shape
+        start = max(0, offset) - min(0, offset) * columns
+        count = max(0, min(rows + min(0, offset), columns - max(0, offset)))
+        positions = apply("iota", shape=(count,), dtype=dt.int64) * (columns + 1) + start
+        return apply("take", self.reshape(-1), positions, dim=0)
+
+    def trace(self) -> Any:
+        """Σ x[i, i] of a matrix."""
+        return self.diagonal().sum()
+
+    def repeat_interleave(self, repeats: int, dim: int | None = None) -> Any:
+        """Each slice of an axis (each element, without `dim`) `repeats` times in a row."""
+        if dim is None:
+            return self.reshape(-1).repeat_interleave(repeats, 0)
+        shape = self._spec.shape
+        at = normalize_axis("repeat_interleave", dim, len(shape))
+        wide = self.unsqueeze(at + 1).expand(*shape[: at + 1], repeats, *shape[at + 1 :])
+        return wide.reshape(*shape[:at], shape[at] * repeats, *shape[at + 1 :]).clone()
+
     def clone(self) -> Any:
         """A copy in a storage of its own; derivatives pass."""
-        return type(self)._plain(self._value())
+        value = self._value()
+        if value.grad:  # a node of its own: its gradient is not that of the original
+            return apply("reshape", self, shape=value.spec.shape)
+        return type(self)._plain(value if value.buffer is None else copied(value))
 
     def contiguous(self) -> Any:
         """The tensor itself (a danlu tensor has no other layout)."""
@@ -212,51 +310,60 @@ class Shape(TensorCore):
     def _reduced(self, name: str, dim: Any, keepdim: bool) -> Any:
         return apply(name, self, dims=self._axes(name, dim), keepdim=bool(keepdim))
 
+    @_named_axis
     def sum(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Σ x over all axes, or over those named."""
         out = self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
         return out._reduced("sum", dim, keepdim)
 
+    @_named_axis
     def prod(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Π x over all axes, or over one."""
         out = self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
         return out._reduced("prod", dim, keepdim)
 
+    @_named_axis
     def mean(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Σ x / n over all axes, or over those named; floating dtypes."""
         if dtype is None and not self._spec.dtype.is_floating_point:
             raise DTypeError(
                 f"mean(): could not infer output dtype: the tensor is {self._spec.dtype.name}, a mean is a float. Write x.float().mean()"
             )
-        axes = self._axes("mean", dim)
-        count = prod(self._spec.shape[k] for k in axes)
-        return self.sum(dim, keepdim, dtype) / (count if count else float("nan"))
+        out = self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
+        return apply("mean", out, dims=self._axes("mean", dim), keepdim=bool(keepdim))
 
-    def var(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int | None = None) -> Any:
+    def _spread(self, name: str, dim: Any, unbiased: bool, keepdim: bool, correction: float | None) -> Any:
+        if isinstance(dim, bool):  # var(False): the old way to say `unbiased`
+            dim, unbiased = None, dim
+        by = int(unbiased) if correction is None else correction
+        return apply("var", self, dims=self._axes(name, dim), keepdim=bool(keepdim), correction=by)
+
+    @_named_axis
+    def var(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None) -> Any:
         """Σ (x - mean)² / (n - correction); correction 1 (Bessel's) unless said otherwise."""
-        axes = self._axes("var", dim)
-        count = prod(self._spec.shape[k] for k in axes)
-        by = count - (correction if correction is not None else int(unbiased))
-        centred = self - self.mean(dim, True)  # type: ignore[operator]
-        total = (centred * centred).sum(dim, keepdim)
-        return total / (by if by > 0 else 0.0) if by != 1 else total
+        return self._spread("var", dim, unbiased, keepdim, correction)
 
-    def std(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int | None = None) -> Any:
-        """The square root of `var`."""
-        return self.var(dim, unbiased, keepdim, correction).sqrt()
+    @_named_axis
+    def std(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None) -> Any:
+        """The square root of `var`; where it is 0, its derivative is taken as 0."""
+        return _away_from_zero(self._spread("std", dim, unbiased, keepdim, correction), lambda v: v.sqrt())
 
+    @_named_axis
     def amax(self, dim: Any = None, keepdim: bool = False) -> Any:
         """The largest element over axes; a tie shares the gradient."""
         return self._reduced("max", dim, keepdim)
 
+    @_named_axis
     def amin(self, dim: Any = None, keepdim: bool = False) -> Any:
         """The smallest element over axes; a tie shares the gradient."""
         return self._reduced("min", dim, keepdim)
 
+    @_named_axis
     def any(self, dim: Any = None, keepdim: bool = False) -> Any:
         """True where any element is not zero."""
         return self.to(dt.bool_)._reduced("any", dim, keepdim)  # type: ignore[attr-defined]
 
+    @_named_axis
     def all(self, dim: Any = None, keepdim: bool = False) -> Any:
         """True where every element is not zero."""
         return self.to(dt.bool_)._reduced("all", dim, keepdim)  # type: ignore[attr-defined]
@@ -272,10 +379,12 @@ class Shape(TensorCore):
             keepdim=bool(keepdim) and not flat,
         )
 
+    @_named_axis
     def argmax(self, dim: int | None = None, keepdim: bool = False) -> Any:
         """The position of the largest element: of all (flattened), or along an axis."""
         return self._position("argmax", dim, keepdim)
 
+    @_named_axis
     def argmin(self, dim: int | None = None, keepdim: bool = False) -> Any:
         """The position of the smallest element: of all (flattened), or along an axis."""
         return self._position("argmin", dim, keepdim)
@@ -287,41 +396,85 @@ class Shape(TensorCore):
             return apply(f"{name}imum", self, dim)
         position = self._position(f"arg{name}", dim, True)
         axis = normalize_axis(name, dim, self._spec.ndim)
+        if not self._spec.shape:
+            return Extremum((self.clone(), position))
         values = apply("take_along", self, position, dim=axis)
         return Extremum((values, position) if keepdim else (values.squeeze(axis), position.squeeze(axis)))
 
+    @_named_axis
     def max(self, dim: Any = None, keepdim: bool = False) -> Any:
         """The largest element; with `dim` the pair (values, indices) along it; with a tensor the larger of each pair."""
         return self._extremum("max", dim, keepdim)
 
+    @_named_axis
     def min(self, dim: Any = None, keepdim: bool = False) -> Any:
         """The smallest element; with `dim` the pair (values, indices) along it; with a tensor the smaller of each pair."""
         return self._extremum("min", dim, keepdim)
 
+    @_named_axis
     def softmax(self, dim: int) -> Any:
         """eˣ / Σ eˣ along an axis."""
         return apply("softmax", self, dim=normalize_axis("softmax", dim, self._spec.ndim))
 
+    @_named_axis
     def log_softmax(self, dim: int) -> Any:
         """x - ln Σ eˣ along an axis."""
         return apply("log_softmax", self, dim=normalize_axis("log_softmax", dim, self._spec.ndim))
 
+    @_named_axis
     def norm(self, p: float = 2.0, dim: Any = None, keepdim: bool = False) -> Any:
         """(Σ |x|ᵖ)^(1/p) over all axes, or over those named."""
-        if p == float("inf"):
-            return self.abs().amax(dim, keepdim)  # type: ignore[attr-defined]
-        if p == 2:
-            return (self * self).sum(dim, keepdim).sqrt()  # type: ignore[operator]
+        if not self._spec.dtype.is_floating_point:
+            raise DTypeError(
+                f"norm of a tensor of dtype {self._spec.dtype.name}; expected a floating dtype. Write x.float().norm()"
+            )
+        x: Any = self.abs()  # type: ignore[attr-defined]
+        if p in (float("inf"), "inf"):
+            return x.amax(dim, keepdim)
+        if p == float("-inf"):
+            return x.amin(dim, keepdim)
+        if p == 0:
+            return (x != 0).to(self._spec.dtype).sum(dim, keepdim)
         if p == 1:
-            return self.abs().sum(dim, keepdim)  # type: ignore[attr-defined]
-        return (self.abs() ** p).sum(dim, keepdim) ** (1.0 / p)  # type: ignore[attr-defined]
+            return x.sum(dim, keepdim)
+        if p in (2, "fro"):
+            return _away_from_zero((self * self).sum(dim, keepdim), lambda v: v.sqrt())  # type: ignore[operator]
+        return _away_from_zero((x**p).sum(dim, keepdim), lambda v: v ** (1.0 / p))
+
+    @_named_axis
+    def logsumexp(self, dim: Any, keepdim: bool = False) -> Any:
+        """ln Σ eˣ over axes, without overflow."""
+        x = self if self._spec.dtype.is_floating_point else self.to(dt.float32)  # type: ignore[attr-defined]
+        return apply("logsumexp", x, dims=self._axes("logsumexp", dim), keepdim=bool(keepdim))
+
+    @_named_axis
+    def count_nonzero(self, dim: Any = None) -> Any:
+        """How many elements are not 0, of all or along axes."""
+        return self.to(dt.bool_).sum(dim)  # type: ignore[attr-defined]
 
     # ---- products -------------------------------------------------------------------------------------------------------
     def matmul(self, other: Any) -> Any:
         """The matrix product, by NumPy's rules for vectors and leading axes."""
         return apply("matmul", self, other)
 
-    mm = bmm = matmul
+    def mm(self, other: Any) -> Any:
+        """The product of two matrices."""
+        return self._product("mm", other, 2, 2)
+
+    def bmm(self, other: Any) -> Any:
+        """The products of two batches of matrices."""
+        return self._product("bmm", other, 3, 3)
+
+    def mv(self, other: Any) -> Any:
+        """The product of a matrix and a vector."""
+        return self._product("mv", other, 2, 1)
+
+    def _product(self, name: str, other: Any, ndim: int, other_ndim: int) -> Any:
+        if (self._spec.ndim, other._spec.ndim) != (ndim, other_ndim):
+            raise ShapeError(
+                f"{name}: shapes {self._spec.shape} and {other._spec.shape}; expected {ndim} and {other_ndim} axes. matmul takes any"
+            )
+        return apply("matmul", self, other)
 
     def dot(self, other: Any) -> Any:
         """Σ x·y of two vectors."""
@@ -340,4 +493,4 @@ class Extremum(tuple):
     indices = property(lambda self: self[1], doc="Where they are along the axis.")
 
     def __repr__(self) -> str:
-        return f"(values={self[0]!r}, indices={self[1]!r})"
+        return f"danlu.return_types.extremum(\nvalues={self[0]!r},\nindices={self[1]!r})"

@@ -7,7 +7,7 @@ from typing import Any
 from danlu.creation import stack
 from danlu.errors import GradientError
 from danlu.tensor import is_grad_enabled, no_grad
-from danlu.tensor_core import backward_, gradients, wrap
+from danlu.tensor_core import backward_, gradients
 
 
 class inference_mode(no_grad):
@@ -80,7 +80,7 @@ def grad(
         at = next(k for k, g in enumerate(found) if g is None)
         raise GradientError(f"grad: input {at} was not used in the graph of the outputs; allow_unused=True gives None for it")
     zeros = [x.detach() * 0 if g is None and materialize_grads else None for x, g in zip(xs, found)]
-    return tuple(zero if g is None else wrap(g) for g, zero in zip(found, zeros))
+    return tuple(zero if g is None else g for g, zero in zip(found, zeros))
 
 
 def backward(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from danlu import dtype as dt
@@ -17,6 +18,7 @@ from danlu.compile.emit import Emitter, Value, ir_type
 from danlu.compile.index import Atom, Index, Position, Quotient, Var, atoms_of
 from danlu.compile.kernel import (
     Accumulate,
+    Apply,
     Begin,
     Choose,
     Constant,
@@ -31,6 +33,9 @@ from danlu.compile.kernel import (
     Store,
     Total,
     children,
+    expressions,
+    own_indices,
+    statements,
 )  # fmt: skip
 from danlu.dtype import DType
 
@@ -121,7 +126,9 @@ class Body(Emitter):
 
     # ---- errors in the data ---------------------------------------------------------------------------------------------
     def report(self, bad: Value, position: Value, size: int) -> None:
-        """Notes one position that does not exist, and the size of its axis, in the error report."""
+        """Notes one position that does not exist, and the size of its axis plus 1, in the error report."""
+        if self.mask is not None and bad.lanes > 1:
+            bad = self.and_(bad, self.mask)
         worst = self.select(bad, position, self.const(0, position.dtype))
         anything = bad.ref
         if bad.lanes > 1:
@@ -129,7 +136,7 @@ class Body(Emitter):
             worst = self._farthest(worst)
 
         def write() -> None:
-            self.line(f"store i64 {size}, ptr %error")
+            self.line(f"store i64 {size + 1}, ptr %error")
             second = self.name()
             self.line(f"{second} = getelementptr i64, ptr %error, i64 1")
             self.line(f"store i64 {worst.ref}, ptr {second}")
@@ -158,11 +165,12 @@ class Writer:
 
     def __init__(self, b: Body) -> None:
         self.b = b
+        self.needed: dict[int, tuple[frozenset[Atom], frozenset[str]]] = {}
 
     # ---- statements -----------------------------------------------------------------------------------------------------
     def statements(self, body: list) -> None:
-        """The statements in order."""
-        for s in body:
+        """The statements in order. Every value is computed before the first is stored: a store may overwrite what another reads."""
+        for k, s in enumerate(body):
             if isinstance(s, Loop):
                 self.loop(s)
             elif isinstance(s, Begin):
@@ -172,6 +180,8 @@ class Writer:
             elif isinstance(s, Accumulate):
                 self.accumulate(s)
             elif isinstance(s, Store):
+                for following in takewhile(lambda x: isinstance(x, Store), body[k:]):
+                    self.value(following.value)
                 self.store(s)
             else:
                 raise TypeError(f"no code for {type(s).__name__} here")
@@ -184,10 +194,39 @@ class Writer:
             stop = self.b.call("llvm.smin.i64", dt.int64, 1, Value(last, dt.int64), Value(str(s.var.extent), dt.int64)).ref
         else:
             start, stop = "0", str(s.var.extent)
+        self.hoist(s)
         if s.kind == "vector":
             self.vector_loop(s, start, stop)
         else:
             self.b.loop(start, stop, 1, lambda at: self.at(s.var, at, s.body))
+
+    def hoist(self, s: Loop) -> None:
+        """Computes, before a loop, what is the same in all its turns."""
+        inside = {s.var} | {x.var for x in statements(s.body) if isinstance(x, Loop)}
+        if any(v.extent == 0 for v in inside):
+            return
+        begun = {x.total.name for x in statements(s.body) if isinstance(x, Begin)}
+        for e in expressions(s.body):
+            if isinstance(e, Apply) and self.known(e) is None:
+                variables, totals = self.needs(e)
+                if variables.isdisjoint(inside) and totals.isdisjoint(begun):
+                    self.value(e)
+
+    def needs(self, root: Any) -> tuple[frozenset[Atom], frozenset[str]]:
+        """The loop variables and the accumulators that an expression depends on."""
+        stack = [root]
+        while stack:
+            e = stack[-1]
+            missing = [c for c in children(e) if id(c) not in self.needed]
+            if missing:
+                stack.extend(missing)
+                continue
+            stack.pop()
+            own = frozenset(a for ix in own_indices(e) for a in atoms_of(ix) if isinstance(a, Var))
+            parts = [self.needed[id(c)] for c in children(e)]
+            names = frozenset({e.name}) if isinstance(e, Total) else frozenset()
+            self.needed[id(e)] = own.union(*(v for v, _ in parts)), names.union(*(t for _, t in parts))
+        return self.needed[id(root)]
 
     def at(self, var: Var, register: str, body: list) -> None:
         """The body with the loop variable in a register."""
@@ -315,13 +354,22 @@ class Writer:
             return b.instruction(f"load {ir_type(register_dtype(e.dtype), lanes)}, ptr {name}", register_dtype(e.dtype), lanes)
         if isinstance(e, Choose):
             return b.select(self.guard(e.guard), self.known(e.yes), self.known(e.no))  # type: ignore[arg-type]
-        args = [self.known(a) for a in e.args]
+        result = self.apply(e)
+        if e.dtype is dt.float16:  # every op rounds, fused or not
+            half = b.instruction(f"fptrunc {result!r} to {ir_type(e.dtype, result.lanes)}", e.dtype, result.lanes)
+            return b.instruction(f"fpext {half!r} to {result.type}", result.dtype, result.lanes)
+        return result
+
+    def apply(self, e: Apply) -> Value:
+        """The instructions of an op."""
+        b = self.b
+        args: list[Any] = [self.known(a) for a in e.args]
         names = getattr(e.op, "attrs", None)
         if names is None:  # an operation of the kernel language takes its attributes in order
             attrs = [register_dtype(a) if isinstance(a, DType) else a for a in e.attrs]
-            return e.op.emit(b, *args, *attrs)
+            return e.op.emit(b, *args, *attrs)  # type: ignore[misc]
         given = {k: register_dtype(a) if isinstance(a, DType) else a for k, a in zip(names, e.attrs)}
-        return e.op.emit(b, *args, **given)
+        return e.op.emit(b, *args, **given)  # type: ignore[misc]
 
     def number(self, e: Number) -> Value:
         """A Python number: the table holds it twice, as float64 and as int64."""

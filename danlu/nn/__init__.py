@@ -40,6 +40,7 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "GradientReversal",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",

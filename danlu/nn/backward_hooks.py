@@ -83,5 +83,7 @@ def _changed(result: Any, grads: Grads, name: str) -> Grads:
         return grads
     result = result if isinstance(result, tuple) else (result,)
     if len(result) != len(grads):
-        raise GradientError(f"a hook of {name} returned {len(result)} gradients; expected {len(grads)}, or None to change nothing")
+        raise GradientError(
+            f"a hook of {name} returned {len(result)} gradients; expected {len(grads)}, or None to change nothing"
+        )
     return result

@@ -35,6 +35,13 @@ class Compiled:
         self.program = compiled
         self.outputs = compiled.outputs
         self.fresh = [o.nbytes for o in compiled.outputs if o.same is None]
+        kinds = [o.same[0] if o.same else "new" for o in compiled.outputs]
+        fresh = iter(range(len(self.fresh)))
+        # For each result: is it the memory of an input, and which one (or which new memory).
+        self.arrangement = [
+            (k in ("input", "over"), o.same[1] if o.same else next(fresh)) for k, o in zip(kinds, compiled.outputs)
+        ]
+        self.doubled = [n for n, k in enumerate(kinds) if k in ("input", "output")]
         self.module = llvm.load(compiled.code) if compiled.code else None
         self.main = _MAIN(self.module.address("main")) if self.module else None
         entries = FIRST + compiled.num_inputs + len(self.fresh)
@@ -72,7 +79,7 @@ class Compiled:
         if self.program.checks:
             size, position = struct.unpack("<qq", error)
             if size:
-                raise AxisError(index_message(position, size))
+                raise AxisError(index_message(position, size - 1))
 
     def _library_call(self, table: Any, number: int) -> None:
         """Runs one opaque op on the memory of the program; an exception is kept until the program has returned."""
@@ -88,10 +95,9 @@ class Compiled:
             self.failure = self.failure or error
 
     def _arrange(self, inputs: Sequence[Buffer], new: list[Buffer]) -> list[Buffer]:
-        fresh, result = iter(new), []
-        for o in self.outputs:
-            kind, k = o.same or ("new", 0)
-            result.append(next(fresh) if kind == "new" else inputs[k] if kind == "input" else new[k])
+        result = [(inputs if old else new)[k] for old, k in self.arrangement]
+        for k in self.doubled:
+            result[k].shared = True
         return result
 
 
@@ -99,7 +105,7 @@ def _array(table: Any, memory: Memory) -> np.ndarray:
     """Memory of a running program as an array."""
     entry, offset, spec = memory
     nbytes = spec.size * spec.dtype.itemsize
-    raw = (ctypes.c_char * nbytes).from_address(table[entry] + offset) if nbytes else b""
+    raw: Any = (ctypes.c_char * nbytes).from_address(table[entry] + offset) if nbytes else b""
     return np.frombuffer(raw, spec.dtype.numpy).reshape(spec.shape)
 
 
