@@ -219,21 +219,24 @@ class _Pass:
                 self._add(v, g)
             else:
                 flowing.append((v, g))
-        if flowing:
-            self._segment(flowing, [v for v, _ in flowing])
+        below = [x for v, _ in flowing for x in v.inputs]
+        passed = self._segment(flowing, below) if flowing else ()
+        for v, g in flowing:
+            if id(v) in self.targets and id(v) not in passed:
+                self._add(v, g)
 
-    def _segment(self, pairs: list[tuple[Value, Value]], below: Sequence[Any]) -> None:
-        """The part of the graph from some values down to the next stations, as one composite."""
-        cuts, passed = self._reach(below)
-        xs = (*cuts, *passed)
-        if not xs:
-            return
-        ys, gys = [v for v, _ in pairs], [g for _, g in pairs]
-        found = record(GRADIENT, (*ys, *gys, *xs), (len(ys), len(cuts)), self.create_graph)
-        for x, g in zip(xs, found):
-            self._add(x, g)
+    def _segment(self, pairs: list[tuple[Value, Value]], below: Sequence[Any]) -> set[int]:
+        """The part of the graph from some values down to the next stations, as one composite; what it gave a gradient."""
+        xs, cuts = self._reach(below)
+        if xs:
+            ys, gys = [v for v, _ in pairs], [g for _, g in pairs]
+            found = record(GRADIENT, (*ys, *gys, *xs), (len(ys), cuts), self.create_graph)
+            for x, g in zip(xs, found):
+                self._add(x, g)
+        return {id(x) for x in xs}
 
-    def _reach(self, below: Sequence[Any]) -> tuple[list[Value], list[Value]]:
+    def _reach(self, below: Sequence[Any]) -> tuple[list[Value], int]:
+        """The stations and then the targets that lie below, and how many of them are stations."""
         cuts, passed, seen = [], [], set()
         stack = [x for x in below if type(x) is Value and x.grad]
         while stack:
@@ -247,7 +250,7 @@ class _Pass:
             if id(v) in self.targets:
                 passed.append(v)
             stack.extend(x for x in v.inputs if type(x) is Value and x.grad)
-        return cuts, passed
+        return cuts + passed, len(cuts)
 
 
 def _results_in(order: list[Value]) -> dict[int, int]:

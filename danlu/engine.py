@@ -227,7 +227,7 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
         for watcher in _watchers:
             watcher(inputs, result)
     if len(trace.values) > MAX_PENDING or trace.pinned > MAX_PINNED:
-        _flush_with(result if type(result) is tuple else (result,))
+        _flush_with(result if type(result) is tuple else (result,))  # type: ignore[arg-type]
     return result
 
 

@@ -466,7 +466,7 @@ def _each(func: Any, leaves: list[Any], rebuild: Any, dims: list[int | None], ou
     size = next(x.shape[d] for x, d in zip(leaves, dims) if d is not None)
     rows, rebuild_outputs = [], None
     for k in range(size):
-        args, kwargs = rebuild([x if d is None else x.select(d, k) for x, d in zip(leaves, dims)])
+        args, kwargs = rebuild([x if d is None else x.movedim(d, 0)[k] for x, d in zip(leaves, dims)])
         outputs, rebuild_outputs = _tensors(func(*args, **kwargs), "what the mapped function returned")
         rows.append(outputs)
     if rebuild_outputs is None:

@@ -179,18 +179,15 @@ class _Pull:
 
     def set_saved(self, args: tuple, before: list[Value | None], raw: tuple, made: list[Any]) -> None:
         """Saved inputs with the history that they had, saved results as results of this step, the rest as memory."""
-        history = {id(a): value for a, value in zip(args, before) if isinstance(a, Tensor)}
+        history = {id(a): v for a, v in zip(args, before) if v is not None and id(a) not in self.ctx._dirty}
         saved = list(self.ctx.saved_tensors)
         for k, t in enumerate(saved):
-            position = next((j for j, r in enumerate(raw) if r is t), None)
             if t is None:
                 continue
+            position = next((j for j, r in enumerate(raw) if r is t), None)
             if position is not None and made[position]._storage.value.note is not None:
-                saved[k], self.own[k] = t.detach(), position
-            else:
-                saved[k] = (
-                    wrap(history[id(t)]) if id(t) in history and id(t) not in self.ctx._dirty else wrap(t.detach()._value())
-                )
+                self.own[k] = position
+            saved[k] = wrap(history[id(t)]) if id(t) in history and k not in self.own else wrap(t.detach()._value())
         self.ctx._saved = tuple(saved)
 
     def _restore(self, gate: Gate) -> None:

@@ -19,7 +19,10 @@ class inference_mode(no_grad):
     False
     """
 
-    def __init__(self, mode: bool = True) -> None:
+    def __new__(cls, mode: Any = True) -> Any:
+        return super().__new__(cls, mode if callable(mode) else None)
+
+    def __init__(self, mode: Any = True) -> None:
         self.mode = not mode and is_grad_enabled()
 
     def _recreate_cm(self) -> inference_mode:
