@@ -1,6 +1,7 @@
 """danlu (丹炉): PyTorch's code, JAX's speed, and a codebase that one person can read. This page is the API; it holds no logic."""
 
-from danlu import data, engine, linalg, nn, optim, random, train
+from danlu import autograd, data, engine, func, linalg, nn, optim, random, train
+from danlu.autograd import inference_mode
 from danlu.config import config
 from danlu.creation import (
     arange,
@@ -247,6 +248,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "autograd",
     "baddbmm",
     "bernoulli",
     "bitwise_and",
@@ -312,6 +314,7 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "func",
     "gather",
     "ge",
     "ger",
@@ -322,6 +325,7 @@ __all__ = [
     "hypot",
     "index_add",
     "index_select",
+    "inference_mode",
     "inner",
     "int",
     "int8",

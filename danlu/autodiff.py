@@ -25,22 +25,33 @@ def _dependents(order: list[Node], xs: Sequence[Node]) -> set[int]:
 
 def gradient(y: Node, gy: Node, xs: Sequence[Node]) -> list[Node | None]:
     """Reverse mode: the gradient of y with respect to each x, given gy, the gradient with respect to y; None where y does not depend on x."""
-    order = toposort([y])
-    active = _dependents(order, xs)
-    grads: dict[int, Any] = {id(y): gy}
+    return gradients([y], [gy], xs)
+
+
+def gradients(ys: Sequence[Node], gys: Sequence[Node], xs: Sequence[Node], cuts: int = 0) -> list[Node | None]:
+    """`gradient` of Σ ys · gys. What reaches one of the first `cuts` of xs stays there: no gradient passes on to its inputs."""
+    order = toposort(ys)
+    active, ends = _dependents(order, xs), {id(x) for x in xs[:cuts]}
+    grads: dict[int, Any] = {}
+    for y, gy in zip(ys, gys):
+        _collect(grads, y, gy)
     for node in reversed(order):
         g = grads.get(id(node))
         if g is not None and node.op.family == PICK:  # collected until the op itself is reached
             results = grads.setdefault(id(node.inputs[0]), [None] * len(node.inputs[0].spec))
             results[node.attrs[0]] = g
             continue
-        if g is None or id(node) not in active or not any(id(i) in active for i in node.inputs):
+        if g is None or id(node) in ends or id(node) not in active or not any(id(i) in active for i in node.inputs):
             continue
         for x, gx in zip(node.inputs, _vjp(node, g)):
             if gx is not None and id(x) in active:
-                known = grads.get(id(x))
-                grads[id(x)] = gx if known is None else o.add(known, gx)
+                _collect(grads, x, gx)
     return [grads.get(id(x)) for x in xs]
+
+
+def _collect(grads: dict[int, Any], x: Node, gx: Node) -> None:
+    known = grads.get(id(x))
+    grads[id(x)] = gx if known is None else o.add(known, gx)
 
 
 def _vjp(node: Node, g: Any) -> tuple[Node | None, ...]:
@@ -63,7 +74,10 @@ def tangent(ys: Sequence[Node], xs: Sequence[Node], dxs: Sequence[Node]) -> list
         if node.op.family == PICK and given[0] is not None:
             tangents[id(node)] = given[0][node.attrs[0]]
             continue
-        if id(node) in tangents or all(d is None for d in given) or node.op.jvp is None:
+        if id(node) in tangents or all(d is None for d in given):
+            continue
+        if node.op.jvp is None:
+            _refuse_tangent(node)
             continue
         y = tuple(o.pick(node, index=k) for k in range(len(node.spec))) if type(node.spec) is tuple else node
         result = node.op.jvp(o, y, node.inputs, given, **node.named_attrs)
@@ -72,12 +86,20 @@ def tangent(ys: Sequence[Node], xs: Sequence[Node], dxs: Sequence[Node]) -> list
     return [tangents.get(id(y)) for y in ys]
 
 
+def _refuse_tangent(node: Node) -> None:
+    if type(node.spec) is tuple or node.dtype.is_floating_point:
+        raise GradientError(
+            f"{node.op.name} has no forward derivative; take the reverse one (vjp, jacrev), or call it on x.detach()"
+        )
+
+
 def _or_zero(g: Node | None, x: Node) -> Node:
     return o.like(0, x) if g is None else g
 
 
-def _expand_gradient(_, y: Node, gy: Node, *xs: Node) -> tuple[Node, ...]:
-    return tuple(_or_zero(g, x) for g, x in zip(gradient(y, gy, xs), xs))
+def _expand_gradient(_, *nodes: Node, num_ys: int, cuts: int) -> tuple[Node, ...]:
+    ys, gys, xs = nodes[:num_ys], nodes[num_ys : 2 * num_ys], nodes[2 * num_ys :]
+    return tuple(_or_zero(g, x) for g, x in zip(gradients(ys, gys, xs, cuts), xs))
 
 
 def _expand_tangent(_, *nodes: Node, num_ys: int) -> tuple[Node, ...]:
@@ -91,8 +113,9 @@ GRADIENT = register(
     Op(
         "gradient",
         COMPOSITE,
-        "The gradients of y with respect to each x (reverse mode).",
-        infer=lambda y, gy, *xs: xs,
+        "The gradients of Σ ys · gys with respect to each x (reverse mode); none passes through the first `cuts` of xs.",
+        attrs=("num_ys", "cuts"),
+        infer=lambda *specs, num_ys, cuts: specs[2 * num_ys :],
         expand=_expand_gradient,
     )
 )

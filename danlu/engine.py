@@ -11,7 +11,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import copysign
 from typing import Any
 
@@ -19,10 +20,10 @@ from danlu import dtype as dt
 from danlu.autodiff import gradient
 from danlu.compile import program
 from danlu.config import config
-from danlu.errors import DanluError
+from danlu.errors import DanluError, GradientError
 from danlu.graph import Node, Op, Spec, toposort
-from danlu.ops.source import BUFFER, CONST, NUMBER, stopped
-from danlu.ops.table import number_spec, o
+from danlu.ops.source import BUFFER, CONST, NUMBER, aliased, stopped
+from danlu.ops.table import PLACEHOLDER, number_spec, o
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Compiled, Interpreted, compiled
 
@@ -37,6 +38,23 @@ _programs: dict[Any, tuple[Compiled | Interpreted, tuple[int, ...]]] = {}
 _statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0}
 
 
+class Note:
+    """What is said of a few values only.
+
+    `gate`: its derivative is a Python function, `(gate, which of its results)` (danlu/backward.py). `hooks`: what its gradient passes.
+    `line`: (file, line) of the call that recorded it. `recompute`: never kept for a derivative, but computed again (a checkpoint).
+    `traced`: it stands for one element of a batch and never has a value (vmap).
+    """
+
+    __slots__ = ("gate", "hooks", "line", "recompute", "traced")
+
+    def __init__(self) -> None:
+        self.gate: Any = None
+        self.hooks: dict[int, Callable[[Any], Any]] | None = None
+        self.line: tuple[str, int] | None = None
+        self.recompute = self.traced = False
+
+
 class Value(Node):
     """A recorded value: a node with, once it is computed, its memory.
 
@@ -45,7 +63,7 @@ class Value(Node):
     `held`: how many histories will read it. `freed`: its history was used by a backward pass and let go. `index`: which result of its op it is.
     """
 
-    __slots__ = ("buffer", "freed", "grad", "handles", "held", "index", "leaf", "slot", "trace")
+    __slots__ = ("buffer", "freed", "grad", "handles", "held", "index", "leaf", "note", "slot", "trace")
 
     def __init__(self, op: Op, inputs: tuple, attrs: tuple, spec: Spec, grad: bool, index: int = 0) -> None:
         self.op, self.inputs, self.attrs, self.spec = op, inputs, attrs, spec
@@ -55,10 +73,26 @@ class Value(Node):
         self.leaf: Any = None
         self.trace: Trace | None = None
         self.slot = -1
+        self.note: Note | None = None
         if grad:
             for x in inputs:
                 if type(x) is Value:
                     x.held += 1
+
+    def noted(self) -> Note:
+        """The note of this value, which has one from now on."""
+        if self.note is None:
+            self.note = Note()
+        return self.note
+
+    def track(self) -> Value:
+        """A derivative may be asked of this value from now on."""
+        if not self.grad:
+            self.grad = True
+            for x in self.inputs:
+                if type(x) is Value:
+                    x.held += 1
+        return self
 
     def forget(self) -> None:
         """Lets the history go."""
@@ -133,6 +167,33 @@ def leaf(buffer: Buffer, spec: Spec, grad: bool = False) -> Value:
     return value
 
 
+def placeholder(spec: Spec, grad: bool) -> Value:
+    """A value that stands for others: what is computed from it is a recipe and has no memory."""
+    value = Value(PLACEHOLDER, (), (), spec, grad)
+    value.noted().traced = True
+    return value
+
+
+_watchers: tuple[Callable[[Sequence[Any], Any], None], ...] = ()
+
+
+@contextmanager
+def watch(watcher: Callable[[Sequence[Any], Any], None]) -> Iterator[None]:
+    """Inside, `watcher(inputs, result)` is told of everything that this thread records."""
+    global _watchers
+    thread = threading.get_ident()
+
+    def mine(inputs: Sequence[Any], result: Any) -> None:
+        if threading.get_ident() == thread:
+            watcher(inputs, result)
+
+    _watchers = (*_watchers, mine)
+    try:
+        yield
+    finally:
+        _watchers = tuple(w for w in _watchers if w is not mine)
+
+
 def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) -> Any:
     """One call of an op on values and Python numbers; nothing is computed. Shapes and dtypes are checked now."""
     with _lock:
@@ -162,8 +223,11 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
             for value in result:
                 value.trace, value.slot = trace, len(trace.values)
                 trace.values.append(value)
+    if _watchers:
+        for watcher in _watchers:
+            watcher(inputs, result)
     if len(trace.values) > MAX_PENDING or trace.pinned > MAX_PINNED:
-        flush()
+        _flush_with(result if type(result) is tuple else (result,))  # type: ignore[arg-type]
     return result
 
 
@@ -186,6 +250,10 @@ def _adopt(trace: Trace, value: Value) -> Trace:
     while stack:
         x = stack[-1]
         if x.trace is trace:
+            stack.pop()
+            continue
+        if x.op is PLACEHOLDER:
+            trace.append((PLACEHOLDER, x.spec), x)
             stack.pop()
             continue
         if x.buffer is None and x.trace is not None and x.trace.values:
@@ -234,9 +302,22 @@ def flush() -> None:
         _run(trace)
 
 
+def _flush_with(values: Sequence[Value]) -> None:
+    """Runs what was recorded; these values, which nobody holds yet, are among the results."""
+    for value in values:
+        value.handles += 1
+    try:
+        flush()
+    finally:
+        for value in values:
+            value.handles -= 1
+
+
 def realize(value: Value) -> Buffer:
     """The memory of a value, computed now if it was not."""
     if value.buffer is None:
+        if value.note is not None and value.note.traced:
+            _refuse_traced()
         trace = value.trace
         if trace is _current():
             value.handles += 1
@@ -251,6 +332,17 @@ def realize(value: Value) -> Buffer:
             flush()
             value.handles -= 1
     return value.buffer  # type: ignore[return-value]
+
+
+def _is_traced(value: Value) -> bool:
+    return value.note is not None and value.note.traced
+
+
+def _refuse_traced() -> None:
+    raise GradientError(
+        "vmap: the value of a tensor is read inside the function (item(), numpy(), print, `if x > 0:` ...), but there the tensor stands for "
+        "every element of the batch. Write danlu.where instead of `if`, and return what is to be read"
+    )
 
 
 def _run(trace: Trace) -> None:
@@ -272,15 +364,18 @@ def _run(trace: Trace) -> None:
 
 def _execute(trace: Trace) -> None:
     with _lock:
-        live = tuple([k for k, v in enumerate(trace.values) if v is not None and v.handles and v.buffer is None])
+        live = tuple(
+            [k for k, v in enumerate(trace.values) if v is not None and v.handles and v.buffer is None and not _is_traced(v)]
+        )
         if not live:
             return
         kept = tuple([s for s in live if trace.values[s].grad and trace.values[s].inputs])  # type: ignore[union-attr]
         given = _given(trace)
-        key = (tuple(trace.entries), live, kept, given)
+        again = tuple([k for k, v in enumerate(trace.values) if v is not None and v.note and v.note.recompute]) if kept else ()
+        key = (tuple(trace.entries), live, kept, given, again)
         found = _programs.get(key)
         if found is None or config.optimize is isinstance(found[0], Interpreted):
-            found = _programs[key] = _make(trace, live, kept, given)
+            found = _programs[key] = _make(trace, live, kept, given, again)
     executable, slots = found
     _statistics["runs"] += 1
     try:
@@ -293,6 +388,8 @@ def _execute(trace: Trace) -> None:
         value.buffer = buffer
         if not value.grad:
             value.inputs = ()
+        elif value.note is not None and value.note.gate is not None:
+            value.forget()
     for _, old in trace.replaced:
         if old.buffer is not None and trace.places.get(id(old.buffer)) in given:
             old.buffer = None  # its memory was given away
@@ -330,21 +427,21 @@ def _given(trace: Trace) -> tuple[int, ...]:
 
 
 def _make(
-    trace: Trace, live: tuple[int, ...], kept: tuple[int, ...], given: tuple[int, ...]
+    trace: Trace, live: tuple[int, ...], kept: tuple[int, ...], given: tuple[int, ...], again: tuple[int, ...]
 ) -> tuple[Compiled | Interpreted, tuple[int, ...]]:
     began = time.perf_counter()
     if config.optimize:
-        text = repr((trace.entries, live, kept, given))
+        text = repr((trace.entries, live, kept, given, again))
 
         def build() -> tuple[program.Program, dict]:
-            roots, replace, slots = graph_of(trace.entries, live, kept)
+            roots, replace, slots = graph_of(trace.entries, live, kept, again)
             return program.build(roots, len(trace.buffers), replace, given), {"slots": slots}
 
         executable, extra = compiled(text, build)
         result: tuple = executable, tuple(extra["slots"])
         _statistics["from_disk"] += executable.program.origin == "disk"
     else:
-        roots, replace, slots = graph_of(trace.entries, live, kept)
+        roots, replace, slots = graph_of(trace.entries, live, kept, again)
         result = Interpreted(roots, replace), tuple(slots)
     seconds = time.perf_counter() - began
     _statistics["compile_seconds"] += seconds
@@ -357,15 +454,20 @@ def _make(
     return result
 
 
-def graph_of(entries: Sequence[tuple], live: Sequence[int], kept: Sequence[int]) -> tuple[list[Node], dict[int, Node], list[int]]:
+def graph_of(
+    entries: Sequence[tuple], live: Sequence[int], kept: Sequence[int], again: Sequence[int] = ()
+) -> tuple[list[Node], dict[int, Node], list[int]]:
     """The graph of recorded entries: the nodes to compute, the nodes whose value is known as another, the slots of the results.
 
-    `kept` are results of which a derivative may be asked later; what it will need is computed now as well.
+    `kept` are results of which a derivative may be asked later; what it will need is computed now as well, but for
+    the slots in `again`, which are computed again then.
     """
     nodes, known = replay(entries)
     slots = list(live)
     if kept:
-        slots += [s for s in residuals(nodes, entries, kept, known) if s not in slots]
+        slots += [s for s in residuals(nodes, entries, kept, known, again) if s not in slots]
+    if any(n.op is PLACEHOLDER for n in toposort([nodes[s] for s in slots])):
+        _refuse_traced()
     return [nodes[s] for s in slots], known, slots
 
 
@@ -384,13 +486,16 @@ def replay(entries: Sequence[tuple]) -> tuple[list[Node], dict[int, Node]]:
             dtype = dt.float64 if entry[1] is float else dt.int64
             weak = dt.float32 if entry[1] is float else dt.bool_ if entry[1] is bool else dt.int64
             nodes.append(Node(NUMBER, (), (entry[2], dtype), Spec((), weak, True)))
+        elif head is PLACEHOLDER:
+            nodes.append(Node(PLACEHOLDER, (), (), entry[1]))
         elif head == "history":
             nodes.append(_replay_history(entry, nodes, known))
         else:
             op, attrs, slots, cut = entry
             result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
             results = result if isinstance(result, tuple) else (result,)
-            nodes.extend(map(stopped, results) if cut else results)
+            given = {id(nodes[s]) for s in slots}
+            nodes.extend(stopped(r) if cut else aliased(r) if id(r) in given else r for r in results)
     return nodes, known
 
 
@@ -399,16 +504,20 @@ def _replay_history(entry: tuple, nodes: list[Node], known: dict[int, Node]) -> 
     _, op, attrs, slots, index, place, grad, spec = entry
     result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
     node = result[index] if isinstance(result, tuple) else result
-    node = node if grad else stopped(node)
+    node = stopped(node) if not grad else aliased(node) if any(node is nodes[s] for s in slots) else node
     if place >= 0:
         node = Node(node.op, node.inputs, node.attrs, node.spec)  # its own node: an input must not be taken for it
         known[id(node)] = Node(BUFFER, (), (place, spec), spec)
     return node
 
 
-def residuals(nodes: list[Node], entries: Sequence[tuple], kept: Sequence[int], known: dict[int, Node]) -> list[int]:
+def residuals(
+    nodes: list[Node], entries: Sequence[tuple], kept: Sequence[int], known: dict[int, Node], again: Sequence[int] = ()
+) -> list[int]:
     """The slots of the recorded values that the derivatives of the kept results will read: what an eager engine would store."""
-    recorded = {id(n): s for s, n in enumerate(nodes) if not n.spec.weak and n.op is not BUFFER and id(n) not in known}
+    recorded = {
+        id(n): s for s, n in enumerate(nodes) if not n.spec.weak and n.op is not BUFFER and id(n) not in known and s not in again
+    }
     leaves = [n for n in nodes if n.op is BUFFER and n.dtype.is_floating_point]
     found: set[int] = set()
     for s in kept:

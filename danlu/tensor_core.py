@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from danlu import backward, engine
 from danlu import dtype as dt
-from danlu import engine
-from danlu.autodiff import GRADIENT
 from danlu.dtype import DType
 from danlu.engine import Value, realize, record
 from danlu.errors import DTypeError, GradientError, ShapeError
@@ -175,7 +174,7 @@ def _move(name: str, inputs: tuple[Value, ...], attrs: tuple) -> Value:
 class TensorCore:
     """State and differentiation; the operations are in the classes that `Tensor` is made of."""
 
-    __slots__ = ("__weakref__", "_base", "_chain", "_cut", "_leaf", "_seen", "_storage", "grad")
+    __slots__ = ("__weakref__", "_after", "_base", "_chain", "_cut", "_hooks", "_leaf", "_seen", "_storage", "grad")
 
     _storage: Storage
     _chain: tuple[tuple[str, tuple], ...]
@@ -189,6 +188,7 @@ class TensorCore:
         self._leaf = False  # requires_grad was set on it: gradients are collected in .grad
         self._seen: tuple[Value, Value] | None = None  # of a view: (value of the storage, value of the view)
         self.grad = None
+        self._hooks = self._after = None  # of a leaf: what its gradient passes, and what is called after .grad has changed
 
     # ---- reading and writing --------------------------------------------------------------------------------------------
     def _value(self) -> Value:
@@ -212,6 +212,8 @@ class TensorCore:
         old = self._storage.value
         value = engine.leaf(realize(old), old.spec, grad=True)
         value.leaf = weakref.ref(self)
+        if self._hooks:
+            value.noted().hooks = self._hooks
         self._storage.set(value)
         return value
 
@@ -417,12 +419,48 @@ class TensorCore:
         >>> x.grad
         tensor([2., 4.])
         """
-        targets = None if inputs is None else list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-        keep = create_graph if retain_graph is None else retain_graph
-        leaves, grads = gradients([self], [gradient], targets, keep, create_graph)
-        for tensor, g in zip(targets or [leaf.leaf() for leaf in leaves], grads):
-            if tensor is not None:
-                accumulate(tensor, g)
+        backward_([self], [gradient], inputs, retain_graph, create_graph)
+
+    def register_hook(self, hook: Any) -> Any:
+        """`hook(grad)` runs whenever the gradient of this tensor is known; what it returns, if not None, takes its place.
+
+        Returns a handle: `handle.remove()` takes the hook away.
+
+        >>> import danlu
+        >>> x = danlu.ones(2, requires_grad=True)
+        >>> handle = x.register_hook(lambda g: g * 10)
+        >>> x.sum().backward()
+        >>> x.grad
+        tensor([10., 10.])
+        """
+        if not self.requires_grad:
+            raise GradientError(
+                "register_hook on a tensor that does not require grad: no gradient would come. Set requires_grad=True"
+            )
+        with set_grad_enabled(True):
+            note = self._value().noted()
+        if note.hooks is None:
+            note.hooks = {}
+        if self._leaf:
+            self._hooks = note.hooks  # the next value of the leaf takes them over
+        return Handle(note.hooks, lambda g: _call_hook(hook, g))
+
+    def register_post_accumulate_grad_hook(self, hook: Any) -> Any:
+        """`hook(tensor)` runs after a backward pass has added to this leaf's `.grad`.
+
+        >>> import danlu
+        >>> x = danlu.ones(1, requires_grad=True)
+        >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+        >>> (x * 3).backward()
+        tensor([3.])
+        """
+        if not self._leaf:
+            raise GradientError(
+                "post accumulate grad hooks cannot be registered on tensors that are no leaves: only leaves collect .grad"
+            )
+        if self._after is None:
+            self._after = {}
+        return Handle(self._after, hook)
 
 
 def _stopped(value: Value) -> Value:
@@ -443,6 +481,55 @@ def _fitted(value: Value, spec: Spec) -> Value:
     if value.spec.shape != spec.shape:
         value = _move("expand", (value,), (spec.shape,))
     return value
+
+
+class Handle:
+    """Removes a hook: `handle.remove()`, or at the end of a `with` block."""
+
+    count = 0
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        Handle.count += 1
+        self._hooks, self.id = hooks, Handle.count
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """Takes the hook away; a second call does nothing."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+def _call_hook(hook: Any, g: Value) -> Value:
+    result = hook(wrap(g))
+    if result is None:
+        return g
+    if not isinstance(result, TensorCore):
+        raise GradientError(
+            f"a hook of a tensor returned {type(result).__name__}; expected the new gradient as a tensor, or None"
+        )
+    if result._spec.shape != g.spec.shape:
+        raise GradientError(f"a hook of a tensor returned a gradient of shape {result._spec.shape}; expected {g.spec.shape}")
+    return result._value()
+
+
+def backward_(ys: Sequence[TensorCore], gys: Sequence[Any], inputs: Any, retain_graph: bool | None, create_graph: bool) -> None:
+    """Adds the gradients of Σ ys · gys to the `.grad` of all leaves, or of the tensors in `inputs`."""
+    targets = None if inputs is None else list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+    if targets == []:
+        raise GradientError("backward: inputs= is empty; leave it out for all leaves")
+    keep = create_graph if retain_graph is None else retain_graph
+    leaves, grads = gradients(ys, gys, targets, keep, create_graph)
+    with set_grad_enabled(create_graph):
+        for tensor, g in zip(targets or [v.leaf() for v in leaves], grads):
+            if tensor is not None and g is not None:
+                accumulate(tensor, g)
+                for hook in list((tensor._after or {}).values()):
+                    hook(tensor)
 
 
 def _loses(given: DType, kept: DType) -> bool:
@@ -466,35 +553,31 @@ def _copied(value: Value) -> Buffer:
     return buffer
 
 
-def accumulate(tensor: TensorCore, g: Value) -> None:
+def accumulate(tensor: TensorCore, g: TensorCore) -> None:
     """tensor.grad += g"""
     if tensor.grad is None:
-        tensor.grad = wrap(g)
-    elif g.grad or tensor.grad.requires_grad:
-        tensor.grad = wrap(record(TABLE["add"], (tensor.grad._value(), g), (), True))  # type: ignore[arg-type]
+        tensor.grad = g
+    elif g.requires_grad or tensor.grad.requires_grad:
+        tensor.grad = wrap(record(TABLE["add"], (tensor.grad._value(), g._value()), (), True))  # type: ignore[arg-type]
     else:
-        tensor.grad._assign(record(TABLE["add"], (tensor.grad._value(), g), (), False))
+        tensor.grad._assign(record(TABLE["add"], (tensor.grad._value(), g._value()), (), False))
 
 
 def gradients(
     ys: Sequence[TensorCore], gys: Sequence[Any], xs: Sequence[TensorCore] | None, keep: bool, create_graph: bool
-) -> tuple[list[Value], list[Value]]:
+) -> tuple[list[Value], list[Any]]:
     """The values to differentiate with respect to (all leaves, if `xs` is None) and the gradient of Σ ys · gys for each."""
-    values = [y._value() for y in ys]
-    visited, leaves = history(values)
-    if xs is not None:
-        leaves = [x._value() for x in xs]
-    total, result = None, []
-    for y, value, gy in zip(ys, values, gys):
-        seed = _seed(y, value, gy)
-        result = list(record(GRADIENT, (value, seed, *leaves), (), create_graph))  # type: ignore[arg-type]
-        total = result if total is None else [record(TABLE["add"], pair, (), create_graph) for pair in zip(total, result)]
-    if not keep:
-        for v in visited:
-            if v.inputs:
-                v.forget()
-                v.freed = True
-    return leaves, total or []  # type: ignore[return-value]
+    with set_grad_enabled(True):
+        values = [y._value() for y in ys]
+        targets = None if xs is None else [x._value() for x in xs]
+    with set_grad_enabled(create_graph):
+        seeds = [_seed(y, value, gy) for y, value, gy in zip(ys, values, gys)]
+        for check in checks:
+            check(values, seeds)
+        return backward.gradients(values, seeds, targets, keep, create_graph, wrap)
+
+
+checks: list[Any] = []  # functions (roots, seeds) that look at a backward pass before it runs (detect_anomaly)
 
 
 def _seed(y: TensorCore, value: Value, gy: Any) -> Value:
@@ -510,37 +593,6 @@ def _seed(y: TensorCore, value: Value, gy: Any) -> Value:
     if given.spec.shape != value.spec.shape:
         raise GradientError(f"gradient= has shape {given.spec.shape}; expected that of the tensor, {value.spec.shape}")
     return given
-
-
-def history(roots: Sequence[Value]) -> tuple[list[Value], list[Value]]:
-    """Every value that a derivative of the roots passes, and those that collect a gradient."""
-    visited: list[Value] = []
-    leaves: list[Value] = []
-    seen: set[int] = set()
-    stack = list(roots)
-    for v in roots:
-        if not v.grad:
-            raise GradientError(
-                "backward of a tensor that does not require grad: no tensor that it was computed from has requires_grad=True, "
-                "or it was computed under no_grad() or detached"
-            )
-    while stack:
-        v = stack.pop()
-        if id(v) in seen:
-            continue
-        seen.add(id(v))
-        if v.freed:
-            raise GradientError(
-                "backward through the same graph a second time: what it needs was let go after the first. "
-                "Compute the loss again, or write loss.backward(retain_graph=True) the first time"
-            )
-        visited.append(v)
-        if v.leaf is not None:
-            leaves.append(v)
-        for x in v.inputs:
-            if type(x) is Value and x.grad:
-                stack.append(x)
-    return visited, leaves
 
 
 # ---- making tensors -----------------------------------------------------------------------------------------------------------

@@ -150,6 +150,17 @@ from danlu.nn.vision import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
+<<<<<<< HEAD
+=======
+from danlu.nn.containers import ModuleDict, ModuleList, Sequential
+from danlu.nn.dropout import Dropout
+from danlu.nn.linear import Flatten, Identity, Linear
+from danlu.nn.loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
+from danlu.nn.module import Module
+from danlu.nn.normalization import BatchNorm1d, LayerNorm
+from danlu.nn.parameter import Parameter
+from danlu.nn.reversal import GradientReversal
+>>>>>>> autograd
 
 __all__ = [
     "CELU",
@@ -197,10 +208,14 @@ __all__ = [
     "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
+<<<<<<< HEAD
     "Fold",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
+=======
+    "GradientReversal",
+>>>>>>> autograd
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from danlu.creation import as_tensor
 from danlu.dtype import DType, float16, float32, float64
 from danlu.errors import DanluError, DTypeError, ShapeError
+from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Parameter
 from danlu.tensor import Tensor, no_grad
 
@@ -32,11 +33,13 @@ class IncompatibleKeys(NamedTuple):
 
 
 class Hooks:
-    """The hooks of one module: what runs before and after its forward."""
+    """The hooks of one module: what runs before and after its forward, and before and after its gradients are known."""
 
     def __init__(self) -> None:
         self.before: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
         self.after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
+        self.backward_before: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
+        self.backward_after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
         self.count = 0
 
 
@@ -109,11 +112,16 @@ class Module:
                 inputs, named = given
             elif given is not None:
                 inputs = given if isinstance(given, tuple) else (given,)
+        watched = None
+        if hooks.backward_before or hooks.backward_after:
+            before, after = ([hook for hook, _ in chain.values()] for chain in (hooks.backward_before, hooks.backward_after))
+            watched = BackwardHooks(self, before, after)
+            inputs = watched.enter(inputs)
         result = self.forward(*inputs, **named)
         for hook, with_kwargs in list(hooks.after.values()):
             given = hook(self, inputs, named, result) if with_kwargs else hook(self, inputs, result)
             result = result if given is None else given
-        return result
+        return result if watched is None else watched.leave(result)
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -124,6 +132,14 @@ class Module:
     def register_forward_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> HookHandle:
         """`hook(module, inputs, output)` after forward; what it returns replaces the output."""
         return self._add_hook("after", hook, prepend, with_kwargs)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
+        """`hook(module, grad_output)` when the gradients of the outputs are known; what it returns replaces them."""
+        return self._add_hook("backward_before", hook, prepend, False)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
+        """`hook(module, grad_input, grad_output)` when the gradients of the inputs are known; what it returns replaces grad_input."""
+        return self._add_hook("backward_after", hook, prepend, False)
 
     def _add_hook(self, when: str, hook: Callable[..., Any], prepend: bool, with_kwargs: bool) -> HookHandle:
         if self._hooks is None:

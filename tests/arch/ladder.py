@@ -17,10 +17,11 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
     0: (("errors.py", "dtype.py", "config.py", "version.py"),),
     1: (("graph.py",),),
     2: (("ops/",),),
-    3: (("autodiff.py",), ("compile/",)),
+    3: (("autodiff.py", "batching.py"), ("compile/",)),
     4: (("runtime/",), ("engine.py",)),
     5: (
         (
+            "backward.py",
             "tensor_core.py",
             "tensor_arithmetic.py",
             "tensor_shape.py",
@@ -32,6 +33,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "random.py",
         ),
     ),
+<<<<<<< HEAD
     6: (
         (
             "functional.py",
@@ -47,6 +49,9 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "files.py",
         ),
     ),
+=======
+    6: (("functional.py", "functions.py", "linalg.py", "autograd/", "func.py", "utils/", "files.py"),),
+>>>>>>> autograd
     7: (("nn/",), ("optim/",), ("data/",)),
     8: (("train/",), ("classic/",)),
     9: (("cli.py", "__main__.py", "studio/", "interop/"),),

@@ -20,7 +20,7 @@ Input = Callable[[np.random.Generator, dt.DType], np.ndarray]
 Sample = tuple[list[Input], dict[str, Any]]
 
 # What only holds a graph together: it has no value of its own to be checked.
-BOOKKEEPING = {"const", "number", "buffer", "pick", "gradient", "tangent"}
+BOOKKEEPING = {"const", "number", "buffer", "pick", "gradient", "tangent", "batch"}
 
 
 def f(*shape: int, low: float = -2.0, high: float = 2.0) -> Input:
