@@ -134,6 +134,7 @@ from danlu.nn.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
+from danlu.nn.reversal import GradientReversal
 from danlu.nn.sparse import (
     Embedding,
     EmbeddingBag,
@@ -150,17 +151,6 @@ from danlu.nn.vision import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
-<<<<<<< HEAD
-=======
-from danlu.nn.containers import ModuleDict, ModuleList, Sequential
-from danlu.nn.dropout import Dropout
-from danlu.nn.linear import Flatten, Identity, Linear
-from danlu.nn.loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
-from danlu.nn.module import Module
-from danlu.nn.normalization import BatchNorm1d, LayerNorm
-from danlu.nn.parameter import Parameter
-from danlu.nn.reversal import GradientReversal
->>>>>>> autograd
 
 __all__ = [
     "CELU",
@@ -208,14 +198,11 @@ __all__ = [
     "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
-<<<<<<< HEAD
     "Fold",
     "GaussianNLLLoss",
+    "GradientReversal",
     "GroupNorm",
     "Hardshrink",
-=======
-    "GradientReversal",
->>>>>>> autograd
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",

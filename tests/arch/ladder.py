@@ -33,7 +33,6 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "random.py",
         ),
     ),
-<<<<<<< HEAD
     6: (
         (
             "functional.py",
@@ -45,13 +44,12 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "functional_vision.py",
             "functions.py",
             "linalg.py",
-            "autograd.py",
+            "autograd/",
+            "func.py",
+            "utils/",
             "files.py",
         ),
     ),
-=======
-    6: (("functional.py", "functions.py", "linalg.py", "autograd/", "func.py", "utils/", "files.py"),),
->>>>>>> autograd
     7: (("nn/",), ("optim/",), ("data/",)),
     8: (("train/",), ("classic/",)),
     9: (("cli.py", "__main__.py", "studio/", "interop/"),),
