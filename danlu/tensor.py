@@ -24,7 +24,12 @@ from danlu.tensor_core import (
     wrap,
 )
 from danlu.tensor_index import Indexing
+from danlu.tensor_pointwise import Pointwise
+from danlu.tensor_rearrange import Rearranging
+from danlu.tensor_scan import Scanning
 from danlu.tensor_shape import Shape
+from danlu.tensor_sort import Sorting
+from danlu.tensor_statistics import Statistics
 
 
 class Size(tuple):
@@ -64,7 +69,7 @@ class Device:
 CPU = Device()
 
 
-class Tensor(Arithmetic, Shape, Indexing):
+class Tensor(Pointwise, Rearranging, Scanning, Sorting, Statistics, Arithmetic, Shape, Indexing):
     """Numbers of one dtype on axes, computed when they are read, and what they were computed from.
 
     >>> import danlu

@@ -40,8 +40,8 @@ def _operator(op: str, swapped: bool = False) -> Any:
 def _in_place(op: str) -> Any:
     """The form with `_`: the result is written into the tensor itself."""
 
-    def method(self: Any, *args: Any) -> Any:
-        return self._assign(getattr(self, op)(*args)._value())
+    def method(self: Any, *args: Any, **given: Any) -> Any:
+        return self._assign(getattr(self, op)(*args, **given)._value())
 
     method.__name__, method.__doc__ = f"{op}_", f"`{op}` in place."
     return method

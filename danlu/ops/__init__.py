@@ -4,12 +4,17 @@ from danlu.ops import (
     composite,
     contract,
     elementwise,
+    gamma,
     gather,
     mathematics,
     movement,
     opaque,
+    pointwise,
     random,
     reduce,
+    scan,
+    scatter,
+    sorting,
     source,
     special,
     trigonometry,
@@ -17,6 +22,6 @@ from danlu.ops import (
 from danlu.ops.table import TABLE, o
 
 __all__ = [
-    "TABLE", "composite", "contract", "elementwise", "gather", "mathematics", "movement", "o", "opaque", "random", "reduce", "source",
-    "special", "trigonometry",
+    "TABLE", "composite", "contract", "elementwise", "gamma", "gather", "mathematics", "movement", "o", "opaque", "pointwise", "random",
+    "reduce", "scan", "scatter", "sorting", "source", "special", "trigonometry",
 ]  # fmt: skip
