@@ -236,6 +236,10 @@ class Tensor(Pointwise, Rearranging, Scanning, Sorting, Statistics, Arithmetic, 
         """Ones of the given shape, of this dtype."""
         return self.new_full(size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size, 1, dtype)
 
+    def new_empty(self, *size: Any, dtype: DType | None = None) -> Tensor:
+        """Zeros of the given shape, of this dtype."""
+        return self.new_zeros(*size, dtype=dtype)
+
     def new_full(self, size: Any, value: Any, dtype: DType | None = None) -> Tensor:
         """One number in the given shape, of this dtype."""
         return apply("full", value, shape=tuple(size), dtype=dtype or self.dtype)

@@ -59,9 +59,9 @@ class Rearranging(TensorCore):
 
     moveaxis = movedim
 
-    def flip(self, *dims: Any) -> Any:
-        """The order of elements turned round on some axes."""
-        return apply("flip", self, dims=as_axes("flip", sizes(dims), self._spec.ndim))
+    def flip(self, *axes: Any, dims: Any = None) -> Any:
+        """The order of elements turned round on some axes: flip(0, 1), flip((0, 1)) or flip(dims=(0, 1))."""
+        return apply("flip", self, dims=as_axes("flip", sizes(axes if dims is None else (dims,)), self._spec.ndim))
 
     def fliplr(self) -> Any:
         """The columns in reverse order."""
@@ -102,9 +102,9 @@ class Rearranging(TensorCore):
                 out = apply("cat", out.narrow(axis, cut, n - cut), out.narrow(axis, 0, cut), dim=axis)
         return out
 
-    def broadcast_to(self, *size: Any) -> Any:
+    def broadcast_to(self, *shape: Any, size: Any = None) -> Any:
         """The tensor stretched to a shape by the rules of broadcasting."""
-        return self.expand(*size)  # type: ignore[attr-defined]
+        return self.expand(*shape if size is None else size)  # type: ignore[attr-defined]
 
     def sum_to_size(self, *size: Any) -> Any:
         """Σ over the axes that broadcasting from this shape would stretch: the opposite of `expand`."""
@@ -112,6 +112,8 @@ class Rearranging(TensorCore):
         lead = len(own) - len(given)
         if lead < 0 or any(n not in (1, m) for n, m in zip(given, own[lead:])):
             raise ShapeError(f"sum_to_size: shape {own} is not what {given} broadcasts to; sizes must be equal or 1 in {given}")
+        if not given:
+            return self.sum()  # type: ignore[attr-defined]
         axes = [k for k in range(len(own)) if k < lead or (given[k - lead] == 1 and own[k] != 1)]
         return self.sum(axes).reshape(given) if axes else self  # type: ignore[attr-defined]
 
@@ -124,9 +126,9 @@ class Rearranging(TensorCore):
         return self.reshape(*own[:at], *complete("unflatten", tuple(sizes), own[at]), *own[at + 1 :])  # type: ignore[attr-defined]
 
     # ---- repeating ------------------------------------------------------------------------------------------------------
-    def repeat(self, *repeats: Any) -> Any:
-        """The tensor tiled: repeats[i] copies along axis i; further repeats make new axes in front."""
-        given, own = sizes(repeats), self._spec.shape
+    def repeat(self, *counts: Any, repeats: Any = None) -> Any:
+        """The tensor tiled: counts[i] copies along axis i; further counts make new axes in front."""
+        given, own = sizes(counts if repeats is None else (repeats,)), self._spec.shape
         if len(given) < len(own) or any(n < 0 for n in given):
             raise ShapeError(f"repeat: {given} for a tensor of shape {own}; expected a count of 0 or more for each axis at least")
         lead = (1,) * (len(given) - len(own)) + own
@@ -137,9 +139,9 @@ class Rearranging(TensorCore):
         spread = self.reshape(tuple(x for n in lead for x in (1, n))).expand(interleaved)  # type: ignore[attr-defined]
         return spread.reshape(shape).clone()
 
-    def tile(self, *dims: Any) -> Any:
+    def tile(self, *counts: Any, dims: Any = None) -> Any:
         """`repeat`, where counts that are left out in front are 1."""
-        given = sizes(dims)
+        given = sizes(counts if dims is None else (dims,))
         return self.repeat((1,) * (self._spec.ndim - len(given)) + given)
 
     def repeat_interleave(self, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Any:
@@ -414,13 +416,11 @@ class Rearranging(TensorCore):
     def index_fill(self, dim: int, index: TensorCore, value: Any) -> Any:
         """x with one number in the slices that a vector of integers names."""
         axis, x, at = normalize_axis("index_fill", dim, self._spec.ndim), at_least_1d(self), _vector("index_fill", index)
-        shape = _with(x._spec.shape, axis, at._spec.shape[0])
         if isinstance(value, TensorCore) and value._spec.ndim:
             raise ShapeError(f"index_fill takes a number or a 0-d tensor, got a tensor of shape {value._spec.shape}")
-        source = apply("full", value, shape=shape, dtype=self._spec.dtype)
-        if isinstance(value, TensorCore):
-            source = value.to(self._spec.dtype).expand(shape)  # type: ignore[attr-defined]
-        return apply("index_set", x, at, source, dim=axis).reshape(self._spec.shape)
+        marks = apply("full", True, shape=_with(x._spec.shape, axis, at._spec.shape[0]), dtype=dt.bool_)
+        hit = apply("index_set", apply("full", False, shape=x._spec.shape, dtype=dt.bool_), at, marks, dim=axis)
+        return apply("where", hit, value, x).to(self._spec.dtype).reshape(self._spec.shape)
 
     def index_put(self, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Any:
         """x with x[indices] = values, or (accumulate) x[indices] += values where equal places add up."""

@@ -234,6 +234,7 @@ class Shape(TensorCore):
 
     def var(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int | None = None) -> Any:
         """Σ (x - mean)² / (n - correction); correction 1 (Bessel's) unless said otherwise."""
+        dim, unbiased = (None, dim) if isinstance(dim, bool) else (dim, unbiased)
         axes = self._axes("var", dim)
         count = prod(self._spec.shape[k] for k in axes)
         by = count - (correction if correction is not None else int(unbiased))
@@ -285,6 +286,8 @@ class Shape(TensorCore):
             return self._reduced(name, None, False)
         if isinstance(dim, TensorCore):
             return apply(f"{name}imum", self, dim)
+        if not self._spec.ndim:
+            return Extremum((self.clone(), self._position(f"arg{name}", dim, False)))
         position = self._position(f"arg{name}", dim, True)
         axis = normalize_axis(name, dim, self._spec.ndim)
         values = apply("take_along", self, position, dim=axis)

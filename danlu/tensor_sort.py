@@ -19,7 +19,7 @@ def _array(x: Any) -> np.ndarray:
 
 
 def _tensor(array: Any) -> Any:
-    return from_array(np.ascontiguousarray(array))
+    return from_array(np.asarray(array, order="C"))
 
 
 class Sorting(TensorCore):
@@ -131,7 +131,8 @@ class Sorting(TensorCore):
         if not row._spec.ndim:
             raise ShapeError("searchsorted: the sorted row is 0-d; expected at least 1 axis")
         if not isinstance(input, TensorCore):
-            input = apply("full", input, shape=(), dtype=dt.float32 if isinstance(input, float) else dt.int64)
+            row = row.float() if isinstance(input, float) and not row._spec.dtype.is_floating_point else row
+            input = apply("full", input, shape=(), dtype=row._spec.dtype)
         if row._spec.dtype is not input._spec.dtype:
             raise DTypeError(f"searchsorted: the row is {row._spec.dtype.name}, the values {input._spec.dtype.name}; write input.to(row.dtype)")
         found = apply("searchsorted", row, input, right=right or side == "right")

@@ -82,7 +82,7 @@ class Statistics(TensorCore):
         out = _between(row, rank.expand(*row._spec.shape[:-1], shares._spec.size), interpolation)
         if not skip_nan:
             out = apply("where", count == n, out, float("nan"))
-        kept = tuple(1 for _ in self._spec.shape) if dim is None else _one(x, axis)
+        kept = tuple(1 if dim is None or k == axis else m for k, m in enumerate(self._spec.shape))
         out = out.movedim(-1, 0).reshape(shares._spec.size, *(kept if keepdim else row._spec.shape[:-1]))
         return out if isinstance(q, TensorCore) and q._spec.ndim else out.squeeze(0)
 
@@ -104,6 +104,28 @@ class Statistics(TensorCore):
         if not prod(x._spec.shape[k] for k in axes):
             return x.sum(dim, keepdim).log()
         return apply("logsumexp", x, dims=axes, keepdim=bool(keepdim))
+
+    def softmax(self, dim: int, dtype: DType | None = None) -> Any:
+        """eˣ / Σ eˣ along an axis, computed in `dtype` where it is given."""
+        return self._normalised("softmax", dim, dtype)
+
+    def log_softmax(self, dim: int, dtype: DType | None = None) -> Any:
+        """x - log Σ eˣ along an axis, computed in `dtype` where it is given."""
+        return self._normalised("log_softmax", dim, dtype)
+
+    def _normalised(self, name: str, dim: int, dtype: DType | None) -> Any:
+        x: Any = self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
+        _float(name, x)
+        axis = normalize_axis(name, dim, self._spec.ndim)
+        if not self._spec.size:
+            return x.clone()
+        return apply(name, at_least_1d(x), dim=axis).reshape(self._spec.shape)
+
+    def trace(self) -> Any:
+        """The sum of the diagonal of a matrix."""
+        if self._spec.ndim != 2:
+            raise ShapeError(f"trace takes a matrix, got shape {self._spec.shape}")
+        return self.diagonal().sum()  # type: ignore[attr-defined]
 
     def aminmax(self, *, dim: int | None = None, keepdim: bool = False) -> Any:
         """(min, max) of all elements, or along an axis."""

@@ -33,6 +33,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "printing.py",
             "tensor.py",
             "creation.py",
+            "joining.py",
             "random.py",
         ),
     ),
