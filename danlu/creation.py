@@ -83,6 +83,16 @@ def zeros_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = F
     return full(x.shape, 0, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
+def empty_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """Zeros with the shape and dtype of x: see `empty`.
+
+    >>> import danlu
+    >>> danlu.empty_like(danlu.ones(2)).shape
+    danlu.Size([2])
+    """
+    return zeros_like(x, dtype=dtype, requires_grad=requires_grad)
+
+
 def ones_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """Ones with the shape and dtype of x.
 
@@ -91,16 +101,6 @@ def ones_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = Fa
     tensor([1., 1.])
     """
     return full(x.shape, 1, dtype=dtype or x.dtype, requires_grad=requires_grad)
-
-
-def empty_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """Zeros with the shape and dtype of x: memory without values is not a value that a program could have.
-
-    >>> import danlu
-    >>> danlu.empty_like(danlu.ones(2)).shape
-    danlu.Size([2])
-    """
-    return zeros_like(x, dtype=dtype, requires_grad=requires_grad)
 
 
 def full_like(x: Tensor, fill_value: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
@@ -135,7 +135,8 @@ def arange(
     count = ceil((end - start) / step)
     exact = dt.float64 if dtype.is_floating_point else dt.int64
     numbers = apply("iota", shape=(count,), dtype=exact)
-    return _made((numbers * step + start).to(dtype), requires_grad, device)
+    numbers = numbers if step == 1 else numbers * step
+    return _made((numbers if start == 0 else numbers + start).to(dtype), requires_grad, device)
 
 
 def linspace(
@@ -160,7 +161,9 @@ def _whole_steps(start: int, end: int, steps: int) -> np.ndarray:
     return np.trunc(np.where(k < steps // 2 + (steps == 1), start + step * k, end - step * (steps - 1 - k)))
 
 
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+def logspace(
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: DType | None = None, requires_grad: bool = False
+) -> Tensor:
     """base to the power of `steps` numbers from start to end at equal distances.
 
     >>> import danlu
@@ -195,7 +198,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise DTypeError(f"from_numpy expected a NumPy array, got {type(array).__name__}; danlu.tensor takes lists and numbers")
-    return from_array(array)
+    return from_array(array, borrowed=True)
 
 
 def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
@@ -208,7 +211,7 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     if isinstance(data, Tensor):
         return data.to(dtype or data.dtype)
     if isinstance(data, np.ndarray):
-        out = from_array(data)
+        out = from_array(data, borrowed=True)
         return out.to(dtype or out.dtype)
     return tensor(data, dtype)
 
@@ -248,15 +251,27 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat([t.unsqueeze(dim) for t in tensors], dim)
 
 
+def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The same as `cat`.
+
+    >>> import danlu
+    >>> danlu.concatenate([danlu.ones(1), danlu.zeros(1)])
+    tensor([1., 0.])
+    """
+    return cat(tensors, dim)
+
+
 def where(condition: Tensor, x: Any = None, y: Any = None) -> Any:
-    """x where the condition holds, else y; with the condition alone the indices where it does, a vector for each axis.
+    """x where the condition holds, else y; without x and y the positions where it holds, one vector for each axis.
 
     >>> import danlu
     >>> danlu.where(danlu.tensor([True, False]), 1.0, 2.0)
     tensor([1., 2.])
     """
-    if x is None or y is None:
+    if x is None and y is None:
         return condition.nonzero(as_tuple=True)
+    if x is None or y is None:
+        raise DTypeError("where was given one of two choices; write where(condition, x, y), or where(condition) for positions")
     if condition.dtype not in (dt.bool_, dt.uint8):
         raise DTypeError(f"where: the condition has dtype {condition.dtype.name}; expected bool: write condition.bool()")
     return apply("where", condition, x, y)

@@ -12,12 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from math import copysign
 from typing import Any
 
 from danlu import dtype as dt
 from danlu.autodiff import gradient
 from danlu.compile import program
 from danlu.config import config
+from danlu.errors import DanluError
 from danlu.graph import Node, Op, Spec, toposort
 from danlu.ops.source import BUFFER, CONST, NUMBER, stopped
 from danlu.ops.table import number_spec, o
@@ -40,19 +42,31 @@ class Value(Node):
 
     `inputs` are values and Python numbers. `grad`: a derivative may be asked of it. `handles`: how many storages hold it.
     `leaf`: the tensor whose `.grad` it feeds.
-    `freed`: its history was used by a backward pass and let go. `index`: which result of its op it is.
+    `held`: how many histories will read it. `freed`: its history was used by a backward pass and let go. `index`: which result of its op it is.
     """
 
-    __slots__ = ("buffer", "freed", "grad", "handles", "index", "leaf", "slot", "trace")
+    __slots__ = ("buffer", "freed", "grad", "handles", "held", "index", "leaf", "slot", "trace")
 
     def __init__(self, op: Op, inputs: tuple, attrs: tuple, spec: Spec, grad: bool, index: int = 0) -> None:
         self.op, self.inputs, self.attrs, self.spec = op, inputs, attrs, spec
         self.grad, self.index = grad, index
         self.buffer: Buffer | None = None
-        self.handles, self.freed = 0, False
+        self.handles, self.held, self.freed = 0, 0, False
         self.leaf: Any = None
         self.trace: Trace | None = None
         self.slot = -1
+        if grad:
+            for x in inputs:
+                if type(x) is Value:
+                    x.held += 1
+
+    def forget(self) -> None:
+        """Lets the history go."""
+        if self.grad:
+            for x in self.inputs:
+                if type(x) is Value:
+                    x.held -= 1
+        self.inputs = ()
 
 
 class Runtime:
@@ -67,7 +81,7 @@ class Runtime:
 class Trace:
     """What one thread has recorded and not yet run."""
 
-    __slots__ = ("buffers", "entries", "numbers", "pinned", "places", "running", "values")
+    __slots__ = ("buffers", "entries", "numbers", "pinned", "places", "replaced", "running", "values")
 
     def __init__(self) -> None:
         self.entries: list[tuple] = []
@@ -75,6 +89,7 @@ class Trace:
         self.buffers: list[Buffer] = []
         self.places: dict[int, int] = {}  # id of a buffer → its number
         self.numbers: list[float | int] = []
+        self.replaced: list[Value] = []  # values that a storage held before it was written in place
         self.pinned = 0
         self.running: Any = None
 
@@ -87,6 +102,10 @@ class Trace:
             self.pinned += buffer.nbytes
         return found
 
+    def forget(self) -> None:
+        """Lets everything go: values that were computed still know their trace, and must not keep its inputs alive."""
+        self.entries, self.values, self.buffers, self.places, self.numbers, self.replaced = [], [], [], {}, [], []
+
     def append(self, entry: tuple, value: Value | None) -> int:
         """One more entry with one result; its slot."""
         slot = len(self.values)
@@ -98,11 +117,10 @@ class Trace:
 
 
 def _current() -> Trace:
-    try:
-        return _local.trace
-    except AttributeError:
-        _local.trace = Trace()
-        return _local.trace
+    trace = getattr(_local, "trace", None)
+    if trace is None or trace.running is not None:  # the second: another thread needed a value of it and ran it
+        trace = _local.trace = Trace()
+    return trace
 
 
 # ---- recording --------------------------------------------------------------------------------------------------------------
@@ -149,10 +167,10 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
     return result
 
 
-def _number(trace: Trace, x: float | int | Runtime) -> int:
+def _number(trace: Trace, x: Any) -> int:
     if type(x) is Runtime:
         x = x.value
-    elif x in FOLDED:
+    elif x in FOLDED and (x or copysign(1, x) > 0):  # -0.0 equals 0 and is another number
         return trace.append((CONST, x, type(x)), None)
     trace.numbers += (x, int(x) if -(2**63) <= x < 2**63 else 0)  # as float64 and as int64: what it meets decides
     return trace.append((NUMBER, type(x), len(trace.numbers) // 2 - 1), None)
@@ -169,7 +187,11 @@ def _adopt(trace: Trace, value: Value) -> Trace:
             continue
         if x.buffer is None and x.trace is not None and x.trace.values:
             _finish(x.trace)
-        history = x.inputs and (x.grad or x.buffer is None)
+        history = x.buffer is None or (x.grad and x.inputs)
+        if x.buffer is None and x.freed:
+            raise DanluError(
+                "a value is read whose program failed, and its history was used by a backward pass and let go; compute it again"
+            )
         missing = [y for y in x.inputs if type(y) is Value and y.trace is not trace] if history else []
         if missing:
             stack.extend(missing)
@@ -230,42 +252,77 @@ def realize(value: Value) -> Buffer:
 
 def _run(trace: Trace) -> None:
     with _lock:
-        live = tuple([v.slot for v in trace.values if v is not None and v.handles and v.buffer is None])
+        running = trace.running
+        if running is None:
+            trace.running = threading.Lock()
+            trace.running.acquire()
+    if running is None:
+        try:
+            _execute(trace)
+        finally:
+            trace.forget()
+            trace.running.release()
+    else:  # another thread was faster
+        with running:
+            pass
+
+
+def _execute(trace: Trace) -> None:
+    with _lock:
+        live = tuple([k for k, v in enumerate(trace.values) if v is not None and v.handles and v.buffer is None])
         if not live:
-            trace.values = []
             return
         kept = tuple([s for s in live if trace.values[s].grad and trace.values[s].inputs])  # type: ignore[union-attr]
-        key = (tuple(trace.entries), live, kept)
+        given = _given(trace)
+        key = (tuple(trace.entries), live, kept, given)
         found = _programs.get(key)
         if found is None or config.optimize is isinstance(found[0], Interpreted):
-            found = _programs[key] = _make(trace, live, kept)
-        executable, slots = found
-        trace.running = threading.Lock()
-        trace.running.acquire()
-    try:
-        _statistics["runs"] += 1
-        buffers = executable.run(trace.buffers, trace.numbers)
-        for slot, buffer in zip(slots, buffers):
-            value: Value = trace.values[slot]  # type: ignore[assignment]
-            value.buffer = buffer
-            if not value.grad:
-                value.inputs = ()
-    finally:
-        trace.values = []
-        trace.running.release()
+            found = _programs[key] = _make(trace, live, kept, given)
+    executable, slots = found
+    _statistics["runs"] += 1
+    buffers = executable.run(trace.buffers, trace.numbers)
+    for slot, buffer in zip(slots, buffers):
+        value: Value = trace.values[slot]  # type: ignore[assignment]
+        value.buffer = buffer
+        if not value.grad:
+            value.inputs = ()
+    for old in trace.replaced:
+        if old.buffer is not None and trace.places.get(id(old.buffer)) in given:
+            old.buffer = None  # its memory was given away
 
 
 # ---- making a program ---------------------------------------------------------------------------------------------------------
 
 
-def _make(trace: Trace, live: tuple[int, ...], kept: tuple[int, ...]) -> tuple[Compiled | Interpreted, tuple[int, ...]]:
+def _given(trace: Trace) -> tuple[int, ...]:
+    """The inputs whose memory the program may overwrite: values that were replaced in place and that nothing can read any more."""
+    found = []
+    for old in trace.replaced:
+        buffer = old.buffer
+        # The buffer is held by the old value, by trace.buffers, by `buffer` here and by the argument of getrefcount: by nobody else.
+        if (
+            not old.handles
+            and not old.held
+            and buffer is not None
+            and not (buffer.shared or buffer.borrowed)
+            and sys.getrefcount(buffer) == 4
+        ):
+            place = trace.places.get(id(buffer))
+            if place is not None:
+                found.append(place)
+    return tuple(sorted(found))
+
+
+def _make(
+    trace: Trace, live: tuple[int, ...], kept: tuple[int, ...], given: tuple[int, ...]
+) -> tuple[Compiled | Interpreted, tuple[int, ...]]:
     began = time.perf_counter()
     if config.optimize:
-        text = repr((trace.entries, live, kept))
+        text = repr((trace.entries, live, kept, given))
 
         def build() -> tuple[program.Program, dict]:
             roots, replace, slots = graph_of(trace.entries, live, kept)
-            return program.build(roots, len(trace.buffers), replace), {"slots": slots}
+            return program.build(roots, len(trace.buffers), replace, given), {"slots": slots}
 
         executable, extra = compiled(text, build)
         result: tuple = executable, tuple(extra["slots"])

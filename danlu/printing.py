@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 THRESHOLD, EDGE, PRECISION, WIDTH = 1000, 3, 4, 80
+INDENT = len("tensor(")
 
 
 def text(tensor: Any) -> str:
     """The repr of a tensor: `tensor([1., 2.], requires_grad=True)`."""
-    array = tensor.detach()._array()
-    spec = tensor._spec
-    tail = ""
-    if spec.size == 0 and spec.shape != (0,):
-        tail += f", size={tuple(spec.shape)}"
-    if spec.dtype.name not in ("float32", "int64", "bool") or (spec.size == 0 and spec.dtype.name != "float32"):
-        tail += f", dtype={spec.dtype!r}"
+    body = _body(tensor._array())
+    used = len(body) - body.rfind("\n") + 1 + INDENT if "\n" not in body else len(body) - body.rfind("\n")
+    out = "tensor(" + body
+    for remark in _remarks(tensor):
+        if used + len(remark) + 2 > WIDTH:
+            out, used = f"{out},\n{' ' * INDENT}{remark}", INDENT + len(remark)
+        else:
+            out, used = f"{out}, {remark}", used + len(remark) + 2
+    return out + ")"
+
+
+def _remarks(tensor: Any) -> list[str]:
+    """What is said after the numbers: what they do not show by themselves."""
+    spec, remarks = tensor._spec, []
+    if spec.size == 0 and len(spec.shape) != 1:
+        remarks.append(f"size={tuple(spec.shape)}")
+    plain = ("float32",) if spec.size == 0 else ("float32", "int64", "bool")
+    if spec.dtype.name not in plain:
+        remarks.append(f"dtype={spec.dtype!r}")
     if tensor._leaf:
-        tail += ", requires_grad=True"
+        remarks.append("requires_grad=True")
     elif tensor.requires_grad:
-        tail += f", grad_fn={tensor.grad_fn}"
-    return f"tensor({_body(array, 7)}{tail})"
+        remarks.append(f"grad_fn={tensor.grad_fn}")
+    return remarks
 
 
-def _body(array: np.ndarray, indent: int) -> str:
+def _body(array: np.ndarray) -> str:
     if array.size == 0:
         return "[]"
-    shown = _summarised(array)
-    formatter = _formatter(shown)
-    return _nested(array, formatter, indent, array.size > THRESHOLD)
+    one, width = _writer(_shown(array))
+    return _nested(array, one, width, INDENT, array.size > THRESHOLD)
 
 
-def _summarised(array: np.ndarray) -> np.ndarray:
+def _shown(array: np.ndarray) -> np.ndarray:
     """The elements that will be shown: of large tensors the first and last three along each axis."""
     if array.size <= THRESHOLD:
         return array
@@ -44,49 +57,46 @@ def _summarised(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _formatter(shown: np.ndarray) -> Any:
-    """How one element is written, all with one width."""
-    if shown.dtype.kind == "b":
-        words = ["True", "False"]
-        return lambda v: str(bool(v)).rjust(max(map(len, words)) if shown.size > 1 or shown.ndim else 0)
-    if shown.dtype.kind in "iu":
+def _writer(shown: np.ndarray) -> tuple[Callable[[Any], str], int]:
+    """How one element is written, and the width that all elements get."""
+    if shown.dtype.kind != "f":
         width = max(len(str(v)) for v in shown.ravel().tolist())
-        return lambda v: str(int(v)).rjust(width)
-    one = _float_writer(shown)
-    width = max(len(one(v)) for v in shown.ravel().tolist())
-    return lambda v: one(float(v)).rjust(width)
+        return lambda v: str(v).rjust(width), width
+    numbers = shown[np.isfinite(shown) & (shown != 0)].astype(np.float64)
+    one = _float_writer(numbers)
+    width = max((len(one(v)) for v in numbers.tolist()), default=1)  # zeros, NaN and ∞ do not widen the columns
+    return lambda v: one(v).rjust(width), width
 
 
-def _float_writer(shown: np.ndarray) -> Any:
-    finite = np.abs(shown[np.isfinite(shown) & (shown != 0)].astype(np.float64))
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    whole = all(float(v).is_integer() for v in shown[np.isfinite(shown)].ravel().tolist())
-    if finite.size and ((high / low > 1000 and not whole) or high > 1e8 or (not whole and low < 1e-4)):
-        return lambda v: f"{v:.{PRECISION}e}" if np.isfinite(v) else str(v)
+def _float_writer(numbers: np.ndarray) -> Callable[[float], str]:
+    """Whole numbers as `1.`, others with four digits, either with an exponent where they lie far from each other or from 1."""
+    if not numbers.size:
+        return lambda v: f"{v:.0f}." if np.isfinite(v) else str(v)
+    low, high = np.abs(numbers).min(), np.abs(numbers).max()
+    whole = bool((numbers == np.ceil(numbers)).all())
+    if high / low > 1000 or high > 1e8 or (not whole and low < 1e-4):
+        return lambda v: f"{v:.{PRECISION}e}"
     if whole:
         return lambda v: f"{v:.0f}." if np.isfinite(v) else str(v)
-    return lambda v: f"{v:.{PRECISION}f}" if np.isfinite(v) else str(v)
+    return lambda v: f"{v:.{PRECISION}f}"
 
 
-def _nested(array: np.ndarray, one: Any, indent: int, summarise: bool) -> str:
+def _nested(array: np.ndarray, one: Callable[[Any], str], width: int, indent: int, summarise: bool) -> str:
     if array.ndim == 0:
-        return one(array.item()).strip()
-    pieces = list(array)
-    short = summarise and len(pieces) > 2 * EDGE
+        return one(array.item())
+    short = summarise and len(array) > 2 * EDGE
+    first, last = (array[:EDGE], array[-EDGE:]) if short else (array, array[:0])
     if array.ndim == 1:
-        words = [one(v) for v in (pieces[:EDGE] if short else pieces)]
-        if short:
-            words += [" ..."[1:], *(one(v) for v in pieces[-EDGE:])]
-        return _row(words, indent)
-    inner = [_nested(p, one, indent + 1, summarise) for p in (pieces[:EDGE] if short else pieces)]
-    if short:
-        inner += ["...", *(_nested(p, one, indent + 1, summarise) for p in pieces[-EDGE:])]
+        dots = [" ..."] if short else []
+        return _row([*map(one, first.tolist()), *dots, *map(one, last.tolist())], width, indent)
+    inner = [_nested(p, one, width, indent + 1, summarise) for p in first]
+    inner += ["..."] * short + [_nested(p, one, width, indent + 1, summarise) for p in last]
     gap = "," + "\n" * (array.ndim - 1) + " " * (indent + 1)
     return "[" + gap.join(inner) + "]"
 
 
-def _row(words: list[str], indent: int) -> str:
+def _row(words: list[str], width: int, indent: int) -> str:
     """One row, wrapped at the width of a terminal."""
-    per_line = max(1, (WIDTH - indent) // (max(map(len, words)) + 2))
+    per_line = max(1, (WIDTH - indent) // (width + 2))
     lines = [", ".join(words[k : k + per_line]) for k in range(0, len(words), per_line)]
     return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"

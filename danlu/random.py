@@ -158,7 +158,9 @@ def randn_like(x: Tensor, *, dtype: DType | None = None, generator: Generator | 
     return _draw("normal", tuple(x.shape), dtype or x.dtype, generator)
 
 
-def randint_like(x: Tensor, low: Any, high: Any = None, *, dtype: DType | None = None, generator: Generator | None = None) -> Tensor:
+def randint_like(
+    x: Tensor, low: Any, high: Any = None, *, dtype: DType | None = None, generator: Generator | None = None
+) -> Tensor:
     """`randint` with the shape and dtype of x.
 
     >>> import danlu

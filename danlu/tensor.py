@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
+from danlu.ops.movement import normalize_axis
 from danlu.printing import text
 from danlu.tensor_arithmetic import Arithmetic, check_device
 from danlu.tensor_core import (
+    TensorCore,
     apply,
     changing,
     enable_grad,
@@ -91,7 +94,7 @@ class Tensor(Pointwise, Rearranging, Scanning, Sorting, Statistics, Arithmetic, 
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis."""
-        return self.shape if dim is None else self._spec.shape[dim]
+        return self.shape if dim is None else self._spec.shape[normalize_axis("size", dim, self._spec.ndim)]
 
     @property
     def dtype(self) -> DType:
@@ -149,22 +152,21 @@ class Tensor(Pointwise, Rearranging, Scanning, Sorting, Statistics, Arithmetic, 
         return self
 
     # ---- reading --------------------------------------------------------------------------------------------------------
-    def _array(self) -> np.ndarray:
-        """The elements as NumPy sees them, computed now; the memory is shared."""
-        spec = self._spec
-        return self._buffer().as_numpy(spec.shape, spec.dtype.numpy)
-
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The elements as a NumPy array on the same memory.
+        """The elements as a NumPy array on the same memory: what is written into the array, the tensor has from then on.
+
+        An operation in place gives the tensor new memory: the array keeps the old values.
 
         Raises GradientError for a tensor that requires grad: write x.detach().numpy().
         """
         if self.requires_grad and not force:
             raise GradientError("numpy() on a tensor that requires grad would lose its history; write x.detach().numpy()")
-        return self._array()
+        return self._own_array()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self.numpy()
+        if self.requires_grad:
+            raise GradientError("numpy() on a tensor that requires grad would lose its history; write x.detach().numpy()")
+        array = self._array()
         return np.array(array, dtype) if copy or (dtype is not None and array.dtype != dtype) else array
 
     def item(self) -> Any:
@@ -223,9 +225,15 @@ class Tensor(Pointwise, Rearranging, Scanning, Sorting, Statistics, Arithmetic, 
         )
 
     def __deepcopy__(self, memo: dict) -> Tensor:
-        out = self._plain(self.detach()._value())
+        if self.requires_grad and not self._leaf:
+            raise GradientError(
+                "only leaves are deep-copied: a copy of this tensor would lose its history. Write x.detach().clone()"
+            )
+        out = object.__new__(type(self))
+        TensorCore.__init__(out, self.detach().clone()._value())
+        out._leaf, out.grad = self._leaf, copy.deepcopy(self.grad, memo)
         memo[id(self)] = out
-        return out.requires_grad_() if self._leaf else out
+        return out
 
     # ---- new tensors like this one ----------------------------------------------------------------------------------------
     def new_zeros(self, *size: Any, dtype: DType | None = None) -> Tensor:
@@ -266,7 +274,7 @@ def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, d
     """
     check_device(device)
     if isinstance(data, Tensor):
-        out = wrap(data.detach()._value()).to(dtype or data.dtype)
+        out = data.detach().clone().to(dtype or data.dtype)
     else:
         out = from_array(_array_of(data, dtype))
     return out.requires_grad_() if requires_grad else out

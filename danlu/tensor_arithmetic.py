@@ -6,7 +6,7 @@ from typing import Any
 
 from danlu import dtype as dt
 from danlu.dtype import DType
-from danlu.errors import DTypeError
+from danlu.errors import DTypeError, ShapeError
 from danlu.tensor_core import TensorCore, apply
 
 
@@ -79,12 +79,9 @@ class Arithmetic(TensorCore):
     floor = _unary("floor", "The largest integer ≤ x.")
     ceil = _unary("ceil", "The smallest integer ≥ x.")
     trunc = _unary("trunc", "x without its fraction.")
-    round = _unary("round", "The nearest integer, halves to even.")
     isnan = _unary("isnan", "True where x is NaN.")
     logical_not = _unary("logical_not", "True where x is 0.")
-    add = _binary("add", "x + y")
     mul = _binary("mul", "x · y")
-    div = _binary("div", "x / y, a float")
     pow = _binary("pow", "xʸ")
     maximum = _binary("maximum", "The larger of two; NaN if either is.")
     minimum = _binary("minimum", "The smaller of two; NaN if either is.")
@@ -98,19 +95,54 @@ class Arithmetic(TensorCore):
     logical_or = _binary("logical_or", "True where either is not 0.")
     floor_divide = _binary("floor_divide", "⌊x / y⌋")
     remainder = _binary("remainder", "x - y⌊x / y⌋, with the sign of y")
-    sub = _binary("sub", "x - y")
-    multiply, divide, subtract, absolute, negative = mul, div, sub, abs, neg
+    fmod = _binary("fmod", "x - y·trunc(x / y), with the sign of x")
+    fmax = _binary("fmax", "The larger of two; a number wins over NaN.")
+    fmin = _binary("fmin", "The smaller of two; a number wins over NaN.")
+    logical_xor = _binary("logical_xor", "True where one of both is not 0.")
+    atan2 = _binary("atan2", "The angle of the point (y, x), here (other, self), in (-π, π].")
+    hypot = _binary("hypot", "√(x² + y²) without overflow")
+    copysign = _binary("copysign", "|x| with the sign of y")
+    logaddexp = _binary("logaddexp", "ln(eˣ + eʸ)")
+    xlogy = _binary("xlogy", "x · ln y; 0 where x is 0")
+    isinf = _unary("isinf", "True where x is ∞ or -∞.")
+    isfinite = _unary("isfinite", "True where x is neither NaN nor infinite.")
+    exp2 = _unary("exp2", "2ˣ")
+    log2 = _unary("log2", "The logarithm to base 2.")
+    log10 = _unary("log10", "The logarithm to base 10.")
+    tan = _unary("tan", "tan x, x in radians")
+    asin = arcsin = _unary("asin", "The angle in [-π/2, π/2] whose sine is x.")
+    acos = arccos = _unary("acos", "The angle in [0, π] whose cosine is x.")
+    atan = arctan = _unary("atan", "The angle in (-π/2, π/2) whose tangent is x.")
+    sinh = _unary("sinh", "(eˣ - e⁻ˣ) / 2")
+    cosh = _unary("cosh", "(eˣ + e⁻ˣ) / 2")
+    asinh = _unary("asinh", "The inverse of sinh.")
+    acosh = _unary("acosh", "The inverse of cosh on [0, ∞).")
+    atanh = _unary("atanh", "The inverse of tanh.")
+    erf = _unary("erf", "2/√π ∫₀ˣ e^(-t²) dt")
+    erfc = _unary("erfc", "1 - erf x")
+    erfinv = _unary("erfinv", "The inverse of erf.")
+
+    multiply, absolute, negative = mul, abs, neg
+    greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 
     def clamp(self, min: Any = None, max: Any = None) -> Any:
-        """min(max(x, `min`), `max`); a bound may be left out."""
+        """min(max(x, `min`), `max`); a bound may be left out. The derivative is 1 also on the bounds."""
+        if min is None and max is None:
+            raise DTypeError("clamp without bounds; give min, max or both")
         out: Any = self
         if min is not None:
-            out = apply("maximum", out, min)
-        return apply("minimum", out, max) if max is not None else out
+            out = apply("where", apply("lt", out, min), min, out)
+        return out if max is None else apply("where", apply("gt", out, max), max, out)
 
-    def square(self) -> Any:
-        """x²"""
-        return apply("mul", self, self)
+    def clamp_min(self, min: Any) -> Any:
+        """max(x, `min`)"""
+        return self.clamp(min)
+
+    def clamp_max(self, max: Any) -> Any:
+        """min(x, `max`)"""
+        return self.clamp(None, max)
+
+    clip = clamp
 
     def where(self, condition: Any, other: Any) -> Any:
         """self where the condition holds, else other."""
@@ -118,6 +150,10 @@ class Arithmetic(TensorCore):
 
     def masked_fill(self, mask: Any, value: Any) -> Any:
         """`value` where the mask is True."""
+        if isinstance(value, TensorCore) and value._spec.shape:
+            raise ShapeError(
+                f"masked_fill: value has shape {value._spec.shape}; expected a number or a 0-d tensor. Write x.where(~mask, value)"
+            )
         return apply("where", mask, value, self).to(self.dtype)  # type: ignore[attr-defined]
 
     def lerp(self, end: Any, weight: Any) -> Any:
@@ -133,6 +169,10 @@ class Arithmetic(TensorCore):
         return self + value * first / second
 
     # ---- dtype ----------------------------------------------------------------------------------------------------------
+    def type(self, dtype: DType | None = None) -> Any:
+        """The dtype's name, or the tensor with another dtype."""
+        return repr(self._spec.dtype) if dtype is None else self.to(dtype)
+
     def type_as(self, other: TensorCore) -> Any:
         """This tensor with the dtype of another."""
         return self.to(other._spec.dtype)
@@ -171,6 +211,15 @@ class Arithmetic(TensorCore):
     __rand__, __ror__, __rxor__ = _operator("bitwise_and", True), _operator("bitwise_or", True), _operator("bitwise_xor", True)
     __iadd__, __isub__, __imul__ = _assigning("add"), _assigning("sub"), _assigning("mul")
     __itruediv__, __ipow__ = _assigning("div"), _assigning("pow")
+    __ifloordiv__, __imod__ = _assigning("floor_divide"), _assigning("remainder")
+    __iand__, __ior__, __ixor__ = _assigning("bitwise_and"), _assigning("bitwise_or"), _assigning("bitwise_xor")
+    __lshift__, __rshift__, __rlshift__, __rrshift__ = (
+        _operator("shl"),
+        _operator("shr"),
+        _operator("shl", True),
+        _operator("shr", True),
+    )
+    __ilshift__, __irshift__ = _assigning("shl"), _assigning("shr")
 
     def __neg__(self) -> Any:
         return apply("neg", self)
@@ -196,11 +245,20 @@ class Arithmetic(TensorCore):
     floor_, ceil_, round_, clamp_, masked_fill_, lerp_ = (
         _in_place(x) for x in ("floor", "ceil", "round", "clamp", "masked_fill", "lerp")
     )
-    addcmul_, addcdiv_ = _in_place("addcmul"), _in_place("addcdiv")
+    addcmul_, addcdiv_, square_, trunc_, sign_ = (_in_place(x) for x in ("addcmul", "addcdiv", "square", "trunc", "sign"))
+    clip_, clamp_min_, clamp_max_ = clamp_, _in_place("clamp_min"), _in_place("clamp_max")
+    expm1_, log1p_, erf_, tan_ = (_in_place(x) for x in ("expm1", "log1p", "erf", "tan"))
+    remainder_, fmod_, floor_divide_ = _in_place("remainder"), _in_place("fmod"), _in_place("floor_divide")
+    logical_and_, logical_or_, logical_not_ = _in_place("logical_and"), _in_place("logical_or"), _in_place("logical_not")
+    multiply_ = mul_
 
     def fill_(self, value: Any) -> Any:
         """Every element becomes `value`."""
         spec = self._spec
+        if isinstance(value, TensorCore) and value._spec.shape:
+            raise ShapeError(
+                f"fill_: value has shape {value._spec.shape}; expected a number or a 0-d tensor. Write x.copy_(value)"
+            )
         return self._assign(apply("full", value, shape=spec.shape, dtype=spec.dtype)._value())
 
     def zero_(self) -> Any:
@@ -209,7 +267,7 @@ class Arithmetic(TensorCore):
 
     def copy_(self, other: Any, non_blocking: bool = False) -> Any:
         """The elements of another tensor, broadcast and converted."""
-        return self._assign(other._value())
+        return self._assign(other.to(self._spec.dtype)._value())
 
 
 def _conversion(dtype: str) -> Any:
@@ -231,5 +289,5 @@ def check_device(device: Any) -> None:
     kind = getattr(device, "type", device)
     if kind is not None and not str(kind).startswith("cpu"):
         raise DTypeError(
-            f"device {str(device)!r} is not available: danlu runs on the CPU. Write device = 'cuda' if danlu.cuda.is_available() else 'cpu'"
+            f"device {str(device)!r} is not available: danlu runs on the CPU. Leave device out, or write device='cpu'"
         )

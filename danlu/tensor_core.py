@@ -8,6 +8,8 @@ can be overwritten.
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -23,6 +25,7 @@ from danlu.engine import Value, realize, record
 from danlu.errors import DTypeError, GradientError, ShapeError
 from danlu.graph import Op, Spec
 from danlu.ops import TABLE
+from danlu.ops.source import BUFFER
 from danlu.runtime.buffers import Buffer
 
 
@@ -40,7 +43,28 @@ def is_grad_enabled() -> bool:
     return _mode.grad
 
 
-class set_grad_enabled(contextlib.ContextDecorator):
+class _Switch(contextlib.ContextDecorator):
+    """As a decorator: `@no_grad`, `@no_grad()`, also on generators, whose body runs in pieces."""
+
+    def __call__(self, function: Any) -> Any:
+        if not inspect.isgeneratorfunction(function):
+            return super().__call__(function)
+
+        @functools.wraps(function)
+        def generator(*args: Any, **given: Any) -> Iterator[Any]:
+            pieces, sent = function(*args, **given), None
+            while True:
+                with self._recreate_cm():  # type: ignore[attr-defined]
+                    try:
+                        piece = pieces.send(sent)
+                    except StopIteration as end:
+                        return end.value
+                sent = yield piece
+
+        return generator
+
+
+class set_grad_enabled(_Switch):
     """Switches the recording for derivatives on or off: at once, as a context or as a decorator.
 
     >>> import danlu
@@ -53,6 +77,13 @@ class set_grad_enabled(contextlib.ContextDecorator):
         self.mode, self.previous = bool(mode), _mode.grad
         _mode.grad = self.mode
 
+    def __call__(self, function: Any) -> Any:
+        _mode.grad = self.previous  # a decorator switches while the function runs, not where it is written
+        return super().__call__(function)
+
+    def _recreate_cm(self) -> set_grad_enabled:
+        return type(self)(self.mode)
+
     def __enter__(self) -> set_grad_enabled:
         _mode.grad = self.mode
         return self
@@ -61,7 +92,7 @@ class set_grad_enabled(contextlib.ContextDecorator):
         _mode.grad = self.previous
 
 
-class no_grad(contextlib.ContextDecorator):
+class no_grad(_Switch):
     """No derivative will be asked of what is computed inside: for evaluation and for hand-written updates.
 
     >>> import danlu
@@ -73,6 +104,10 @@ class no_grad(contextlib.ContextDecorator):
     """
 
     mode = False
+
+    def __new__(cls, function: Any = None) -> Any:
+        self = super().__new__(cls)
+        return self if function is None else self(function)
 
     def __enter__(self) -> None:
         self.previous = _mode.grad
@@ -102,9 +137,12 @@ class Storage:
 
     def set(self, value: Value) -> None:
         """The value from now on."""
+        old = self.value
         value.handles += 1
-        self.value.handles -= 1
+        old.handles -= 1
         self.value = value
+        if old.buffer is not None and value.trace is not None:
+            value.trace.replaced.append(old)
 
     def __del__(self) -> None:
         self.value.handles -= 1
@@ -150,9 +188,13 @@ class TensorCore:
         if self._leaf:
             if _mode.grad and value.leaf is None:
                 return self._new_leaf()
-        elif self._cut and value.grad:
-            return _stopped(value)
+        elif self._cut:
+            return self._seen[1] if self._has_own_history() else _stopped(value) if value.grad else value  # type: ignore[index]
         return value
+
+    def _has_own_history(self) -> bool:
+        """Of a detached tensor: what was written through it last, and is still there, may be differentiated."""
+        return self._seen is not None and self._seen[0] is self._storage.value
 
     def _new_leaf(self) -> Value:
         """After an update in place: the tensor begins a new history. What is pending runs first, so a step is one program."""
@@ -169,19 +211,48 @@ class TensorCore:
         if self._seen is not None and self._seen[0] is source:
             return self._seen[1]
         value = source
-        for name, attrs in self._chain:
-            value = _move(name, (value,), attrs)
+        if source.buffer is not None and not source.grad and any(name == "slice" for name, _ in self._chain):
+            value = self._taken()
+        else:
+            for name, attrs in self._chain:
+                value = _move(name, (value,), attrs)
         self._seen = (source, value)
         if not _mode.grad and source.grad:
             self._seen = None
         return value
+
+    def _taken(self) -> Value:
+        """A part of memory as memory: x[i : i + 32] in a loop gives one program for every i, and nothing is copied."""
+        array = self._array()
+        return engine.leaf(Buffer.from_numpy(array if _is_plain(array) else array.copy()), self._spec)
+
+    def _array(self) -> np.ndarray:
+        """The elements as NumPy sees them, computed now; the memory is that of the storage."""
+        if self._base is None:
+            spec = self._storage.value.spec
+            return realize(self._storage.value).as_numpy(spec.shape, spec.dtype.numpy)
+        array = self._base._array()
+        for name, attrs in self._chain:
+            array = TABLE[name].numpy(array, *attrs)  # type: ignore[misc]
+        return array
+
+    def _own_array(self) -> np.ndarray:
+        """`_array`, on memory that no other tensor has: it may be written through NumPy. What is pending runs first."""
+        engine.flush()
+        root = self if self._base is None else self._base
+        value = root._storage.value
+        if realize(value).shared or value.handles > 1:
+            twin = Value(value.op, value.inputs, value.attrs, value.spec, value.grad, value.index)
+            twin.buffer, twin.leaf, twin.freed = _copied(value), value.leaf, value.freed
+            root._storage.set(twin)
+        return self._array()
 
     def _view(self, name: str, attrs: tuple) -> Any:
         """A tensor that looks at this one through a movement."""
         out = type(self)._plain(None, self._storage)
         out._base = self._base if self._base is not None else self
         out._chain = (*self._chain, (name, attrs))
-        out._cut = self._cut or not _mode.grad
+        out._cut = (self._cut and self._base is not None) or not _mode.grad
         TABLE[name].result((self._spec,), attrs)  # errors now, on this line
         return out
 
@@ -192,7 +263,8 @@ class TensorCore:
 
     def _assign(self, value: Value) -> Any:
         """Writes a value in place; every view of the storage sees it."""
-        if self._is_leaf_in_use() and _mode.grad:
+        root = self if self._base is None else self._base
+        if root._leaf and not self._cut and _mode.grad:
             raise GradientError(
                 "a leaf tensor that requires grad is changed in place: its own gradient would be lost. "
                 "Write it inside `with danlu.no_grad():`, or on a copy: x = x.clone()"
@@ -200,17 +272,26 @@ class TensorCore:
         spec = self._spec
         if value.spec is not spec:
             value = _fitted(value, spec)
-        base = self._base if self._base is not None else self
-        old = base._storage.value
         if self._chain:
-            value = self._write_through(base._value() if not self._cut else old, value)
-        if self._cut and old.grad:  # written through a detached tensor: the value changes, the derivative does not
-            value = record(TABLE["carry"], (value, old), (), True)  # type: ignore[assignment]
-        self._storage.set(value)
+            value = self._write_through(root._storage.value if self._cut else root._value(), value)
+        if self._cut or root._cut:
+            root._set_detached(value, self._cut)
+        elif _mode.grad and not value.grad and root._storage.value.grad:  # the derivative is 0 from here on, but there is one
+            attrs = ((0,) * value.spec.ndim, (1,) * value.spec.ndim)
+            root._storage.set(_move("slice_update", (root._storage.value, value), attrs))
+        else:
+            root._storage.set(value)
         return self
 
-    def _is_leaf_in_use(self) -> bool:
-        return (self._base if self._base is not None else self)._leaf and not self._cut
+    def _set_detached(self, value: Value, by_view: bool) -> None:
+        """Written through a detached tensor: the others of the storage see the value, and keep the derivative that they had."""
+        old, stored = self._storage.value, value
+        if old.grad and old.op is not BUFFER:
+            stored = record(TABLE["carry"], (value, old), (), True)
+        elif value.grad:
+            stored = _stopped(value)
+        self._seen = (stored, value) if value.grad and self._cut and not by_view else None
+        self._storage.set(stored)
 
     def _write_through(self, value: Value, new: Value) -> Value:
         steps = [value]
@@ -234,21 +315,13 @@ class TensorCore:
             spec = TABLE[name].result((spec,), attrs)
         return spec
 
-    def _buffer(self) -> Buffer:
-        """The memory of this tensor, in row-major order, computed now."""
-        value = self._value()
-        value.handles += 1
-        try:
-            return realize(value)
-        finally:
-            value.handles -= 1
-
     # ---- differentiation ------------------------------------------------------------------------------------------------
     @property
     def requires_grad(self) -> bool:
         """Whether a derivative may be asked with respect to this tensor, or through it."""
-        root = self if self._base is None else self._base
-        return self._leaf or (not self._cut and (root._leaf or root._storage.value.grad))
+        if self._base is not None:
+            return not self._cut and self._base.requires_grad
+        return self._leaf or (self._has_own_history() if self._cut else self._storage.value.grad)
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
@@ -264,15 +337,16 @@ class TensorCore:
                 raise GradientError(
                     "requires_grad=False on a tensor that was computed from others; only leaves change it. Use x.detach()"
                 )
-            self._leaf = False
-            self._storage.set(engine.leaf(realize(value), value.spec))
+            if self._leaf:
+                self._leaf = False
+                self._storage.set(engine.leaf(realize(value), value.spec))
             return self
         if not value.spec.dtype.is_floating_point:
             raise GradientError(
                 f"only floating dtypes can require gradients; this tensor is {value.spec.dtype.name}. Write x.float() first"
             )
         if not value.grad:
-            if self._base is not None:  # a view of a plain tensor becomes a tensor of its own
+            if self._base is not None or self._cut:  # a view or a detached tensor becomes a tensor of its own
                 self._storage, self._base, self._chain = Storage(value), None, ()
             self._leaf, self._cut = True, False  # the leaf itself is made when it is first read
         return self
@@ -287,7 +361,7 @@ class TensorCore:
         """The operation that made the tensor, None for a leaf."""
         if self.is_leaf:
             return None
-        return f"<{self._value().op.name.title().replace('_', '')}Backward>"
+        return f"<{self._value().op.name.title().replace('_', '')}Backward0>"
 
     def retain_grad(self) -> None:
         """Collects `.grad` also in this tensor, which is not a leaf."""
@@ -335,8 +409,7 @@ class TensorCore:
         targets = None if inputs is None else list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         keep = create_graph if retain_graph is None else retain_graph
         leaves, grads = gradients([self], [gradient], targets, keep, create_graph)
-        for leaf, g in zip(leaves, grads):
-            tensor = leaf.leaf() if leaf.leaf is not None else None
+        for tensor, g in zip(targets or [leaf.leaf() for leaf in leaves], grads):
             if tensor is not None:
                 accumulate(tensor, g)
 
@@ -351,7 +424,7 @@ def _stopped(value: Value) -> Value:
 def _fitted(value: Value, spec: Spec) -> Value:
     """A value made to fit the tensor it is written into: its dtype cast, its axes stretched."""
     if value.spec.dtype is not spec.dtype:
-        if value.spec.dtype.is_floating_point and not spec.dtype.is_floating_point:
+        if _loses(value.spec.dtype, spec.dtype):
             raise DTypeError(
                 f"result type {value.spec.dtype.name} can't be cast to the desired output type {spec.dtype.name}; write x = x.float() first"
             )
@@ -359,6 +432,27 @@ def _fitted(value: Value, spec: Spec) -> Value:
     if value.spec.shape != spec.shape:
         value = _move("expand", (value,), (spec.shape,))
     return value
+
+
+def _loses(given: DType, kept: DType) -> bool:
+    """True where an arithmetic result may not silently become an element of a tensor: float → integer, number → bool."""
+    return (given.is_floating_point and not kept.is_floating_point) or (kept is dt.bool_ and given is not dt.bool_)
+
+
+def _is_plain(array: np.ndarray) -> bool:
+    return array.flags.c_contiguous and array.flags.aligned
+
+
+def copied(value: Value) -> Value:
+    """A realized value without history, on memory of its own."""
+    return engine.leaf(_copied(value), value.spec)
+
+
+def _copied(value: Value) -> Buffer:
+    """A copy of a realized value's memory."""
+    buffer, shape = Buffer(value.buffer.nbytes), value.spec.shape  # type: ignore[union-attr]
+    buffer.as_numpy(shape, value.spec.dtype.numpy)[...] = value.buffer.as_numpy(shape, value.spec.dtype.numpy)  # type: ignore[union-attr]
+    return buffer
 
 
 def accumulate(tensor: TensorCore, g: Value) -> None:
@@ -387,7 +481,8 @@ def gradients(
     if not keep:
         for v in visited:
             if v.inputs:
-                v.inputs, v.freed = (), True
+                v.forget()
+                v.freed = True
     return leaves, total or []  # type: ignore[return-value]
 
 
@@ -473,7 +568,7 @@ def _number(x: Any) -> Any:
     if isinstance(x, np.generic):
         return x.item()
     if isinstance(x, np.ndarray):
-        return from_array(x)._value()
+        return from_array(x, borrowed=True)._value()
     raise DTypeError(f"expected a tensor or a number, got {type(x).__name__}; write danlu.tensor(...) around it")
 
 
@@ -499,12 +594,12 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
         _mode.grad = previous
 
 
-def from_array(array: np.ndarray) -> Any:
-    """A tensor on the memory of a NumPy array, where that is possible; else on a copy."""
+def from_array(array: np.ndarray, borrowed: bool = False) -> Any:
+    """A tensor on the memory of a NumPy array, where that is possible; else on a copy. `borrowed`: the caller keeps the array."""
     spec = Spec(array.shape, dt.from_numpy(array.dtype))
     if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
-        array = np.array(array, array.dtype.newbyteorder("="), order="C")
-    return wrap(engine.leaf(Buffer.from_numpy(array), spec))
+        array, borrowed = np.array(array, array.dtype.newbyteorder("="), order="C"), False
+    return wrap(engine.leaf(Buffer.from_numpy(array, borrowed), spec))
 
 
 def full(shape: tuple[int, ...], value: Any, dtype: DType) -> Any:

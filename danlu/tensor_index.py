@@ -9,7 +9,6 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.errors import AxisError, DTypeError
 from danlu.ops.gather import index_message
-from danlu.ops.movement import normalize_axis
 from danlu.tensor_core import TensorCore, apply, from_array
 
 
@@ -17,6 +16,8 @@ def _items(index: Any, ndim: int) -> list:
     """The index as a list with `...` written out; one entry for each axis and each None."""
     items = list(index) if isinstance(index, tuple) else [index]
     items = [_as_index(x) for x in items]
+    if sum(isinstance(x, TensorCore) for x in items) > 1:  # beside others a 0-d index is a number: it must not be broadcast
+        items = [int(x) if isinstance(x, TensorCore) and not x._spec.shape else x for x in items]  # type: ignore[arg-type]
     used = sum(_axes_used(x) for x in items)
     if used > ndim:
         raise AxisError(f"too many indices: {used} for a tensor with {ndim} {'axis' if ndim == 1 else 'axes'}")
@@ -29,19 +30,26 @@ def _items(index: Any, ndim: int) -> list:
 
 
 def _as_index(x: Any) -> Any:
+    x = list(x) if isinstance(x, range) else x
     if isinstance(x, (list, np.ndarray)):
-        x = from_array(np.ascontiguousarray(x))
-    if isinstance(x, np.integer):
-        return int(x)
+        x = from_array(np.array(x, dtype=np.int64 if isinstance(x, list) and not x else None, order="C"))
+    if isinstance(x, (np.integer, np.bool_)):
+        return x.item()
     if isinstance(x, TensorCore) and x._spec.dtype.is_floating_point:
         raise DTypeError(f"an index tensor has dtype {x._spec.dtype.name}; indices are integers or bools: write index.long()")
+    if isinstance(x, TensorCore) and x._spec.dtype is dt.uint8:
+        raise DTypeError(
+            "an index tensor has dtype uint8, which is a mask to some and a position to others: write x.bool() or x.long()"
+        )
+    if isinstance(x, TensorCore) and not x._spec.shape and x._spec.dtype is dt.bool_:
+        return bool(x)
     if not (x is None or x is Ellipsis or isinstance(x, (int, slice, TensorCore))):
         raise DTypeError(f"an index may be an integer, a slice, `...`, None or a tensor; got {type(x).__name__}")
     return x
 
 
 def _axes_used(x: Any) -> int:
-    if x is None or x is Ellipsis or x is True or x is False:
+    if x is None or x is Ellipsis or isinstance(x, bool):
         return 0
     if isinstance(x, TensorCore) and x._spec.dtype is dt.bool_:
         return x._spec.ndim
@@ -62,9 +70,11 @@ class Indexing(TensorCore):
         if advanced:
             _Advanced(view, advanced).write(value)
         elif isinstance(value, TensorCore):
-            view._assign(_unlead(value, view._spec.ndim)._value())
+            view.copy_(_unlead(value, view._spec.ndim))
         elif isinstance(value, np.ndarray):
-            view._assign(_unlead(from_array(value), view._spec.ndim)._value())
+            view.copy_(_unlead(from_array(value, borrowed=True), view._spec.ndim))
+        elif isinstance(value, (list, tuple)):
+            view.copy_(from_array(np.array(value)))
         else:
             view.fill_(value)
 
@@ -76,6 +86,10 @@ class Indexing(TensorCore):
         axis = 0
         for x in _items(index, len(own)):
             if x is None:
+                shape.append(1)
+                continue
+            if isinstance(x, bool):  # one more axis, of size 1 or 0
+                advanced[len(shape)] = from_array(np.zeros(int(x), np.int64))
                 shape.append(1)
                 continue
             if isinstance(x, TensorCore) and x._spec.dtype is dt.bool_:
@@ -109,54 +123,6 @@ class Indexing(TensorCore):
         if view._spec.shape != tuple(shape):
             view = view._view("reshape", (tuple(shape),))
         return (view if view is not self else self._view("reshape", (own,))), advanced
-
-    def index_select(self, dim: int, index: TensorCore) -> Any:
-        """The slices of an axis that a vector of integers names."""
-        return apply("take", self, index, dim=normalize_axis("index_select", dim, self._spec.ndim))
-
-    def gather(self, dim: int, index: TensorCore) -> Any:
-        """y[i, j] = x[index[i, j], j] for dim 0, and so on."""
-        return apply("take_along", self, index, dim=normalize_axis("gather", dim, self._spec.ndim))
-
-    def take_along_dim(self, index: TensorCore, dim: int) -> Any:
-        """`gather` with broadcasting left out: shapes as in gather."""
-        return self.gather(dim, index)
-
-    def scatter_add(self, dim: int, index: TensorCore, src: TensorCore) -> Any:
-        """x with x[index[i, j], j] += src[i, j] for dim 0, and so on."""
-        return apply("scatter_add", self, index, src, dim=normalize_axis("scatter_add", dim, self._spec.ndim))
-
-    def scatter(self, dim: int, index: TensorCore, src: Any) -> Any:
-        """x with x[index[i, j], j] = src[i, j] for dim 0, and so on; src may be a number."""
-        if not isinstance(src, TensorCore):
-            src = apply("full", src, shape=index._spec.shape, dtype=self._spec.dtype)
-        return apply("scatter_set", self, index, src, dim=normalize_axis("scatter", dim, self._spec.ndim))
-
-    def index_add(self, dim: int, index: TensorCore, source: TensorCore, alpha: float = 1) -> Any:
-        """x with slices of a source added where a vector of integers says."""
-        source = source if alpha == 1 else source * alpha  # type: ignore[operator]
-        return apply("index_add", self, index, source, dim=normalize_axis("index_add", dim, self._spec.ndim))
-
-    def scatter_add_(self, dim: int, index: TensorCore, src: TensorCore) -> Any:
-        """`scatter_add` in place."""
-        return self._assign(self.scatter_add(dim, index, src)._value())
-
-    def scatter_(self, dim: int, index: TensorCore, src: Any) -> Any:
-        """`scatter` in place."""
-        return self._assign(self.scatter(dim, index, src)._value())
-
-    def index_add_(self, dim: int, index: TensorCore, source: TensorCore, alpha: float = 1) -> Any:
-        """`index_add` in place."""
-        return self._assign(self.index_add(dim, index, source, alpha)._value())
-
-    def nonzero(self) -> Any:
-        """The indices of the elements that are not zero, one row each."""
-        found = np.argwhere(self.detach().numpy())  # type: ignore[attr-defined]
-        return from_array(np.ascontiguousarray(found.astype(np.int64)))
-
-    def masked_select(self, mask: TensorCore) -> Any:
-        """The elements where the mask is True, on one axis."""
-        return self[mask]
 
 
 def _positions(mask: TensorCore, shape: tuple[int, ...], axis: int) -> list[TensorCore]:
@@ -220,7 +186,7 @@ class _Advanced:
         target = (*shape[:at], *self.shape, *shape[at + 1 :])
         dtype = flat._spec.dtype
         if isinstance(value, np.ndarray):
-            value = from_array(value)
+            value = from_array(value, borrowed=True)
         if not isinstance(value, TensorCore):
             value = apply("full", value, shape=target, dtype=dtype)
         value = _unlead(value, len(target)).to(dtype).expand(target)

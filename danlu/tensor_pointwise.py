@@ -8,7 +8,7 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.errors import DTypeError, ShapeError
-from danlu.tensor_arithmetic import _binary, _in_place, _operator, _unary
+from danlu.tensor_arithmetic import _binary, _in_place, _unary
 from danlu.tensor_core import TensorCore, apply
 
 _NAMED = {None: "div", "trunc": "div_trunc", "floor": "floor_divide"}
@@ -63,50 +63,22 @@ class Pointwise(TensorCore):
 
     __slots__ = ()
 
-    exp2, log2, log10 = _unary("exp2", "2ˣ"), _unary("log2", "The logarithm to base 2."), _unary("log10", "The logarithm to base 10.")
-    tan, asin, acos, atan = (
-        _unary("tan", "tan x, x in radians"),
-        _unary("asin", "The inverse of sin."),
-        _unary("acos", "The inverse of cos."),
-        _unary("atan", "The inverse of tan."),
-    )
-    sinh, cosh = _unary("sinh", "(eˣ - e⁻ˣ) / 2"), _unary("cosh", "(eˣ + e⁻ˣ) / 2")
-    asinh, acosh, atanh = (
+    lgamma = _unary("lgamma", "log |Γ(x)|")
+    frac, sinc = _unary("frac", "x without its whole part."), _unary("sinc", "sin(πx) / (πx), and 1 at 0.")
+    deg2rad, rad2deg = _unary("deg2rad", "Degrees as radians."), _unary("rad2deg", "Radians as degrees.")
+    signbit = _unary("signbit", "True where the sign is negative, also of -0.")
+    fix = _unary("trunc", "x without its fraction.")
+
+    arctan2 = _binary("atan2", "The angle of the point (y, x): self is y.")
+    arcsinh, arccosh, arctanh = (
         _unary("asinh", "The inverse of sinh."),
         _unary("acosh", "The inverse of cosh."),
         _unary("atanh", "The inverse of tanh."),
     )
-    arcsin, arccos, arctan, arcsinh, arccosh, arctanh = asin, acos, atan, asinh, acosh, atanh
-    erf, erfc, erfinv = (
-        _unary("erf", "2/√π ∫₀ˣ e^(-t²) dt"),
-        _unary("erfc", "1 - erf x, without cancellation."),
-        _unary("erfinv", "The inverse of erf."),
-    )
-    lgamma = _unary("lgamma", "log |Γ(x)|")
-    frac, sinc = _unary("frac", "x without its whole part."), _unary("sinc", "sin(πx) / (πx), and 1 at 0.")
-    deg2rad, rad2deg = _unary("deg2rad", "Degrees as radians."), _unary("rad2deg", "Radians as degrees.")
-    isinf, isfinite = _unary("isinf", "True where x is ∞ or -∞."), _unary("isfinite", "True where x is neither infinite nor NaN.")
-    signbit = _unary("signbit", "True where the sign is negative, also of -0.")
-    fix = _unary("trunc", "x without its fraction.")
-
-    fmod = _binary("fmod", "The rest of x / y, with the sign of x.")
-    fmax, fmin = _binary("fmax", "The larger of two; of NaN the other."), _binary("fmin", "The smaller of two; of NaN the other.")
-    atan2 = arctan2 = _binary("atan2", "The angle of the point (y, x): self is y.")
-    hypot = _binary("hypot", "√(x² + y²)")
-    copysign = _binary("copysign", "|x| with the sign of y.")
-    logaddexp = _binary("logaddexp", "log(eˣ + eʸ)")
-    xlogy = _binary("xlogy", "x log y, and 0 where x is 0.")
     ldexp = _binary("ldexp", "x · 2ⁿ")
-    logical_xor = _binary("logical_xor", "True where exactly one of both is not 0.")
-    true_divide = _binary("div", "x / y, a float")
-    not_equal, greater, greater_equal = _binary("ne", "x ≠ y"), _binary("gt", "x > y"), _binary("ge", "x ≥ y")
-    less, less_equal = _binary("lt", "x < y"), _binary("le", "x ≤ y")
     bitwise_and, bitwise_or = _bits("bitwise_and", "The bits that both have."), _bits("bitwise_or", "The bits that either has.")
     bitwise_xor = _bits("bitwise_xor", "The bits that exactly one has.")
     bitwise_left_shift, bitwise_right_shift = _bits("shl", "x · 2ⁿ on bits."), _bits("shr", "⌊x / 2ⁿ⌋ on bits.")
-    __lshift__, __rshift__ = _operator("shl"), _operator("shr")
-    __rlshift__, __rrshift__ = _operator("shl", True), _operator("shr", True)
-
     add = _scaled("add", "add", "x + alpha · y")
 
     def sub(self, other: Any, *, alpha: Any = 1) -> Any:
@@ -129,7 +101,7 @@ class Pointwise(TensorCore):
             raise DTypeError(f"div: rounding_mode={rounding_mode!r}; expected None, 'trunc' or 'floor'")
         return apply(_NAMED[rounding_mode], self, number_or_tensor("div", other))
 
-    divide = div
+    divide = true_divide = div
 
     def round(self, *, decimals: int = 0) -> Any:
         """The nearest number with so many decimals, halves to even."""
@@ -165,23 +137,6 @@ class Pointwise(TensorCore):
         """Γ'(x) / Γ(x)"""
         return apply("polygamma", self, n=0)
 
-    def clamp_min(self, min: Any) -> Any:
-        """max(x, `min`)"""
-        return apply("clamp_min", self, number_or_tensor("clamp_min", min))
-
-    def clamp_max(self, max: Any) -> Any:
-        """min(x, `max`)"""
-        return apply("clamp_max", self, number_or_tensor("clamp_max", max))
-
-    def clamp(self, min: Any = None, max: Any = None) -> Any:
-        """min(max(x, `min`), `max`); one bound may be left out. At a bound the derivative is that of x."""
-        if min is None and max is None:
-            raise DTypeError("clamp: both bounds are None; give min=, max= or both")
-        out: Any = self if min is None else self.clamp_min(min)
-        return out if max is None else out.clamp_max(max)
-
-    clip = clamp
-
     def nan_to_num(self, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Any:
         """NaN and the infinities replaced: by 0 and the largest numbers of the dtype, if nothing else is said."""
         return apply("nan_to_num", self, nan=nan, posinf=posinf, neginf=neginf)
@@ -198,11 +153,11 @@ class Pointwise(TensorCore):
         """True everywhere: a danlu tensor holds real numbers."""
         return apply("full", True, shape=self._spec.shape, dtype=dt.bool_)
 
-    def isclose(self, other: TensorCore, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    def isclose(self, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
         """|x - y| ≤ atol + rtol |y|, or x = y, element by element."""
         if rtol < 0 or atol < 0:
             raise ShapeError(f"isclose: rtol={rtol} and atol={atol} must not be negative")
-        if other._spec.dtype is not self._spec.dtype:
+        if isinstance(other, TensorCore) and other._spec.dtype is not self._spec.dtype:
             raise DTypeError(f"isclose: dtypes {self._spec.dtype.name} and {other._spec.dtype.name}; write y.to(x.dtype)")
         return apply("isclose", self, other, rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
 
@@ -223,17 +178,84 @@ class Pointwise(TensorCore):
 def _check_no_bool(name: str, *xs: Any) -> None:
     for x in xs:
         if isinstance(x, bool) or (isinstance(x, TensorCore) and x._spec.dtype is dt.bool_):
-            raise DTypeError(f"{name} with a bool tensor or a bool: write x ^ y for 'exactly one of both', ~x for 'not', or x.int()")
+            raise DTypeError(
+                f"{name} with a bool tensor or a bool: write x ^ y for 'exactly one of both', ~x for 'not', or x.int()"
+            )
 
 
 # Everything that has a form in place beside those of `Arithmetic`.
-IN_PLACE = (
-    "acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh bitwise_and bitwise_left_shift "
-    "bitwise_not bitwise_or bitwise_right_shift bitwise_xor clamp_max clamp_min clip copysign cosh cumprod cumsum deg2rad digamma "
-    "divide eq erf erfc erfinv exp2 expm1 fix float_power floor_divide fmod frac ge greater greater_equal gt hypot index_copy "
-    "index_fill index_put ldexp le less less_equal lgamma log10 log1p log2 logical_and logical_not logical_or logical_xor logit lt "
-    "masked_scatter multiply nan_to_num ne negative not_equal polygamma rad2deg remainder scatter_reduce sign sinc sinh square "
-    "subtract tan tril triu true_divide trunc xlogy absolute"
-).split()
+IN_PLACE = [
+    "absolute",
+    "acos",
+    "acosh",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "bitwise_and",
+    "bitwise_left_shift",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
+    "copysign",
+    "cosh",
+    "cumprod",
+    "cumsum",
+    "deg2rad",
+    "digamma",
+    "divide",
+    "eq",
+    "erfc",
+    "erfinv",
+    "exp2",
+    "fix",
+    "float_power",
+    "frac",
+    "ge",
+    "greater",
+    "greater_equal",
+    "gt",
+    "hypot",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "index_put",
+    "ldexp",
+    "le",
+    "less",
+    "less_equal",
+    "lgamma",
+    "log10",
+    "log2",
+    "logical_xor",
+    "logit",
+    "lt",
+    "masked_scatter",
+    "nan_to_num",
+    "ne",
+    "negative",
+    "not_equal",
+    "polygamma",
+    "rad2deg",
+    "scatter",
+    "scatter_add",
+    "scatter_reduce",
+    "sinc",
+    "sinh",
+    "subtract",
+    "tril",
+    "triu",
+    "true_divide",
+    "xlogy",
+]
 for _name in IN_PLACE:
     setattr(Pointwise, f"{_name}_", _in_place(_name))

@@ -66,7 +66,9 @@ class Rearranging(TensorCore):
     def fliplr(self) -> Any:
         """The columns in reverse order."""
         if self._spec.ndim < 2:
-            raise ShapeError(f"fliplr needs at least 2 axes, the tensor has shape {self._spec.shape}; flip(0) turns a vector round")
+            raise ShapeError(
+                f"fliplr needs at least 2 axes, the tensor has shape {self._spec.shape}; flip(0) turns a vector round"
+            )
         return self.flip(1)
 
     def flipud(self) -> Any:
@@ -92,7 +94,9 @@ class Rearranging(TensorCore):
         shifts = shifts if isinstance(shifts, (tuple, list)) else (shifts,)
         dims = dims if isinstance(dims, (tuple, list)) else (dims,)
         if len(shifts) != len(dims):
-            raise ShapeError(f"roll: {len(shifts)} shifts {tuple(shifts)} for {len(dims)} axes {tuple(dims)}; expected as many of both")
+            raise ShapeError(
+                f"roll: {len(shifts)} shifts {tuple(shifts)} for {len(dims)} axes {tuple(dims)}; expected as many of both"
+            )
         out: Any = self.clone()  # type: ignore[attr-defined]
         for shift, dim in zip(shifts, dims):
             axis = normalize_axis("roll", dim, self._spec.ndim)
@@ -134,7 +138,11 @@ class Rearranging(TensorCore):
         lead = (1,) * (len(given) - len(own)) + own
         shape = tuple(c * n for c, n in zip(given, lead))
         if 0 in shape:
-            return apply("full", 0, shape=shape, dtype=self._spec.dtype) if not self._spec.size else self.reshape(-1)[:0].reshape(shape)  # type: ignore[attr-defined]
+            return (
+                apply("full", 0, shape=shape, dtype=self._spec.dtype)
+                if not self._spec.size
+                else self.reshape(-1)[:0].reshape(shape)
+            )  # type: ignore[attr-defined]
         interleaved = tuple(x for c, n in zip(given, lead) for x in (c, n))
         spread = self.reshape(tuple(x for n in lead for x in (1, n))).expand(interleaved)  # type: ignore[attr-defined]
         return spread.reshape(shape).clone()
@@ -156,7 +164,9 @@ class Rearranging(TensorCore):
         else:
             counts = np.array([_as_integer("repeat_interleave", repeats)])
         if counts.size not in (1, n) or (counts < 0).any():
-            raise ShapeError(f"repeat_interleave: {counts.size} counts for axis {axis} of size {n}; expected one or {n}, none negative")
+            raise ShapeError(
+                f"repeat_interleave: {counts.size} counts for axis {axis} of size {n}; expected one or {n}, none negative"
+            )
         positions = np.repeat(np.arange(n), np.broadcast_to(counts, (n,)))
         return apply("take", x, from_array(positions), dim=axis)
 
@@ -165,7 +175,9 @@ class Rearranging(TensorCore):
         """A view of the elements [i, i + offset] of two axes, as a last axis."""
         ndim = self._spec.ndim
         if ndim < 2:
-            raise ShapeError(f"diagonal needs at least 2 axes, the tensor has shape {self._spec.shape}; diag makes a matrix of a vector")
+            raise ShapeError(
+                f"diagonal needs at least 2 axes, the tensor has shape {self._spec.shape}; diag makes a matrix of a vector"
+            )
         a, b = as_axes("diagonal", (dim1, dim2), ndim)
         rest = [k for k in range(ndim) if k not in (a, b)]
         moved: Any = self.permute(*rest, a, b)  # type: ignore[attr-defined]
@@ -205,7 +217,9 @@ class Rearranging(TensorCore):
             raise ShapeError(f"{name} needs at least 2 axes, the tensor has shape {self._spec.shape}")
         rows, columns = self._spec.shape[-2:]
         distance = _range(columns) - _range(rows).reshape(rows, 1)
-        return apply("where", apply(op, distance, _as_integer(name, diagonal)), self, apply("full", 0, shape=(), dtype=self._spec.dtype))
+        return apply(
+            "where", apply(op, distance, _as_integer(name, diagonal)), self, apply("full", 0, shape=(), dtype=self._spec.dtype)
+        )
 
     def tril(self, diagonal: int = 0) -> Any:
         """The elements on and below a diagonal, zeros above."""
@@ -278,10 +292,14 @@ class Rearranging(TensorCore):
 
     def _split_along(self, name: str, pieces: Any, axis: int, needed: int) -> tuple:
         if self._spec.ndim < needed:
-            raise ShapeError(f"{name} needs at least {needed} {'axis' if needed == 1 else 'axes'}, the tensor has shape {self._spec.shape}")
+            raise ShapeError(
+                f"{name} needs at least {needed} {'axis' if needed == 1 else 'axes'}, the tensor has shape {self._spec.shape}"
+            )
         n = self._spec.shape[axis]
         if isinstance(pieces, int) and (pieces < 1 or n % pieces):
-            raise ShapeError(f"{name}: axis {axis} of size {n} is not divisible into {pieces} equal pieces; tensor_split makes unequal ones")
+            raise ShapeError(
+                f"{name}: axis {axis} of size {n} is not divisible into {pieces} equal pieces; tensor_split makes unequal ones"
+            )
         return self.tensor_split(pieces, axis)
 
     def hsplit(self, indices_or_sections: Any) -> tuple:
@@ -302,7 +320,9 @@ class Rearranging(TensorCore):
         axis = normalize_axis("unfold", dimension, self._spec.ndim)
         n = x._spec.shape[axis]
         if not 0 <= size <= n or step < 1:
-            raise ShapeError(f"unfold: windows of {size}, {step} apart, on axis {axis} of size {n}; expected size 0 … {n} and step 1 or more")
+            raise ShapeError(
+                f"unfold: windows of {size}, {step} apart, on axis {axis} of size {n}; expected size 0 … {n} and step 1 or more"
+            )
         if not self._spec.ndim:
             return x[:size]
         count = (n - size) // step + 1
@@ -332,7 +352,9 @@ class Rearranging(TensorCore):
             return self.reshape(-1).gather(0, indices.reshape(-1))  # type: ignore[attr-defined]
         axis, own, given = normalize_axis("take_along_dim", dim, self._spec.ndim), self._spec.shape, indices._spec.shape
         if len(own) != len(given):
-            raise ShapeError(f"take_along_dim: the indices have shape {given}, the tensor {own}; both need the same number of axes")
+            raise ShapeError(
+                f"take_along_dim: the indices have shape {given}, the tensor {own}; both need the same number of axes"
+            )
         common = broadcast_shapes("take_along_dim", [_with(own, axis, 1), _with(given, axis, 1)])
         x, index = self.expand(_with(common, axis, own[axis])), indices.expand(_with(common, axis, given[axis]))  # type: ignore[attr-defined]
         return x.gather(axis, index)
@@ -402,12 +424,16 @@ class Rearranging(TensorCore):
         if source._spec.shape != shape and source._spec.size != prod(shape):
             raise ShapeError(f"{name}: the source has shape {source._spec.shape}; expected {shape}")
         if source._spec.dtype is not self._spec.dtype:
-            raise DTypeError(f"{name}: the source is {source._spec.dtype.name}, the tensor {self._spec.dtype.name}; write source.to(x.dtype)")
+            raise DTypeError(
+                f"{name}: the source is {source._spec.dtype.name}, the tensor {self._spec.dtype.name}; write source.to(x.dtype)"
+            )
         return apply(op, x, at, source.reshape(shape), dim=axis).reshape(self._spec.shape)
 
     def index_add(self, dim: int, index: TensorCore, source: TensorCore, *, alpha: float = 1) -> Any:
         """x with slices of a source, times alpha, added where a vector of integers says."""
-        return self._sliced("index_add", dim, index, source if alpha == 1 else (source * alpha).to(source._spec.dtype), "index_add")  # type: ignore[operator]
+        return self._sliced(
+            "index_add", dim, index, source if alpha == 1 else (source * alpha).to(source._spec.dtype), "index_add"
+        )  # type: ignore[operator]
 
     def index_copy(self, dim: int, index: TensorCore, source: TensorCore) -> Any:
         """x with slices replaced by those of a source where a vector of integers says."""
@@ -485,7 +511,9 @@ def _index_like(index: TensorCore) -> Any:
 def _check_source(name: str, shape: tuple[int, ...], source: TensorCore, dtype: dt.DType) -> None:
     own = source._spec.shape
     if len(own) != len(shape) or any(n > m for n, m in zip(shape, own)):
-        raise ShapeError(f"{name}: the source has shape {own} and the index {shape}; expected as many axes, the source not shorter")
+        raise ShapeError(
+            f"{name}: the source has shape {own} and the index {shape}; expected as many axes, the source not shorter"
+        )
     if source._spec.dtype is not dtype:
         raise DTypeError(f"{name}: the source is {source._spec.dtype.name}, the tensor {dtype.name}; write src.to(x.dtype)")
 

@@ -9,7 +9,7 @@ from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.ops.table import promote_specs
 from danlu.tensor_core import TensorCore, apply
-from danlu.tensor_shape import Extremum
+from danlu.tensor_shape import Extremum, _named_axis
 
 
 def _scanned(name: str, x: Any, dim: int) -> Any:
@@ -26,28 +26,34 @@ class Scanning(TensorCore):
 
     __slots__ = ()
 
+    @_named_axis
     def cumsum(self, dim: int, *, dtype: DType | None = None) -> Any:
         """y[i] = Σ x[j] over j ≤ i."""
         return _scanned("cumsum", self if dtype is None else self.to(dtype), dim)  # type: ignore[attr-defined]
 
+    @_named_axis
     def cumprod(self, dim: int, *, dtype: DType | None = None) -> Any:
         """y[i] = Π x[j] over j ≤ i."""
         return _scanned("cumprod", self if dtype is None else self.to(dtype), dim)  # type: ignore[attr-defined]
 
+    @_named_axis
     def cummax(self, dim: int) -> Any:
         """(values, indices): the largest element so far, and the last place where it is."""
         return Extremum(_scanned("cummax", self, dim))
 
+    @_named_axis
     def cummin(self, dim: int) -> Any:
         """(values, indices): the smallest element so far, and the last place where it is."""
         return Extremum(_scanned("cummin", self, dim))
 
+    @_named_axis
     def logcumsumexp(self, dim: int) -> Any:
         """y[i] = log Σ exp x[j] over j ≤ i, without overflow."""
         if not self._spec.dtype.is_floating_point:
             raise DTypeError(f"logcumsumexp of {self._spec.dtype.name}; expected a floating dtype: write x.float()")
         return _scanned("logcumsumexp", self, dim)
 
+    @_named_axis
     def diff(self, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
         """x[i + 1] - x[i] along an axis, n times; `prepend` and `append` are joined to the axis first."""
         if not self._spec.ndim:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
 from math import prod
 from typing import Any
 
@@ -10,7 +10,7 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
-from danlu.tensor_core import TensorCore, apply
+from danlu.tensor_core import TensorCore, apply, copied
 
 
 def sizes(args: tuple) -> tuple[int, ...]:
@@ -30,6 +30,27 @@ def complete(name: str, shape: tuple[int, ...], count: int) -> tuple[int, ...]:
     if rest == 0 or count % rest:
         raise ShapeError(f"{name}: {count} elements do not fill shape {shape}: {count} is no multiple of {rest}")
     return tuple(count // rest if n == -1 else n for n in shape)
+
+
+def _named_axis(method: Any) -> Any:
+    """`axis` and `keepdims`, NumPy's names, are taken for `dim` and `keepdim`."""
+
+    @functools.wraps(method)
+    def call(*args: Any, **given: Any) -> Any:
+        if given:
+            if "axis" in given:
+                given["dim"] = given.pop("axis")
+            if "keepdims" in given:
+                given["keepdim"] = given.pop("keepdims")
+        return method(*args, **given)
+
+    return call
+
+
+def _away_from_zero(x: Any, root: Any) -> Any:
+    """root(x), and 0 with derivative 0 where x is 0: the derivative of a root there is infinite, and 0 · ∞ is no number."""
+    zero = apply("eq", x, 0)
+    return apply("where", zero, 0, root(apply("where", zero, 1, x)))
 
 
 class Shape(TensorCore):
@@ -90,14 +111,6 @@ class Shape(TensorCore):
             raise ShapeError(f"mT needs at least 2 axes, the tensor has shape {self._spec.shape}")
         return self.transpose(-2, -1)
 
-    def movedim(self, source: int, destination: int) -> Any:
-        """One axis at another place."""
-        ndim = self._spec.ndim
-        a, b = normalize_axis("movedim", source, ndim), normalize_axis("movedim", destination, ndim)
-        order = [k for k in range(ndim) if k != a]
-        order.insert(b, a)
-        return self.permute(*order)
-
     def expand(self, *shape: Any) -> Any:
         """Axes of size 1 stretched without copying; -1 leaves an axis as it is, new axes come in front."""
         given, own = sizes(shape), self._spec.shape
@@ -134,59 +147,13 @@ class Shape(TensorCore):
         if not shape:
             return self.reshape(1)
         a, b = normalize_axis("flatten", start_dim, len(shape)), normalize_axis("flatten", end_dim, len(shape))
+        if a > b:
+            raise ShapeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} of shape {shape}; exchange them")
         return self._view("reshape", ((*shape[:a], prod(shape[a : b + 1]), *shape[b + 1 :]),))
 
     def ravel(self) -> Any:
         """All elements on one axis."""
         return self.reshape(-1)
-
-    def unflatten(self, dim: int, shape: Sequence[int]) -> Any:
-        """One axis as several."""
-        own = self._spec.shape
-        at = normalize_axis("unflatten", dim, len(own))
-        return self.reshape(*own[:at], *complete("unflatten", tuple(shape), own[at]), *own[at + 1 :])
-
-    def flip(self, *dims: Any) -> Any:
-        """The order of elements turned round on some axes."""
-        ndim = self._spec.ndim
-        return apply("flip", self, dims=tuple(normalize_axis("flip", d, ndim) for d in sizes(dims)))
-
-    def repeat(self, *counts: Any) -> Any:
-        """The tensor tiled: counts[i] copies along axis i."""
-        given, own = sizes(counts), self._spec.shape
-        lead = (1,) * (len(given) - len(own)) + own
-        interleaved = tuple(x for c, n in zip(given, lead) for x in (c, n))
-        spread = self.reshape(tuple(x for n in lead for x in (1, n))).expand(interleaved)
-        return spread.reshape(tuple(c * n for c, n in zip(given, lead))).clone()
-
-    tile = repeat
-
-    def narrow(self, dim: int, start: int, length: int) -> Any:
-        """`length` elements of an axis from `start` on."""
-        shape = self._spec.shape
-        at = normalize_axis("narrow", dim, len(shape))
-        if not 0 <= start <= start + length <= shape[at]:
-            raise ShapeError(f"narrow: {start} … {start + length} is not inside axis {at} of size {shape[at]}")
-        starts = tuple(start if k == at else 0 for k in range(len(shape)))
-        stops = tuple(start + length if k == at else n for k, n in enumerate(shape))
-        return self._view("slice", (starts, stops, (1,) * len(shape)))
-
-    def split(self, split_size: Any, dim: int = 0) -> tuple:
-        """Pieces of an axis: of one size (the last may be smaller), or of the sizes given."""
-        n = self._spec.shape[normalize_axis("split", dim, self._spec.ndim)]
-        if isinstance(split_size, int):
-            lengths = [min(split_size, n - k) for k in range(0, n, split_size)] or [0]
-        else:
-            lengths = list(split_size)
-            if sum(lengths) != n:
-                raise ShapeError(f"split: sizes {lengths} add up to {sum(lengths)}; axis {dim} has {n}")
-        starts = [sum(lengths[:k]) for k in range(len(lengths))]
-        return tuple(self.narrow(dim, a, length) for a, length in zip(starts, lengths))
-
-    def chunk(self, chunks: int, dim: int = 0) -> tuple:
-        """At most `chunks` pieces of an axis, equal but for the last."""
-        n = self._spec.shape[normalize_axis("chunk", dim, self._spec.ndim)]
-        return self.split(max(1, -(-n // chunks)), dim)
 
     def unbind(self, dim: int = 0) -> tuple:
         """The slices of an axis, without it."""
@@ -195,7 +162,10 @@ class Shape(TensorCore):
 
     def clone(self) -> Any:
         """A copy in a storage of its own; derivatives pass."""
-        return type(self)._plain(self._value())
+        value = self._value()
+        if value.grad:  # a node of its own: its gradient is not that of the original
+            return apply("reshape", self, shape=value.spec.shape)
+        return type(self)._plain(value if value.buffer is None else copied(value))
 
     def contiguous(self) -> Any:
         """The tensor itself (a danlu tensor has no other layout)."""
@@ -212,52 +182,60 @@ class Shape(TensorCore):
     def _reduced(self, name: str, dim: Any, keepdim: bool) -> Any:
         return apply(name, self, dims=self._axes(name, dim), keepdim=bool(keepdim))
 
+    @_named_axis
     def sum(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Σ x over all axes, or over those named."""
         out = self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
         return out._reduced("sum", dim, keepdim)
 
+    @_named_axis
     def prod(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Π x over all axes, or over one."""
         out = self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
         return out._reduced("prod", dim, keepdim)
 
+    @_named_axis
     def mean(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Σ x / n over all axes, or over those named; floating dtypes."""
         if dtype is None and not self._spec.dtype.is_floating_point:
             raise DTypeError(
                 f"mean(): could not infer output dtype: the tensor is {self._spec.dtype.name}, a mean is a float. Write x.float().mean()"
             )
-        axes = self._axes("mean", dim)
-        count = prod(self._spec.shape[k] for k in axes)
-        return self.sum(dim, keepdim, dtype) / (count if count else float("nan"))
+        out = self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
+        return apply("mean", out, dims=self._axes("mean", dim), keepdim=bool(keepdim))
 
-    def var(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int | None = None) -> Any:
+    def _spread(self, name: str, dim: Any, unbiased: bool, keepdim: bool, correction: float | None) -> Any:
+        if isinstance(dim, bool):  # var(False): the old way to say `unbiased`
+            dim, unbiased = None, dim
+        by = int(unbiased) if correction is None else correction
+        return apply("var", self, dims=self._axes(name, dim), keepdim=bool(keepdim), correction=by)
+
+    @_named_axis
+    def var(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None) -> Any:
         """Σ (x - mean)² / (n - correction); correction 1 (Bessel's) unless said otherwise."""
-        dim, unbiased = (None, dim) if isinstance(dim, bool) else (dim, unbiased)
-        axes = self._axes("var", dim)
-        count = prod(self._spec.shape[k] for k in axes)
-        by = count - (correction if correction is not None else int(unbiased))
-        centred = self - self.mean(dim, True)  # type: ignore[operator]
-        total = (centred * centred).sum(dim, keepdim)
-        return total / (by if by > 0 else 0.0) if by != 1 else total
+        return self._spread("var", dim, unbiased, keepdim, correction)
 
-    def std(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int | None = None) -> Any:
-        """The square root of `var`."""
-        return self.var(dim, unbiased, keepdim, correction).sqrt()
+    @_named_axis
+    def std(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None) -> Any:
+        """The square root of `var`; where it is 0, its derivative is taken as 0."""
+        return _away_from_zero(self._spread("std", dim, unbiased, keepdim, correction), lambda v: v.sqrt())
 
+    @_named_axis
     def amax(self, dim: Any = None, keepdim: bool = False) -> Any:
         """The largest element over axes; a tie shares the gradient."""
         return self._reduced("max", dim, keepdim)
 
+    @_named_axis
     def amin(self, dim: Any = None, keepdim: bool = False) -> Any:
         """The smallest element over axes; a tie shares the gradient."""
         return self._reduced("min", dim, keepdim)
 
+    @_named_axis
     def any(self, dim: Any = None, keepdim: bool = False) -> Any:
         """True where any element is not zero."""
         return self.to(dt.bool_)._reduced("any", dim, keepdim)  # type: ignore[attr-defined]
 
+    @_named_axis
     def all(self, dim: Any = None, keepdim: bool = False) -> Any:
         """True where every element is not zero."""
         return self.to(dt.bool_)._reduced("all", dim, keepdim)  # type: ignore[attr-defined]
@@ -273,10 +251,12 @@ class Shape(TensorCore):
             keepdim=bool(keepdim) and not flat,
         )
 
+    @_named_axis
     def argmax(self, dim: int | None = None, keepdim: bool = False) -> Any:
         """The position of the largest element: of all (flattened), or along an axis."""
         return self._position("argmax", dim, keepdim)
 
+    @_named_axis
     def argmin(self, dim: int | None = None, keepdim: bool = False) -> Any:
         """The position of the smallest element: of all (flattened), or along an axis."""
         return self._position("argmin", dim, keepdim)
@@ -290,41 +270,64 @@ class Shape(TensorCore):
             return Extremum((self.clone(), self._position(f"arg{name}", dim, False)))
         position = self._position(f"arg{name}", dim, True)
         axis = normalize_axis(name, dim, self._spec.ndim)
+        if not self._spec.shape:
+            return Extremum((self.clone(), position))
         values = apply("take_along", self, position, dim=axis)
         return Extremum((values, position) if keepdim else (values.squeeze(axis), position.squeeze(axis)))
 
+    @_named_axis
     def max(self, dim: Any = None, keepdim: bool = False) -> Any:
         """The largest element; with `dim` the pair (values, indices) along it; with a tensor the larger of each pair."""
         return self._extremum("max", dim, keepdim)
 
+    @_named_axis
     def min(self, dim: Any = None, keepdim: bool = False) -> Any:
         """The smallest element; with `dim` the pair (values, indices) along it; with a tensor the smaller of each pair."""
         return self._extremum("min", dim, keepdim)
 
-    def softmax(self, dim: int) -> Any:
-        """eˣ / Σ eˣ along an axis."""
-        return apply("softmax", self, dim=normalize_axis("softmax", dim, self._spec.ndim))
-
-    def log_softmax(self, dim: int) -> Any:
-        """x - ln Σ eˣ along an axis."""
-        return apply("log_softmax", self, dim=normalize_axis("log_softmax", dim, self._spec.ndim))
-
+    @_named_axis
     def norm(self, p: float = 2.0, dim: Any = None, keepdim: bool = False) -> Any:
         """(Σ |x|ᵖ)^(1/p) over all axes, or over those named."""
-        if p == float("inf"):
-            return self.abs().amax(dim, keepdim)  # type: ignore[attr-defined]
-        if p == 2:
-            return (self * self).sum(dim, keepdim).sqrt()  # type: ignore[operator]
+        if not self._spec.dtype.is_floating_point:
+            raise DTypeError(
+                f"norm of a tensor of dtype {self._spec.dtype.name}; expected a floating dtype. Write x.float().norm()"
+            )
+        x: Any = self.abs()  # type: ignore[attr-defined]
+        if p in (float("inf"), "inf"):
+            return x.amax(dim, keepdim)
+        if p == float("-inf"):
+            return x.amin(dim, keepdim)
+        if p == 0:
+            return (x != 0).to(self._spec.dtype).sum(dim, keepdim)
         if p == 1:
-            return self.abs().sum(dim, keepdim)  # type: ignore[attr-defined]
-        return (self.abs() ** p).sum(dim, keepdim) ** (1.0 / p)  # type: ignore[attr-defined]
+            return x.sum(dim, keepdim)
+        if p in (2, "fro"):
+            return _away_from_zero((self * self).sum(dim, keepdim), lambda v: v.sqrt())  # type: ignore[operator]
+        return _away_from_zero((x**p).sum(dim, keepdim), lambda v: v ** (1.0 / p))
 
     # ---- products -------------------------------------------------------------------------------------------------------
     def matmul(self, other: Any) -> Any:
         """The matrix product, by NumPy's rules for vectors and leading axes."""
         return apply("matmul", self, other)
 
-    mm = bmm = matmul
+    def mm(self, other: Any) -> Any:
+        """The product of two matrices."""
+        return self._product("mm", other, 2, 2)
+
+    def bmm(self, other: Any) -> Any:
+        """The products of two batches of matrices."""
+        return self._product("bmm", other, 3, 3)
+
+    def mv(self, other: Any) -> Any:
+        """The product of a matrix and a vector."""
+        return self._product("mv", other, 2, 1)
+
+    def _product(self, name: str, other: Any, ndim: int, other_ndim: int) -> Any:
+        if (self._spec.ndim, other._spec.ndim) != (ndim, other_ndim):
+            raise ShapeError(
+                f"{name}: shapes {self._spec.shape} and {other._spec.shape}; expected {ndim} and {other_ndim} axes. matmul takes any"
+            )
+        return apply("matmul", self, other)
 
     def dot(self, other: Any) -> Any:
         """Σ x·y of two vectors."""
@@ -343,4 +346,4 @@ class Extremum(tuple):
     indices = property(lambda self: self[1], doc="Where they are along the axis.")
 
     def __repr__(self) -> str:
-        return f"(values={self[0]!r}, indices={self[1]!r})"
+        return f"danlu.return_types.extremum(\nvalues={self[0]!r},\nindices={self[1]!r})"

@@ -11,7 +11,7 @@ from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor_core import TensorCore, apply, from_array
 from danlu.tensor_rearrange import at_least_1d
-from danlu.tensor_shape import Extremum
+from danlu.tensor_shape import Extremum, _named_axis
 
 
 def _array(x: Any) -> np.ndarray:
@@ -27,6 +27,7 @@ class Sorting(TensorCore):
 
     __slots__ = ()
 
+    @_named_axis
     def sort(self, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
         """(values, indices): the elements along an axis in order; equal ones keep their order, NaN counts as the largest."""
         if not self._spec.ndim:
@@ -34,6 +35,7 @@ class Sorting(TensorCore):
             return Extremum((self.clone(), apply("full", 0, shape=(), dtype=dt.int64)))  # type: ignore[attr-defined]
         return Extremum(apply("sort", self, dim=normalize_axis("sort", dim, self._spec.ndim), descending=bool(descending)))
 
+    @_named_axis
     def argsort(self, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
         """The indices that sort an axis."""
         return self.sort(dim, descending).indices
@@ -42,28 +44,37 @@ class Sorting(TensorCore):
         """The elements in order along the first axis."""
         return self.sort(0).values
 
+    @_named_axis
     def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
         """(values, indices) of the k largest (or smallest) elements along an axis, in order."""
         x: Any = at_least_1d(self)
         axis = normalize_axis("topk", dim, self._spec.ndim)
         if not 0 <= k <= x._spec.shape[axis]:
-            raise ShapeError(f"topk: k={k} is not inside 0 … {x._spec.shape[axis]}, the size of axis {axis} of shape {self._spec.shape}")
+            raise ShapeError(
+                f"topk: k={k} is not inside 0 … {x._spec.shape[axis]}, the size of axis {axis} of shape {self._spec.shape}"
+            )
         parts = [part.narrow(axis, 0, k) for part in x.sort(axis, largest)]
         return Extremum(parts if self._spec.ndim else [part.reshape(()) if k else part for part in parts])
 
+    @_named_axis
     def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False) -> Any:
         """(values, indices) of the k-th smallest element along an axis, k from 1."""
         x: Any = at_least_1d(self)
         axis = normalize_axis("kthvalue", dim, self._spec.ndim)
         if not 1 <= k <= x._spec.shape[axis]:
-            raise ShapeError(f"kthvalue: k={k} is not inside 1 … {x._spec.shape[axis]}, the size of axis {axis} of shape {self._spec.shape}")
+            raise ShapeError(
+                f"kthvalue: k={k} is not inside 1 … {x._spec.shape[axis]}, the size of axis {axis} of shape {self._spec.shape}"
+            )
         parts = [part.narrow(axis, k - 1, 1) for part in x.sort(axis)]
         if not self._spec.ndim:
             return Extremum(part.reshape(()) for part in parts)
         return Extremum(parts if keepdim else [part.squeeze(axis) for part in parts])
 
     # ---- distinct values ------------------------------------------------------------------------------------------------
-    def unique(self, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
+    @_named_axis
+    def unique(
+        self, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+    ) -> Any:
         """The distinct elements (or slices of an axis) in order; with where each is among them, and how often it occurs.
 
         How many there are depends on the data, so it is computed now, and no derivative passes.
@@ -74,6 +85,7 @@ class Sorting(TensorCore):
         shape = array.shape if axis is None else (array.shape[axis],)
         return _chosen(values, inverse.reshape(shape), counts, return_inverse, return_counts)
 
+    @_named_axis
     def unique_consecutive(self, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
         """The elements (or slices of an axis) without those equal to the one before."""
         array = _array(self)
@@ -102,14 +114,18 @@ class Sorting(TensorCore):
         if weights is None:
             return _tensor(np.bincount(array, minlength=size).astype(np.int64))
         if weights._spec.shape != self._spec.shape:
-            raise ShapeError(f"bincount: weights of shape {weights._spec.shape} for a vector of shape {self._spec.shape}; expected one each")
+            raise ShapeError(
+                f"bincount: weights of shape {weights._spec.shape} for a vector of shape {self._spec.shape}; expected one each"
+            )
         weights = weights if weights._spec.dtype.is_floating_point else weights.double()
         return apply("full", 0, shape=(size,), dtype=weights._spec.dtype).scatter_add(0, self.to(dt.int64), weights)  # type: ignore[attr-defined]
 
     def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> Any:
         """How many elements fall into each of `bins` equal intervals from min to max (both 0: of the data), the last one closed."""
         if not self._spec.dtype.is_floating_point or bins < 1 or max < min:
-            raise ShapeError(f"histc: dtype {self._spec.dtype.name}, {bins} bins from {min} to {max}; expected floats, 1 or more bins, min ≤ max")
+            raise ShapeError(
+                f"histc: dtype {self._spec.dtype.name}, {bins} bins from {min} to {max}; expected floats, 1 or more bins, min ≤ max"
+            )
         array = _array(self).reshape(-1)
         if min == max and array.size:
             min, max = float(array.min()), float(array.max())
@@ -134,7 +150,9 @@ class Sorting(TensorCore):
             row = row.float() if isinstance(input, float) and not row._spec.dtype.is_floating_point else row
             input = apply("full", input, shape=(), dtype=row._spec.dtype)
         if row._spec.dtype is not input._spec.dtype:
-            raise DTypeError(f"searchsorted: the row is {row._spec.dtype.name}, the values {input._spec.dtype.name}; write input.to(row.dtype)")
+            raise DTypeError(
+                f"searchsorted: the row is {row._spec.dtype.name}, the values {input._spec.dtype.name}; write input.to(row.dtype)"
+            )
         found = apply("searchsorted", row, input, right=right or side == "right")
         return found.to(dt.int32) if out_int32 else found
 

@@ -11,7 +11,7 @@ from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor_core import TensorCore, apply
 from danlu.tensor_rearrange import as_axes, at_least_1d
-from danlu.tensor_shape import Extremum
+from danlu.tensor_shape import Extremum, _named_axis
 
 INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
@@ -27,10 +27,12 @@ class Statistics(TensorCore):
     __slots__ = ()
 
     # ---- order ----------------------------------------------------------------------------------------------------------
+    @_named_axis
     def median(self, dim: int | None = None, keepdim: bool = False) -> Any:
         """The middle element in order, of two the lower; with `dim` the pair (values, indices). NaN where there is one."""
         return self._middle("median", dim, keepdim, False)
 
+    @_named_axis
     def nanmedian(self, dim: int | None = None, keepdim: bool = False) -> Any:
         """`median` of the elements that are not NaN."""
         return self._middle("nanmedian", dim, keepdim, True)
@@ -53,6 +55,7 @@ class Statistics(TensorCore):
             at = ((count - 1) // 2).clamp_min(0) if skip_nan else apply("where", count == n, at, count)
         return _reduced(self, [values.gather(axis, at), indices.gather(axis, at)], axis, keepdim)
 
+    @_named_axis
     def mode(self, dim: int = -1, keepdim: bool = False) -> Any:
         """(values, indices): the most frequent element along an axis, of several the smallest, and the last place where it is."""
         x = at_least_1d(self)
@@ -61,10 +64,12 @@ class Statistics(TensorCore):
             raise ShapeError(f"mode: axis {axis} of shape {self._spec.shape} has no elements")
         return _reduced(self, list(apply("mode", x, dim=axis)), axis, keepdim)
 
+    @_named_axis
     def quantile(self, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Any:
         """The value below which a share q of the elements lies; between two elements it is interpolated. NaN where there is one."""
         return self._quantile("quantile", q, dim, keepdim, interpolation, False)
 
+    @_named_axis
     def nanquantile(self, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Any:
         """`quantile` of the elements that are not NaN."""
         return self._quantile("nanquantile", q, dim, keepdim, interpolation, True)
@@ -87,16 +92,19 @@ class Statistics(TensorCore):
         return out if isinstance(q, TensorCore) and q._spec.ndim else out.squeeze(0)
 
     # ---- moments --------------------------------------------------------------------------------------------------------
+    @_named_axis
     def var_mean(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> tuple:
         """(var, mean) over axes."""
         axes = None if isinstance(dim, bool) else dim
         return self.var(dim, unbiased, keepdim, correction=correction), self.mean(axes, keepdim)  # type: ignore[attr-defined]
 
+    @_named_axis
     def std_mean(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> tuple:
         """(std, mean) over axes."""
         axes = None if isinstance(dim, bool) else dim
         return self.std(dim, unbiased, keepdim, correction=correction), self.mean(axes, keepdim)  # type: ignore[attr-defined]
 
+    @_named_axis
     def logsumexp(self, dim: Any, keepdim: bool = False) -> Any:
         """log Σ eˣ over axes, without overflow."""
         x: Any = self if self._spec.dtype.is_floating_point else self.float()  # type: ignore[attr-defined]
@@ -105,10 +113,12 @@ class Statistics(TensorCore):
             return x.sum(dim, keepdim).log()
         return apply("logsumexp", x, dims=axes, keepdim=bool(keepdim))
 
+    @_named_axis
     def softmax(self, dim: int, dtype: DType | None = None) -> Any:
         """eˣ / Σ eˣ along an axis, computed in `dtype` where it is given."""
         return self._normalised("softmax", dim, dtype)
 
+    @_named_axis
     def log_softmax(self, dim: int, dtype: DType | None = None) -> Any:
         """x - log Σ eˣ along an axis, computed in `dtype` where it is given."""
         return self._normalised("log_softmax", dim, dtype)
@@ -127,15 +137,18 @@ class Statistics(TensorCore):
             raise ShapeError(f"trace takes a matrix, got shape {self._spec.shape}")
         return self.diagonal().sum()  # type: ignore[attr-defined]
 
+    @_named_axis
     def aminmax(self, *, dim: int | None = None, keepdim: bool = False) -> Any:
         """(min, max) of all elements, or along an axis."""
         return MinMax((self.amin(dim, keepdim), self.amax(dim, keepdim)))  # type: ignore[attr-defined]
 
+    @_named_axis
     def count_nonzero(self, dim: Any = None) -> Any:
         """How many elements are not zero."""
         axes = tuple(range(self._spec.ndim)) if dim is None else as_axes("count_nonzero", dim, self._spec.ndim)
         return apply("sum", apply("ne", self, 0), dims=axes if self._spec.ndim else (), keepdim=False)
 
+    @_named_axis
     def nansum(self, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
         """Σ x over axes, NaN counted as 0."""
         x: Any = self
@@ -143,6 +156,7 @@ class Statistics(TensorCore):
             x = apply("where", self.isnan(), 0.0, self)  # type: ignore[attr-defined]
         return x.sum(dim, keepdim, dtype=dtype)
 
+    @_named_axis
     def nanmean(self, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
         """The mean over axes of the elements that are not NaN."""
         _float("nanmean", self if dtype is None else self.to(dtype))  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from danlu import dtype as dt
@@ -125,7 +126,9 @@ class Body(Emitter):
 
     # ---- errors in the data ---------------------------------------------------------------------------------------------
     def report(self, bad: Value, position: Value, size: int) -> None:
-        """Notes one position that does not exist, and the size of its axis, in the error report."""
+        """Notes one position that does not exist, and the size of its axis plus 1, in the error report."""
+        if self.mask is not None and bad.lanes > 1:
+            bad = self.and_(bad, self.mask)
         worst = self.select(bad, position, self.const(0, position.dtype))
         anything = bad.ref
         if bad.lanes > 1:
@@ -133,7 +136,7 @@ class Body(Emitter):
             worst = self._farthest(worst)
 
         def write() -> None:
-            self.line(f"store i64 {size}, ptr %error")
+            self.line(f"store i64 {size + 1}, ptr %error")
             second = self.name()
             self.line(f"{second} = getelementptr i64, ptr %error, i64 1")
             self.line(f"store i64 {worst.ref}, ptr {second}")
@@ -166,8 +169,8 @@ class Writer:
 
     # ---- statements -----------------------------------------------------------------------------------------------------
     def statements(self, body: list) -> None:
-        """The statements in order."""
-        for s in body:
+        """The statements in order. Every value is computed before the first is stored: a store may overwrite what another reads."""
+        for k, s in enumerate(body):
             if isinstance(s, Loop):
                 self.loop(s)
             elif isinstance(s, Begin):
@@ -177,6 +180,8 @@ class Writer:
             elif isinstance(s, Accumulate):
                 self.accumulate(s)
             elif isinstance(s, Store):
+                for following in takewhile(lambda x: isinstance(x, Store), body[k:]):
+                    self.value(following.value)
                 self.store(s)
             else:
                 raise TypeError(f"no code for {type(s).__name__} here")
@@ -362,9 +367,9 @@ class Writer:
         names = getattr(e.op, "attrs", None)
         if names is None:  # an operation of the kernel language takes its attributes in order
             attrs = [register_dtype(a) if isinstance(a, DType) else a for a in e.attrs]
-            return e.op.emit(b, *args, *attrs)
+            return e.op.emit(b, *args, *attrs)  # type: ignore[misc]
         given = {k: register_dtype(a) if isinstance(a, DType) else a for k, a in zip(names, e.attrs)}
-        return e.op.emit(b, *args, **given)
+        return e.op.emit(b, *args, **given)  # type: ignore[misc]
 
     def number(self, e: Number) -> Value:
         """A Python number: the table holds it twice, as float64 and as int64."""

@@ -148,7 +148,7 @@ class Algebra:
 
     def var(self, var: Var) -> Index:
         """The index that is one loop variable."""
-        return Index(((var, 1),)) if var.extent > 1 else ZERO
+        return Index(((var, 1),)) if var.extent != 1 else ZERO
 
     def add(self, *xs: Index) -> Index:
         """The sum; a quotient and its remainder that belong together become their index again."""
@@ -174,14 +174,16 @@ class Algebra:
         return Index([(a, c * scale) for a, c in x.terms], x.const * scale + offset)
 
     def _split(self, x: Index, n: int) -> tuple[Index, Index]:
-        """x = n · first + second, with every term that n divides in the first."""
-        first = Index([(a, c // n) for a, c in x.terms if c % n == 0], x.const // n)
-        return first, Index([(a, c) for a, c in x.terms if c % n], x.const % n)
+        """x = n · first + second, with every term that n divides in the first, and the second never negative."""
+        rest = Index([(a, c) for a, c in x.terms if c % n], x.const % n)
+        moved = min(0, rest.bounds()[0]) // n  # the hardware's division is that of numbers without a sign
+        first = Index([(a, c // n) for a, c in x.terms if c % n == 0], x.const // n + moved)
+        return first, Index(rest.terms, rest.const - n * moved)
 
     def floordiv(self, x: Index, n: int) -> Index:
-        """x // n"""
-        if n == 1:
-            return x
+        """x // n; 0 for n = 0: the size of an axis without elements, which has no index."""
+        if n <= 1:
+            return x if n else ZERO
         whole, rest = self._split(x, n)
         low, high = rest.bounds()
         if low >= 0 and high < n:
@@ -189,8 +191,8 @@ class Algebra:
         return self.add(whole, Index(((Quotient(rest, n), 1),)))
 
     def mod(self, x: Index, n: int) -> Index:
-        """x % n"""
-        if n == 1:
+        """x % n; 0 for n = 0."""
+        if n <= 1:
             return ZERO
         _, rest = self._split(x, n)
         low, high = rest.bounds()

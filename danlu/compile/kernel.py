@@ -159,17 +159,18 @@ class Machine:
         self.name, self.emit, self.identity = name, emit, identity
 
 
-def _locate(b, x, size):
-    """A position counted from the front; one that does not exist is reported and becomes 0, which can be read safely."""
+def _locate(b, x, exists, size):
+    """A position counted from the front; one that is not there is reported, where its element `exists`, and becomes 0."""
     zero = b.const(0, x.dtype)
     wrapped = b.select(b.lt(x, zero), b.add(x, b.const(size, x.dtype)), x)
     bad = b.or_(b.lt(wrapped, zero), b.ge(wrapped, b.const(size, x.dtype)))
-    b.report(bad, x, size)
+    b.report(b.and_(bad, exists), x, size)
     return b.select(bad, zero, wrapped)
 
 
 CONVERT = Machine("convert", lambda b, x, dtype: b.cast(x, dtype))
 LOCATE = Machine("locate", _locate)
+CHECKED = Machine("checked", lambda b, x, *positions: x)  # x does not depend on the positions, which are looked at all the same
 PRODUCT = Machine("product", lambda b, x, y: b.mul(x, y) if x.dtype.kind != "b" else b.and_(x, y))
 PLUS = Machine("plus", lambda b, a, x: b.add(a, x) if x.dtype.kind != "b" else b.or_(a, x), lambda dtype: 0)
 
@@ -221,6 +222,11 @@ def indices(body: list) -> Iterator[Index]:
             yield s.index
     for e in expressions(body):
         yield from own_indices(e)
+
+
+def reports(kernel: Kernel) -> bool:
+    """Whether a kernel may find an error in the data: a position that does not exist."""
+    return any(isinstance(e, Apply) and e.op is LOCATE for e in expressions(kernel.body))
 
 
 # ---- rewriting ------------------------------------------------------------------------------------------------------------

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from danlu.compile.index import Index, Position, Var, i
+from danlu.compile.index import Index, Position, Var, atoms_of, i
 from danlu.compile.kernel import (
+    CHECKED,
     CONVERT,
     LOCATE,
     PLUS,
+    PRODUCT,
     Accumulate,
     Apply,
     Begin,
@@ -30,7 +32,7 @@ from danlu.compile.kernel import (
     Total,
 )  # fmt: skip
 from danlu.compile.schedule import Group
-from danlu.dtype import DType, int64
+from danlu.dtype import DType, bool_, int64
 from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCATTER, SOURCE, Node
 
 Point = tuple[Index, ...]
@@ -68,7 +70,7 @@ class Lowering:
 
     def _store(self, node: Node) -> Store:
         index = i.ravel(self.point, node.shape)
-        return Store(self.slots[id(node)], index, self.value(node, self.point, (), here=True), node.dtype)
+        return Store(self.slots[id(node)], index, self.value(node, self.point, ()), node.dtype)
 
     def _reduction(self) -> list:
         first = self.group.core[0]
@@ -92,17 +94,22 @@ class Lowering:
         axes = self._axes(node.shape)
         self.point = tuple(map(i.var, axes))
         total = self.totals[id(node)] = Total("t0", PLUS, node.dtype)
-        return [Contract(*self._operands(node, axes), total, tuple(axes), self._stores())]
+        a, b, summed = self._operands(node, axes)
+        if {v for v in summed if v.extent != 1} <= {*atoms_of(a.index), *atoms_of(b.index)}:
+            return [Contract(a, b, total, tuple(axes), self._stores())]
+        # Both operands are stretched along a summed axis, which no stride shows: a plain sum.
+        product = Accumulate(total, Apply(PRODUCT, (a, b), (), total.dtype))
+        return nest(axes, [Begin(total), *nest(summed, [product]), *self._stores()])
 
-    def _operands(self, node: Node, axes: list[Var]) -> tuple[Load, Load]:
-        """Both operands as loads over the labelled axes: their strides are all that a contraction kernel needs."""
+    def _operands(self, node: Node, axes: list[Var]) -> tuple[Load, Load, list[Var]]:
+        """Both operands as loads over the labelled axes, whose strides are all that a contraction kernel needs; and the summed axes."""
         first, second, out = node.attrs[0]
         by_label = dict(zip(out, axes))
         for word, x in zip((first, second), node.inputs):
             for label, n in zip(word, x.shape):
                 by_label.setdefault(label, Var(f"k{label}", n))
         loads = [self.value(x, tuple(i.var(by_label[c]) for c in word), ()) for word, x in zip((first, second), node.inputs)]
-        return loads[0], loads[1]  # type: ignore[return-value]
+        return loads[0], loads[1], [v for v in by_label.values() if v not in axes]  # type: ignore[return-value]
 
     def _scatter(self) -> list:
         node = self.group.core[0]
@@ -127,11 +134,14 @@ class Lowering:
         return [Call(node.op, node.attrs, inputs, tuple((by_index.get(k), spec) for k, spec in enumerate(node.spec)))]
 
     # ---- values -------------------------------------------------------------------------------------------------------
-    def value(self, node: Node, point: Point, guard: Guard, here: bool = False):
-        """The expression of one element of a node. `here`: compute it even though it is also stored.
+    def value(self, node: Node, point: Point, guard: Guard):
+        """The expression of one element of a node.
 
         The rules below are generators that yield what they need, so that a deep graph needs no deep stack."""
-        stack: list[tuple[Any, Any]] = [((id(node), point, guard, here), self._value(node, point, guard, here))]
+        first = (id(node), point, guard)
+        if first in self.memo:
+            return self.memo[first]
+        stack: list[tuple[Any, Any]] = [(first, self._value(node, point, guard))]
         answer = None
         while stack:
             key, rule = stack[-1]
@@ -141,18 +151,18 @@ class Lowering:
                 answer = self.memo[key] = done.value
                 stack.pop()
                 continue
-            key = (id(wanted[0]), *wanted[1:], False)
+            key = (id(wanted[0]), *wanted[1:])
             answer = self.memo.get(key)
             if answer is None:
                 source, index, conditions = wanted
-                stack.append((key, self._value(source, index, conditions, False)))
+                stack.append((key, self._value(source, index, conditions)))
         return answer
 
-    def _value(self, node: Node, point: Point, guard: Guard, here: bool):
+    def _value(self, node: Node, point: Point, guard: Guard):
         at_home = id(node) in self.members and point == self.point
         if at_home and id(node) in self.totals:
             return self.totals[id(node)]
-        if id(node) in self.slots and not (at_home or here):
+        if id(node) in self.slots and not at_home:
             return Load(self.slots[id(node)], i.ravel(point, node.shape), node.dtype, guard)
         if node.op.family == SOURCE:
             return self._source(node, point)
@@ -160,7 +170,7 @@ class Lowering:
             return (yield from self._movement(node, point, guard))
         if node.op.family == GATHER:
             element = yield from self._element(node, node.op.folds, point, guard)
-            return (yield node.inputs[0], element, guard)
+            return _checked((yield node.inputs[0], element, guard), element)
         args = []
         for x in node.inputs:
             args.append((yield x, point, guard))
@@ -191,7 +201,7 @@ class Lowering:
         axis = next(k for k, ix in enumerate(node.op.emit(i, point, marker, shapes, **node.named_attrs)) if ix is marker)  # type: ignore[misc]
         read = yield node.inputs[1], where(i, point, shapes, **node.named_attrs), guard
         size = shapes[0][axis]
-        position = Position(Apply(LOCATE, (convert(read, int64),), (size,), int64), size)
+        position = Position(Apply(LOCATE, (convert(read, int64), holds(guard)), (size,), int64), size)
         return node.op.emit(i, point, Index(((position, 1),)), shapes, **node.named_attrs)  # type: ignore[misc]
 
 
@@ -204,6 +214,20 @@ def run(rule, value):
         except StopIteration as done:
             return done.value
         answer = value(*wanted)
+
+
+def _checked(e, element: Point):
+    """An element with the positions that name it looked at, also where its value does not depend on it (a constant's element)."""
+    if isinstance(e, Load) and any(isinstance(a, Position) for a in atoms_of(e.index)):
+        return e
+    positions = (a.expression for ix in element for a in atoms_of(ix) if isinstance(a, Position) and a.expression.op is LOCATE)
+    return Apply(CHECKED, (e, *positions), (), e.dtype)
+
+
+def holds(guard: Guard):
+    """Whether every condition holds, as an expression."""
+    yes = Constant(True, bool_)
+    return Choose(guard, yes, Constant(False, bool_), bool_) if guard else yes
 
 
 def convert(e, dtype: DType):

@@ -20,7 +20,7 @@ from danlu.compile.codegen import CALLBACK, FIRST, WORKSPACE, Place, write_kerne
 from danlu.compile.index import Var, i
 from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize
-from danlu.compile.passes.memory import plan_memory
+from danlu.compile.passes.memory import in_place, plan_memory, results_last
 from danlu.compile.schedule import Group, schedule
 from danlu.compile.simplify import simplify
 from danlu.config import config
@@ -30,7 +30,7 @@ from danlu.graph import render as render_graph
 
 @dataclass(frozen=True)
 class Output:
-    """Where a result is: new memory of `nbytes`, or (`same`) the memory of an input or of an earlier output."""
+    """Where a result is: new memory of `nbytes`, or (`same`) that of an "input", written "over" an input, or an earlier "output"."""
 
     nbytes: int
     same: tuple[str, int] | None = None
@@ -64,8 +64,10 @@ class Program:
     origin: str = field(default="compiled", compare=False)
 
 
-def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | None = None) -> Program:
-    """The program that computes the roots. Inputs are nodes of sources with a slot and a spec, slots 0 … num_inputs-1."""
+def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | None = None, given: Sequence[int] = ()) -> Program:
+    """The program that computes the roots. Inputs are nodes of sources with a slot and a spec, slots 0 … num_inputs-1.
+
+    `given`: inputs that nobody reads after the program; results may be written into their memory."""
     began = time.perf_counter()
     roots = simplify(roots, replace)
     _log("graph", lambda: render_graph(roots))
@@ -75,18 +77,18 @@ def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | Non
     kernels = [k for k in (_kernel(g, slots, n) for n, g in enumerate(groups)) if k.body]
     for k in kernels:
         _log("kernels", lambda k=k: ir.render(k))
-    places, workspace = _places(groups, computed, slots, kernels, num_inputs)
+    kernels = results_last(kernels)
+    free = set(given) - {o.same[1] for o in outputs if o.same and o.same[0] == "input"}
+    written = in_place(kernels, _results(computed, num_inputs), _inputs(groups), free)
+    outputs = _settled(outputs, written, num_inputs)
+    places, workspace = _places(groups, computed, slots, kernels, num_inputs, written)
     text, calls = _text(kernels, places)
     _log("ir", lambda: text)
-    checks = "store i64" in text and "%error" in text and any("ptr %error\n" in part for part in text.split("store i64"))
+    checks = any(ir.reports(k) for k in kernels)
     code = llvm.compile_text(text) if kernels else b""
     program = Program(code, num_inputs, outputs, workspace, checks, calls, len(kernels), time.perf_counter() - began)
-    _log(
-        "compile",
-        lambda: (
-            f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR in {program.seconds * 1e3:.0f} ms"
-        ),
-    )
+    sizes = f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR"
+    _log("compile", lambda: f"{sizes} in {program.seconds * 1e3:.0f} ms")
     return program
 
 
@@ -159,9 +161,47 @@ def _kernel(group: Group, slots: dict[int, int], number: int) -> ir.Kernel:
 # ---- memory and text ------------------------------------------------------------------------------------------------------
 
 
-def _places(groups: list[Group], computed: list[Node], slots: dict[int, int], kernels: list[ir.Kernel], num_inputs: int):
+def _results(computed: list[Node], num_inputs: int) -> dict[int, Spec]:
+    """The slots of the results."""
+    return {num_inputs + k: n.spec for k, n in enumerate(computed)}
+
+
+def _inputs(groups: list[Group]) -> dict[int, Spec]:
+    """The slots of the inputs that kernels reach."""
+    reached = toposort([n for g in groups for n in g.nodes])
+    return {x.attrs[0]: x.spec for x in reached if x.op.family == SOURCE and x.op.attrs == ("slot", "spec")}
+
+
+def _settled(outputs: list[Output], written: dict[int, int], num_inputs: int) -> list[Output]:
+    """The outputs, those that are written into an input's memory marked so."""
+    fresh = [k for k in range(len(outputs)) if num_inputs + k not in written]
+    settled, computed = [], 0
+    for o in outputs:
+        kind, k = o.same or ("output", computed)
+        computed += o.same is None
+        if kind == "input":
+            settled.append(o)
+        elif num_inputs + k in written:
+            settled.append(Output(o.nbytes, ("over" if o.same is None else "input", written[num_inputs + k])))
+        else:
+            settled.append(Output(o.nbytes, None if o.same is None else ("output", fresh.index(k))))
+    return settled
+
+
+def _places(
+    groups: list[Group],
+    computed: list[Node],
+    slots: dict[int, int],
+    kernels: list[ir.Kernel],
+    num_inputs: int,
+    written: dict[int, int],
+):
     """Where each slot lies: an entry of the table, or an offset into the workspace."""
-    places = {k: Place(FIRST + k) for k in range(num_inputs + len(computed))}
+    places = {k: Place(FIRST + k) for k in range(num_inputs)}
+    fresh = 0
+    for slot in range(num_inputs, num_inputs + len(computed)):
+        places[slot] = places[written[slot]] if slot in written else Place(FIRST + num_inputs + fresh)
+        fresh += slot not in written
     inner = {slots[id(n)]: n.spec.size * n.dtype.itemsize for g in groups for n in g.stored if slots[id(n)] >= len(places)}
     for k in kernels:
         if isinstance(k.body[0], ir.Contract) and k.body[0].plan.workspace:

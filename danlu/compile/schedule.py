@@ -15,7 +15,6 @@ from math import prod
 
 from danlu.compile.emit import Emitter, Value
 from danlu.compile.index import Var, i
-from danlu.compile.simplify import constant_of
 from danlu.dtype import float32
 from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, PICK, REDUCE, SCATTER, SOURCE, Node, toposort
 
@@ -56,6 +55,7 @@ class Scheduler:
 
     def run(self) -> list[Group]:
         """The groups in an order in which they can run, with what each must store."""
+        memory = self.root_ids | self._operands()
         for node in self.order:
             if node.op.family in (REDUCE, CONTRACT, SCATTER, OPAQUE):
                 self._begin_core(node)
@@ -63,7 +63,7 @@ class Scheduler:
                 self._place_elementwise(node)
             elif node.op.family == PICK:
                 self._join_producer(node)
-            elif id(node) in self.root_ids:  # a movement or a source that must become memory
+            elif id(node) in memory:
                 self._new_group(node, core=False)
         self._dissolve()
         self._mark_stored()
@@ -78,9 +78,6 @@ class Scheduler:
         return group
 
     def _begin_core(self, node: Node) -> None:
-        if node.op.family in (CONTRACT, OPAQUE):
-            for x in node.inputs:
-                self._make_memory(x, strided=node.op.family == CONTRACT)
         if node.op.family == REDUCE:
             needed = {id(g) for g in self._inputs(node)}
             for group in reversed(self.groups):  # a second reduction over the same axes shares the loop
@@ -93,18 +90,22 @@ class Scheduler:
                     return
         self._new_group(node, core=True)
 
+    def _operands(self) -> set[int]:
+        """The ids of the movements, gathers and sources that must become memory for a contraction or a library call: all
+        that are not memory seen with other strides. Known before the first group is made: what reads them comes after."""
+        found: set[int] = set()
+        for node in self.order:
+            if node.op.family == CONTRACT:
+                found |= {id(x) for x in node.inputs if not strided_view(x)}
+            elif node.op.family == OPAQUE:
+                found |= {id(x) for x in node.inputs if not (x.op.family == SOURCE and strided_view(x))}
+        return found
+
     def _join_producer(self, node: Node) -> None:
         """One of several results belongs to the group that makes them all."""
         group = self.group_of[id(node.inputs[0])]
         group.nodes.append(node)
         self.group_of[id(node)] = group
-
-    def _make_memory(self, x: Node, strided: bool) -> None:
-        """Gives an operand a group of its own unless it is memory, or (`strided`) memory seen with other strides."""
-        if id(x) in self.group_of or (x.op.family == SOURCE and strided_view(x)):
-            return
-        if not (strided and strided_view(x)):
-            self._new_group(x, core=False)
 
     def _same_reduction(self, group: Group, node: Node) -> bool:
         return (
@@ -257,7 +258,7 @@ def strided_view(x: Node) -> bool:
         if len(x.inputs) != 1 or not is_strided(x):
             return False
         x = x.inputs[0]
-    return x.op.family != GATHER and constant_of(x) is None and not (x.op.family == SOURCE and x.op.attrs[0] != "slot")
+    return x.op.family != GATHER and not (x.op.family == SOURCE and x.op.attrs != ("slot", "spec"))
 
 
 def is_strided(x: Node) -> bool:

@@ -47,12 +47,17 @@ def _rebuild(node: Node, inputs: tuple[Node, ...], known: dict[tuple, Node]) -> 
     better = _local(node, inputs)
     if better is not None:
         node, inputs = better, better.inputs
-    key = (node.op, node.attrs, node.spec, tuple(map(id, inputs)))
+    key = (node.op, tuple(map(_exact, node.attrs)), node.spec, tuple(map(id, inputs)))
     found = known.get(key)
     if found is None:
         same = all(a is b for a, b in zip(inputs, node.inputs))
         found = known[key] = node if same else Node(node.op, inputs, node.attrs, node.spec)
     return found
+
+
+def _exact(attr: Any) -> Any:
+    """An attribute as a part of a key: -0.0 equals 0.0 and is another number."""
+    return str(attr) if type(attr) is float else attr
 
 
 def _local(node: Node, inputs: tuple[Node, ...]) -> Node | None:

@@ -29,6 +29,8 @@ def checked(index: np.ndarray, size: int) -> np.ndarray:
 
 def index_message(index: int, size: int) -> str:
     """What to say of an index that does not exist."""
+    if size == 0:
+        return f"index {index} is out of range: the axis has no elements"
     return f"index {index} is out of range for an axis of size {size}; expected {-size} … {size - 1}"
 
 

@@ -3,6 +3,7 @@ reads their input at another index.
 
 `emit(i, index, shapes, **attrs)` maps an output index to pieces `(which input, its index, conditions)`, in the language `i` of
 index arithmetic; the first piece whose conditions all hold gives the element. `fill(**attrs)` gives the value where none does.
+A piece is read only where its conditions hold: they must keep its index within its input.
 """
 
 from __future__ import annotations
@@ -223,9 +224,7 @@ def _cat_emit(i, index, shapes, dim):
     pieces, start = [], 0
     for k, shape in enumerate(shapes):
         moved = i.affine(index[dim], 1, -start)
-        last = k == len(shapes) - 1
-        conditions = () if last else (i.within(moved, shape[dim]),)
-        pieces.append((k, (*index[:dim], moved, *index[dim + 1 :]), conditions))
+        pieces.append((k, (*index[:dim], moved, *index[dim + 1 :]), (i.within(moved, shape[dim]),)))
         start += shape[dim]
     return pieces
 

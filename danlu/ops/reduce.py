@@ -15,7 +15,7 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import ShapeError
 from danlu.graph import REDUCE, Node, Op, Spec
-from danlu.ops.table import composite, register
+from danlu.ops.table import composite, o, register
 
 
 def reduced_shape(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
@@ -38,7 +38,29 @@ def spread(o, g: Node, x: Node, dims) -> Node:
     return o.expand(o.reshape(g, shape=reduced_shape(x.shape, dims, True)), shape=x.shape)
 
 
+# A reduction of everything is done in parts when it is at least this large: the parts may run on several threads (how many there
+# are depends on the shape alone, and so do the bits), and a sum of parts loses fewer digits than one long sum.
+IN_PARTS = 1 << 17
+MOST_PARTS = 64
+
+
+def _in_parts(name: str) -> Callable[..., Node | None]:
+    """The rewrite of a large reduction over all axes: (n,) → (parts, n/parts) → (parts,) → ()."""
+
+    def rewrite(x: Node, dims, keepdim) -> Node | None:
+        size = x.spec.size
+        parts = next((p for p in range(MOST_PARTS, 1, -1) if size % p == 0), 1)
+        if size < IN_PARTS or len(dims) != len(x.shape) or parts == 1:
+            return None
+        first = getattr(o, name)(o.reshape(x, shape=(parts, size // parts)), dims=(1,), keepdim=False)
+        last = getattr(o, name)(first, dims=(0,), keepdim=False)
+        return o.reshape(last, shape=reduced_shape(x.shape, dims, True)) if keepdim else last
+
+    return rewrite
+
+
 def _reduce(name: str, doc: str, *, result: str, **fields: Any) -> Op:
+    fields["rewrite"] = _in_parts(name)
     return register(Op(name, REDUCE, doc, attrs=("dims", "keepdim"), infer=fields.pop("infer", _infer(result)), **fields))
 
 

@@ -70,7 +70,9 @@ def _cumprod_jvp(o, y: Node, xs: tuple, dxs: list, dim: int) -> Node:
     return o.add(plain, o.mul(at_zero, o.cumprod(o.where(first, 1.0, x), dim=dim)))
 
 
-_scan("cumprod", "y[i] = Π x[j] over j ≤ i.", infer=_sum_infer, numpy=_accumulate(np.multiply), vjp=_cumprod_vjp, jvp=_cumprod_jvp)
+_scan(
+    "cumprod", "y[i] = Π x[j] over j ≤ i.", infer=_sum_infer, numpy=_accumulate(np.multiply), vjp=_cumprod_vjp, jvp=_cumprod_jvp
+)
 
 # ---- extrema ------------------------------------------------------------------------------------------------------------------
 

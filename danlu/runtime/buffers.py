@@ -54,6 +54,8 @@ def _round(nbytes: int) -> int:
 class Buffer:
     """nbytes of memory at an address. What keeps the memory alive is `owner`: a block of ours, or a NumPy array.
 
+    `borrowed` memory belongs to somebody else too: programs read it and never write it. `shared` is the memory of several values.
+
     Contents of a new buffer are undefined. The address is a multiple of 64, except where a NumPy array owns the memory.
 
     >>> x = Buffer(8)
@@ -62,18 +64,19 @@ class Buffer:
     array([1., 2.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "address", "nbytes", "owner")
+    __slots__ = ("__weakref__", "address", "borrowed", "nbytes", "owner", "shared")
 
     def __init__(self, nbytes: int) -> None:
         try:
             block = _by_nbytes[nbytes].pop()  # 0.2 µs with the buffer's whole life; safe between threads
         except (KeyError, IndexError):
             block = _find(nbytes)
-        self.owner, self.address, self.nbytes = block, block.address, nbytes
+        self.owner, self.address, self.nbytes, self.shared = block, block.address, nbytes, False
+        self.borrowed = False
 
     @classmethod
-    def from_numpy(cls, array: np.ndarray) -> Buffer:
-        """The memory of a C-contiguous array, not copied.
+    def from_numpy(cls, array: np.ndarray, borrowed: bool = True) -> Buffer:
+        """The memory of a C-contiguous array, not copied. `borrowed`: others hold the array, so no program may write into it.
 
         Raises ShapeError where the array has gaps, is transposed or lies across its items' alignment.
         """
@@ -83,7 +86,7 @@ class Buffer:
                 f"{array.strides}. Write Buffer.from_numpy(array.copy())"
             )
         self = cls.__new__(cls)
-        self.owner, self.nbytes = array, array.nbytes
+        self.owner, self.nbytes, self.shared, self.borrowed = array, array.nbytes, False, borrowed or not array.flags.writeable
         self.address = array.__array_interface__["data"][0]
         return self
 

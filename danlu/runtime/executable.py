@@ -72,7 +72,7 @@ class Compiled:
         if self.program.checks:
             size, position = struct.unpack("<qq", error)
             if size:
-                raise AxisError(index_message(position, size))
+                raise AxisError(index_message(position, size - 1))
 
     def _library_call(self, table: Any, number: int) -> None:
         """Runs one opaque op on the memory of the program; an exception is kept until the program has returned."""
@@ -91,7 +91,8 @@ class Compiled:
         fresh, result = iter(new), []
         for o in self.outputs:
             kind, k = o.same or ("new", 0)
-            result.append(next(fresh) if kind == "new" else inputs[k] if kind == "input" else new[k])
+            result.append(next(fresh) if kind == "new" else new[k] if kind == "output" else inputs[k])
+            result[-1].shared |= kind in ("input", "output")
         return result
 
 
@@ -99,7 +100,7 @@ def _array(table: Any, memory: Memory) -> np.ndarray:
     """Memory of a running program as an array."""
     entry, offset, spec = memory
     nbytes = spec.size * spec.dtype.itemsize
-    raw = (ctypes.c_char * nbytes).from_address(table[entry] + offset) if nbytes else b""
+    raw: Any = (ctypes.c_char * nbytes).from_address(table[entry] + offset) if nbytes else b""
     return np.frombuffer(raw, spec.dtype.numpy).reshape(spec.shape)
 
 

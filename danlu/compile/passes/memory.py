@@ -5,7 +5,9 @@ A place is free again after the last kernel that reads it, so a deep network nee
 
 from __future__ import annotations
 
+from danlu.compile.index import Index
 from danlu.compile.kernel import Call, Contract, Kernel, Load, Store, expressions, statements
+from danlu.graph import Spec
 
 ALIGNMENT = 64
 
@@ -21,6 +23,46 @@ def touched(kernel: Kernel) -> set[int]:
         elif isinstance(s, Contract):
             found |= {s.a.slot, s.b.slot} | ({s.workspace} if s.workspace is not None else set())
     return found
+
+
+def written(kernel: Kernel) -> set[int]:
+    """The slots that a kernel writes."""
+    stores = {s.slot for s in statements(kernel.body) if isinstance(s, Store)}
+    return stores | {slot for s in kernel.body if isinstance(s, Call) for slot, _ in s.outputs if slot is not None}
+
+
+def results_last(kernels: list[Kernel]) -> list[Kernel]:
+    """The kernels with those at the end whose results no other kernel reads (the updates of parameters), so that all who read an
+    old value come before the kernel that overwrites it."""
+    needed = [(touched(k) - written(k)) for k in kernels]
+    read = set().union(*needed) if needed else set()
+    return [k for k in kernels if written(k) & read] + [k for k in kernels if not written(k) & read]
+
+
+def in_place(kernels: list[Kernel], results: dict[int, Spec], inputs: dict[int, Spec], free: set[int]) -> dict[int, int]:
+    """Results (slots) that may be written into the memory of an input: {result: input}. `free` are inputs that nobody reads later.
+
+    The kernel that makes the result must be the last one that reads the input, and reads of it only the element that it writes.
+    """
+    chosen: dict[int, int] = {}
+    for k, kernel in enumerate(kernels):
+        later = set().union(*map(touched, kernels[k + 1 :]), set())
+        stores = [s for s in statements(kernel.body) if isinstance(s, Store)]
+        for s in stores:
+            if s.slot not in results or s.slot in chosen or sum(x.slot == s.slot for x in stores) > 1:
+                continue
+            fits = [j for j in free - set(chosen.values()) - later if inputs.get(j) is results[s.slot]]
+            source = next((j for j in sorted(fits) if j in touched(kernel) and _only_at(kernel, j, s.index)), None)
+            if source is not None:
+                chosen[s.slot] = source
+    return chosen
+
+
+def _only_at(kernel: Kernel, slot: int, index: Index) -> bool:
+    """Whether a kernel reads a slot at this index alone."""
+    if any(isinstance(s, Contract) and slot in (s.a.slot, s.b.slot) for s in kernel.body):
+        return False
+    return all(e.index == index and not e.guard for e in expressions(kernel.body) if isinstance(e, Load) and e.slot == slot)
 
 
 def plan_memory(kernels: list[Kernel], sizes: dict[int, int]) -> tuple[dict[int, int], int]:

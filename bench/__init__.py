@@ -1,0 +1,1 @@
+"""Benchmarks: danlu beside its peers, on one machine, in one run. See README.md."""

@@ -1,0 +1,59 @@
+"""Beside the ladder. A graph worked out by the NumPy references of its ops, one node after another: what compiled code is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from danlu import dtype as dt
+from danlu.errors import ShapeError
+from danlu.graph import ELEMENTWISE, SOURCE, Node, Spec, toposort
+from danlu.ops.source import BUFFER
+
+
+def inputs_of(arrays: Sequence[np.ndarray]) -> list[Node]:
+    """Nodes that stand for arrays: input k of a graph has the shape and the dtype of arrays[k].
+
+    >>> import numpy as np
+    >>> inputs_of([np.zeros(3)])
+    [buffer[0, float64[3]]: float64[3]]
+    """
+    specs = [Spec(a.shape, dt.from_numpy(a.dtype)) for a in arrays]
+    return [Node(BUFFER, (), (k, spec), spec) for k, spec in enumerate(specs)]
+
+
+def evaluate(roots: Sequence[Node], arrays: Sequence[np.ndarray], numbers: Sequence[float | int] = ()) -> list[np.ndarray]:
+    """The values of the roots of a graph, by NumPy: input k is arrays[k], Python number k is numbers[k].
+
+    Every value is checked against the shape and the dtype that the graph says it has.
+
+    Raises ShapeError where a reference and a shape rule disagree.
+
+    >>> import numpy as np
+    >>> from danlu.ops import o
+    >>> arrays = [np.asarray([1.0, 2.0, 3.0])]
+    >>> (x,) = inputs_of(arrays)
+    >>> evaluate([o.mul(x, 2.0), o.sum(x, dims=(0,), keepdim=False)], arrays)
+    [array([2., 4., 6.]), array(6.)]
+    """
+    values: dict[int, np.ndarray] = {}
+    for node in toposort(roots):
+        with np.errstate(all="ignore"):
+            value = np.asarray(_value(node, values, arrays, numbers))
+        if value.shape != node.shape or value.dtype != node.dtype.numpy:
+            raise ShapeError(
+                f"{node.op.name}: the reference gives {value.dtype}{list(value.shape)}, the shape rule says {node.spec}"
+            )
+        values[id(node)] = value
+    return [values[id(root)] for root in roots]
+
+
+def _value(node: Node, values: dict[int, np.ndarray], arrays: Sequence[np.ndarray], numbers: Sequence[float | int]) -> np.ndarray:
+    if node.op.family == SOURCE and node.op.attrs == ("slot", "spec"):
+        return arrays[node.attrs[0]]
+    if node.op.family == SOURCE and node.op.attrs[0] == "slot":
+        return np.asarray(numbers[node.attrs[0]]).astype(node.dtype.numpy)
+    value = np.asarray(node.op.numpy(*[values[id(x)] for x in node.inputs], **node.named_attrs))  # type: ignore[misc]
+    # NumPy computes scalars of float16 and small integers in their own dtype, but some references widen.
+    return value.astype(node.dtype.numpy, copy=False) if node.op.family == ELEMENTWISE else value
