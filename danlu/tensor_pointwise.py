@@ -70,11 +70,7 @@ class Pointwise(TensorCore):
     fix = _unary("trunc", "x without its fraction.")
 
     arctan2 = _binary("atan2", "The angle of the point (y, x): self is y.")
-    arcsinh, arccosh, arctanh = (
-        _unary("asinh", "The inverse of sinh."),
-        _unary("acosh", "The inverse of cosh."),
-        _unary("atanh", "The inverse of tanh."),
-    )
+    arcsinh, arccosh, arctanh = _unary("asinh", "See asinh."), _unary("acosh", "See acosh."), _unary("atanh", "See atanh.")
     ldexp = _binary("ldexp", "x · 2ⁿ")
     bitwise_and, bitwise_or = _bits("bitwise_and", "The bits that both have."), _bits("bitwise_or", "The bits that either has.")
     bitwise_xor = _bits("bitwise_xor", "The bits that exactly one has.")
@@ -184,78 +180,14 @@ def _check_no_bool(name: str, *xs: Any) -> None:
 
 
 # Everything that has a form in place beside those of `Arithmetic`.
-IN_PLACE = [
-    "absolute",
-    "acos",
-    "acosh",
-    "arccos",
-    "arccosh",
-    "arcsin",
-    "arcsinh",
-    "arctan",
-    "arctan2",
-    "arctanh",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "bitwise_and",
-    "bitwise_left_shift",
-    "bitwise_not",
-    "bitwise_or",
-    "bitwise_right_shift",
-    "bitwise_xor",
-    "copysign",
-    "cosh",
-    "cumprod",
-    "cumsum",
-    "deg2rad",
-    "digamma",
-    "divide",
-    "eq",
-    "erfc",
-    "erfinv",
-    "exp2",
-    "fix",
-    "float_power",
-    "frac",
-    "ge",
-    "greater",
-    "greater_equal",
-    "gt",
-    "hypot",
-    "index_add",
-    "index_copy",
-    "index_fill",
-    "index_put",
-    "ldexp",
-    "le",
-    "less",
-    "less_equal",
-    "lgamma",
-    "log10",
-    "log2",
-    "logical_xor",
-    "logit",
-    "lt",
-    "masked_scatter",
-    "nan_to_num",
-    "ne",
-    "negative",
-    "not_equal",
-    "polygamma",
-    "rad2deg",
-    "scatter",
-    "scatter_add",
-    "scatter_reduce",
-    "sinc",
-    "sinh",
-    "subtract",
-    "tril",
-    "triu",
-    "true_divide",
-    "xlogy",
-]
+IN_PLACE = (
+    "absolute", "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asin",
+    "asinh", "atan", "atan2", "atanh", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
+    "bitwise_right_shift", "bitwise_xor", "copysign", "cosh", "cumprod", "cumsum", "deg2rad", "digamma", "divide", "eq",
+    "erfc", "erfinv", "exp2", "fix", "float_power", "frac", "ge", "greater", "greater_equal", "gt", "hypot", "index_add",
+    "index_copy", "index_fill", "index_put", "ldexp", "le", "less", "less_equal", "lgamma", "log10", "log2",
+    "logical_xor", "logit", "lt", "masked_scatter", "nan_to_num", "ne", "negative", "not_equal", "polygamma", "rad2deg",
+    "scatter", "scatter_add", "scatter_reduce", "sinc", "sinh", "subtract", "tril", "triu", "true_divide", "xlogy",
+)  # fmt: skip
 for _name in IN_PLACE:
     setattr(Pointwise, f"{_name}_", _in_place(_name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -288,7 +289,7 @@ class Rearranging(TensorCore):
         n = self._spec.shape[normalize_axis("tensor_split", dim, self._spec.ndim)]
         cuts = _cuts(indices_or_sections, n)
         ends = [0, *(min(max(c + n if c < 0 else c, 0), n) for c in cuts), n]
-        return tuple(self.narrow(dim, a, max(0, b - a)) for a, b in zip(ends, ends[1:]))
+        return tuple(self.narrow(dim, a, max(0, b - a)) for a, b in pairwise(ends))
 
     def _split_along(self, name: str, pieces: Any, axis: int, needed: int) -> tuple:
         if self._spec.ndim < needed:
