@@ -148,7 +148,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple:
     listed = [listed[1], listed[0], *listed[2:]] if swap else listed
     shape = tuple(x.numel() for x in listed)
     grid = [x.reshape(tuple(-1 if k == at else 1 for k in range(len(shape)))).expand(shape) for at, x in enumerate(listed)]
-    return tuple(x.transpose(0, 1) for x in (grid[1], grid[0], *grid[2:])) if swap else tuple(grid)
+    return (grid[1], grid[0], *grid[2:]) if swap else tuple(grid)
 
 
 def _check_grid(listed: list[Tensor], indexing: str | None) -> None:

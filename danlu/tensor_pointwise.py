@@ -168,7 +168,8 @@ class Pointwise(TensorCore):
             if value._spec.ndim:
                 raise ShapeError(f"fill takes a number or a 0-d tensor, got a tensor of shape {value._spec.shape}")
             return value.to(spec.dtype).expand(spec.shape).clone()  # type: ignore[attr-defined]
-        return apply("full", value, shape=spec.shape, dtype=spec.dtype)
+        out = apply("full", value, shape=spec.shape, dtype=spec.dtype)
+        return apply("carry", out, apply("mul", self, 0)) if self.requires_grad else out
 
 
 def _check_no_bool(name: str, *xs: Any) -> None:

@@ -138,12 +138,6 @@ class Rearranging(TensorCore):
             raise ShapeError(f"repeat: {given} for a tensor of shape {own}; expected a count of 0 or more for each axis at least")
         lead = (1,) * (len(given) - len(own)) + own
         shape = tuple(c * n for c, n in zip(given, lead))
-        if 0 in shape:
-            return (
-                apply("full", 0, shape=shape, dtype=self._spec.dtype)
-                if not self._spec.size
-                else self.reshape(-1)[:0].reshape(shape)
-            )  # type: ignore[attr-defined]
         interleaved = tuple(x for c, n in zip(given, lead) for x in (c, n))
         spread = self.reshape(tuple(x for n in lead for x in (1, n))).expand(interleaved)  # type: ignore[attr-defined]
         return spread.reshape(shape).clone()

@@ -29,12 +29,14 @@ class Scanning(TensorCore):
     @_named_axis
     def cumsum(self, dim: int, *, dtype: DType | None = None) -> Any:
         """y[i] = Σ x[j] over j ≤ i."""
-        return _scanned("cumsum", self if dtype is None else self.to(dtype), dim)  # type: ignore[attr-defined]
+        out = _scanned("cumsum", self if dtype is None else self.to(dtype), dim)  # type: ignore[attr-defined]
+        return out if dtype is None else out.to(dtype)
 
     @_named_axis
     def cumprod(self, dim: int, *, dtype: DType | None = None) -> Any:
         """y[i] = Π x[j] over j ≤ i."""
-        return _scanned("cumprod", self if dtype is None else self.to(dtype), dim)  # type: ignore[attr-defined]
+        out = _scanned("cumprod", self if dtype is None else self.to(dtype), dim)  # type: ignore[attr-defined]
+        return out if dtype is None else out.to(dtype)
 
     @_named_axis
     def cummax(self, dim: int) -> Any:

@@ -185,14 +185,16 @@ class Shape(TensorCore):
     @_named_axis
     def sum(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Σ x over all axes, or over those named."""
-        out = self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
-        return out._reduced("sum", dim, keepdim)
+        if dtype is not None:
+            return self.to(dtype)._reduced("sum", dim, keepdim).to(dtype)  # type: ignore[attr-defined]
+        return self._reduced("sum", dim, keepdim)
 
     @_named_axis
     def prod(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Π x over all axes, or over one."""
-        out = self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
-        return out._reduced("prod", dim, keepdim)
+        if dtype is not None:
+            return self.to(dtype)._reduced("prod", dim, keepdim).to(dtype)  # type: ignore[attr-defined]
+        return self._reduced("prod", dim, keepdim)
 
     @_named_axis
     def mean(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
@@ -298,7 +300,7 @@ class Shape(TensorCore):
         if p == float("-inf"):
             return x.amin(dim, keepdim)
         if p == 0:
-            return (x != 0).to(self._spec.dtype).sum(dim, keepdim)
+            return apply("carry", (x != 0).to(self._spec.dtype).sum(dim, keepdim), (x * 0).sum(dim, keepdim))
         if p == 1:
             return x.sum(dim, keepdim)
         if p in (2, "fro"):
