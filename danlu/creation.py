@@ -148,8 +148,8 @@ def linspace(
     >>> danlu.linspace(0, 1, 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
-    if steps < 0:
-        raise ShapeError(f"linspace: {steps} steps; expected 0 or more")
+    if not isinstance(steps, int) or steps < 0:
+        raise ShapeError(f"linspace: steps={steps}; expected a whole number, 0 or more")
     if dtype is not None and not dtype.is_floating_point:
         return tensor(_whole_steps(int(start), int(end), int(steps)), dtype)
     return tensor(np.linspace(float(start), float(end), int(steps)), dtype or dt.float32, requires_grad)

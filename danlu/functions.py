@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from danlu.creation import tensor
+from danlu.errors import DTypeError
 from danlu.tensor import Tensor
+
+# Functions that take a number first, if a tensor follows.
+NUMBER_FIRST = {"add", "sub", "mul", "div", "pow", "floor_divide", "remainder", "true_divide", "multiply", "divide", "subtract",
+                "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "xlogy", "float_power"}  # fmt: skip
+
+
+def _first_number(name: str, x: Any, args: tuple) -> Tensor:
+    """A number as the first operand: a 0-d tensor, with all its digits beside a float tensor."""
+    if name not in NUMBER_FIRST or not args or not isinstance(args[0], Tensor) or not isinstance(x, (bool, int, float)):
+        raise DTypeError(f"danlu.{name} takes a tensor first, got {type(x).__name__}; write danlu.tensor(...) around it")
+    return tensor(x, args[0].dtype if args[0].dtype.is_floating_point else None)
 
 
 def _written(out: Any, result: Any) -> Any:
@@ -21,7 +33,7 @@ def _function(name: str, example: str, shown: str) -> Any:
     def function(input: Any, *args: Any, **given: Any) -> Any:
         out = given.pop("out", None)
         if not isinstance(input, Tensor):
-            input = tensor(input)
+            input = _first_number(name, input, args)
         result = getattr(input, name)(*args, **given)
         return result if out is None else _written(out, result)
 

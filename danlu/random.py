@@ -246,10 +246,14 @@ def _filler(name: str, draw: Any, doc: str) -> Any:
 
 
 def _uniform(x: Tensor, generator: Generator | None, a: float = 0.0, b: float = 1.0) -> Tensor:
+    if b < a:
+        raise DataError(f"uniform_: from {a} to {b}; expected an interval [a, b) with a ≤ b")
     return rand_like(x, generator=generator) * (b - a) + a
 
 
 def _normal(x: Tensor, generator: Generator | None, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    if std < 0:
+        raise DataError(f"normal_: std={std}; expected 0 or more")
     return randn_like(x, generator=generator) * std + mean
 
 
@@ -261,3 +265,4 @@ def _bernoulli(x: Tensor, generator: Generator | None, p: float = 0.5) -> Tensor
 Tensor.uniform_ = _filler("uniform_", _uniform, "Evenly distributed in [a, b), in place.")  # type: ignore[attr-defined]
 Tensor.normal_ = _filler("normal_", _normal, "Normally distributed, in place.")  # type: ignore[attr-defined]
 Tensor.bernoulli_ = _filler("bernoulli_", _bernoulli, "1 with probability p, else 0, in place.")  # type: ignore[attr-defined]
+Tensor.multinomial, Tensor.bernoulli = multinomial, bernoulli  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.errors import DTypeError, ShapeError
-from danlu.tensor_arithmetic import _binary, _in_place, _unary
+from danlu.tensor_arithmetic import _binary, _in_place, _operator, _unary
 from danlu.tensor_core import TensorCore, apply
 
 _NAMED = {None: "div", "trunc": "div_trunc", "floor": "floor_divide"}
@@ -33,6 +33,18 @@ def _bits(op: str, doc: str) -> Any:
     def method(self: TensorCore, other: Any) -> Any:
         check_whole(op, self, other)
         return apply(op, self, number_or_tensor(op, other))
+
+    method.__name__, method.__doc__ = op, doc
+    return method
+
+
+def _of_tensors(op: str, doc: str) -> Any:
+    """A method whose other operand must be a tensor, as in PyTorch."""
+
+    def method(self: TensorCore, other: Any) -> Any:
+        if not isinstance(other, TensorCore):
+            raise DTypeError(f"{op}: the other operand is {type(other).__name__}; expected a tensor: write danlu.tensor(...)")
+        return apply(op, self, other)
 
     method.__name__, method.__doc__ = op, doc
     return method
@@ -69,7 +81,19 @@ class Pointwise(TensorCore):
     signbit = _unary("signbit", "True where the sign is negative, also of -0.")
     fix = _unary("trunc", "x without its fraction.")
 
-    arctan2 = _binary("atan2", "The angle of the point (y, x): self is y.")
+    atan2 = arctan2 = _of_tensors("atan2", "The angle of the point (y, x), here (self, other), in (-π, π].")
+    hypot = _of_tensors("hypot", "√(x² + y²) without overflow")
+    logaddexp = _of_tensors("logaddexp", "ln(eˣ + eʸ)")
+    maximum, minimum = (
+        _of_tensors("maximum", "The larger of two; NaN if either is."),
+        _of_tensors("minimum", "The smaller of two; NaN if either is."),
+    )
+    fmax = _of_tensors("fmax", "The larger of two; a number wins over NaN.")
+    fmin = _of_tensors("fmin", "The smaller of two; a number wins over NaN.")
+    logical_and = _of_tensors("logical_and", "True where both are not 0.")
+    logical_or = _of_tensors("logical_or", "True where either is not 0.")
+    logical_xor = _of_tensors("logical_xor", "True where exactly one is not 0.")
+    __rdiv__ = _operator("div", True)
     arcsinh, arccosh, arctanh = _unary("asinh", "See asinh."), _unary("acosh", "See acosh."), _unary("atanh", "See atanh.")
     ldexp = _binary("ldexp", "x · 2ⁿ")
     bitwise_and, bitwise_or = _bits("bitwise_and", "The bits that both have."), _bits("bitwise_or", "The bits that either has.")
@@ -149,11 +173,21 @@ class Pointwise(TensorCore):
         """True everywhere: a danlu tensor holds real numbers."""
         return apply("full", True, shape=self._spec.shape, dtype=dt.bool_)
 
-    def isclose(self, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    def equal(self, other: TensorCore) -> bool:
+        """True where shapes and all elements are equal."""
+        return self._spec.shape == other._spec.shape and bool(apply("eq", self, other).all())
+
+    def allclose(self, other: TensorCore, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+        """True where |x - y| ≤ atol + rtol |y| for all elements."""
+        return bool(self.isclose(other, rtol, atol, equal_nan).all())
+
+    def isclose(self, other: TensorCore, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
         """|x - y| ≤ atol + rtol |y|, or x = y, element by element."""
         if rtol < 0 or atol < 0:
             raise ShapeError(f"isclose: rtol={rtol} and atol={atol} must not be negative")
-        if isinstance(other, TensorCore) and other._spec.dtype is not self._spec.dtype:
+        if not isinstance(other, TensorCore):
+            raise DTypeError(f"isclose: the other operand is {type(other).__name__}; expected a tensor: write danlu.tensor(...)")
+        if other._spec.dtype is not self._spec.dtype:
             raise DTypeError(f"isclose: dtypes {self._spec.dtype.name} and {other._spec.dtype.name}; write y.to(x.dtype)")
         return apply("isclose", self, other, rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
 

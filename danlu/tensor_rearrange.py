@@ -98,10 +98,12 @@ class Rearranging(TensorCore):
             raise ShapeError(
                 f"roll: {len(shifts)} shifts {tuple(shifts)} for {len(dims)} axes {tuple(dims)}; expected as many of both"
             )
+        if not self._spec.ndim:
+            raise AxisError(f"roll of a 0-d tensor along {tuple(dims)}; it has no axis")
         out: Any = self.clone()  # type: ignore[attr-defined]
         for shift, dim in zip(shifts, dims):
             axis = normalize_axis("roll", dim, self._spec.ndim)
-            n = out._spec.shape[axis] if out._spec.ndim else 1
+            n = out._spec.shape[axis]
             if n and shift % n:
                 cut = n - shift % n
                 out = apply("cat", out.narrow(axis, cut, n - cut), out.narrow(axis, 0, cut), dim=axis)
@@ -426,9 +428,8 @@ class Rearranging(TensorCore):
 
     def index_add(self, dim: int, index: TensorCore, source: TensorCore, *, alpha: float = 1) -> Any:
         """x with slices of a source, times alpha, added where a vector of integers says."""
-        return self._sliced(
-            "index_add", dim, index, source if alpha == 1 else (source * alpha).to(source._spec.dtype), "index_add"
-        )  # type: ignore[operator]
+        scaled = source if alpha == 1 else apply("mul", source, alpha).to(source._spec.dtype)
+        return self._sliced("index_add", dim, index, scaled, "index_add")
 
     def index_copy(self, dim: int, index: TensorCore, source: TensorCore) -> Any:
         """x with slices replaced by those of a source where a vector of integers says."""

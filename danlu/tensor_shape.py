@@ -158,7 +158,7 @@ class Shape(TensorCore):
     def unbind(self, dim: int = 0) -> tuple:
         """The slices of an axis, without it."""
         at = normalize_axis("unbind", dim, self._spec.ndim)
-        return tuple(self.narrow(at, k, 1).squeeze(at) for k in range(self._spec.shape[at]))
+        return tuple(self.narrow(at, k, 1).squeeze(at) for k in range(self._spec.shape[at]))  # type: ignore[attr-defined]
 
     def clone(self) -> Any:
         """A copy in a storage of its own; derivatives pass."""
@@ -176,7 +176,10 @@ class Shape(TensorCore):
         ndim = self._spec.ndim
         if dim is None or (isinstance(dim, (tuple, list)) and not dim):
             return tuple(range(ndim))
-        axes = tuple(sorted({normalize_axis(name, d, ndim) for d in (dim if isinstance(dim, (tuple, list)) else [dim])}))
+        given = dim if isinstance(dim, (tuple, list)) else [dim]
+        axes = tuple(sorted({normalize_axis(name, d, ndim) for d in given}))
+        if len(axes) < len(given):
+            raise ShapeError(f"{name}: dim={tuple(given)} names one axis twice; name each once")
         return axes if ndim else ()
 
     def _reduced(self, name: str, dim: Any, keepdim: bool) -> Any:

@@ -55,7 +55,7 @@ def _vjp(o, g, y, x, index, source, dim: int, reduce: str):
 
 
 def _jvp(o, y, xs, dxs, dim: int, reduce: str):
-    of_x, of_source = _weights(o, y, *xs, dim, reduce)
+    of_x, of_source = _weights(o, y, xs[0], xs[1], xs[2], dim, reduce)
     dx = zeros_like(o, xs[0]) if dxs[0] is None else o.mul(dxs[0], of_x)
     return dx if dxs[2] is None else o.scatter_add(dx, xs[1], o.mul(dxs[2], of_source), dim=dim)
 
