@@ -14,7 +14,9 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,10 +38,10 @@ class BenchError(Exception):
 class Peer:
     """The parent's end of a worker."""
 
-    def __init__(self, way: str, threads: int, cores: Sequence[int], quiet: bool = True) -> None:
+    def __init__(self, way: str, threads: int, cores: Sequence[int], cache: str, quiet: bool = True) -> None:
         command = [sys.executable, "-m", "bench.worker", way, "--threads", str(threads), "--cores", ",".join(map(str, cores))]
         paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-        env = {**os.environ, **environment(threads), "PYTHONPATH": os.pathsep.join(paths)}
+        env = {**os.environ, **environment(threads), "PYTHONPATH": os.pathsep.join(paths), "DANLU_CACHE_DIR": cache}
         errors = subprocess.DEVNULL if quiet else None
         self.way = way
         self.process = subprocess.Popen(
@@ -51,7 +53,10 @@ class Peer:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise BenchError(f"the worker of {self.way} ended with code {self.process.wait()}; --verbose shows what it printed")
+            self.close()
+            raise BenchError(
+                f"the worker of {self.way} ended with code {self.process.returncode}; --verbose shows what it printed"
+            )
         return json.loads(line)
 
     def ask(self, do: str, **options: Any) -> dict[str, Any]:
@@ -105,20 +110,22 @@ class Harness:
         self.cores = list(cores) if cores else machine.cores()[-threads:]
         self.peers: dict[str, Peer] = {}
         self.absent: dict[str, str] = {}
-        for way in ways:
-            peer = Peer(way, threads, self.cores, quiet=not verbose)
-            if "absent" in peer.hello:
-                self.absent[way] = peer.hello["absent"]
-                peer.close()
-            else:
-                self.peers[way] = peer
+        with ExitStack() as opened:
+            cache = opened.enter_context(tempfile.TemporaryDirectory())  # empty, so that first steps compile
+            for way in ways:
+                peer = Peer(way, threads, self.cores, cache, quiet=not verbose)
+                opened.callback(peer.close)
+                if "absent" in peer.hello:
+                    self.absent[way] = peer.hello["absent"]
+                else:
+                    self.peers[way] = peer
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Harness:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for peer in self.peers.values():
-            peer.close()
+        self._opened.close()
 
     def describe(self) -> list[str]:
         """Lines of Markdown: threads as the frameworks themselves state them, cores, who is absent."""

@@ -109,8 +109,8 @@ def _cold(case: str, way: str) -> float:
 
 def report(processes: int) -> list[str]:
     """Markdown."""
-    ways = [way for way in WAYS if importlib.util.find_spec(way)]
-    absent = [f"- {NAMES[way]} is absent" for way in WAYS if way not in ways]
+    ways = [way for way in NAMES if importlib.util.find_spec(way)]
+    absent = [f"- {NAMES[way]} is absent" for way in NAMES if way not in ways]
     print("  imports and first steps ...", file=sys.stderr, flush=True)
     said = f"Medians of {processes} fresh processes, one thread; target of `import danlu`: ≤ 0.25 s."
     return [said, *absent, "", *imports(ways, processes), "", *first_steps(ways, processes)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from bench.steps import CASES
 VERSION = jax.__version__
 Step = Callable[[], jax.Array]
 Update = Callable[[Any, Any, Any, float], tuple[Any, Any]]
+donated: tuple[int, ...] = ()  # the arguments that the jitted function may overwrite
 _threads = 0
 
 
@@ -76,7 +78,7 @@ def train(case: str, loss_of: Callable[..., jax.Array], update: Update) -> Step:
     problem, lr = CASES[case].problem(), CASES[case].lr
     x, y = jnp.asarray(problem.x), jnp.asarray(problem.y)
 
-    @jax.jit
+    @partial(jax.jit, donate_argnums=donated)
     def jitted(params: Any, state: Any, x: jax.Array, y: jax.Array) -> tuple[Any, Any, jax.Array]:
         loss, grads = jax.value_and_grad(loss_of)(params, x, y)
         params, state = update(params, grads, state, lr)
@@ -132,7 +134,7 @@ def norm(case: str) -> Step:
             seen.append(running)
         return cross_entropy(x @ params[-2].T + params[-1], y), seen
 
-    @jax.jit
+    @partial(jax.jit, donate_argnums=donated)
     def jitted(params: Any, state: Any, statistics: Any, x: jax.Array, y: jax.Array) -> tuple:
         (loss, statistics), grads = jax.value_and_grad(loss_of, has_aux=True)(params, statistics, x, y)
         params, state = adam(params, grads, state, lr)

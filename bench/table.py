@@ -47,14 +47,15 @@ def _micros(result: Result, way: str, clock: str) -> str:
 
 def steps(results: Sequence[Result], clock: str = "cpu") -> list[str]:
     """One row a case: a step's median time by framework, the ratios and their targets."""
-    head = ["training step", "danlu", "PyTorch eager", "JAX jit", "danlu / PyTorch", "target", "danlu / JAX"]
+    head = ["training step", "danlu", "PyTorch eager", "JAX jit", "JAX jit, donated", "danlu / PyTorch", "target", "danlu / JAX"]
+    ways = ("danlu", "torch", "jax", "jax donated")
     rows = []
     for r in results:
-        times = [_micros(r, way, clock) for way in ("danlu", "torch", "jax")]
+        times = [_micros(r, way, clock) for way in ways]
         rows.append([r.case.title, *times, ratio(r, "torch", clock), f"≤ {r.case.plain:g}", ratio(r, "jax", clock)])
     means = {peer: [x for r in results if (x := r.ratio(peer, clock)) is not None] for peer in ("torch", "jax")}
     ends = [f"**{geometric_mean(v):.2f}** of {len(v)}" if v else "–" for v in means.values()]
-    return table(head, [*rows, ["geometric mean", "", "", "", ends[0], "", ends[1]]])
+    return table(head, [*rows, ["geometric mean", *[""] * len(ways), ends[0], "", ends[1]]])
 
 
 def checks(results: Sequence[Result]) -> list[str]:

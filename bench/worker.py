@@ -20,7 +20,12 @@ import traceback
 from typing import Any
 
 # way → the module with its steps. A way is a framework and a manner of using it.
-WAYS = {"danlu": "bench.steps_danlu", "torch": "bench.steps_torch", "jax": "bench.steps_jax"}
+WAYS = {
+    "danlu": "bench.steps_danlu",
+    "torch": "bench.steps_torch",
+    "jax": "bench.steps_jax",
+    "jax donated": "bench.steps_jax_donated",
+}
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -28,8 +33,8 @@ def environment(threads: int) -> dict[str, str]:
     variables: dict[str, str] = dict.fromkeys(
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "DANLU_NUM_THREADS"), str(threads)
     )
-    eigen = "true" if threads > 1 else "false"
-    variables["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads}"
+    if threads == 1:  # for more, XLA takes the cores that the process may use
+        variables["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     variables["JAX_PLATFORMS"] = "cpu"
     return variables
 

@@ -36,7 +36,12 @@ from danlu.tensor_statistics import Statistics
 
 
 class Size(tuple):
-    """The shape of a tensor: a tuple that knows how many elements it stands for."""
+    """The shape of a tensor: a tuple that knows how many elements it stands for.
+
+    >>> import danlu
+    >>> danlu.zeros(2, 3).shape.numel()
+    6
+    """
 
     __slots__ = ()
 
@@ -49,7 +54,12 @@ class Size(tuple):
 
 
 class Device:
-    """Where a tensor lies: always the CPU."""
+    """Where a tensor lies: always the CPU.
+
+    >>> import danlu
+    >>> danlu.zeros(2).to(danlu.device("cpu")).device
+    device(type='cpu')
+    """
 
     type, index = "cpu", None
 

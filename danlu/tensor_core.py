@@ -39,7 +39,12 @@ _mode = _Mode()
 
 
 def is_grad_enabled() -> bool:
-    """True unless inside `no_grad()`."""
+    """True unless inside `no_grad()`.
+
+    >>> import danlu
+    >>> danlu.is_grad_enabled()
+    True
+    """
     return _mode.grad
 
 
@@ -121,7 +126,13 @@ class no_grad(_Switch):
 
 
 class enable_grad(no_grad):
-    """The opposite of `no_grad`, inside of it."""
+    """The opposite of `no_grad`, inside of it.
+
+    >>> import danlu
+    >>> with danlu.no_grad(), danlu.enable_grad():
+    ...     (danlu.ones(1, requires_grad=True) * 2).requires_grad
+    True
+    """
 
     mode = True
 
@@ -129,7 +140,7 @@ class enable_grad(no_grad):
 class Storage:
     """What several tensors may share: the current value."""
 
-    __slots__ = ("value",)
+    __slots__ = ("__weakref__", "value")
 
     def __init__(self, value: Value) -> None:
         self.value = value
@@ -142,7 +153,7 @@ class Storage:
         old.handles -= 1
         self.value = value
         if old.buffer is not None and value.trace is not None:
-            value.trace.replaced.append(old)
+            value.trace.replaced.append((weakref.ref(self), old))
 
     def __del__(self) -> None:
         self.value.handles -= 1

@@ -31,50 +31,57 @@ from danlu.graph import Op
 Guard = tuple[tuple, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Load:
+class Expression:
+    """What has a value at a point of the loops."""
+
+    def __repr__(self) -> str:
+        return show(self)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Load(Expression):
     slot: int
     index: Index
     dtype: DType
     guard: Guard = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Constant:
+@dataclass(frozen=True, eq=False, repr=False)
+class Constant(Expression):
     value: Any
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False)
-class Number:
+@dataclass(frozen=True, eq=False, repr=False)
+class Number(Expression):
     position: int
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False)
-class Count:
+@dataclass(frozen=True, eq=False, repr=False)
+class Count(Expression):
     index: Index
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False)
-class Apply:
+@dataclass(frozen=True, eq=False, repr=False)
+class Apply(Expression):
     op: Op | Machine
     args: tuple
     attrs: tuple
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False)
-class Choose:
+@dataclass(frozen=True, eq=False, repr=False)
+class Choose(Expression):
     guard: Guard
     yes: Any
     no: Any
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False)
-class Total:
+@dataclass(frozen=True, eq=False, repr=False)
+class Total(Expression):
     name: str
     op: Op | Machine
     dtype: DType
@@ -362,32 +369,71 @@ class MalformedKernel(Exception):
 
 
 def verify(kernel: Kernel) -> None:
-    """Checks the grammar: variables are in scope, accumulators begun before they are used, one loop of vectors at most on
-    each path, expressions of known kinds. Raises MalformedKernel."""
+    """Checks the grammar: statements, expressions and conditions of known kinds, variables in scope and of one loop each,
+    accumulators begun before they are used, one loop of vectors at most on each path, chunks of outermost loops alone.
+    Raises MalformedKernel."""
     _verify_body(kernel, kernel.body, frozenset(), frozenset(), False)
+
+
+def _fail(kernel: Kernel, what: str) -> None:
+    raise MalformedKernel(f"{kernel.name}: {what}\n{render(kernel)}")
 
 
 def _verify_body(kernel: Kernel, body: list, scope: frozenset[Atom], totals: frozenset[str], vector: bool) -> None:
     for s in body:
         if isinstance(s, Loop):
-            if s.kind not in ("serial", "vector") or (s.kind == "vector" and vector):
-                raise MalformedKernel(f"{kernel.name}: loop {s.var} of kind {s.kind!r} does not belong here\n{render(kernel)}")
+            _verify_loop(kernel, s, scope, vector)
             _verify_body(kernel, s.body, scope | {s.var}, totals, vector or s.kind == "vector")
         elif isinstance(s, Contract):
             _verify_body(kernel, s.body, scope | {*s.axes}, totals | {s.total.name}, True)
         elif isinstance(s, Begin):
             totals = totals | {s.total.name}
-        else:
-            if isinstance(s, (Accumulate, Fold)) and s.total.name not in totals:
-                raise MalformedKernel(f"{kernel.name}: {s.total.name} is used before it begins\n{render(kernel)}")
+        elif isinstance(s, (Accumulate, Fold, Store)):
+            if not isinstance(s, Store) and s.total.name not in totals:
+                _fail(kernel, f"{s.total.name} is used before it begins")
+            if isinstance(s, Store) and s.mode not in ("set", "add"):
+                _fail(kernel, f"a store of mode {s.mode!r} is unknown")
             _verify_names(kernel, s, scope, totals)
+        elif not isinstance(s, Call):
+            raise MalformedKernel(f"{kernel.name}: {s!r} is no statement")
+
+
+def _verify_loop(kernel: Kernel, s: Loop, scope: frozenset[Atom], vector: bool) -> None:
+    if s.kind not in ("serial", "vector") or (s.kind == "vector" and vector):
+        _fail(kernel, f"loop {s.var} of kind {s.kind!r} does not belong here")
+    if s.var in scope:
+        _fail(kernel, f"loop {s.var} is inside a loop of the same name")
+    if s.chunk and scope:
+        _fail(kernel, f"loop {s.var} has chunks and is not the outermost")
 
 
 def _verify_names(kernel: Kernel, statement: Any, scope: frozenset[Atom], totals: frozenset[str]) -> None:
+    for e in expressions([statement]):
+        if not isinstance(e, Expression):
+            raise MalformedKernel(f"{kernel.name}: {e!r} is no expression")
+        if isinstance(e, Total) and e.name not in totals:
+            _fail(kernel, f"{e.name} is used before it begins")
+        for kind, *_ in e.guard if isinstance(e, (Load, Choose)) else ():
+            if kind not in ("within", "divides"):
+                _fail(kernel, f"a condition of kind {kind!r} is unknown")
     for ix in indices([statement]):
         for atom in atoms_of(ix):
             if isinstance(atom, Var) and atom not in scope:
-                raise MalformedKernel(f"{kernel.name}: {atom} is not in scope\n{render(kernel)}")
-    for e in expressions([statement]):
-        if isinstance(e, Total) and e.name not in totals:
-            raise MalformedKernel(f"{kernel.name}: {e.name} is used before it begins\n{render(kernel)}")
+                _fail(kernel, f"{atom} is not in scope")
+
+
+def verify_order(kernels: list[Kernel], ready: set[int]) -> None:
+    """Checks that every piece of memory that is not `ready` is written by an earlier kernel than those that read it."""
+    written = set(ready)
+    for kernel in kernels:
+        reads = {e.slot for e in expressions(kernel.body) if isinstance(e, Load)}
+        stores = {s.slot for s in statements(kernel.body) if isinstance(s, Store)}
+        for s in kernel.body:
+            if isinstance(s, Contract):
+                reads |= {s.a.slot, s.b.slot}
+            elif isinstance(s, Call):
+                reads |= {slot for slot, _ in s.inputs}
+                stores |= {slot for slot, _ in s.outputs if slot is not None}
+        if reads - written:
+            _fail(kernel, f"b{min(reads - written)} is read before a kernel has written it")
+        written |= stores

@@ -6,8 +6,12 @@ position is read and which element of `x` it names, in the language `i` of index
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from danlu.dtype import int64
 from danlu.errors import AxisError, DTypeError, ShapeError
 from danlu.graph import GATHER, SCATTER, Node, Op, Spec
 from danlu.ops.source import zeros_like
@@ -32,6 +36,19 @@ def index_message(index: int, size: int) -> str:
     if size == 0:
         return f"index {index} is out of range: the axis has no elements"
     return f"index {index} is out of range for an axis of size {size}; expected {-size} … {size - 1}"
+
+
+def _set_vjp(put: str, get: str) -> Callable[..., Any]:
+    """The gradient of what was kept of x, and of the elements of the source that were not written over by later ones."""
+
+    def vjp(o, g, y, x, index, source, dim):
+        number = o.iota(shape=source.shape, dtype=int64)
+        nobody = o.expand(o.number(-1, int64), shape=x.shape)
+        winner = getattr(o, get)(getattr(o, put)(nobody, index, number, dim=dim), index, dim=dim)
+        lasting = o.where(o.eq(winner, number), getattr(o, get)(g, index, dim=dim), 0)
+        return getattr(o, put)(g, index, zeros_like(o, source), dim=dim), None, lasting
+
+    return vjp
 
 
 # ---- take: whole slices along one axis (embedding, index_select, x[idx]) --------------------------------------------------
@@ -96,7 +113,7 @@ register(
 register(
     Op("index_set", SCATTER, "x with slices replaced by those of a source where an index says; of equal indices the last wins.", attrs=("dim",),
        infer=_index_add_infer, numpy=lambda x, index, source, dim: _index_put(x, index, source, dim, False),
-       vjp=lambda o, g, y, x, index, source, dim: (o.index_set(g, index, zeros_like(o, source), dim=dim), None, o.take(g, index, dim=dim)),
+       vjp=_set_vjp("index_set", "take"),
        jvp=lambda o, y, xs, dxs, dim: o.index_set(_or_zero(o, dxs[0], xs[0]), xs[1], _or_zero(o, dxs[2], xs[2]), dim=dim),
        emit=_take_element, folds=(_take_position, "set"))
 )  # fmt: skip
@@ -167,7 +184,7 @@ register(
 register(
     Op("scatter_set", SCATTER, "x with x[index[i, j], j] = source[i, j] for axis 0; of equal indices the last wins.", attrs=("dim",),
        infer=_scatter_infer, numpy=lambda x, index, source, dim: _scatter(x, index, source, dim, False),
-       vjp=lambda o, g, y, x, index, source, dim: (o.scatter_set(g, index, zeros_like(o, source), dim=dim), None, o.take_along(g, index, dim=dim)),
+       vjp=_set_vjp("scatter_set", "take_along"),
        jvp=lambda o, y, xs, dxs, dim: o.scatter_set(_or_zero(o, dxs[0], xs[0]), xs[1], _or_zero(o, dxs[2], xs[2]), dim=dim),
        emit=_along_element, folds=(_along_position, "set"))
 )  # fmt: skip

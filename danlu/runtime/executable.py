@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from danlu.compile import llvm
-from danlu.compile.codegen import FIRST
+from danlu.compile.codegen import ERROR, FIRST
 from danlu.compile.program import LibraryCall, Memory, Output, Program
 from danlu.dtype import DType, from_numpy
 from danlu.errors import AxisError
@@ -35,6 +35,13 @@ class Compiled:
         self.program = compiled
         self.outputs = compiled.outputs
         self.fresh = [o.nbytes for o in compiled.outputs if o.same is None]
+        kinds = [o.same[0] if o.same else "new" for o in compiled.outputs]
+        fresh = iter(range(len(self.fresh)))
+        # For each result: is it the memory of an input, and which one (or which new memory).
+        self.arrangement = [
+            (k in ("input", "over"), o.same[1] if o.same else next(fresh)) for k, o in zip(kinds, compiled.outputs)
+        ]
+        self.doubled = [n for n, k in enumerate(kinds) if k in ("input", "output")]
         self.module = llvm.load(compiled.code) if compiled.code else None
         self.main = _MAIN(self.module.address("main")) if self.module else None
         entries = FIRST + compiled.num_inputs + len(self.fresh)
@@ -86,13 +93,12 @@ class Compiled:
                     _array(table, memory)[...] = result
         except Exception as error:  # it must not pass through native code; `_call` raises it
             self.failure = self.failure or error
+            ctypes.c_int64.from_address(table[ERROR]).value = -1  # the program must not overwrite anything now
 
     def _arrange(self, inputs: Sequence[Buffer], new: list[Buffer]) -> list[Buffer]:
-        fresh, result = iter(new), []
-        for o in self.outputs:
-            kind, k = o.same or ("new", 0)
-            result.append(next(fresh) if kind == "new" else new[k] if kind == "output" else inputs[k])
-            result[-1].shared |= kind in ("input", "output")
+        result = [(inputs if old else new)[k] for old, k in self.arrangement]
+        for k in self.doubled:
+            result[k].shared = True
         return result
 
 

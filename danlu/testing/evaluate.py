@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from danlu import dtype as dt
 from danlu.errors import ShapeError
-from danlu.graph import ELEMENTWISE, SOURCE, Node, Spec, toposort
+from danlu.graph import SOURCE, Node, Spec, toposort
 from danlu.ops.source import BUFFER
 
 
@@ -37,10 +38,14 @@ def evaluate(roots: Sequence[Node], arrays: Sequence[np.ndarray], numbers: Seque
     >>> evaluate([o.mul(x, 2.0), o.sum(x, dims=(0,), keepdim=False)], arrays)
     [array([2., 4., 6.]), array(6.)]
     """
-    values: dict[int, np.ndarray] = {}
+    values: dict[int, Any] = {}
     for node in toposort(roots):
         with np.errstate(all="ignore"):
-            value = np.asarray(_value(node, values, arrays, numbers))
+            value = _value(node, values, arrays, numbers)
+        if isinstance(node.spec, tuple):  # several results, which `pick` takes apart
+            values[id(node)] = value
+            continue
+        value = np.asarray(value)
         if value.shape != node.shape or value.dtype != node.dtype.numpy:
             raise ShapeError(
                 f"{node.op.name}: the reference gives {value.dtype}{list(value.shape)}, the shape rule says {node.spec}"
@@ -49,11 +54,9 @@ def evaluate(roots: Sequence[Node], arrays: Sequence[np.ndarray], numbers: Seque
     return [values[id(root)] for root in roots]
 
 
-def _value(node: Node, values: dict[int, np.ndarray], arrays: Sequence[np.ndarray], numbers: Sequence[float | int]) -> np.ndarray:
+def _value(node: Node, values: dict[int, Any], arrays: Sequence[np.ndarray], numbers: Sequence[float | int]) -> Any:
     if node.op.family == SOURCE and node.op.attrs == ("slot", "spec"):
         return arrays[node.attrs[0]]
     if node.op.family == SOURCE and node.op.attrs[0] == "slot":
         return np.asarray(numbers[node.attrs[0]]).astype(node.dtype.numpy)
-    value = np.asarray(node.op.numpy(*[values[id(x)] for x in node.inputs], **node.named_attrs))  # type: ignore[misc]
-    # NumPy computes scalars of float16 and small integers in their own dtype, but some references widen.
-    return value.astype(node.dtype.numpy, copy=False) if node.op.family == ELEMENTWISE else value
+    return node.op.numpy(*[values[id(x)] for x in node.inputs], **node.named_attrs)  # type: ignore[misc]

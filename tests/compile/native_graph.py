@@ -13,9 +13,9 @@ from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Compiled
 
 
-def build(roots: Sequence[Node], num_inputs: int) -> Compiled:
-    """The program of a graph."""
-    return Compiled(program.build(roots, num_inputs))
+def build(roots: Sequence[Node], num_inputs: int, given: Sequence[int] = ()) -> Compiled:
+    """The program of a graph; it may write its results into the memory of the `given` inputs."""
+    return Compiled(program.build(roots, num_inputs, given=given))
 
 
 def run(
@@ -25,7 +25,7 @@ def run(
     before, config.num_threads = config.num_threads, threads
     try:
         pairs = [v for x in numbers for v in (x, int(x))]
-        buffers = executable.run([Buffer.from_numpy(np.ascontiguousarray(a)) for a in arrays], pairs)
+        buffers = executable.run([Buffer.from_numpy(np.array(a, order="C")) for a in arrays], pairs)
     finally:
         config.num_threads = before
     return [b.as_numpy(r.shape, r.dtype.numpy) for b, r in zip(buffers, roots)]

@@ -100,3 +100,8 @@ def test_a_position_that_does_not_exist_is_an_error(index, size, message, what):
         with pytest.raises(AxisError) as error:
             run([root], arrays)
         assert str(error.value) == message
+
+
+@pytest.mark.parametrize("name", ["index_add", "index_set"])
+def test_a_scatter_into_a_single_element(name):
+    check(lambda x, i, s: getattr(o, name)(x, i, s, dim=0), array(1), np.asarray([0, -1, 0]), array(3))

@@ -287,3 +287,23 @@ def test_a_transposed_array_is_copied():
     x = danlu.from_numpy(array)
     array[0, 0] = 50
     assert x.tolist() == [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
+
+
+def test_an_array_outlives_updates_of_its_tensor():
+    x = danlu.zeros(1000)
+    x.sum().item()
+    kept, part = x.numpy(), x[2:5]
+    part_before = (part * 1).numpy()
+    for _ in range(3):
+        x.add_(1)
+        x.sum().item()
+    assert (kept.sum(), part_before.tolist(), part.tolist()) == (0.0, [0.0] * 3, [3.0] * 3)
+
+
+def test_an_array_of_the_user_is_never_written():
+    array = np.ones(1000, np.float32)
+    x = danlu.from_numpy(array)
+    for _ in range(3):
+        x.mul_(2)
+        x.sum().item()
+    assert (array.sum(), x.sum().item()) == (1000.0, 8000.0)

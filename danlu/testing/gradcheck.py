@@ -1,0 +1,112 @@
+"""Beside the ladder. Derivatives of a function of tensors against central differences, of the first and of higher order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from danlu import dtype as dt
+from danlu.errors import DTypeError, GradientError
+from danlu.tensor import Tensor, tensor, wrap
+from danlu.tensor_core import gradients
+
+Function = Callable[..., Any]
+
+
+def gradcheck(
+    f: Function, inputs: Sequence[Tensor] | Tensor, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-4, order: int = 2
+) -> bool:
+    """Checks the derivatives of f with respect to every input that requires grad; True, or an error that names the worst element.
+
+    (s(x + eps) - s(x - eps)) / 2 eps ≈ ∂s/∂x within atol + rtol · |difference|, where s = Σ w · f(x) and the weights w are fixed
+    numbers that differ from element to element. `order` 2 checks the derivative of the derivative in the same way, and so on.
+
+    Shapes: inputs of any shape, of dtype float64 where they require grad; f gives one tensor or several, of any shape.
+
+    Raises GradientError where a derivative is wrong or f does not depend on any input; DTypeError for inputs of less than 64 bits.
+
+    >>> import danlu
+    >>> x = danlu.tensor([0.5, 1.5], dtype=danlu.float64, requires_grad=True)
+    >>> gradcheck(lambda x: x.exp().sum(), [x])
+    True
+    """
+    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    wanted = [k for k, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
+    if not wanted:
+        raise GradientError(
+            "gradcheck: no input requires grad; make one with danlu.tensor(..., dtype=danlu.float64, requires_grad=True)"
+        )
+    for k in wanted:
+        if given[k].dtype is not dt.float64:
+            raise DTypeError(f"gradcheck: input {k} is {given[k].dtype.name}; differences need float64: write x.double()")
+    arrays = [x.detach().numpy().copy() if isinstance(x, Tensor) else x for x in given]
+    for level in range(1, order + 1):
+        _check(f, arrays, wanted, level, eps, atol, rtol)
+        f = _derivative(f, wanted)
+    return True
+
+
+def _weighted(f: Function, xs: Sequence[Any]) -> Tensor:
+    """Σ w · f(xs) over all results, with weights between 0.5 and 1.5."""
+    out = f(*xs)
+    total = None
+    for k, y in enumerate(out if isinstance(out, (tuple, list)) else (out,)):
+        if y.dtype.is_floating_point:
+            weights = 1 + 0.5 * np.cos(np.arange(y.numel()) * 1.7 + k)
+            term = (y * tensor(weights.reshape(tuple(y.shape)))).sum()
+            total = term if total is None else total + term
+    if total is None:
+        raise GradientError("gradcheck: the function gives no tensor of floats; there is nothing to differentiate")
+    return total
+
+
+def _derivative(f: Function, wanted: list[int]) -> Function:
+    """The function that gives the gradient of Σ w · f with respect to the wanted inputs, itself to be differentiated."""
+
+    def gradient(*xs: Any) -> tuple[Tensor, ...]:
+        total = _weighted(f, xs)
+        if not total.requires_grad:  # f is linear: its derivative does not depend on x
+            return tuple(xs[k] * 0.0 for k in wanted)
+        _, grads = gradients([total], [None], [xs[k] for k in wanted], True, True)
+        return tuple(wrap(g) for g in grads)
+
+    return gradient
+
+
+def _tensors(arrays: list, wanted: list[int], requires_grad: bool) -> list[Any]:
+    xs = [tensor(a) if isinstance(a, np.ndarray) else a for a in arrays]
+    return [x.requires_grad_() if requires_grad and k in wanted else x for k, x in enumerate(xs)]
+
+
+def _check(f: Function, arrays: list, wanted: list[int], level: int, eps: float, atol: float, rtol: float) -> None:
+    xs = _tensors(arrays, wanted, True)
+    total = _weighted(f, xs)
+    if not total.requires_grad:
+        raise GradientError(f"gradcheck: order {level}: the result does not depend on any input that requires grad")
+    _, grads = gradients([total], [None], [xs[k] for k in wanted], True, False)
+    for k, g in zip(wanted, grads):
+        found, differences = wrap(g).numpy(), _differences(f, arrays, wanted, k, eps)
+        error = np.abs(found - differences) - rtol * np.abs(differences)
+        error = np.where(np.isnan(error), np.inf, error)
+        if error.size and error.max() > atol:
+            at = np.unravel_index(int(error.argmax()), error.shape)
+            raise GradientError(
+                f"gradcheck: order {level}: the derivative with respect to input {k} at {list(map(int, at))} is {found[at]:.6g}; "
+                f"differences give {differences[at]:.6g} (atol {atol:g}, rtol {rtol:g})"
+            )
+
+
+def _differences(f: Function, arrays: list, wanted: list[int], k: int, eps: float) -> np.ndarray:
+    """∂(Σ w · f)/∂ arrays[k], element by element."""
+    out = np.zeros(arrays[k].shape)
+    for at in np.ndindex(out.shape):
+        values = []
+        for step in (eps, -eps):
+            moved = arrays[k].copy()
+            moved[at] += step
+            xs = _tensors([*arrays[:k], moved, *arrays[k + 1 :]], wanted, True)
+            values.append(_weighted(f, xs).item())
+        out[at] = (values[0] - values[1]) / (2 * eps)
+    return out

@@ -1,0 +1,177 @@
+"""Inputs for every op: what the contract suite runs it on. An elementwise op brings its own domain in its record; the others stand in
+the table below, keyed by name, and a new op of another family needs a line there.
+
+An input is written `f(2, 3)` (floats), `p(3)` (positive ones), `i(5, (4,))` (positions on an axis of 5, from either end), `b(3)` (truth),
+`n(7)` (this whole number); a sample is its inputs and its attributes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from danlu import dtype as dt
+from danlu.graph import ELEMENTWISE, Op
+
+Input = Callable[[np.random.Generator, dt.DType], np.ndarray]
+Sample = tuple[list[Input], dict[str, Any]]
+
+# What only holds a graph together: it has no value of its own to be checked.
+BOOKKEEPING = {"const", "number", "buffer", "pick", "gradient", "tangent"}
+
+
+def f(*shape: int, low: float = -2.0, high: float = 2.0) -> Input:
+    return lambda rng, dtype: rng.uniform(low, high, shape).astype(dtype.numpy)
+
+
+def p(*shape: int) -> Input:
+    return f(*shape, low=0.1, high=0.9)
+
+
+def i(size: int, shape: tuple[int, ...], low: int | None = None) -> Input:
+    return lambda rng, dtype: rng.integers(-size if low is None else low, size, shape)
+
+
+def b(*shape: int) -> Input:
+    return lambda rng, dtype: rng.integers(0, 2, shape) > 0
+
+
+def n(value: int) -> Input:
+    return lambda rng, dtype: np.asarray(value)
+
+
+def elementwise_inputs(op: Op, dtype: dt.DType, shapes: list[tuple[int, ...]], rng: np.random.Generator) -> list[np.ndarray]:
+    """Arrays of these shapes and this dtype from the op's own domain."""
+    arrays = []
+    for (low, high, kind), shape in zip(op.sample or [(-4.0, 4.0, "real")] * len(shapes), shapes):
+        if kind == "bool" or dtype is dt.bool_:
+            arrays.append(rng.integers(0, 2, shape) > 0)
+        elif kind == "integer" or dtype.kind in "iu":
+            least = 1 if kind == "positive" else max(low, 0) if dtype.kind == "u" else low
+            made = dtype if dtype.kind in "iu" else dt.int64
+            arrays.append(rng.integers(int(least), int(high) + 1, shape).astype(made.numpy))
+        else:
+            arrays.append(rng.uniform(low, high, shape).astype(dtype.numpy))
+    return arrays
+
+
+def generator(name: str) -> np.random.Generator:
+    """The same numbers for an op whatever is tested before it."""
+    return np.random.default_rng(zlib.crc32(name.encode()))
+
+
+def samples(op: Op) -> list[Sample]:
+    """The samples of an op; of an elementwise one those for its derivatives."""
+    if op.name in SAMPLES:
+        return SAMPLES[op.name]
+    if op.family == ELEMENTWISE:
+        count = len(op.sample or [None])
+        made = lambda k, shape: lambda rng, dtype: elementwise_inputs(op, dtype, [shape] * count, rng)[k]  # noqa: E731
+        attrs = {"dtype": dt.float64} if "dtype" in op.attrs else {"word": 1} if "word" in op.attrs else {}
+        return [([made(k, shape) for k in range(count)], attrs) for shape in ((), (5,), (2, 3))]
+    raise KeyError(f"{op.name} has no sample: add a line to SAMPLES in tests/ops/samples.py")
+
+
+def _dims(*choices: tuple[tuple[int, ...], bool], shapes: tuple[tuple[int, ...], ...] = ((3, 4, 2), (17, 5))) -> list[Sample]:
+    return [([f(*s)], {"dims": d, "keepdim": k}) for s in shapes for d, k in choices if all(x < len(s) for x in d)]
+
+
+REDUCE = [
+    *_dims(((0,), False), ((1,), True), ((0, 1), False), ((0, 1, 2), False), ((), False)),
+    ([f()], {"dims": (), "keepdim": False}),
+    ([f(1, 130)], {"dims": (1,), "keepdim": False}),
+]
+EMPTY = [([f(3, 0)], {"dims": (1,), "keepdim": False}), ([f(0, 3)], {"dims": (1,), "keepdim": True})]
+TRUTH = [
+    ([b(3, 40)], {"dims": (1,), "keepdim": False}),
+    ([b(17)], {"dims": (0,), "keepdim": True}),
+    ([b(2, 0)], {"dims": (1,), "keepdim": False}),
+]
+ONE = [([f(4, 3)], {}), ([f()], {}), ([f(0)], {}), ([f(17)], {})]
+ALONG = [([f(3, 4)], {"dim": 1}), ([f(3, 4)], {"dim": 0}), ([f(17)], {"dim": 0})]
+POSITION = [(inputs, {**attrs, "keepdim": keep}) for inputs, attrs in ALONG for keep in (True, False)]
+PUT = [
+    ([f(4, 3), i(4, (6,)), f(6, 3)], {"dim": 0}),
+    ([f(3, 5), i(5, (2, 2)), f(3, 2, 2)], {"dim": 1}),
+    ([f(5), i(5, ()), f()], {"dim": 0}),
+]
+PUT_ALONG = [
+    ([f(4, 3), i(4, (6, 3)), f(6, 3)], {"dim": 0}),
+    ([f(4, 3), i(3, (2, 2)), f(2, 2)], {"dim": 1}),
+    ([f(4, 3), i(4, (0, 3)), f(0, 3)], {"dim": 0}),
+]
+LOSS = [([f(4, 3), f(4, 3)], {"reduction": r}) for r in ("none", "sum", "mean")]
+SEEDS = [n(3), n(9)]
+DRAWN = [(SEEDS, {"shape": s, "dtype": t}) for s, t in (((17,), dt.float32), ((), dt.float64), ((2, 3), dt.float32))]
+BETWEEN = [([*SEEDS, f(), f()], {**attrs, "dtype": dt.float64}) for _, attrs in DRAWN]
+PARAMETERS = [f(3, 2), f(4)]
+
+SAMPLES: dict[str, list[Sample]] = {
+    "stop": ONE,
+    "carry": [([f(3), f(3)], {})],
+    "iota": [([], {"shape": s, "dtype": t}) for s, t in (((), dt.int64), ((3, 5), dt.float32), ((0,), dt.int64),
+        ((130,), dt.int32))],
+    "reshape": [([f(4, 6)], {"shape": s}) for s in ((24,), (2, 2, 6), (3, 8), (4, 6, 1))] + [([f()], {"shape": (1, 1)}),
+        ([f(0, 3)], {"shape": (2, 0)})],
+    "permute": [([f(2, 3, 4)], {"dims": d}) for d in ((2, 1, 0), (1, 0, 2), (0, 1, 2))] + [([f()], {"dims": ()}),
+        ([f(17, 33)], {"dims": (1, 0)})],
+    "expand": [([f(1, 3)], {"shape": s}) for s in ((4, 3), (2, 5, 3), (1, 3), (0, 3))] + [([f()], {"shape": (2, 3)})],
+    "slice": [([f(7, 5)], {"starts": (1, 0), "stops": (6, 5), "steps": (2, 3)}),
+        ([f(7)], {"starts": (3,), "stops": (3,), "steps": (1,)})],
+    "dilate": [([f(3, 4)], {"steps": (2, 3)}), ([f(0, 2)], {"steps": (2, 1)}), ([f(5)], {"steps": (1,)})],
+    "pad": [([f(3, 4)], {"low": (1, 0), "high": (0, 2), "value": v})
+        for v in (0, 1.5)] + [([f()], {"low": (), "high": (), "value": 0})],
+    "flip": [([f(3, 4)], {"dims": d}) for d in ((0,), (1,), (0, 1), ())] + [([f(33)], {"dims": (0,)})],
+    "cat": [([f(2, 3), f(4, 3), f(0, 3)], {"dim": 0}), ([f(2, 3), f(2, 1)], {"dim": 1}), ([f(3)], {"dim": 0})],
+    "slice_update": [([f(7, 4), f(3, 2)], {"starts": (1, 0), "steps": (2, 3)}), ([f(5), f(0)], {"starts": (2,), "steps": (1,)})],
+    "sum": REDUCE + EMPTY, "prod": REDUCE + EMPTY, "max": REDUCE, "min": REDUCE, "any": TRUTH, "all": TRUTH,
+    "take": [([f(4, 3), i(4, (5,))], {"dim": 0}), ([f(4, 3), i(3, (2, 2))], {"dim": 1}), ([f(6), i(6, ())], {"dim": 0}),
+        ([f(6), i(6, (0,))], {"dim": 0})],
+    "take_along": [([f(4, 3), i(4, (6, 3))], {"dim": 0}), ([f(4, 3), i(3, (2, 2))], {"dim": 1}),
+        ([f(17), i(17, (40,))], {"dim": 0})],
+    "index_add": PUT, "index_set": PUT, "scatter_add": PUT_ALONG, "scatter_set": PUT_ALONG,
+    "sort": [(inputs, {**attrs, "descending": d}) for inputs, attrs in ALONG for d in (False, True)],
+    "contract": [([f(3, 4), f(4, 5)], {"labels": ("mk", "kn", "mn")}),
+        ([f(2, 3, 4), f(2, 5, 4)], {"labels": ("amk", "ank", "anm")}),
+                 ([f(4), f(4)], {"labels": ("k", "k", "")}), ([f(3), f(2)], {"labels": ("m", "n", "nm")}),
+        ([f(3, 0), f(0, 2)], {"labels": ("mk", "kn", "mn")})],
+    "matmul": [([f(*a), f(*c)], {}) for a, c in (((3, 4), (4, 5)), ((4,), (4,)), ((4,), (4, 3)), ((2, 3, 4), (4,)),
+        ((2, 1, 3, 4), (5, 4, 2)), ((17, 33), (33, 19)))],
+    "full": [([f()], {"shape": s, "dtype": dt.float64}) for s in ((), (3, 4), (0,))],
+    "uniform": DRAWN, "normal": DRAWN, "uniform_between": BETWEEN, "normal_around": BETWEEN,
+    "bernoulli_mask": [([*SEEDS, p()], {"shape": (40,)})],
+    "randint": [(SEEDS, {"low": -3, "high": 12, "shape": (33,), "dtype": dt.int64})],
+    "argmax": POSITION, "argmin": POSITION,
+    "mean": REDUCE,
+    "var": [([f(5, 4)], {"dims": d, "keepdim": k, "correction": c}) for d, k, c in (((0,), False, 1), ((1,), True, 0),
+        ((0, 1), False, 1))],
+    "std": [([f(5, 4)], {"dims": (1,), "keepdim": False, "correction": 1})],
+    "linear": [([f(5, 4), f(3, 4)], {}), ([f(5, 4), f(3, 4), f(3)], {}), ([f(2, 5, 4), f(3, 4), f(3)], {})],
+    "softmax": ALONG, "log_softmax": ALONG, "logsumexp": [([f(3, 4)], {"dims": (1,), "keepdim": False}),
+        ([f(3, 4)], {"dims": (0, 1), "keepdim": True})],
+    "softplus": ONE, "log_sigmoid": ONE, "silu": ONE, "mish": ONE, "softsign": ONE,
+    "gelu": [([f(7)], {"approximate": a}) for a in ("none", "tanh")],
+    "leaky_relu": [([f(7)], {"negative_slope": 0.1})], "elu": [([f(7)], {"alpha": 1.5, "scale": 1.1})], "hardtanh": [([f(7)], {"low": -1.0, "high": 1.0})],  # noqa: E501
+    "dropout": [([f(40), *SEEDS, n(0), n(1)], {}), ([f(3, 4), *SEEDS, p(), p()], {})],
+    "mse_loss": LOSS, "l1_loss": LOSS,
+    "huber_loss": [(inputs, {"delta": 0.7, "scale": 1.0, **attrs}) for inputs, attrs in LOSS],
+    "binary_cross_entropy": [([p(4, 3), p(4, 3)], {"reduction": "mean"}), ([p(4, 3), p(4, 3), p(3)], {"reduction": "none"})],
+    "bce_with_logits": [([f(4), p(4)], {"weighted": False, "positive": False, "reduction": "mean"}),
+                        ([f(4), p(4), p(4), p(4)], {"weighted": True, "positive": True, "reduction": "sum"})],
+    "nll_loss": [([f(4, 3), i(3, (4,), 0)], {"ignore_index": -100, "reduction": r}) for r in ("none", "sum", "mean")]
+                + [([f(4, 3), i(3, (4,), 0), p(3)], {"ignore_index": 1, "reduction": "sum"})],
+    "cross_entropy": [([f(4, 3), i(3, (4,), 0)], {"ignore_index": -100, "label_smoothing": e, "reduction": "mean"})
+        for e in (0.0, 0.1)],
+    "cross_entropy_soft": [([f(4, 3), p(4, 3)], {"label_smoothing": 0.1, "reduction": "mean"})],
+    "layer_norm": [([f(4, 5)], {"ndim": 1, "eps": 1e-5}), ([f(3, 4, 5), f(4, 5), f(4, 5)], {"ndim": 2, "eps": 1e-5})],
+    "batch_norm": [([f(6, 3)], {"eps": 1e-5}), ([f(4, 3, 5), f(3), f(3)], {"eps": 1e-5})],
+    "batch_norm_inference": [([f(6, 3), f(3), p(3), f(3), f(3)], {"eps": 1e-5})],
+    "running_statistics": [([f(3), p(3), f(3), p(3), p()], {"count": 6})],
+    "sgd": [([p(), p(), *PARAMETERS, *PARAMETERS], {"maximize": m}) for m in (False, True)],
+    "sgd_momentum": [([p(), p(), p(), p(), *PARAMETERS * 3], {"nesterov": m, "maximize": False}) for m in (False, True)],
+    "adam": [([p(), p(), p(), p(), p(), p(), *PARAMETERS * 2, *PARAMETERS, p(3, 2), p(4)], {"decoupled": m, "amsgrad": False, "maximize": False}) for m in (False, True)],  # noqa: E501
+    "clip_norm": [([p(), *PARAMETERS], {})],
+}  # fmt: skip

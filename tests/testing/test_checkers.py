@@ -1,0 +1,79 @@
+"""The public checkers: they pass what is right, and what is wrong they name."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+
+import numpy as np
+import pytest
+
+import danlu
+from danlu import dtype as dt
+from danlu.errors import DTypeError, GradientError, ShapeError
+from danlu.graph import Node, Op, Spec
+from danlu.ops import o
+from danlu.testing import evaluate, gradcheck, inputs_of
+
+
+def x64(*values):
+    return danlu.tensor(list(values), dtype=danlu.float64, requires_grad=True)
+
+
+def test_gradcheck_passes_what_is_right():
+    assert gradcheck(lambda x, y: (x * y).exp().sum(), [x64(0.5, -1.0), x64(1.5, 0.25)])
+    assert gradcheck(lambda x: (x.sin(), x**3), x64(0.5, -1.0), order=3)
+    assert gradcheck(lambda x: x * 3.0, x64(0.5, -1.0))
+    assert gradcheck(lambda x, n: x[n], [x64(0.5, -1.0, 2.0), danlu.tensor([2, 0, 2])])
+
+
+def test_gradcheck_names_the_worst_element():
+    with pytest.raises(GradientError) as error:
+        gradcheck(lambda x: x * danlu.where(x > 1, x.detach(), x), [x64(0.5, 2.0)])
+    assert str(error.value) == (
+        "gradcheck: order 1: the derivative with respect to input 0 at [1] is 1.87116; "
+        "differences give 3.74231 (atol 1e-05, rtol 0.0001)"
+    )
+
+
+def test_gradcheck_sees_a_wrong_second_derivative():
+    f = lambda x: (x * x.detach() * 2 - (x * x).detach()) * x.detach() ** 0  # noqa: E731  (value x², derivative 2x, then 0)
+    assert gradcheck(f, [x64(0.5, 2.0)], order=1)
+    with pytest.raises(GradientError, match=r"gradcheck: order 2: the derivative with respect to input 0 at \[0\] is"):
+        gradcheck(f, [x64(0.5, 2.0)])
+
+
+def test_gradcheck_refuses_what_it_cannot_check():
+    with pytest.raises(DTypeError, match=r"gradcheck: input 0 is float32; differences need float64: write x\.double\(\)"):
+        gradcheck(lambda x: x, danlu.ones(2, requires_grad=True))
+    with pytest.raises(GradientError, match="gradcheck: no input requires grad; make one with"):
+        gradcheck(lambda x: x, danlu.ones(2, dtype=danlu.float64))
+    with pytest.raises(GradientError, match="gradcheck: order 1: the result does not depend on any input that requires grad"):
+        gradcheck(lambda x: x.detach(), x64(1.0))
+    with pytest.raises(
+        GradientError, match="gradcheck: the function gives no tensor of floats; there is nothing to differentiate"
+    ):
+        gradcheck(lambda x: x > 0, x64(1.0))
+
+
+def test_evaluate_checks_the_reference_against_the_shape_rule():
+    arrays = [np.zeros((2, 3))]
+    (x,) = inputs_of(arrays)
+    op = Op("bad", "movement", "A wrong reference.", infer=lambda x: x, numpy=lambda x: x.T)
+    with pytest.raises(ShapeError) as error:
+        evaluate([Node(op, (x,), (), Spec((2, 3), dt.float64))], arrays)
+    assert str(error.value) == "bad: the reference gives float64[3, 2], the shape rule says float64[2, 3]"
+
+
+def test_evaluate_shares_what_is_shared():
+    arrays = [np.asarray(1.0)]
+    (x,) = inputs_of(arrays)
+    for _ in range(60):
+        x = o.add(x, x)
+    assert evaluate([x], arrays) == [2.0**60]
+
+
+@pytest.mark.parametrize("name", ["evaluate", "gradcheck"])
+def test_examples(name):
+    result = doctest.testmod(importlib.import_module(f"danlu.testing.{name}"))
+    assert result.attempted and not result.failed
