@@ -123,7 +123,7 @@ class Trace:
         self.buffers: list[Buffer] = []
         self.places: dict[int, int] = {}  # id of a buffer → its number
         self.numbers: list[float | int] = []
-        self.replaced: list[Value] = []  # values that a storage held before it was written in place
+        self.replaced: list[tuple[Any, Value]] = []  # (storage, weakly; the value that it held before it was written in place)
         self.pinned = 0
         self.running: Any = None
 
@@ -172,6 +172,13 @@ def placeholder(spec: Spec, grad: bool) -> Value:
     value = Value(PLACEHOLDER, (), (), spec, grad)
     value.noted().traced = True
     return value
+
+
+def read_later(inputs: Sequence[Any]) -> None:
+    """Says of the inputs of a value that it will be computed again from them: their memory is not given away."""
+    for x in inputs:
+        if type(x) is Value:
+            x.held += 1
 
 
 _watchers: tuple[Callable[[Sequence[Any], Any], None], ...] = ()
@@ -378,7 +385,11 @@ def _execute(trace: Trace) -> None:
             found = _programs[key] = _make(trace, live, kept, given, again)
     executable, slots = found
     _statistics["runs"] += 1
-    buffers = executable.run(trace.buffers, trace.numbers)
+    try:
+        buffers = executable.run(trace.buffers, trace.numbers)
+    except BaseException:
+        _undo(trace)
+        raise
     for slot, buffer in zip(slots, buffers):
         value: Value = trace.values[slot]  # type: ignore[assignment]
         value.buffer = buffer
@@ -386,9 +397,18 @@ def _execute(trace: Trace) -> None:
             value.inputs = ()
         elif value.note is not None and value.note.gate is not None:
             value.forget()
-    for old in trace.replaced:
+    for _, old in trace.replaced:
         if old.buffer is not None and trace.places.get(id(old.buffer)) in given:
             old.buffer = None  # its memory was given away
+
+
+def _undo(trace: Trace) -> None:
+    """After an error in the data: storages hold again what they held before this program, so that a bad label costs a step and
+    not the model (a program overwrites no memory before it has looked for errors)."""
+    for reference, old in reversed(trace.replaced):
+        storage = reference()
+        if storage is not None and storage.value.trace is trace and storage.value.buffer is None:
+            storage.set(old)
 
 
 # ---- making a program ---------------------------------------------------------------------------------------------------------
@@ -397,7 +417,7 @@ def _execute(trace: Trace) -> None:
 def _given(trace: Trace) -> tuple[int, ...]:
     """The inputs whose memory the program may overwrite: values that were replaced in place and that nothing can read any more."""
     found = []
-    for old in trace.replaced:
+    for _, old in trace.replaced:
         buffer = old.buffer
         # The buffer is held by the old value, by trace.buffers, by `buffer` here and by the argument of getrefcount: by nobody else.
         if (

@@ -139,7 +139,7 @@ class enable_grad(no_grad):
 class Storage:
     """What several tensors may share: the current value."""
 
-    __slots__ = ("value",)
+    __slots__ = ("__weakref__", "value")
 
     def __init__(self, value: Value) -> None:
         self.value = value
@@ -152,7 +152,7 @@ class Storage:
         old.handles -= 1
         self.value = value
         if old.buffer is not None and value.trace is not None:
-            value.trace.replaced.append(old)
+            value.trace.replaced.append((weakref.ref(self), old))
 
     def __del__(self) -> None:
         self.value.handles -= 1

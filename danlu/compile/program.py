@@ -20,7 +20,8 @@ from danlu.compile.codegen import CALLBACK, FIRST, WORKSPACE, Place, write_kerne
 from danlu.compile.index import Var, i
 from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize
-from danlu.compile.passes.memory import in_place, plan_memory, results_last
+from danlu.compile.passes.memory import in_place, may_fail, plan_memory, results_last
+from danlu.compile.passes.memory import written as written_by
 from danlu.compile.schedule import Group, schedule
 from danlu.compile.simplify import simplify
 from danlu.config import config
@@ -85,9 +86,9 @@ def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | Non
     written = in_place(kernels, _results(computed, num_inputs), _inputs(groups), free)
     outputs = _settled(outputs, written, num_inputs)
     places, workspace = _places(groups, computed, slots, kernels, num_inputs, written)
-    text, calls = _text(kernels, places)
+    text, calls = _text(kernels, places, set(written))
     _log("ir", lambda: text)
-    checks = any(ir.reports(k) for k in kernels)
+    checks = any(map(may_fail, kernels))
     code = llvm.compile_text(text) if kernels else b""
     program = Program(code, num_inputs, outputs, workspace, checks, calls, len(kernels), time.perf_counter() - began)
     sizes = f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR"
@@ -216,9 +217,11 @@ def _places(
     return places, workspace
 
 
-def _text(kernels: list[ir.Kernel], places: dict[int, Place]) -> tuple[str, list[LibraryCall]]:
-    """The LLVM IR of the whole program, and the library calls that it makes by number."""
+def _text(kernels: list[ir.Kernel], places: dict[int, Place], over: set[int]) -> tuple[str, list[LibraryCall]]:
+    """The LLVM IR of the whole program, and the library calls that it makes by number. Before the first kernel that writes over an
+    input (slots `over`) it returns if an error was reported."""
     declared: set[str] = set()
+    guarded = not any(map(may_fail, kernels))
     parts, main, library = [], [], []
     for k in kernels:
         first = k.body[0]
@@ -226,6 +229,9 @@ def _text(kernels: list[ir.Kernel], places: dict[int, Place]) -> tuple[str, list
             main += _library_call(len(library))
             library.append(_located(first, places))
             continue
+        if not guarded and written_by(k) & over:
+            main += _return_on_error()
+            guarded = True
         text, functions = write_kernel(k, places, declared)
         parts.append(text)
         for name, chunks in functions:
@@ -241,6 +247,14 @@ def _located(call: ir.Call, places: dict[int, Place]) -> LibraryCall:
 
     inputs = tuple((places[s].entry, places[s].offset, spec) for s, spec in call.inputs)
     return LibraryCall(call.op.name, call.attrs, inputs, tuple(memory(s, spec) for s, spec in call.outputs))
+
+
+def _return_on_error() -> list[str]:
+    """Nothing is overwritten once an error was reported."""
+    return [
+        "  %report = load ptr, ptr %args", "  %word = load i64, ptr %report", "  %failed = icmp ne i64 %word, 0",
+        "  br i1 %failed, label %stop, label %go", "stop:", "  ret void", "go:",
+    ]  # fmt: skip
 
 
 def _library_call(n: int) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from danlu.compile import llvm
-from danlu.compile.codegen import FIRST
+from danlu.compile.codegen import ERROR, FIRST
 from danlu.compile.program import LibraryCall, Memory, Output, Program
 from danlu.dtype import DType, from_numpy
 from danlu.errors import AxisError
@@ -93,6 +93,7 @@ class Compiled:
                     _array(table, memory)[...] = result
         except Exception as error:  # it must not pass through native code; `_call` raises it
             self.failure = self.failure or error
+            ctypes.c_int64.from_address(table[ERROR]).value = -1  # the program must not overwrite anything now
 
     def _arrange(self, inputs: Sequence[Buffer], new: list[Buffer]) -> list[Buffer]:
         result = [(inputs if old else new)[k] for old, k in self.arrangement]

@@ -85,15 +85,24 @@ REDUCE = [
     ([f(1, 130)], {"dims": (1,), "keepdim": False}),
 ]
 EMPTY = [([f(3, 0)], {"dims": (1,), "keepdim": False}), ([f(0, 3)], {"dims": (1,), "keepdim": True})]
-TRUTH = [([b(3, 40)], {"dims": (1,), "keepdim": False}), ([b(17)], {"dims": (0,), "keepdim": True}),
-        ([b(2, 0)], {"dims": (1,), "keepdim": False})]
+TRUTH = [
+    ([b(3, 40)], {"dims": (1,), "keepdim": False}),
+    ([b(17)], {"dims": (0,), "keepdim": True}),
+    ([b(2, 0)], {"dims": (1,), "keepdim": False}),
+]
 ONE = [([f(4, 3)], {}), ([f()], {}), ([f(0)], {}), ([f(17)], {})]
 ALONG = [([f(3, 4)], {"dim": 1}), ([f(3, 4)], {"dim": 0}), ([f(17)], {"dim": 0})]
 POSITION = [(inputs, {**attrs, "keepdim": keep}) for inputs, attrs in ALONG for keep in (True, False)]
-PUT = [([f(4, 3), i(4, (6,)), f(6, 3)], {"dim": 0}), ([f(3, 5), i(5, (2, 2)), f(3, 2, 2)], {"dim": 1}),
-        ([f(5), i(5, ()), f()], {"dim": 0})]
-PUT_ALONG = [([f(4, 3), i(4, (6, 3)), f(6, 3)], {"dim": 0}), ([f(4, 3), i(3, (2, 2)), f(2, 2)], {"dim": 1}),
-        ([f(4, 3), i(4, (0, 3)), f(0, 3)], {"dim": 0})]
+PUT = [
+    ([f(4, 3), i(4, (6,)), f(6, 3)], {"dim": 0}),
+    ([f(3, 5), i(5, (2, 2)), f(3, 2, 2)], {"dim": 1}),
+    ([f(5), i(5, ()), f()], {"dim": 0}),
+]
+PUT_ALONG = [
+    ([f(4, 3), i(4, (6, 3)), f(6, 3)], {"dim": 0}),
+    ([f(4, 3), i(3, (2, 2)), f(2, 2)], {"dim": 1}),
+    ([f(4, 3), i(4, (0, 3)), f(0, 3)], {"dim": 0}),
+]
 LOSS = [([f(4, 3), f(4, 3)], {"reduction": r}) for r in ("none", "sum", "mean")]
 SEEDS = [n(3), n(9)]
 DRAWN = [(SEEDS, {"shape": s, "dtype": t}) for s, t in (((17,), dt.float32), ((), dt.float64), ((2, 3), dt.float32))]

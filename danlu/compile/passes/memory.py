@@ -6,7 +6,7 @@ A place is free again after the last kernel that reads it, so a deep network nee
 from __future__ import annotations
 
 from danlu.compile.index import Index
-from danlu.compile.kernel import Call, Contract, Kernel, Load, Store, expressions, statements
+from danlu.compile.kernel import Call, Contract, Kernel, Load, Store, expressions, reports, statements
 from danlu.graph import Spec
 
 ALIGNMENT = 64
@@ -33,21 +33,27 @@ def written(kernel: Kernel) -> set[int]:
 
 def results_last(kernels: list[Kernel]) -> list[Kernel]:
     """The kernels with those at the end whose results no other kernel reads (the updates of parameters), so that all who read an
-    old value come before the kernel that overwrites it."""
+    old value, and all who may find an error in the data, come before the kernel that overwrites it."""
     needed = [(touched(k) - written(k)) for k in kernels]
     read = set().union(*needed) if needed else set()
-    return [k for k in kernels if written(k) & read] + [k for k in kernels if not written(k) & read]
+    return sorted(kernels, key=lambda k: 0 if written(k) & read else 1 if may_fail(k) else 2)
+
+
+def may_fail(kernel: Kernel) -> bool:
+    """Whether a kernel may find an error in the data."""
+    return reports(kernel) or any(isinstance(s, Call) for s in kernel.body)
 
 
 def in_place(kernels: list[Kernel], results: dict[int, Spec], inputs: dict[int, Spec], free: set[int]) -> dict[int, int]:
     """Results (slots) that may be written into the memory of an input: {result: input}. `free` are inputs that nobody reads later.
 
     The kernel that makes the result must be the last one that reads the input, and reads of it only the element that it writes.
+    Neither it nor a later one may find an error in the data: a program that fails must not have overwritten anything.
     """
     chosen: dict[int, int] = {}
     for k, kernel in enumerate(kernels):
         later = set().union(*map(touched, kernels[k + 1 :]), set())
-        stores = [s for s in statements(kernel.body) if isinstance(s, Store)]
+        stores = [s for s in statements(kernel.body) if isinstance(s, Store)] if not any(map(may_fail, kernels[k:])) else []
         for s in stores:
             if s.slot not in results or s.slot in chosen or sum(x.slot == s.slot for x in stores) > 1:
                 continue
