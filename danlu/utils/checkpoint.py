@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from danlu.engine import Value, realize, watch
+from danlu.engine import Value, read_later, realize, watch
 from danlu.errors import GradientError
 from danlu.tensor import is_grad_enabled
 from danlu.tensor_core import tensors_in
@@ -55,6 +55,8 @@ def checkpoint(
 def _mark(inputs: Sequence[Any], result: Any) -> None:
     for value in result if type(result) is tuple else (result,):
         value.noted().recompute = True
+        if not value.grad:
+            read_later(inputs)
 
 
 def _run(g: Value) -> Value:
