@@ -1,6 +1,6 @@
 """danlu (丹炉): PyTorch's code, JAX's speed, and a codebase that one person can read. This page is the API; it holds no logic."""
 
-from danlu import autograd, data, engine, func, nn, optim, random, train
+from danlu import autograd, data, engine, func, nn, optim, random, train, utils
 from danlu.autograd import inference_mode
 from danlu.config import config
 from danlu.creation import (
@@ -396,6 +396,7 @@ __all__ = [
     "uint8",
     "unbind",
     "unsqueeze",
+    "utils",
     "var",
     "vstack",
     "where",
