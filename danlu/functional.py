@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import prod
 
 from danlu import random
-from danlu.dtype import DType
+from danlu.dtype import DType, float64
 from danlu.errors import DataError, ShapeError
 from danlu.ops import composite
 from danlu.ops.movement import normalize_axis
@@ -210,9 +210,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + exp(β x)) / β.
-
-    It is exact everywhere; `threshold`, past which PyTorch returns x, changes nothing that a float32 shows.
+    """log(1 + exp(β x)) / β, and x itself where β x > threshold (at 20 they are one float32).
 
     Example:
         >>> import danlu
@@ -220,9 +218,9 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
         >>> round(F.softplus(danlu.tensor(0.0)).item(), 4)  # log 2
         0.6931
     """
-    if beta == 1.0:
-        return apply(composite.softplus, input)
-    return apply(composite.softplus, input * beta) / beta
+    y = apply(composite.softplus, input if beta == 1.0 else input * beta)
+    y = y if beta == 1.0 else y / beta
+    return y if threshold == 20.0 and input.dtype is not float64 else apply("where", input * beta > threshold, input, y)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
@@ -234,9 +232,10 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         >>> F.hardtanh(danlu.tensor([-3.0, 0.5, 3.0])).tolist()
         [-1.0, 0.5, 1.0]
     """
-    if min_val >= max_val:
-        raise DataError(f"hardtanh: min_val is {min_val} and max_val {max_val}; expected min_val < max_val")
-    return _result(input, apply(composite.hardtanh, input, low=float(min_val), high=float(max_val)), inplace)
+    if min_val > max_val:
+        raise DataError(f"hardtanh: min_val is {min_val} and max_val {max_val}; expected min_val ≤ max_val")
+    number = float if input.dtype.is_floating_point else int
+    return _result(input, apply(composite.hardtanh, input, low=number(min_val), high=number(max_val)), inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -284,6 +283,9 @@ def _along(name: str, input: Tensor, dim: int | None, dtype: DType | None) -> Te
             stacklevel=3,
         )
     input = input if dtype is None else input.to(dtype)
+    if not input.numel():
+        normalize_axis(name, dim, input.ndim)
+        return input.clone()
     if not input.ndim:
         return apply(name, input.reshape(1), dim=normalize_axis(name, dim, 0)).reshape(())
     return apply(name, input, dim=normalize_axis(name, dim, input.ndim))
@@ -548,6 +550,8 @@ def batch_norm(
         [[-1.0], [1.0]]
     """
     shape, affine = tuple(input.shape), _affine(weight, bias)
+    if not prod(shape):
+        return input.clone()
     if len(shape) < 2:
         raise ShapeError(f"batch_norm: the input has shape {shape}; expected (N, C) or (N, C, …)")
     if not training:

@@ -1,4 +1,4 @@
-"""L6. Function: a step whose derivative is written by the user (docs/decisions/0004-custom-functions.md)."""
+"""L6. Function: a step whose derivative is written by the user (docs/decisions/0007-custom-functions.md)."""
 
 from __future__ import annotations
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
 from danlu import functional as F
 from danlu.dtype import DType
 from danlu.errors import DataError
+from danlu.functional_sparse import bilinear
 from danlu.nn import init
 from danlu.nn.module import Module
 from danlu.nn.parameter import Parameter, filled
@@ -121,4 +123,78 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
-__all__ = ["Flatten", "Identity", "Linear"]
+class Bilinear(Module):
+    """y = x₁ᵀ W x₂ + b for each output.
+
+    Shapes: inputs (..., in1_features) and (..., in2_features) → (..., out_features); weight (out, in1, in2); bias (out,).
+    Weight and bias begin uniform in ±1/√in1_features.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> tuple(nn.Bilinear(2, 3, 4)(danlu.ones(5, 2), danlu.ones(5, 3)).shape)
+        (5, 4)
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: DType | None = None,
+        *,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.in1_features = check_size("Bilinear", "in1_features", in1_features)
+        self.in2_features = check_size("Bilinear", "in2_features", in2_features)
+        self.out_features = check_size("Bilinear", "out_features", out_features)
+        self.weight = Parameter(filled((self.out_features, self.in1_features, self.in2_features), 0.0, dtype, device))
+        self.register_parameter("bias", Parameter(filled((self.out_features,), 0.0, dtype, device)) if bias else None)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draws weight and bias anew."""
+        bound = 1 / sqrt(self.in1_features)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound, generator=generator)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        """x₁ᵀ W x₂ + b."""
+        return bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        sizes = f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}"
+        return f"{sizes}, bias={self.bias is not None}"
+
+
+class Unflatten(Module):
+    """Makes one axis several: the inverse of Flatten.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> tuple(nn.Unflatten(1, (3, 4))(danlu.zeros(2, 12)).shape)
+        (2, 3, 4)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The same elements under another shape."""
+        return input.unflatten(self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        """The axis and its new sizes."""
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+__all__ = ["Bilinear", "Flatten", "Identity", "Linear", "Unflatten"]

@@ -26,7 +26,7 @@ IMAGE, LABELS = rng.normal(size=(2, 4, 3)).astype(np.float32), rng.integers(0, 4
     ("action", "error", "text"),
     [
         (lambda x: F.gelu(x, "fast"), DataError, "gelu: approximate is 'fast'; expected 'none' or 'tanh'"),
-        (lambda x: F.hardtanh(x, 1.0, 1.0), DataError, "min_val is 1.0 and max_val 1.0; expected min_val < max_val"),
+        (lambda x: F.hardtanh(x, 2.0, 1.0), DataError, "min_val is 2.0 and max_val 1.0; expected min_val ≤ max_val"),
         (lambda x: F.dropout(x, -0.1), DataError, "dropout: p is -0.1; expected a probability from 0 to 1"),
         (
             lambda x: F.mse_loss(x, x, reduction="avg"),

@@ -2,7 +2,7 @@
 the table below, keyed by name, and a new op of another family needs a line there.
 
 An input is written `f(2, 3)` (floats), `p(3)` (positive ones), `i(5, (4,))` (positions on an axis of 5, from either end), `b(3)` (truth),
-`n(7)` (this whole number); a sample is its inputs and its attributes.
+`ordered(4)` (ascending), `n(7)` (this whole number); a sample is its inputs and its attributes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ def f(*shape: int, low: float = -2.0, high: float = 2.0) -> Input:
 
 def p(*shape: int) -> Input:
     return f(*shape, low=0.1, high=0.9)
+
+
+def ordered(*shape: int) -> Input:
+    """Rows in ascending order."""
+    return lambda rng, dtype: np.sort(rng.uniform(-2, 2, shape).astype(dtype.numpy), -1)
 
 
 def i(size: int, shape: tuple[int, ...], low: int | None = None) -> Input:
@@ -174,4 +179,16 @@ SAMPLES: dict[str, list[Sample]] = {
     "sgd_momentum": [([p(), p(), p(), p(), *PARAMETERS * 3], {"nesterov": m, "maximize": False}) for m in (False, True)],
     "adam": [([p(), p(), p(), p(), p(), p(), *PARAMETERS * 2, *PARAMETERS, p(3, 2), p(4)], {"decoupled": m, "amsgrad": False, "maximize": False}) for m in (False, True)],  # noqa: E501
     "clip_norm": [([p(), *PARAMETERS], {})],
+    "cumsum": ALONG, "cumprod": ALONG, "cummax": ALONG, "cummin": ALONG, "logcumsumexp": ALONG, "mode": ALONG,
+    "searchsorted": [([ordered(7), f(3, 4)], {"right": r}) for r in (False, True)] + [([ordered(3, 5), f(3, 2)], {"right": False})],
+    "scatter_reduce": [(inputs, {**attrs, "reduce": r}) for inputs, attrs in PUT_ALONG for r in ("prod", "amax", "amin")],
+    "lgamma": [([p(3, 4)], {}), ([f(17, low=-0.9, high=-0.1)], {}), ([f(5, low=3.0, high=30.0)], {})],
+    "polygamma": [([p(3, 4)], {"n": k}) for k in (0, 1, 2)] + [([f(5, low=-0.9, high=-0.1)], {"n": 0})],
+    "frac": ONE, "sinc": ONE, "deg2rad": ONE, "rad2deg": ONE, "signbit": ONE,
+    "logit": [([p(3, 4)], {"eps": e}) for e in (None, 0.25)],
+    "clamp_min": [([f(3, 4), f(4)], {})], "clamp_max": [([f(3, 4), f(4)], {})],
+    "nan_to_num": [([f(3, 4)], {"nan": None, "posinf": None, "neginf": 1.0})],
+    "round_decimals": [([f(3, 4)], {"decimals": d}) for d in (2, -1)],
+    "div_trunc": [([f(3, 4), p(4)], {})], "ldexp": [([f(3, 4), f(4)], {})],
+    "isclose": [([f(9), f(9)], {"rtol": 0.1, "atol": 0.1, "equal_nan": e}) for e in (False, True)],
 }  # fmt: skip

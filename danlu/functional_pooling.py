@@ -1,0 +1,632 @@
+"""L6. Pooling and resampling of signals and images; public in `danlu.nn.functional`.
+
+What depends on sizes alone (how many elements a window holds, which positions a part reads, the weights of a resampling) is made
+in NumPy, once for each size, and enters the program as a tensor. Resampling and adaptive averages are products with a small
+matrix along each axis: their derivatives are products too, and nothing is scattered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from danlu.dtype import float32
+from danlu.errors import DataError, ShapeError
+from danlu.functional_vision import Size, batched, sizes
+from danlu.ops import pooling as ops
+from danlu.tensor import Tensor, apply, from_array
+
+# ---- windows ------------------------------------------------------------------------------------------------------------------
+
+
+def _options(name: str, d: int, kernel_size: Size, stride: Size | None, padding: Size) -> tuple[tuple, tuple, tuple]:
+    """Kernel, stride (the kernel by default) and padding, at most half of the kernel."""
+    kernel = sizes(name, "kernel_size", kernel_size, d)
+    strides = kernel if stride is None or stride in ((), []) else sizes(name, "stride", stride, d)
+    padding = sizes(name, "padding", padding, d, 0)
+    if any(2 * p > k for p, k in zip(padding, kernel)):
+        raise DataError(f"{name}: padding is {padding}; expected at most half of the kernel size {kernel}")
+    return kernel, strides, padding
+
+
+def _after(shape: tuple, kernel: tuple, stride: tuple, padding: tuple, dilation: tuple, ceil_mode: bool) -> tuple[int, ...]:
+    """How much padding follows each axis: more than before it where ceil_mode lets a last window begin inside but end outside."""
+    if not ceil_mode:
+        return padding
+    after = []
+    for n, k, s, p, e in zip(shape, kernel, stride, padding, dilation):
+        reach = e * (k - 1) + 1
+        count = -(-(n + 2 * p - reach) // s) + 1
+        count -= (count - 1) * s >= n + p  # a window that would begin in the padding is left out
+        after.append(max(p, (count - 1) * s + reach - n - p))
+    return tuple(after)
+
+
+def _max_pool(
+    d: int, input: Tensor, kernel_size: Size, stride: Any, padding: Size, dilation: Size, ceil_mode: bool, return_indices: bool
+) -> Any:
+    name = f"max_pool{d}d"
+    kernel, strides, low = _options(name, d, kernel_size, stride, padding)
+    dilations = sizes(name, "dilation", dilation, d)
+
+    def run(x: Tensor) -> tuple[Tensor, Tensor]:
+        high = _after(tuple(x.shape[2:]), kernel, strides, low, dilations, ceil_mode)
+        return apply(ops.max_pool, x, kernel=kernel, stride=strides, low=low, high=high, dilation=dilations)
+
+    y, index = batched(name, input, d, run)
+    return (y, index) if return_indices else y
+
+
+def max_pool1d(
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest element of each window of (N, C, L); with return_indices also where it lies.
+
+    Of equal elements the first counts: the derivative goes to it alone.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.max_pool1d(danlu.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2).tolist()
+        [[[3.0, 2.0]]]
+    """
+    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool2d(
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest element of each window of (N, C, H, W); with return_indices also where it lies in the plane.
+
+    Of equal elements the first counts: the derivative goes to it alone.
+
+    Raises:
+        DataError: the padding is more than half of the window.
+        ShapeError: the window is larger than the padded image.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.max_pool2d(danlu.arange(16.0).reshape(1, 1, 4, 4), 2).tolist()
+        [[[[5.0, 7.0], [13.0, 15.0]]]]
+    """
+    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool3d(
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest element of each window of (N, C, D, H, W).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.max_pool3d(danlu.arange(8.0).reshape(1, 1, 2, 2, 2), 2).item()
+        7.0
+    """
+    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+@lru_cache(maxsize=256)
+def _counts(shape: tuple, kernel: tuple, stride: tuple, low: tuple, high: tuple, include: bool, dtype: np.dtype) -> np.ndarray:
+    """How many elements the average of each window divides by: those of the input, and of the padding if it counts."""
+    total = np.ones((), np.int64)
+    for n, k, s, p, after in zip(shape, kernel, stride, low, high):
+        start = np.arange((n + p + after - k) // s + 1) * s - p
+        stop = np.minimum(start + k, n + p)
+        length = stop - start if include else np.minimum(stop, n) - np.maximum(start, 0)
+        total = total[..., None] * length
+    return total.astype(dtype)
+
+
+def _avg_pool(
+    d: int, input: Tensor, kernel_size: Size, stride: Any, padding: Size, ceil_mode: bool, include: bool, divisor: int | None
+) -> Tensor:
+    name = f"avg_pool{d}d"
+    kernel, strides, low = _options(name, d, kernel_size, stride, padding)
+    if divisor == 0:
+        raise DataError(f"{name}: divisor_override is 0; expected another number, or None for the size of the window")
+
+    def run(x: Tensor) -> Tensor:
+        shape = tuple(x.shape[2:])
+        high = _after(shape, kernel, strides, low, (1,) * d, ceil_mode)
+        y = apply(ops.sum_pool, x, kernel=kernel, stride=strides, low=low, high=high)
+        if divisor is not None or not any((*low, *high)) or (include and high == low):
+            y = y / float(divisor or prod(kernel))
+        else:
+            dtype = x.dtype if x.dtype.is_floating_point else float32
+            y = y / from_array(_counts(shape, kernel, strides, low, high, include, dtype.numpy))
+        return y if x.dtype.is_floating_point else y.trunc().to(x.dtype)
+
+    return batched(name, input, d, run)
+
+
+def avg_pool1d(
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False, count_include_pad: bool = True
+) -> Tensor:  # fmt: skip
+    """The mean of each window of (N, C, L).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.avg_pool1d(danlu.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2).tolist()
+        [[[2.0, 1.0]]]
+    """
+    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False, count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of each window of (N, C, H, W); zeros of the padding count unless count_include_pad=False.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.avg_pool2d(danlu.arange(16.0).reshape(1, 1, 4, 4), 2).tolist()
+        [[[[2.5, 4.5], [10.5, 12.5]]]]
+    """
+    return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool3d(
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False, count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of each window of (N, C, D, H, W).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.avg_pool3d(danlu.arange(8.0).reshape(1, 1, 2, 2, 2), 2).item()
+        3.5
+    """
+    return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _lp_pool(d: int, input: Tensor, norm_type: float, kernel_size: Size, stride: Any, ceil_mode: bool) -> Tensor:
+    count = prod(sizes(f"lp_pool{d}d", "kernel_size", kernel_size, d))
+    mean = _avg_pool(d, input.pow(norm_type), kernel_size, stride, 0, ceil_mode, True, None)
+    return (mean.sign() * mean.abs().relu() * count).pow(1.0 / norm_type)
+
+
+def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False) -> Tensor:
+    """(Σ xᵖ)^(1/p) of each window of (N, C, L).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.lp_pool1d(danlu.tensor([[[3.0, 4.0]]]), 2, 2).item()
+        5.0
+    """
+    return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False) -> Tensor:
+    """(Σ xᵖ)^(1/p) of each window of (N, C, H, W).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.lp_pool2d(danlu.tensor([[[[3.0, 4.0]]]]), 2, (1, 2)).item()
+        5.0
+    """
+    return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _max_unpool(
+    d: int, input: Tensor, indices: Tensor, kernel_size: Size, stride: Any, padding: Size, output_size: Sequence[int] | None
+) -> Tensor:
+    name = f"max_unpool{d}d"
+    kernel = sizes(name, "kernel_size", kernel_size, d)
+    strides, low = kernel if stride is None else sizes(name, "stride", stride, d), sizes(name, "padding", padding, d, 0)
+    if input.shape != indices.shape:
+        raise ShapeError(
+            f"{name}: the input has shape {tuple(input.shape)}, the indices {tuple(indices.shape)}; expected equal shapes: both "
+            f"results of max_pool{d}d(return_indices=True)"
+        )
+    if output_size is None:
+        out = tuple((n - 1) * s - 2 * p + k for n, k, s, p in zip(input.shape[-d:], kernel, strides, low))
+    else:
+        out = tuple(output_size)[-d:]
+    lead = tuple(input.shape[:-d])
+    zeros, at, x = input.new_zeros(*lead, prod(out)), indices.reshape(*lead, -1), input.reshape(*lead, -1)
+    # an element that several windows chose is written once, and each of them gets its derivative, as in PyTorch
+    flat = apply("carry", zeros.scatter(-1, at, x.detach()), zeros.scatter_add(-1, at, x))
+    return flat.reshape(*lead, *out)
+
+
+def max_unpool1d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """The elements that max_pool1d chose, back where they came from; 0 elsewhere.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> y, at = F.max_pool1d(danlu.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2, return_indices=True)
+        >>> F.max_unpool1d(y, at, 2).tolist()
+        [[[0.0, 3.0, 2.0, 0.0]]]
+    """
+    return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """The elements that max_pool2d chose, back where they came from; 0 elsewhere.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.max_unpool2d(danlu.ones(1, 1, 1, 1), danlu.tensor([[[[3]]]]), 2).tolist()
+        [[[[0.0, 0.0], [0.0, 1.0]]]]
+    """
+    return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """The elements that max_pool3d chose, back where they came from; 0 elsewhere.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.max_unpool3d(danlu.ones(1, 1, 1, 1, 1), danlu.tensor([[[[[7]]]]]), 2).sum().item()
+        1.0
+    """
+    return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
+
+
+# ---- a given number of parts --------------------------------------------------------------------------------------------------
+
+
+def _bounds(n: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the parts of an axis begin and end: ⌊i n / parts⌋ … ⌈(i + 1) n / parts⌉. They may overlap."""
+    i = np.arange(parts)
+    return i * n // parts, -(-(i + 1) * n // parts)
+
+
+def _parts(name: str, output_size: Any, shape: Sequence[int]) -> tuple[int, ...]:
+    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * len(shape)
+    given = tuple(given) * len(shape) if len(given) == 1 else tuple(given)
+    return sizes(name, "output_size", tuple(n if m is None else m for n, m in zip(shape, given)), len(shape), 0)
+
+
+@lru_cache(maxsize=256)
+def _averages(n: int, parts: int, dtype: np.dtype) -> np.ndarray:
+    """The matrix (parts, n) whose rows average the parts of an axis."""
+    start, stop = _bounds(n, parts)
+    at = np.arange(n)
+    inside = (at >= start[:, None]) & (at < stop[:, None])
+    return (inside / (stop - start)[:, None]).astype(dtype)
+
+
+def _along_axes(x: Tensor, matrices: Sequence[np.ndarray | None]) -> Tensor:
+    """Each of the last axes multiplied by a matrix (new, old)."""
+    letters = "abcdefgh"[: x.ndim]
+    for letter, matrix in zip(letters[x.ndim - len(matrices) :], matrices):
+        if matrix is not None:
+            x = apply("contract", x, from_array(matrix), labels=(letters, f"z{letter}", letters.replace(letter, "z")))
+    return x
+
+
+def _adaptive_avg_pool(d: int, input: Tensor, output_size: Any) -> Tensor:
+    name = f"adaptive_avg_pool{d}d"
+
+    def run(x: Tensor) -> Tensor:
+        shape = tuple(x.shape[2:])
+        parts = _parts(name, output_size, shape)
+        _check_not_empty(name, x, shape)
+        if all(m and n % m == 0 for n, m in zip(shape, parts)):
+            kernel = tuple(n // m for n, m in zip(shape, parts))
+            return apply(ops.sum_pool, x, kernel=kernel, stride=kernel, low=(0,) * d, high=(0,) * d) / float(prod(kernel))
+        return _along_axes(x, [_averages(n, m, x.dtype.numpy) for n, m in zip(shape, parts)])
+
+    return batched(name, input, d, run)
+
+
+def _check_not_empty(name: str, x: Tensor, shape: tuple) -> None:
+    if 0 in shape:
+        raise ShapeError(f"{name}: the input has shape {tuple(x.shape)}; expected axes with at least one element")
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """The mean of each of `output_size` parts of (N, C, L).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.adaptive_avg_pool1d(danlu.tensor([[[1.0, 3.0, 2.0]]]), 2).tolist()
+        [[[2.0, 2.5]]]
+    """
+    return _adaptive_avg_pool(1, input, output_size)
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """The mean of each of `output_size` parts of (N, C, H, W); None keeps an axis.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.adaptive_avg_pool2d(danlu.arange(16.0).reshape(1, 1, 4, 4), 1).item()
+        7.5
+    """
+    return _adaptive_avg_pool(2, input, output_size)
+
+
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
+    """The mean of each of `output_size` parts of (N, C, D, H, W).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.adaptive_avg_pool3d(danlu.arange(8.0).reshape(1, 1, 2, 2, 2), 1).item()
+        3.5
+    """
+    return _adaptive_avg_pool(3, input, output_size)
+
+
+@lru_cache(maxsize=256)
+def _reads(n: int, parts: int) -> np.ndarray:
+    """(parts, K): the positions that each part of an axis reads; shorter parts repeat their last one."""
+    start, stop = _bounds(n, parts)
+    longest = int((stop - start).max(initial=1))
+    return np.minimum(start[:, None] + np.arange(longest), stop[:, None] - 1)
+
+
+def _adaptive_max_pool(d: int, input: Tensor, output_size: Any, return_indices: bool) -> Any:
+    name = f"adaptive_max_pool{d}d"
+
+    def run(x: Tensor) -> tuple[Tensor, Tensor]:
+        shape = tuple(x.shape[2:])
+        parts = _parts(name, output_size, shape)
+        _check_not_empty(name, x, shape)
+        if all(m and n % m == 0 for n, m in zip(shape, parts)):
+            kernel, none = tuple(n // m for n, m in zip(shape, parts)), (0,) * d
+            return apply(ops.max_pool, x, kernel=kernel, stride=kernel, low=none, high=none, dilation=(1,) * d)
+        reads = [from_array(_reads(n, m)) for n, m in zip(shape, parts)]
+        return apply(ops.adaptive_max_pool, x, *reads, sizes=shape)
+
+    y, index = batched(name, input, d, run)
+    return (y, index) if return_indices else y
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The largest element of each of `output_size` parts of (N, C, L).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.adaptive_max_pool1d(danlu.tensor([[[1.0, 3.0, 2.0]]]), 2).tolist()
+        [[[3.0, 3.0]]]
+    """
+    return _adaptive_max_pool(1, input, output_size, return_indices)
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The largest element of each of `output_size` parts of (N, C, H, W).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.adaptive_max_pool2d(danlu.arange(16.0).reshape(1, 1, 4, 4), 1).item()
+        15.0
+    """
+    return _adaptive_max_pool(2, input, output_size, return_indices)
+
+
+def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The largest element of each of `output_size` parts of (N, C, D, H, W).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.adaptive_max_pool3d(danlu.arange(8.0).reshape(1, 1, 2, 2, 2), 1).item()
+        7.0
+    """
+    return _adaptive_max_pool(3, input, output_size, return_indices)
+
+
+# ---- resampling ---------------------------------------------------------------------------------------------------------------
+
+
+def _sources(n: int, out: int, step: float, align_corners: bool) -> np.ndarray:
+    """Where on the old axis each element of the new one lies."""
+    i = np.arange(out)
+    if align_corners:
+        return i * ((n - 1) / (out - 1)) if out > 1 else np.zeros(out)
+    return (i + 0.5) * step - 0.5
+
+
+def _taps(n: int, columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The matrix (new, n) with the given weights in the given columns; columns beyond the edge count for the edge."""
+    matrix = np.zeros((len(columns), n))
+    np.add.at(matrix, (np.arange(len(columns))[:, None], np.clip(columns, 0, n - 1)), weights)
+    return matrix
+
+
+def _linear_weights(n: int, source: np.ndarray) -> np.ndarray:
+    source = np.clip(source, 0, n - 1)
+    first = np.floor(source).astype(np.int64)
+    part = source - first
+    return _taps(n, first[:, None] + np.arange(2), np.stack([1 - part, part], 1))
+
+
+def _cubic_weights(n: int, source: np.ndarray) -> np.ndarray:
+    """Keys's kernel (1981, eq. 4) with a = −3/4."""
+    a, first = -0.75, np.floor(source).astype(np.int64)
+    distance = np.abs((source - first)[:, None] - np.arange(-1, 3))
+    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+    far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
+    return _taps(n, first[:, None] + np.arange(-1, 3), np.where(distance <= 1, near, far))
+
+
+@lru_cache(maxsize=256)
+def _resampling(n: int, out: int, step: float, align_corners: bool, cubic: bool, dtype: np.dtype) -> np.ndarray | None:
+    """The matrix (out, n) of a resampling along one axis; None where it changes nothing."""
+    source = _sources(n, out, step, align_corners)
+    if n == out and np.array_equal(source, np.arange(n)):
+        return None
+    return (_cubic_weights if cubic else _linear_weights)(n, source).astype(dtype)
+
+
+@lru_cache(maxsize=256)
+def _nearest(n: int, out: int, step: float, exact: bool) -> np.ndarray:
+    """The position on the old axis whose element each new one takes, computed in float32 as PyTorch does."""
+    i = np.arange(out, dtype=np.float32)
+    at = np.floor((i + np.float32(0.5)) * np.float32(step)) if exact else np.floor(i * np.float32(step))
+    return np.minimum(at.astype(np.int64), n - 1)
+
+
+def _new_size(x: Tensor, size: Any, scale_factor: Any) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
+    """The sizes of the result, and the given factors."""
+    d, shape = x.ndim - 2, tuple(x.shape[2:])
+    if (size is None) == (scale_factor is None):
+        raise DataError(f"interpolate: size is {size!r} and scale_factor {scale_factor!r}; expected exactly one of the two")
+    if size is not None:
+        return sizes("interpolate", "size", size, d), (None,) * d
+    factors = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * d
+    if len(factors) != d:
+        raise DataError(
+            f"interpolate: scale_factor is {scale_factor!r}; expected a number, or {d} for an input of shape {tuple(x.shape)}"
+        )
+    out = tuple(int(n * f) for n, f in zip(shape, factors))
+    if min(out) < 1:
+        raise DataError(f"interpolate: scale_factor {scale_factor!r} makes {shape} to {out}; expected sizes ≥ 1")
+    return out, tuple(map(float, factors))
+
+
+_RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+
+
+def _check_mode(x: Tensor, mode: str, align_corners: bool | None, antialias: bool) -> None:
+    if mode not in ("nearest", "nearest-exact", "area", *_RANKS):
+        raise DataError(f"interpolate: mode is {mode!r}; expected nearest, nearest-exact, area, {', '.join(_RANKS)}")
+    if antialias:
+        raise DataError("interpolate: antialias=True is not there; average first: F.adaptive_avg_pool2d(x, size)")
+    if align_corners is not None and mode not in _RANKS:
+        raise DataError(
+            f"interpolate: align_corners={align_corners} with mode {mode!r}; expected it with {', '.join(_RANKS)} alone"
+        )
+    ranks = (_RANKS[mode],) if mode in _RANKS else (1, 2, 3)
+    if x.ndim - 2 not in ranks:
+        expected = " or ".join(str(r + 2) for r in ranks)
+        raise ShapeError(f"interpolate: the input has shape {tuple(x.shape)}; mode {mode!r} expects {expected} axes (N, C, …)")
+
+
+def interpolate(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None, antialias: bool = False,
+) -> Tensor:  # fmt: skip
+    """A signal or an image of another size: (N, C, …) to `size`, or to its size times scale_factor.
+
+    mode: nearest, nearest-exact, linear (3 axes), bilinear or bicubic (4 axes), trilinear (5 axes), area (averages).
+    align_corners: the centres of the corner elements keep their place, instead of the outer edges.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.interpolate(danlu.tensor([[[0.0, 2.0]]]), size=3, mode="linear", align_corners=True).tolist()
+        [[[0.0, 1.0, 2.0]]]
+    """
+    _check_mode(input, mode, align_corners, antialias)
+    out, factors = _new_size(input, size, scale_factor)
+    if mode == "area":
+        return _adaptive_avg_pool(input.ndim - 2, input, out)
+    shape = tuple(input.shape[2:])
+    steps = [1 / f if f and not recompute_scale_factor else n / m for n, m, f in zip(shape, out, factors)]
+    if mode in _RANKS:
+        options = (bool(align_corners), mode == "bicubic", input.dtype.numpy)
+        return _along_axes(input, [_resampling(n, m, s, *options) for n, m, s in zip(shape, out, steps)])
+    for axis, (n, m, s) in enumerate(zip(shape, out, steps)):
+        input = _take_nearest(input, axis + 2, n, m, s, mode == "nearest-exact")
+    return input
+
+
+def _take_nearest(x: Tensor, axis: int, n: int, out: int, step: float, exact: bool) -> Tensor:
+    """One axis at another size; whole multiples repeat each element, which needs no positions read from memory."""
+    at = _nearest(n, out, step, exact)
+    times = out // n
+    if out == n * times and np.array_equal(at, np.repeat(np.arange(n), times)):
+        x = x.unsqueeze(axis + 1).expand(*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
+        return x.flatten(axis, axis + 1)
+    return apply("take", x, from_array(at), dim=axis)
+
+
+def upsample(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+) -> Tensor:
+    """Another name of interpolate.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.upsample(danlu.tensor([[[1.0, 2.0]]]), scale_factor=2).tolist()
+        [[[1.0, 1.0, 2.0, 2.0]]]
+    """
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def _upsampled(mode: str, align_corners: bool | None) -> Callable[..., Tensor]:
+    def function(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+        return interpolate(input, size, scale_factor, mode, align_corners)
+
+    function.__name__ = function.__qualname__ = f"upsample_{mode}"
+    function.__doc__ = (
+        f"interpolate(mode={mode!r}, align_corners={align_corners}).\n\n>>> import danlu\n>>> from danlu.nn import functional as F\n"
+        f">>> tuple(F.upsample_{mode}(danlu.ones(1, 1, 2, 2), scale_factor=2).shape)\n(1, 1, 4, 4)\n"
+    )
+    return function
+
+
+upsample_nearest = _upsampled("nearest", None)
+upsample_bilinear = _upsampled("bilinear", True)
+
+__all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "interpolate",
+    "lp_pool1d",
+    "lp_pool2d",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
+]

@@ -1,0 +1,255 @@
+"""L6. Tables of vectors, attention and bilinear maps; public in `danlu.nn.functional`."""
+
+from __future__ import annotations
+
+from math import inf, sqrt
+from typing import Any
+
+import numpy as np
+
+from danlu.dtype import int64
+from danlu.errors import DataError, DTypeError, ShapeError
+from danlu.functional import dropout, softmax
+from danlu.functional_loss import _length
+from danlu.tensor import Tensor, apply, from_array, no_grad
+
+# ---- embeddings -----------------------------------------------------------------------------------------------------------------
+
+
+def _rows(name: str, input: Tensor, weight: Tensor) -> Tensor:
+    """The index, where a negative one becomes one that does not exist: nothing counts from the end here."""
+    if weight.ndim != 2:
+        raise ShapeError(f"{name}: the weight has shape {tuple(weight.shape)}; expected (num_embeddings, embedding_dim)")
+    if input.dtype.kind not in "iu":
+        raise DTypeError(
+            f"{name}: the input has dtype {input.dtype.name}; expected indices of an integer dtype: write input.long()"
+        )
+    index = input.to(int64)
+    return apply("where", index < 0, index - weight.shape[0], index)
+
+
+def _padding_row(name: str, padding_idx: int | None, weight: Tensor) -> int | None:
+    if padding_idx is None:
+        return None
+    n = weight.shape[0]
+    if not -n <= padding_idx < n:
+        raise DataError(f"{name}: padding_idx is {padding_idx}; expected one of {-n} … {n - 1} for {n} embeddings")
+    return padding_idx % n
+
+
+def _used(weight: Tensor, index: Tensor) -> Tensor:
+    """How often each row is named."""
+    ones = weight.new_ones(*index.shape)
+    return apply("index_add", weight.new_zeros(weight.shape[0]), index, ones, dim=0)
+
+
+def _renormalize(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
+    """The rows that are read and are longer than max_norm are shortened, in place."""
+    with no_grad():
+        length = _length(weight, norm_type, 1, True)
+        long = (length > max_norm).logical_and(apply("gt", _used(weight, index), 0.0).unsqueeze(1))
+        weight.copy_(apply("where", long, weight * (max_norm / (length + 1e-7)), weight))
+
+
+def _looked_up(weight: Tensor, index: Tensor, padding: int | None, by_frequency: bool) -> Tensor:
+    """The rows, (…, D); no derivative to the padding row, and each divided by how often it is read where that is wanted."""
+    y = apply("take", weight, index, dim=0)
+    if by_frequency:
+        times = apply("take", _used(weight.detach(), index), index, dim=0).unsqueeze(-1)
+        y = apply("carry", y, y / times)
+    return y if padding is None else apply("where", apply("eq", index, padding).unsqueeze(-1), y.detach(), y)
+
+
+def embedding(
+    input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> Tensor:  # fmt: skip
+    """The rows of a table named by an index: y[…, :] = w[x[…], :].
+
+    padding_idx: a row that gets no gradient. max_norm: rows that are read and longer are shortened in the table first.
+
+    Shapes: input (...) of integers, weight (V, D) → (..., D).
+
+    Raises:
+        DTypeError: the index is not of an integer dtype.
+        AxisError: an index is below 0 or not below V; reported when the value is computed.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.embedding(danlu.tensor([1, 0]), danlu.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+        [[3.0, 4.0], [1.0, 2.0]]
+    """
+    index = _rows("embedding", input, weight)
+    if max_norm is not None:
+        _renormalize(weight, index, float(max_norm), float(norm_type))
+    return _looked_up(weight, index, _padding_row("embedding", padding_idx, weight), scale_grad_by_freq)
+
+
+def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Tensor, int]:
+    """The bag of every index, and their number."""
+    if input.ndim == 2:
+        if offsets is not None:
+            raise DataError(
+                f"embedding_bag: offsets with an input of shape {tuple(input.shape)}; expected offsets with one axis of indices alone"
+            )
+        rows, length = input.shape
+        return from_array(np.repeat(np.arange(rows), length)), rows
+    if input.ndim != 1 or offsets is None or offsets.ndim != 1:
+        raise ShapeError(
+            f"embedding_bag: the input has shape {tuple(input.shape)}; expected (bags, length), or one axis of indices and offsets of shape (bags,)"
+        )
+    starts = offsets[:-1] if include_last else offsets
+    position = from_array(np.arange(input.shape[0]))
+    began = (starts.to(int64).unsqueeze(0) <= position.unsqueeze(1)).to(int64)
+    return began.sum(1) - 1, starts.shape[0]
+
+
+def embedding_bag(
+    input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None, norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False, padding_idx: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The sum, mean or maximum of the rows of each bag of indices; an empty bag gives 0.
+
+    Shapes: input (bags, length), or (indices,) with offsets (bags,) where each bag begins; weight (V, D) → (bags, D).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.embedding_bag(danlu.tensor([[0, 1]]), danlu.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+        [[2.0, 3.0]]
+    """
+    if mode not in ("sum", "mean", "max"):
+        raise DataError(f"embedding_bag: mode is {mode!r}; expected 'sum', 'mean' or 'max'")
+    if per_sample_weights is not None and mode != "sum":
+        raise DataError(f"embedding_bag: per_sample_weights with mode {mode!r}; expected mode='sum'")
+    bag, count = _bags(input, offsets, include_last_offset)
+    index, padding = _rows("embedding_bag", input, weight).reshape(-1), _padding_row("embedding_bag", padding_idx, weight)
+    if max_norm is not None:
+        _renormalize(weight, index, float(max_norm), float(norm_type))
+    rows = _looked_up(weight, index, padding, scale_grad_by_freq)  # (L, D)
+    kept: Tensor = apply("ne", index, -1 if padding is None else padding)
+    if mode == "max":
+        return _bag_max(rows, bag, kept, count)
+    if per_sample_weights is not None:
+        if per_sample_weights.shape != input.shape:
+            raise ShapeError(
+                f"embedding_bag: per_sample_weights have shape {tuple(per_sample_weights.shape)}; expected {tuple(input.shape)}"
+            )
+        rows = rows * per_sample_weights.reshape(-1, 1)
+    rows = apply("where", kept.unsqueeze(1), rows, 0.0)
+    total = apply("index_add", rows.new_zeros(count, rows.shape[1]), bag, rows, dim=0)
+    if mode == "sum":
+        return total
+    sizes = apply("index_add", rows.new_zeros(count), bag, kept.to(rows.dtype), dim=0)
+    return total / sizes.clamp(min=1.0).unsqueeze(1)
+
+
+def _bag_max(rows: Tensor, bag: Tensor, kept: Tensor, count: int) -> Tensor:
+    """The largest of each column in each bag; the derivative goes to the first largest one."""
+    if rows.shape[0] == 0:
+        return rows.new_zeros(count, rows.shape[1])
+    inside = (from_array(np.arange(count)).unsqueeze(1) == bag.unsqueeze(0)).logical_and(kept.unsqueeze(0))  # (bags, L)
+    table = apply("where", inside.unsqueeze(2), rows.detach().unsqueeze(0), -inf)  # (bags, L, D)
+    best = rows.gather(0, table.argmax(1))
+    return apply("where", inside.any(1, keepdim=True), best, 0.0)
+
+
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
+    """A new last axis, 1 at the class and 0 elsewhere; num_classes=-1 takes the largest class that occurs, plus 1.
+
+    Raises:
+        DataError: a class is negative or not below num_classes.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.one_hot(danlu.tensor([1, 0]), 2).tolist()
+        [[0, 1], [1, 0]]
+    """
+    if input.dtype is not int64:
+        raise DTypeError(f"one_hot: the input has dtype {input.dtype.name}; expected int64: write input.long()")
+    low, high = (int(input.min().item()), int(input.max().item())) if input.numel() else (0, -1)
+    if low < 0:
+        raise DataError(f"one_hot: class {low} is negative; expected classes from 0")
+    if num_classes == -1 and not input.numel():
+        raise DataError("one_hot: an empty input has no largest class; write num_classes")
+    if num_classes == -1:
+        num_classes = high + 1
+    if num_classes < 1 or high >= num_classes:
+        raise DataError(f"one_hot: class {high} with num_classes={num_classes}; expected num_classes ≥ {high + 1}, or -1")
+    return (input.unsqueeze(-1) == from_array(np.arange(num_classes))).to(int64)
+
+
+# ---- attention and bilinear maps ------------------------------------------------------------------------------------------------
+
+
+def _scores_mask(scores: Tensor, attn_mask: Tensor | None, is_causal: bool) -> Tensor:
+    if is_causal:
+        rows, columns = scores.shape[-2:]
+        allowed = from_array(np.tri(rows, columns, dtype=bool))
+        return apply("where", allowed, scores, -inf)
+    if attn_mask is None:
+        return scores
+    return apply("where", attn_mask, scores, -inf) if attn_mask.dtype.kind == "b" else scores + attn_mask
+
+
+def scaled_dot_product_attention(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: float | None = None, enable_gqa: bool = False,
+) -> Tensor:  # fmt: skip
+    """softmax(q kᵀ / √d + mask) v (Vaswani et al. 2017, eq. 1).
+
+    attn_mask: True where a key may be looked at, or numbers that are added. enable_gqa: several heads of queries share one of keys.
+
+    Shapes: query (..., L, D), key (..., S, D), value (..., S, E) → (..., L, E).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.scaled_dot_product_attention(danlu.zeros(1, 2), danlu.zeros(2, 2), danlu.tensor([[1.0], [3.0]])).item()
+        2.0
+    """
+    if min(query.ndim, key.ndim, value.ndim) < 2:
+        shapes = [tuple(x.shape) for x in (query, key, value)]
+        raise ShapeError(
+            f"scaled_dot_product_attention: query, key and value have shapes {shapes}; expected at least (length, features)"
+        )
+    if is_causal and attn_mask is not None:
+        raise DataError("scaled_dot_product_attention: attn_mask together with is_causal=True; expected one of the two")
+    if enable_gqa:
+        times = query.shape[-3] // key.shape[-3]
+        key, value = (x.unsqueeze(-3).expand(*x.shape[:-2], times, *x.shape[-2:]).flatten(-4, -3) for x in (key, value))
+    factor = 1.0 / sqrt(query.shape[-1]) if scale is None else scale
+    scores: Any = _scores_mask((query @ key.transpose(-2, -1)) * factor, attn_mask, is_causal)
+    weights = softmax(scores, -1)
+    if attn_mask is not None and attn_mask.dtype.kind == "b":  # a query that may look at nothing gets 0, not 0 / 0
+        weights = apply("where", attn_mask.any(-1, keepdim=True), weights, 0.0)
+    return dropout(weights, dropout_p) @ value
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y = x₁ᵀ W x₂ + b for each output: Σ w[o, i, j] x₁[i] x₂[j].
+
+    Shapes: input1 (..., I), input2 (..., J), weight (O, I, J), bias (O,) → (..., O).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.bilinear(danlu.ones(1, 2), danlu.ones(1, 3), danlu.ones(1, 2, 3)).item()
+        6.0
+    """
+    lead, shape = tuple(input1.shape[:-1]), tuple(weight.shape)
+    if len(shape) != 3 or tuple(input2.shape[:-1]) != lead or (input1.shape[-1], input2.shape[-1]) != shape[1:]:
+        raise ShapeError(
+            f"bilinear: the inputs have shapes {tuple(input1.shape)} and {tuple(input2.shape)}, the weight {shape}; "
+            f"expected (..., I), (..., J) and (O, I, J)"
+        )
+    x1, x2 = input1.reshape(-1, shape[1]), input2.reshape(-1, shape[2])
+    half = apply("contract", x1, weight, labels=("na", "oab", "nob"))
+    y = apply("contract", half, x2, labels=("nob", "nb", "no")).reshape(*lead, shape[0])
+    return y if bias is None else y + bias
+
+
+__all__ = ["bilinear", "embedding", "embedding_bag", "one_hot", "scaled_dot_product_attention"]

@@ -1,0 +1,176 @@
+"""L2. Convolutions of any number of axes, as one matrix product for all images and positions.
+
+The windows are copied to a matrix (C·K… rows, N·O… columns), "im2col": forward pass, gradient of the weight and gradient of the
+input are then each one product with one summed axis, and all positions of all images are columns of one matrix. It costs K… times
+the memory of the input; reading the windows while the product runs would not.
+"""
+
+from __future__ import annotations
+
+from danlu.errors import DTypeError, ShapeError
+from danlu.graph import Node
+from danlu.ops.table import composite
+from danlu.ops.window import Sizes, window_counts
+
+
+def _letters(d: int) -> tuple[str, str]:
+    """The labels of the axes inside the window, and of the positions."""
+    return "ijk"[:d], "xyz"[:d]
+
+
+def _layout(d: int) -> str:
+    return f"(N, C, {', '.join('DHW'[3 - d :] if d > 1 else 'L')})"
+
+
+def _check_dtypes(name: str, x: Node, w: Node, b: Node | None) -> None:
+    for word, other in (("weight", w), ("bias", b)):
+        if other is not None and other.dtype is not x.dtype:
+            raise DTypeError(
+                f"{name}: the input has dtype {x.dtype.name}, the {word} {other.dtype.name}; expected one dtype for both: "
+                f"write x.to(danlu.{other.dtype.name}), or layer.to(danlu.{x.dtype.name})"
+            )
+
+
+def _check_rank(name: str, x: Node, w: Node, d: int) -> None:
+    if len(w.shape) != d + 2:
+        raise ShapeError(f"{name}: the weight has shape {w.shape}; expected {d + 2} axes, {d} of them the window")
+    if len(x.shape) != d + 2:
+        raise ShapeError(f"{name}: the input has shape {x.shape}; expected {d + 2} axes {_layout(d)}, or {d + 1} without N")
+
+
+def _check_channels(name: str, x: Node, channels: int, w: Node, d: int) -> None:
+    if x.shape[1] == channels:
+        return
+    text = f"{name}: the input has shape {x.shape} and {x.shape[1]} channels; the weight {w.shape} expects {channels} channels"
+    if x.shape[-1] == channels:
+        raise ShapeError(
+            f"{text}. Its last axis has {channels}: the layout here is {_layout(d)}; write x.permute{(0, d + 1, *range(1, d + 1))}"
+        )
+    raise ShapeError(f"{text} in an input of shape {_layout(d)}")
+
+
+def _check_groups(name: str, size: int, word: str, groups: int) -> None:
+    if groups < 1 or size % groups:
+        raise ShapeError(f"{name}: {size} {word} cannot be cut into {groups} groups; expected groups ≥ 1 that divides {size}")
+
+
+def _check_bias(name: str, b: Node | None, features: int) -> None:
+    if b is not None and b.shape != (features,):
+        raise ShapeError(f"{name}: the bias has shape {b.shape}; expected ({features},), one value per output channel")
+
+
+def check_window(name: str, sizes: Sizes, kernel: Sizes, dilations: Sizes) -> None:
+    """The window fits into the (padded) input."""
+    reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilations))
+    if any(n < r for n, r in zip(sizes, reach)):
+        raise ShapeError(
+            f"{name}: the padded input has size {sizes}, and the window reaches over {reach}; expected an input at least as large as "
+            f"the window: write a larger padding or a smaller kernel"
+        )
+
+
+def _crop_or_pad(o, x: Node, low: Sizes, high: Sizes, value: float) -> Node:
+    """The last axes with zeros around them."""
+    lead = (0,) * (len(x.shape) - len(low))
+    return o.pad(x, low=lead + low, high=lead + high, value=value) if any((*low, *high)) else x
+
+
+@composite(attrs=("stride", "low", "high", "dilation", "groups"))
+def convolution(
+    o, x: Node, w: Node, b: Node | None = None, *, stride: Sizes, low: Sizes, high: Sizes, dilation: Sizes, groups: int
+) -> Node:
+    """y[n, f, p] = b[f] + Σ_{c, k} w[f, c, k] · x[n, c, p · stride + k · dilation − low]."""
+    d, name = len(stride), f"conv{len(stride)}d"
+    _check_rank(name, x, w, d)
+    _check_groups(name, w.shape[0], "output channels", groups)
+    _check_channels(name, x, w.shape[1] * groups, w, d)
+    _check_dtypes(name, x, w, b)
+    _check_bias(name, b, w.shape[0])
+    kernel = w.shape[2:]
+    x = _crop_or_pad(o, x, low, high, 0)
+    check_window(name, x.shape[2:], kernel, dilation)
+    n, features = x.shape[0], w.shape[0]
+    x = o.reshape(x, shape=(n, groups, w.shape[1], *x.shape[2:]))
+    windows = o.window(x, kernel=kernel, strides=stride, dilations=dilation)  # (n, g, c, O…, K…)
+    columns = o.contiguous(o.permute(windows, dims=(1, 2, *range(3 + d, 3 + 2 * d), 0, *range(3, 3 + d))))  # (g, c, K…, n, O…)
+    w = o.reshape(w, shape=(groups, features // groups, *w.shape[1:]))
+    inside, at = _letters(d)
+    y = o.contract(w, columns, labels=(f"gfc{inside}", f"gc{inside}n{at}", f"gfn{at}"))
+    y = y if b is None else o.add(y, o.reshape(b, shape=(groups, features // groups, *(1,) * (d + 1))))
+    return _images_first(o, o.contiguous(y), d)
+
+
+def _images_first(o, y: Node, d: int) -> Node:
+    """(g, f, n, P…) → (n, g · f, P…): only another order of reading."""
+    g, f, n = y.shape[:3]
+    return o.reshape(o.permute(y, dims=(2, 0, 1, *range(3, 3 + d))), shape=(n, g * f, *y.shape[3:]))
+
+
+@composite(attrs=("stride", "padding", "output_padding", "dilation", "groups"))
+def convolution_transposed(
+    o, x: Node, w: Node, b: Node | None = None, *, stride: Sizes, padding: Sizes, output_padding: Sizes, dilation: Sizes, groups: int
+) -> Node:  # fmt: skip
+    """The adjoint of `convolution`: y[n, f, p · stride + k · dilation − padding] += w[c, f, k] · x[n, c, p], then + b[f]."""
+    d, name = len(stride), f"conv_transpose{len(stride)}d"
+    _check_rank(name, x, w, d)
+    _check_channels(name, x, w.shape[0], w, d)
+    _check_groups(name, x.shape[1], "input channels", groups)
+    _check_dtypes(name, x, w, b)
+    _check_bias(name, b, w.shape[1] * groups)
+    n, f, kernel = x.shape[0], w.shape[1], w.shape[2:]
+    x = o.reshape(x, shape=(n, groups, x.shape[1] // groups, *x.shape[2:]))
+    x = o.contiguous(o.permute(x, dims=(1, 2, 0, *range(3, 3 + d))))  # (g, c, n, P…)
+    w = o.reshape(w, shape=(groups, w.shape[0] // groups, *w.shape[1:]))
+    inside, at = _letters(d)
+    columns = o.contiguous(o.contract(w, x, labels=(f"gcf{inside}", f"gcn{at}", f"gf{inside}n{at}")))
+    columns = o.permute(columns, dims=(0, 1, 2 + d, *range(3 + d, 3 + 2 * d), *range(2, 2 + d)))  # (g, f, n, P…, K…)
+    full = tuple(
+        (p - 1) * s + e * (k - 1) + 1 + extra for p, s, e, k, extra in zip(x.shape[3:], stride, dilation, kernel, output_padding)
+    )
+    y = o.unwindow(columns, sizes=full, strides=stride, dilations=dilation)
+    y = _cropped(o, name, y, padding)
+    y = y if b is None else o.add(y, o.reshape(b, shape=(groups, f, *(1,) * (d + 1))))
+    return _images_first(o, y, d)
+
+
+def _cropped(o, name: str, y: Node, padding: Sizes) -> Node:
+    """The last axes without `padding` elements at both ends."""
+    if not any(padding):
+        return y
+    lead = y.shape[: len(y.shape) - len(padding)]
+    sizes = y.shape[len(lead) :]
+    if any(n <= 2 * p for n, p in zip(sizes, padding)):
+        raise ShapeError(
+            f"{name}: padding {padding} leaves nothing of the output, whose full size is {sizes}; write a smaller padding"
+        )
+    starts = (*(0,) * len(lead), *padding)
+    stops = (*lead, *[n - p for n, p in zip(sizes, padding)])
+    return o.slice(y, starts=starts, stops=stops, steps=(1,) * len(y.shape))
+
+
+# ---- the matrix of windows by itself ------------------------------------------------------------------------------------------
+
+
+@composite(attrs=("kernel", "stride", "padding", "dilation"))
+def unfold(o, x: Node, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Node:
+    """(N, C, H, W) → (N, C · K, O): each column one window."""
+    x = _crop_or_pad(o, x, padding, padding, 0)
+    check_window("unfold", x.shape[2:], kernel, dilation)
+    windows = o.window(x, kernel=kernel, strides=stride, dilations=dilation)  # (n, c, O, O, K, K)
+    n, c, h, w, i, j = windows.shape
+    return o.reshape(o.permute(windows, dims=(0, 1, 4, 5, 2, 3)), shape=(n, c * i * j, h * w))
+
+
+@composite(attrs=("output", "kernel", "stride", "padding", "dilation"))
+def fold(o, x: Node, output: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Node:
+    """(N, C · K, O) → (N, C, H, W): the columns added where `unfold` would read them."""
+    full = tuple(n + 2 * p for n, p in zip(output, padding))
+    counts = window_counts(full, kernel, stride, dilation)
+    area, positions = kernel[0] * kernel[1], counts[0] * counts[1]
+    if x.shape[1] % area or x.shape[2] != positions:
+        raise ShapeError(
+            f"fold: the input has shape {x.shape}; expected (N, C · {area}, {positions}) for an output of {output} and windows of {kernel}"
+        )
+    x = o.reshape(x, shape=(x.shape[0], x.shape[1] // area, *kernel, *counts))
+    y = o.unwindow(o.permute(x, dims=(0, 1, 4, 5, 2, 3)), sizes=full, strides=stride, dilations=dilation)
+    return _cropped(o, "fold", y, padding)
