@@ -70,7 +70,7 @@ def _derivative(f: Function, wanted: list[int]) -> Function:
         if not total.requires_grad:  # f is linear: its derivative does not depend on x
             return tuple(xs[k] * 0.0 for k in wanted)
         _, grads = gradients([total], [None], [xs[k] for k in wanted], True, True)
-        return tuple(xs[k] * 0.0 if g is None else g for k, g in zip(wanted, grads))
+        return tuple(x.detach() * 0 if g is None else g for x, g in zip([xs[k] for k in wanted], grads))
 
     return gradient
 
@@ -87,8 +87,7 @@ def _check(f: Function, arrays: list, wanted: list[int], level: int, eps: float,
         raise GradientError(f"gradcheck: order {level}: the result does not depend on any input that requires grad")
     _, grads = gradients([total], [None], [xs[k] for k in wanted], True, False)
     for k, g in zip(wanted, grads):
-        found = np.zeros(xs[k].shape) if g is None else g.numpy()
-        differences = _differences(f, arrays, wanted, k, eps)
+        found, differences = (xs[k].detach() * 0 if g is None else g).numpy(), _differences(f, arrays, wanted, k, eps)
         error = np.abs(found - differences) - rtol * np.abs(differences)
         error = np.where(np.isnan(error), np.inf, error)
         if error.size and error.max() > atol:
