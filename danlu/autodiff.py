@@ -39,7 +39,8 @@ def gradients(ys: Sequence[Node], gys: Sequence[Node], xs: Sequence[Node], cuts:
         g = grads.get(id(node))
         if g is not None and node.op.family == PICK:  # collected until the op itself is reached
             results = grads.setdefault(id(node.inputs[0]), [None] * len(node.inputs[0].spec))
-            results[node.attrs[0]] = g
+            known = results[node.attrs[0]]
+            results[node.attrs[0]] = g if known is None else o.add(known, g)
             continue
         if g is None or id(node) in ends or id(node) not in active or not any(id(i) in active for i in node.inputs):
             continue

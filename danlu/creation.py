@@ -124,6 +124,8 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+    if dtype is not None and not dtype.is_floating_point:
+        start, end, step = int(start), int(end), int(step)
     if step == 0 or (end - start) * step < 0:
         raise ShapeError(
             f"arange: from {start} to {end} in steps of {step} is not possible; the step must lead from the start to the end"
@@ -137,15 +139,39 @@ def arange(
     return _made((numbers if start == 0 else numbers + start).to(dtype), requires_grad, device)
 
 
-def linspace(start: float, end: float, steps: int, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: DType | None = None, requires_grad: bool = False, device: Any = None
+) -> Tensor:
     """`steps` numbers from start to end, both included, at equal distances.
 
     >>> import danlu
     >>> danlu.linspace(0, 1, 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
-    array = np.linspace(start, end, steps)
-    return tensor(array, dtype or dt.float32, requires_grad)
+    if not isinstance(steps, int) or steps < 0:
+        raise ShapeError(f"linspace: steps={steps}; expected a whole number, 0 or more")
+    if dtype is not None and not dtype.is_floating_point:
+        return tensor(_whole_steps(int(start), int(end), int(steps)), dtype)
+    return tensor(np.linspace(float(start), float(end), int(steps)), dtype or dt.float32, requires_grad)
+
+
+def _whole_steps(start: int, end: int, steps: int) -> np.ndarray:
+    """Equal distances cut to whole numbers, from both ends to the middle, so that the row is the same read backwards."""
+    k, step = np.arange(steps), (end - start) / max(1, steps - 1)
+    return np.trunc(np.where(k < steps // 2 + (steps == 1), start + step * k, end - step * (steps - 1 - k)))
+
+
+def logspace(
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: DType | None = None, requires_grad: bool = False
+) -> Tensor:
+    """base to the power of `steps` numbers from start to end at equal distances.
+
+    >>> import danlu
+    >>> danlu.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
+    powers = float(base) ** np.linspace(float(start), float(end), int(steps))
+    return tensor(powers, dtype or dt.float32, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
@@ -235,27 +261,6 @@ def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat(tensors, dim)
 
 
-def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Vectors end to end, matrices side by side.
-
-    >>> import danlu
-    >>> danlu.hstack([danlu.ones(1), danlu.zeros(1)])
-    tensor([1., 0.])
-    """
-    return cat([t.reshape(1) if not t.ndim else t for t in tensors], 1 if tensors and tensors[0].ndim > 1 else 0)
-
-
-def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Vectors as the rows of a matrix, matrices one above the other.
-
-    >>> import danlu
-    >>> danlu.vstack([danlu.ones(1), danlu.zeros(1)])
-    tensor([[1.],
-            [0.]])
-    """
-    return cat([t.reshape(1, -1) if t.ndim < 2 else t for t in tensors])
-
-
 def where(condition: Tensor, x: Any = None, y: Any = None) -> Any:
     """x where the condition holds, else y; without x and y the positions where it holds, one vector for each axis.
 
@@ -264,7 +269,55 @@ def where(condition: Tensor, x: Any = None, y: Any = None) -> Any:
     tensor([1., 2.])
     """
     if x is None and y is None:
-        return condition.nonzero().unbind(1)
+        return condition.nonzero(as_tuple=True)
     if x is None or y is None:
         raise DTypeError("where was given one of two choices; write where(condition, x, y), or where(condition) for positions")
+    if condition.dtype not in (dt.bool_, dt.uint8):
+        raise DTypeError(f"where: the condition has dtype {condition.dtype.name}; expected bool: write condition.bool()")
     return apply("where", condition, x, y)
+
+
+def _triangle(name: str, row: int, col: int, offset: int, dtype: DType | None, keep: Any) -> Tensor:
+    if row < 0 or col < 0:
+        raise ShapeError(f"{name}: {row} rows and {col} columns; sizes are 0 or more")
+    found = np.stack(np.nonzero(keep(np.ones((row, col), bool), offset)))
+    return tensor(found, dtype or dt.int64)
+
+
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """Where the elements on and below a diagonal of a matrix are: the rows, then the columns.
+
+    >>> import danlu
+    >>> danlu.tril_indices(2, 2)
+    tensor([[0, 1, 1],
+            [0, 0, 1]])
+    """
+    check_device(device)
+    return _triangle("tril_indices", row, col, offset, dtype, np.tril)
+
+
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """Where the elements on and above a diagonal of a matrix are: the rows, then the columns.
+
+    >>> import danlu
+    >>> danlu.triu_indices(2, 2)
+    tensor([[0, 0, 1],
+            [0, 1, 1]])
+    """
+    check_device(device)
+    return _triangle("triu_indices", row, col, offset, dtype, np.triu)
+
+
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The powers of a vector as columns: xⁿ⁻¹ … x, 1 (increasing: 1, x …).
+
+    >>> import danlu
+    >>> danlu.vander(danlu.tensor([2, 3]))
+    tensor([[2, 1],
+            [3, 1]])
+    """
+    count = x.numel() if N is None else N
+    if x.ndim != 1 or count < 0:
+        raise ShapeError(f"vander takes a vector and N ≥ 0, got shape {tuple(x.shape)} and N={N}")
+    powers = x.unsqueeze(1) ** arange(count)
+    return powers if increasing else powers.flip(1)

@@ -5,16 +5,37 @@ from __future__ import annotations
 from typing import Any
 
 from danlu.creation import tensor
+from danlu.errors import DTypeError
 from danlu.tensor import Tensor
+
+# Functions that take a number first, if a tensor follows.
+NUMBER_FIRST = {"add", "sub", "mul", "div", "pow", "floor_divide", "remainder", "true_divide", "multiply", "divide", "subtract",
+                "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "xlogy", "float_power"}  # fmt: skip
+
+
+def _first_number(name: str, x: Any, args: tuple) -> Tensor:
+    """A number as the first operand: a 0-d tensor, with all its digits beside a float tensor."""
+    if name not in NUMBER_FIRST or not args or not isinstance(args[0], Tensor) or not isinstance(x, (bool, int, float)):
+        raise DTypeError(f"danlu.{name} takes a tensor first, got {type(x).__name__}; write danlu.tensor(...) around it")
+    return tensor(x, args[0].dtype if args[0].dtype.is_floating_point else None)
+
+
+def _written(out: Any, result: Any) -> Any:
+    """The result written into the tensor, or the tensors, given as `out=`."""
+    if isinstance(out, Tensor):
+        return out._assign(result._value())
+    return type(result)(target._assign(value._value()) for target, value in zip(out, result))
 
 
 def _function(name: str, example: str, shown: str) -> Any:
     method = getattr(Tensor, name)
 
     def function(input: Any, *args: Any, **given: Any) -> Any:
+        out = given.pop("out", None)
         if not isinstance(input, Tensor):
-            input = tensor(input)
-        return getattr(input, name)(*args, **given)
+            input = _first_number(name, input, args)
+        result = getattr(input, name)(*args, **given)
+        return result if out is None else _written(out, result)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{method.__doc__}\n\n>>> import danlu\n>>> danlu.{name}({example})\n{shown}\n"
@@ -181,9 +202,118 @@ gather = _function("gather", "danlu.tensor([[1, 2], [3, 4]]), 1, danlu.tensor([[
 index_select = _function("index_select", "danlu.tensor([1, 2, 3]), 0, danlu.tensor([2, 0])", "tensor([3, 1])")
 masked_select = _function("masked_select", "danlu.tensor([1, 2]), danlu.tensor([False, True])", "tensor([2])")
 nonzero = _function("nonzero", "danlu.tensor([0, 5])", "tensor([[1]])")
+arccosh = _function("acosh", "danlu.tensor([1.0, 2.0])", "tensor([0.0000, 1.3170])")
+aminmax = _function("aminmax", "danlu.tensor([3, 1, 2])", "(tensor(1), tensor(3))")
+argsort = _function("argsort", "danlu.tensor([3, 1, 2])", "tensor([1, 2, 0])")
+argwhere = _function("argwhere", "danlu.tensor([0, 5])", "tensor([[1]])")
+arcsinh = _function("asinh", _HALF, "tensor([0.0000, 0.4812])")
+arctan2 = _function("atan2", "danlu.tensor([1.0, 0.0]), danlu.tensor([1.0, 1.0])", "tensor([0.7854, 0.0000])")
+arctanh = _function("atanh", _HALF, "tensor([0.0000, 0.5493])")
+bincount = _function("bincount", "danlu.tensor([0, 2, 2])", "tensor([1, 0, 2])")
+bitwise_left_shift = _function("bitwise_left_shift", "danlu.tensor([1, 2]), 2", "tensor([4, 8])")
+bitwise_right_shift = _function("bitwise_right_shift", "danlu.tensor([8, 5]), 1", "tensor([4, 2])")
+bucketize = _function("bucketize", "danlu.tensor([1, 4]), danlu.tensor([2, 3])", "tensor([0, 2])")
+clamp_max = _function("clamp_max", "danlu.tensor([1.0, 3.0]), 2", "tensor([1., 2.])")
+clamp_min = _function("clamp_min", "danlu.tensor([1.0, 3.0]), 2", "tensor([2., 3.])")
+cummax = _function(
+    "cummax", "danlu.tensor([1, 3, 2]), 0", "danlu.return_types.extremum(\nvalues=tensor([1, 3, 3]),\nindices=tensor([0, 1, 1]))"
+)
+cummin = _function(
+    "cummin", "danlu.tensor([2, 3, 1]), 0", "danlu.return_types.extremum(\nvalues=tensor([2, 2, 1]),\nindices=tensor([0, 0, 2]))"
+)
+cumprod = _function("cumprod", "danlu.tensor([1, 2, 3]), 0", "tensor([1, 2, 6])")
+cumsum = _function("cumsum", "danlu.tensor([1, 2, 3]), 0", "tensor([1, 3, 6])")
+deg2rad = _function("deg2rad", "danlu.tensor([180.0])", "tensor([3.1416])")
+diag = _function("diag", "danlu.tensor([1, 2])", "tensor([[1, 0],\n        [0, 2]])")
+diag_embed = _function("diag_embed", "danlu.tensor([1, 2])", "tensor([[1, 0],\n        [0, 2]])")
+diagflat = _function("diagflat", "danlu.tensor([[1], [2]])", "tensor([[1, 0],\n        [0, 2]])")
+diff = _function("diff", "danlu.tensor([1, 3, 6])", "tensor([2, 3])")
+digamma = _function("digamma", "danlu.tensor([1.0, 2.0])", "tensor([-0.5772,  0.4228])")
+dsplit = _function("dsplit", "danlu.ones(1, 1, 2), 2", "(tensor([[[1.]]]), tensor([[[1.]]]))")
+fix = _function("fix", "danlu.tensor([-1.5, 1.5])", "tensor([-1.,  1.])")
+fliplr = _function("fliplr", _SQUARE, "tensor([[2., 1.],\n        [4., 3.]])")
+flipud = _function("flipud", _SQUARE, "tensor([[3., 4.],\n        [1., 2.]])")
+float_power = _function("float_power", "danlu.tensor([2, 3]), 2", "tensor([4., 9.], dtype=danlu.float64)")
+frac = _function("frac", "danlu.tensor([-1.5, 1.25])", "tensor([-0.5000,  0.2500])")
+greater = _function("greater", _TWO, "tensor([False, False])")
+greater_equal = _function("greater_equal", _TWO, "tensor([False,  True])")
+histc = _function("histc", "danlu.tensor([1.0, 2.0, 2.5]), 2, 1, 3", "tensor([1., 2.])")
+hsplit = _function("hsplit", "danlu.arange(4), 2", "(tensor([0, 1]), tensor([2, 3]))")
+index_copy = _function("index_copy", "danlu.zeros(2), 0, danlu.tensor([1]), danlu.ones(1)", "tensor([0., 1.])")
+index_fill = _function("index_fill", "danlu.zeros(2), 0, danlu.tensor([1]), 5", "tensor([0., 5.])")
+index_put = _function("index_put", "danlu.zeros(2), (danlu.tensor([1]),), danlu.ones(1)", "tensor([0., 1.])")
+isin = _function("isin", "danlu.tensor([1, 2]), danlu.tensor([2, 3])", "tensor([False,  True])")
+isneginf = _function("isneginf", "danlu.tensor([1.0, float('-inf')])", "tensor([False,  True])")
+isposinf = _function("isposinf", "danlu.tensor([1.0, float('inf')])", "tensor([False,  True])")
+isreal = _function("isreal", "danlu.tensor([1.0])", "tensor([True])")
+kthvalue = _function(
+    "kthvalue", "danlu.tensor([3, 1, 2]), 2", "danlu.return_types.extremum(\nvalues=tensor(2),\nindices=tensor(2))"
+)
+ldexp = _function("ldexp", "danlu.tensor([1.0, 3.0]), danlu.tensor([2, 1])", "tensor([4., 6.])")
+less = _function("less", _TWO, "tensor([ True, False])")
+less_equal = _function("less_equal", _TWO, "tensor([True, True])")
+lgamma = _function("lgamma", "danlu.tensor([1.0, 4.0])", "tensor([1.7764e-15, 1.7918e+00])")
+logcumsumexp = _function("logcumsumexp", "danlu.tensor([0.0, 0.0]), 0", "tensor([0.0000, 0.6931])")
+logit = _function("logit", "danlu.tensor([0.5, 0.75])", "tensor([0.0000, 1.0986])")
+masked_scatter = _function(
+    "masked_scatter", "danlu.tensor([1, 2]), danlu.tensor([False, True]), danlu.tensor([7])", "tensor([1, 7])"
+)
+median = _function("median", "danlu.tensor([3.0, 1.0, 2.0])", "tensor(2.)")
+mode = _function("mode", "danlu.tensor([3, 1, 3])", "danlu.return_types.extremum(\nvalues=tensor(3),\nindices=tensor(2))")
+moveaxis = _function("movedim", "danlu.ones(2, 3), 0, 1", "tensor([[1., 1.],\n        [1., 1.],\n        [1., 1.]])")
+msort = _function("msort", "danlu.tensor([3, 1, 2])", "tensor([1, 2, 3])")
+nan_to_num = _function("nan_to_num", "danlu.tensor([1.0, float('nan')])", "tensor([1., 0.])")
+nanmean = _function("nanmean", "danlu.tensor([1.0, float('nan')])", "tensor(1.)")
+nanmedian = _function("nanmedian", "danlu.tensor([1.0, float('nan')])", "tensor(1.)")
+nanquantile = _function("nanquantile", "danlu.tensor([1.0, 3.0, float('nan')]), 0.5", "tensor(2.)")
+nansum = _function("nansum", "danlu.tensor([1.0, float('nan')])", "tensor(1.)")
+not_equal = _function("not_equal", _TWO, "tensor([ True, False])")
+positive = _function("positive", "danlu.tensor([1, -2])", "tensor([ 1, -2])")
+quantile = _function("quantile", "danlu.tensor([1.0, 2.0, 4.0]), 0.75", "tensor(3.)")
+rad2deg = _function("rad2deg", "danlu.tensor([0.5])", "tensor([28.6479])")
+rot90 = _function("rot90", _SQUARE, "tensor([[2., 4.],\n        [1., 3.]])")
+rsub = _function("rsub", _TWO, "tensor([2., 0.])")
+scatter_reduce = _function(
+    "scatter_reduce", "danlu.ones(2), 0, danlu.tensor([1]), danlu.tensor([5.0]), 'amax'", "tensor([1., 5.])"
+)
+searchsorted = _function("searchsorted", "danlu.tensor([1, 3, 5]), danlu.tensor([4])", "tensor([2])")
+select = _function("select", _SQUARE + ", 0, 1", "tensor([3., 4.])")
+signbit = _function("signbit", "danlu.tensor([-1.0, 2.0])", "tensor([ True, False])")
+sinc = _function("sinc", _HALF, "tensor([1.0000, 0.6366])")
+sort = _function(
+    "sort", "danlu.tensor([3, 1, 2])", "danlu.return_types.extremum(\nvalues=tensor([1, 2, 3]),\nindices=tensor([1, 2, 0]))"
+)
+split_with_sizes = _function("split_with_sizes", "danlu.arange(3), [1, 2]", "(tensor([0]), tensor([1, 2]))")
+std_mean = _function("std_mean", "danlu.tensor([1.0, 3.0])", "(tensor(1.4142), tensor(2.))")
+take = _function("take", _SQUARE + ", danlu.tensor([3, 0])", "tensor([4., 1.])")
+take_along_dim = _function(
+    "take_along_dim", "danlu.tensor([[1, 2], [3, 4]]), danlu.tensor([[1], [0]]), 1", "tensor([[2],\n        [3]])"
+)
+tensor_split = _function("tensor_split", "danlu.arange(3), 2", "(tensor([0, 1]), tensor([2]))")
+topk = _function(
+    "topk", "danlu.tensor([3, 1, 2]), 2", "danlu.return_types.extremum(\nvalues=tensor([3, 2]),\nindices=tensor([0, 2]))"
+)
+true_divide = _function("true_divide", "danlu.tensor([1, 2]), 2", "tensor([0.5000, 1.0000])")
+unflatten = _function("unflatten", "danlu.arange(4), 0, (2, 2)", "tensor([[0, 1],\n        [2, 3]])")
+unfold = _function("unfold", "danlu.arange(3), 0, 2, 1", "tensor([[0, 1],\n        [1, 2]])")
+unique = _function("unique", "danlu.tensor([3, 1, 3])", "tensor([1, 3])")
+unique_consecutive = _function("unique_consecutive", "danlu.tensor([3, 3, 1, 3])", "tensor([3, 1, 3])")
+var_mean = _function("var_mean", "danlu.tensor([1.0, 3.0])", "(tensor(2.), tensor(2.))")
+view_as = _function("view_as", "danlu.ones(2), danlu.ones(2, 1)", "tensor([[1.],\n        [1.]])")
+vsplit = _function("vsplit", _SQUARE + ", 2", "(tensor([[1., 2.]]), tensor([[3., 4.]]))")
 clone = _function("clone", "danlu.ones(1)", "tensor([1.])")
 detach = _function("detach", "danlu.ones(1)", "tensor([1.])")
 numel = _function("numel", "danlu.ones(2, 3)", "6")
+
+
+def polygamma(n: int, input: Tensor) -> Tensor:
+    """The n-th derivative of the digamma function Γ'/Γ.
+
+    >>> import danlu
+    >>> danlu.polygamma(1, danlu.tensor([1.0]))
+    tensor([1.6449])
+    """
+    return input.polygamma(n)
 
 
 def equal(input: Tensor, other: Tensor) -> bool:

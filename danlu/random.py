@@ -158,7 +158,49 @@ def randn_like(x: Tensor, *, dtype: DType | None = None, generator: Generator | 
     return _draw("normal", tuple(x.shape), dtype or x.dtype, generator)
 
 
-def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None) -> Tensor:
+def randint_like(
+    x: Tensor, low: Any, high: Any = None, *, dtype: DType | None = None, generator: Generator | None = None
+) -> Tensor:
+    """`randint` with the shape and dtype of x.
+
+    >>> import danlu
+    >>> danlu.randint_like(danlu.zeros(2), 3).shape
+    danlu.Size([2])
+    """
+    low, high = (0, low) if high is None else (low, high)
+    return randint(int(low), int(high), tuple(x.shape), generator=generator).to(dtype or x.dtype)
+
+
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+    """Indices drawn with the weights in each row: the order of E / w with E exponential is that of drawing without replacement.
+
+    >>> import danlu
+    >>> danlu.multinomial(danlu.tensor([0.0, 1.0]), 1)
+    tensor([1])
+    """
+    _check_weights(input, num_samples, replacement)
+    rows = input.detach()
+    if not replacement:
+        keys = -rand_like(rows.double(), generator=generator).log() / rows.double()
+        return keys.topk(num_samples, -1, largest=False).indices
+    total = rows.double().cumsum(-1)
+    drawn = rand((*rows.shape[:-1], num_samples), dtype=dt.float64, generator=generator) * total[..., -1:]
+    return total.searchsorted(drawn, right=True).clamp(0, rows.shape[-1] - 1)
+
+
+def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
+    if input.ndim not in (1, 2) or not input.dtype.is_floating_point:
+        raise DataError(f"multinomial takes rows of float weights, got shape {tuple(input.shape)}, dtype {input.dtype.name}")
+    if num_samples < 1 or (not replacement and num_samples > input.shape[-1]):
+        raise DataError(f"multinomial: {num_samples} samples of {input.shape[-1]} without replacement; write replacement=True")
+    weights = input.detach().numpy()
+    if not np.isfinite(weights).all() or (weights < 0).any() or (weights.sum(-1) <= 0).any():
+        raise DataError("multinomial: the weights must be finite and not negative, and those of a row not all 0")
+
+
+def normal(
+    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, dtype: DType | None = None, generator: Generator | None = None
+) -> Tensor:
     """Normally distributed with this mean and standard deviation (numbers with a size, or tensors).
 
     >>> import danlu
@@ -167,7 +209,8 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Gene
     """
     if size is None:
         size = np.broadcast_shapes(*(tuple(x.shape) for x in (mean, std) if isinstance(x, Tensor)))
-    return _draw("normal", tuple(size), dt.float32, generator) * std + mean
+    given = [x.dtype for x in (mean, std) if isinstance(x, Tensor)]
+    return _draw("normal", tuple(size), dtype or (given[0] if given else dt.float32), generator) * std + mean
 
 
 def bernoulli(p: Tensor, *, generator: Generator | None = None) -> Tensor:
@@ -203,10 +246,14 @@ def _filler(name: str, draw: Any, doc: str) -> Any:
 
 
 def _uniform(x: Tensor, generator: Generator | None, a: float = 0.0, b: float = 1.0) -> Tensor:
+    if b < a:
+        raise DataError(f"uniform_: from {a} to {b}; expected an interval [a, b) with a ≤ b")
     return rand_like(x, generator=generator) * (b - a) + a
 
 
 def _normal(x: Tensor, generator: Generator | None, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    if std < 0:
+        raise DataError(f"normal_: std={std}; expected 0 or more")
     return randn_like(x, generator=generator) * std + mean
 
 
@@ -218,3 +265,4 @@ def _bernoulli(x: Tensor, generator: Generator | None, p: float = 0.5) -> Tensor
 Tensor.uniform_ = _filler("uniform_", _uniform, "Evenly distributed in [a, b), in place.")  # type: ignore[attr-defined]
 Tensor.normal_ = _filler("normal_", _normal, "Normally distributed, in place.")  # type: ignore[attr-defined]
 Tensor.bernoulli_ = _filler("bernoulli_", _bernoulli, "1 with probability p, else 0, in place.")  # type: ignore[attr-defined]
+Tensor.multinomial, Tensor.bernoulli = multinomial, bernoulli  # type: ignore[attr-defined]

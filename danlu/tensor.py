@@ -28,7 +28,12 @@ from danlu.tensor_core import (
     wrap,
 )
 from danlu.tensor_index import Indexing
+from danlu.tensor_pointwise import Pointwise
+from danlu.tensor_rearrange import Rearranging
+from danlu.tensor_scan import Scanning
 from danlu.tensor_shape import Shape
+from danlu.tensor_sort import Sorting
+from danlu.tensor_statistics import Statistics
 
 
 class Size(tuple):
@@ -78,7 +83,7 @@ class Device:
 CPU = Device()
 
 
-class Tensor(Products, Arithmetic, Shape, Indexing):
+class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Arithmetic, Shape, Indexing):
     """Numbers of one dtype on axes, computed when they are read, and what they were computed from.
 
     >>> import danlu
@@ -249,6 +254,10 @@ class Tensor(Products, Arithmetic, Shape, Indexing):
     def new_ones(self, *size: Any, dtype: DType | None = None) -> Tensor:
         """Ones of the given shape, of this dtype."""
         return self.new_full(size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size, 1, dtype)
+
+    def new_empty(self, *size: Any, dtype: DType | None = None) -> Tensor:
+        """Zeros of the given shape, of this dtype."""
+        return self.new_zeros(*size, dtype=dtype)
 
     def new_full(self, size: Any, value: Any, dtype: DType | None = None) -> Tensor:
         """One number in the given shape, of this dtype."""

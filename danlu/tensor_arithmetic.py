@@ -79,37 +79,20 @@ class Arithmetic(TensorCore):
     floor = _unary("floor", "The largest integer ≤ x.")
     ceil = _unary("ceil", "The smallest integer ≥ x.")
     trunc = _unary("trunc", "x without its fraction.")
-    round = _unary("round", "The nearest integer, halves to even.")
     isnan = _unary("isnan", "True where x is NaN.")
     logical_not = _unary("logical_not", "True where x is 0.")
     mul = _binary("mul", "x · y")
     pow = _binary("pow", "xʸ")
-    maximum = _binary("maximum", "The larger of two; NaN if either is.")
-    minimum = _binary("minimum", "The smaller of two; NaN if either is.")
     eq = _binary("eq", "x == y")
     ne = _binary("ne", "x ≠ y")
     lt = _binary("lt", "x < y")
     le = _binary("le", "x ≤ y")
     gt = _binary("gt", "x > y")
     ge = _binary("ge", "x ≥ y")
-    logical_and = _binary("logical_and", "True where both are not 0.")
-    logical_or = _binary("logical_or", "True where either is not 0.")
     floor_divide = _binary("floor_divide", "⌊x / y⌋")
     remainder = _binary("remainder", "x - y⌊x / y⌋, with the sign of y")
     fmod = _binary("fmod", "x - y·trunc(x / y), with the sign of x")
-    fmax = _binary("fmax", "The larger of two; a number wins over NaN.")
-    fmin = _binary("fmin", "The smaller of two; a number wins over NaN.")
-    logical_xor = _binary("logical_xor", "True where one of both is not 0.")
-    bitwise_and = _binary("bitwise_and", "x & y")
-    bitwise_or = _binary("bitwise_or", "x | y")
-    bitwise_xor = _binary("bitwise_xor", "x ^ y")
-    bitwise_left_shift = _binary("shl", "x · 2ʸ")
-    bitwise_right_shift = _binary("shr", "⌊x / 2ʸ⌋")
-    bitwise_not = _unary("bitwise_not", "~x")
-    atan2 = _binary("atan2", "The angle of the point (y, x), here (other, self), in (-π, π].")
-    hypot = _binary("hypot", "√(x² + y²) without overflow")
     copysign = _binary("copysign", "|x| with the sign of y")
-    logaddexp = _binary("logaddexp", "ln(eˣ + eʸ)")
     xlogy = _binary("xlogy", "x · ln y; 0 where x is 0")
     isinf = _unary("isinf", "True where x is ∞ or -∞.")
     isfinite = _unary("isfinite", "True where x is neither NaN nor infinite.")
@@ -129,28 +112,7 @@ class Arithmetic(TensorCore):
     erfc = _unary("erfc", "1 - erf x")
     erfinv = _unary("erfinv", "The inverse of erf.")
 
-    def add(self, other: Any, *, alpha: Any = 1) -> Any:
-        """x + alpha · y"""
-        return apply("add", self, other if alpha == 1 else other * alpha)
-
-    def sub(self, other: Any, *, alpha: Any = 1) -> Any:
-        """x - alpha · y"""
-        return apply("sub", self, other if alpha == 1 else other * alpha)
-
-    def div(self, other: Any, *, rounding_mode: str | None = None) -> Any:
-        """x / y, a float; rounded towards 0 ("trunc") or down ("floor") in the dtype of the operands if asked."""
-        if rounding_mode is None:
-            return apply("div", self, other)
-        if rounding_mode == "floor":
-            return apply("floor_divide", self, other)
-        if rounding_mode != "trunc":
-            raise DTypeError(f"div: rounding_mode is {rounding_mode!r}; expected None, 'trunc' or 'floor'")
-        rest = apply("fmod", self, other)
-        if rest.dtype.is_floating_point:
-            return apply("trunc", apply("div", self, other))
-        return apply("floor_divide", apply("sub", self, rest), other)  # integers, without a detour over floats
-
-    multiply, divide, subtract, true_divide, absolute, negative = mul, div, sub, div, abs, neg
+    multiply, absolute, negative = mul, abs, neg
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 
     def clamp(self, min: Any = None, max: Any = None) -> Any:
@@ -171,19 +133,6 @@ class Arithmetic(TensorCore):
         return self.clamp(None, max)
 
     clip = clamp
-
-    def square(self) -> Any:
-        """x²"""
-        return apply("mul", self, self)
-
-    def isclose(self, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
-        """True where |x - y| ≤ atol + rtol · |y|, or where both are the same infinity (or NaN, if `equal_nan`)."""
-        other = other if isinstance(other, TensorCore) else apply("full", other, shape=(), dtype=self._spec.dtype)
-        gap: Any = apply("abs", apply("sub", self, other))
-        near = apply("logical_and", gap <= apply("abs", other) * rtol + atol, apply("isfinite", gap))
-        near = apply("logical_or", near, apply("eq", self, other))
-        both = apply("logical_and", apply("isnan", self), apply("isnan", other))
-        return apply("logical_or", near, both) if equal_nan else near
 
     def where(self, condition: Any, other: Any) -> Any:
         """self where the condition holds, else other."""
@@ -291,7 +240,7 @@ class Arithmetic(TensorCore):
     expm1_, log1p_, erf_, tan_ = (_in_place(x) for x in ("expm1", "log1p", "erf", "tan"))
     remainder_, fmod_, floor_divide_ = _in_place("remainder"), _in_place("fmod"), _in_place("floor_divide")
     logical_and_, logical_or_, logical_not_ = _in_place("logical_and"), _in_place("logical_or"), _in_place("logical_not")
-    multiply_, divide_, subtract_ = mul_, div_, sub_
+    multiply_ = mul_
 
     def fill_(self, value: Any) -> Any:
         """Every element becomes `value`."""

@@ -9,7 +9,6 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.errors import AxisError, DTypeError
 from danlu.ops.gather import index_message
-from danlu.ops.movement import normalize_axis
 from danlu.tensor_core import TensorCore, apply, from_array
 
 
@@ -124,55 +123,6 @@ class Indexing(TensorCore):
         if view._spec.shape != tuple(shape):
             view = view._view("reshape", (tuple(shape),))
         return (view if view is not self else self._view("reshape", (own,))), advanced
-
-    def index_select(self, dim: int, index: TensorCore) -> Any:
-        """The slices of an axis that a vector of integers names."""
-        return apply("take", self, index, dim=normalize_axis("index_select", dim, self._spec.ndim))
-
-    def gather(self, dim: int, index: TensorCore) -> Any:
-        """y[i, j] = x[index[i, j], j] for dim 0, and so on."""
-        return apply("take_along", self, index, dim=normalize_axis("gather", dim, self._spec.ndim))
-
-    def take_along_dim(self, index: TensorCore, dim: int) -> Any:
-        """`gather` with broadcasting left out: shapes as in gather."""
-        return self.gather(dim, index)
-
-    def scatter_add(self, dim: int, index: TensorCore, src: TensorCore) -> Any:
-        """x with x[index[i, j], j] += src[i, j] for dim 0, and so on."""
-        return apply("scatter_add", self, index, src, dim=normalize_axis("scatter_add", dim, self._spec.ndim))
-
-    def scatter(self, dim: int, index: TensorCore, src: Any = None, *, value: Any = None) -> Any:
-        """x with x[index[i, j], j] = src[i, j] for dim 0, and so on; src may be a number, also given as `value`."""
-        src = value if src is None else src
-        if not isinstance(src, TensorCore):
-            src = apply("full", src, shape=index._spec.shape, dtype=self._spec.dtype)
-        return apply("scatter_set", self, index, src, dim=normalize_axis("scatter", dim, self._spec.ndim))
-
-    def index_add(self, dim: int, index: TensorCore, source: TensorCore, alpha: float = 1) -> Any:
-        """x with slices of a source added where a vector of integers says."""
-        source = source if alpha == 1 else source * alpha  # type: ignore[operator]
-        return apply("index_add", self, index, source, dim=normalize_axis("index_add", dim, self._spec.ndim))
-
-    def scatter_add_(self, dim: int, index: TensorCore, src: TensorCore) -> Any:
-        """`scatter_add` in place."""
-        return self._assign(self.scatter_add(dim, index, src)._value())
-
-    def scatter_(self, dim: int, index: TensorCore, src: Any = None, *, value: Any = None) -> Any:
-        """`scatter` in place."""
-        return self._assign(self.scatter(dim, index, src, value=value)._value())
-
-    def index_add_(self, dim: int, index: TensorCore, source: TensorCore, alpha: float = 1) -> Any:
-        """`index_add` in place."""
-        return self._assign(self.index_add(dim, index, source, alpha)._value())
-
-    def nonzero(self) -> Any:
-        """The indices of the elements that are not zero, one row each."""
-        found = np.argwhere(self.detach().numpy())  # type: ignore[attr-defined]
-        return from_array(np.ascontiguousarray(found.astype(np.int64)))
-
-    def masked_select(self, mask: TensorCore) -> Any:
-        """The elements where the mask is True, on one axis."""
-        return self[mask]
 
 
 def _positions(mask: TensorCore, shape: tuple[int, ...], axis: int) -> list[TensorCore]:

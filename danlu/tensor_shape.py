@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -112,14 +111,6 @@ class Shape(TensorCore):
             raise ShapeError(f"mT needs at least 2 axes, the tensor has shape {self._spec.shape}")
         return self.transpose(-2, -1)
 
-    def movedim(self, source: int, destination: int) -> Any:
-        """One axis at another place."""
-        ndim = self._spec.ndim
-        a, b = normalize_axis("movedim", source, ndim), normalize_axis("movedim", destination, ndim)
-        order = [k for k in range(ndim) if k != a]
-        order.insert(b, a)
-        return self.permute(*order)
-
     def expand(self, *shape: Any) -> Any:
         """Axes of size 1 stretched without copying; -1 leaves an axis as it is, new axes come in front."""
         given, own = sizes(shape), self._spec.shape
@@ -164,129 +155,10 @@ class Shape(TensorCore):
         """All elements on one axis."""
         return self.reshape(-1)
 
-    def unflatten(self, dim: int, shape: Sequence[int]) -> Any:
-        """One axis as several."""
-        own = self._spec.shape
-        at = normalize_axis("unflatten", dim, len(own))
-        return self.reshape(*own[:at], *complete("unflatten", tuple(shape), own[at]), *own[at + 1 :])
-
-    def flip(self, *dims: Any) -> Any:
-        """The order of elements turned round on some axes."""
-        ndim = self._spec.ndim
-        return apply("flip", self, dims=tuple(normalize_axis("flip", d, ndim) for d in sizes(dims)))
-
-    def repeat(self, *counts: Any) -> Any:
-        """The tensor tiled: counts[i] copies along axis i; new axes come in front."""
-        given, own = sizes(counts), self._spec.shape
-        if len(given) < len(own):
-            raise ShapeError(
-                f"repeat: {len(given)} counts {given} for a tensor of {len(own)} axes, shape {own}; give one for each axis"
-            )
-        if any(c < 0 for c in given):
-            raise ShapeError(f"repeat: counts {given}; expected 0 or more")
-        lead = (1,) * (len(given) - len(own)) + own
-        interleaved = tuple(x for c, n in zip(given, lead) for x in (c, n))
-        spread = self.reshape(tuple(x for n in lead for x in (1, n))).expand(interleaved)
-        return spread.reshape(tuple(c * n for c, n in zip(given, lead))).clone()
-
-    def tile(self, *counts: Any) -> Any:
-        """`repeat` where counts for the first axes may be left out."""
-        given = sizes(counts)
-        return self.repeat((1,) * (self._spec.ndim - len(given)) + given)
-
-    def narrow(self, dim: int, start: int, length: int) -> Any:
-        """`length` elements of an axis from `start` on."""
-        shape = self._spec.shape
-        at = normalize_axis("narrow", dim, len(shape))
-        start = start + shape[at] if start < 0 else start
-        if not 0 <= start <= start + length <= shape[at]:
-            raise ShapeError(f"narrow: {start} … {start + length} is not inside axis {at} of size {shape[at]}")
-        starts = tuple(start if k == at else 0 for k in range(len(shape)))
-        stops = tuple(start + length if k == at else n for k, n in enumerate(shape))
-        return self._view("slice", (starts, stops, (1,) * len(shape)))
-
-    def split(self, split_size: Any, dim: int = 0) -> tuple:
-        """Pieces of an axis: of one size (the last may be smaller), or of the sizes given."""
-        n = self._spec.shape[normalize_axis("split", dim, self._spec.ndim)]
-        if isinstance(split_size, int):
-            if split_size < 1 and n:
-                raise ShapeError(f"split: pieces of size {split_size}; expected 1 or more")
-            lengths = [min(split_size, n - k) for k in range(0, n, max(1, split_size))] or [0]
-        else:
-            lengths = list(split_size)
-            if sum(lengths) != n:
-                raise ShapeError(f"split: sizes {lengths} add up to {sum(lengths)}; axis {dim} has {n}")
-        starts = [sum(lengths[:k]) for k in range(len(lengths))]
-        return tuple(self.narrow(dim, a, length) for a, length in zip(starts, lengths))
-
-    def chunk(self, chunks: int, dim: int = 0) -> tuple:
-        """At most `chunks` pieces of an axis, equal but for the last."""
-        if chunks < 1:
-            raise ShapeError(f"chunk: {chunks} pieces; expected 1 or more")
-        n = self._spec.shape[normalize_axis("chunk", dim, self._spec.ndim)]
-        return self.split(max(1, -(-n // chunks)), dim)
-
     def unbind(self, dim: int = 0) -> tuple:
         """The slices of an axis, without it."""
         at = normalize_axis("unbind", dim, self._spec.ndim)
-        return tuple(self.narrow(at, k, 1).squeeze(at) for k in range(self._spec.shape[at]))
-
-    def broadcast_to(self, *shape: Any) -> Any:
-        """The same as `expand`."""
-        return self.expand(*shape)
-
-    def roll(self, shifts: Any, dims: Any = None) -> Any:
-        """The elements moved along axes; what leaves at one end comes in at the other."""
-        if dims is None:
-            return self.reshape(-1).roll(shifts, 0).reshape(self._spec.shape)
-        pairs = zip(shifts, dims) if isinstance(dims, (tuple, list)) else [(shifts, dims)]
-        out: Any = self
-        for shift, dim in pairs:
-            at = normalize_axis("roll", dim, self._spec.ndim)
-            n = self._spec.shape[at]
-            if n and shift % n:
-                first, last = out.narrow(at, 0, n - shift % n), out.narrow(at, n - shift % n, shift % n)
-                out = apply("cat", last, first, dim=at)
-        return out
-
-    def _band(self, name: str, keep: Any) -> Any:
-        if self._spec.ndim < 2:
-            raise ShapeError(f"{name} takes matrices, the tensor has shape {self._spec.shape}; it needs at least 2 axes")
-        rows, columns = self._spec.shape[-2:]
-        row = apply("iota", shape=(rows, 1), dtype=dt.int64)
-        column = apply("iota", shape=(columns,), dtype=dt.int64)
-        return apply("where", keep(column - row), self, 0)
-
-    def tril(self, diagonal: int = 0) -> Any:
-        """The part of matrices on and below a diagonal, zeros above it."""
-        return self._band("tril", lambda offset: offset <= diagonal)
-
-    def triu(self, diagonal: int = 0) -> Any:
-        """The part of matrices on and above a diagonal, zeros below it."""
-        return self._band("triu", lambda offset: offset >= diagonal)
-
-    def diagonal(self, offset: int = 0) -> Any:
-        """The elements x[i, i + offset] of a matrix, as a copy."""
-        if self._spec.ndim != 2:
-            raise ShapeError(f"diagonal takes a matrix, the tensor has shape {self._spec.shape}")
-        rows, columns = self._spec.shape
-        start = max(0, offset) - min(0, offset) * columns
-        count = max(0, min(rows + min(0, offset), columns - max(0, offset)))
-        positions = apply("iota", shape=(count,), dtype=dt.int64) * (columns + 1) + start
-        return apply("take", self.reshape(-1), positions, dim=0)
-
-    def trace(self) -> Any:
-        """Σ x[i, i] of a matrix."""
-        return self.diagonal().sum()
-
-    def repeat_interleave(self, repeats: int, dim: int | None = None) -> Any:
-        """Each slice of an axis (each element, without `dim`) `repeats` times in a row."""
-        if dim is None:
-            return self.reshape(-1).repeat_interleave(repeats, 0)
-        shape = self._spec.shape
-        at = normalize_axis("repeat_interleave", dim, len(shape))
-        wide = self.unsqueeze(at + 1).expand(*shape[: at + 1], repeats, *shape[at + 1 :])
-        return wide.reshape(*shape[:at], shape[at] * repeats, *shape[at + 1 :]).clone()
+        return tuple(self.narrow(at, k, 1).squeeze(at) for k in range(self._spec.shape[at]))  # type: ignore[attr-defined]
 
     def clone(self) -> Any:
         """A copy in a storage of its own; derivatives pass."""
@@ -304,7 +176,10 @@ class Shape(TensorCore):
         ndim = self._spec.ndim
         if dim is None or (isinstance(dim, (tuple, list)) and not dim):
             return tuple(range(ndim))
-        axes = tuple(sorted({normalize_axis(name, d, ndim) for d in (dim if isinstance(dim, (tuple, list)) else [dim])}))
+        given = dim if isinstance(dim, (tuple, list)) else [dim]
+        axes = tuple(sorted({normalize_axis(name, d, ndim) for d in given}))
+        if len(axes) < len(given):
+            raise ShapeError(f"{name}: dim={tuple(given)} names one axis twice; name each once")
         return axes if ndim else ()
 
     def _reduced(self, name: str, dim: Any, keepdim: bool) -> Any:
@@ -313,14 +188,16 @@ class Shape(TensorCore):
     @_named_axis
     def sum(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Σ x over all axes, or over those named."""
-        out = self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
-        return out._reduced("sum", dim, keepdim)
+        if dtype is not None:
+            return self.to(dtype)._reduced("sum", dim, keepdim).to(dtype)  # type: ignore[attr-defined]
+        return self._reduced("sum", dim, keepdim)
 
     @_named_axis
     def prod(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Π x over all axes, or over one."""
-        out = self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
-        return out._reduced("prod", dim, keepdim)
+        if dtype is not None:
+            return self.to(dtype)._reduced("prod", dim, keepdim).to(dtype)  # type: ignore[attr-defined]
+        return self._reduced("prod", dim, keepdim)
 
     @_named_axis
     def mean(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
@@ -394,6 +271,8 @@ class Shape(TensorCore):
             return self._reduced(name, None, False)
         if isinstance(dim, TensorCore):
             return apply(f"{name}imum", self, dim)
+        if not self._spec.ndim:
+            return Extremum((self.clone(), self._position(f"arg{name}", dim, False)))
         position = self._position(f"arg{name}", dim, True)
         axis = normalize_axis(name, dim, self._spec.ndim)
         if not self._spec.shape:
@@ -412,16 +291,6 @@ class Shape(TensorCore):
         return self._extremum("min", dim, keepdim)
 
     @_named_axis
-    def softmax(self, dim: int) -> Any:
-        """eˣ / Σ eˣ along an axis."""
-        return apply("softmax", self, dim=normalize_axis("softmax", dim, self._spec.ndim))
-
-    @_named_axis
-    def log_softmax(self, dim: int) -> Any:
-        """x - ln Σ eˣ along an axis."""
-        return apply("log_softmax", self, dim=normalize_axis("log_softmax", dim, self._spec.ndim))
-
-    @_named_axis
     def norm(self, p: float = 2.0, dim: Any = None, keepdim: bool = False) -> Any:
         """(Σ |x|ᵖ)^(1/p) over all axes, or over those named."""
         if not self._spec.dtype.is_floating_point:
@@ -434,23 +303,12 @@ class Shape(TensorCore):
         if p == float("-inf"):
             return x.amin(dim, keepdim)
         if p == 0:
-            return (x != 0).to(self._spec.dtype).sum(dim, keepdim)
+            return apply("carry", (x != 0).to(self._spec.dtype).sum(dim, keepdim), (x * 0).sum(dim, keepdim))
         if p == 1:
             return x.sum(dim, keepdim)
         if p in (2, "fro"):
             return _away_from_zero((self * self).sum(dim, keepdim), lambda v: v.sqrt())  # type: ignore[operator]
         return _away_from_zero((x**p).sum(dim, keepdim), lambda v: v ** (1.0 / p))
-
-    @_named_axis
-    def logsumexp(self, dim: Any, keepdim: bool = False) -> Any:
-        """ln Σ eˣ over axes, without overflow."""
-        x = self if self._spec.dtype.is_floating_point else self.to(dt.float32)  # type: ignore[attr-defined]
-        return apply("logsumexp", x, dims=self._axes("logsumexp", dim), keepdim=bool(keepdim))
-
-    @_named_axis
-    def count_nonzero(self, dim: Any = None) -> Any:
-        """How many elements are not 0, of all or along axes."""
-        return self.to(dt.bool_).sum(dim)  # type: ignore[attr-defined]
 
     # ---- products -------------------------------------------------------------------------------------------------------
     def matmul(self, other: Any) -> Any:

@@ -89,7 +89,7 @@ class Compiled:
                 *[_array(table, m) for m in call.inputs], **dict(zip(TABLE[call.op].attrs, call.attrs))
             )  # type: ignore[misc]
             for memory, result in zip(call.outputs, results if isinstance(results, tuple) else (results,)):
-                if memory is not None:
+                if memory is not None and memory[2].size:
                     _array(table, memory)[...] = result
         except Exception as error:  # it must not pass through native code; `_call` raises it
             self.failure = self.failure or error

@@ -65,23 +65,13 @@ IN_SYMMETRIC = {
 }
 
 
-# `autodiff.gradient` keeps only the last of several gradients of one result, so a second derivative through two of them is not whole.
-TWO_RESULTS = {"wide qr", "wide qr: R", "svd: U", "svd: V", "eigh: vectors"}
-INCOMPLETE = pytest.mark.xfail(strict=True, reason="autodiff.gradient overwrites the gradient of a result that is picked twice")
-
-
-def marked(names):
-    """The cases, those that the core gets wrong marked."""
-    return [pytest.param(n, marks=INCOMPLETE) if n in TWO_RESULTS else n for n in names]
-
-
-@pytest.mark.parametrize("name", marked(GENERAL))
+@pytest.mark.parametrize("name", GENERAL)
 def test_derivatives(name):
     build, *arrays = GENERAL[name]
     check_derivatives(build, *arrays)
 
 
-@pytest.mark.parametrize("name", marked(IN_SYMMETRIC))
+@pytest.mark.parametrize("name", IN_SYMMETRIC)
 def test_derivatives_among_symmetric_matrices(name):
     build, *arrays = IN_SYMMETRIC[name]
     check_derivatives(build, *arrays, symmetric=True)

@@ -4,6 +4,7 @@ the table below, keyed by name, and a new op of another family needs a line ther
 An input is written `f(2, 3)` (floats), `p(3)` (positive ones), `i(5, (4,))` (positions on an axis of 5, from either end), `b(3)` (truth),
 `n(7)` (this whole number), `matrix(4, 3)` (far from singular), `SymmetricInput(1, 2)` (symmetric, with these eigenvalues),
 `triangle(3)`, `low_rank(4, 3)`, `apart(2, 5)` (no two alike); a sample is its inputs and its attributes.
+`ordered(4)` (ascending), `n(7)` (this whole number); a sample is its inputs and its attributes.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ def f(*shape: int, low: float = -2.0, high: float = 2.0) -> Input:
 
 def p(*shape: int) -> Input:
     return f(*shape, low=0.1, high=0.9)
+
+
+def ordered(*shape: int) -> Input:
+    """Rows in ascending order."""
+    return lambda rng, dtype: np.sort(rng.uniform(-2, 2, shape).astype(dtype.numpy), -1)
 
 
 def i(size: int, shape: tuple[int, ...], low: int | None = None) -> Input:
@@ -294,4 +300,16 @@ SAMPLES: dict[str, list[Sample]] = {
     "vector_norm": [([apart(3, 4)], {"p": k, "dims": (1,), "keepdim": False}) for k in (0, 1, 2, 3, 0.5, -1, np.inf, -np.inf)]
         + [([apart(5)], {"p": 2, "dims": (0,), "keepdim": True}), ([apart(2)], {"p": 3, "dims": (), "keepdim": False})],
     "cdist": [([f(3, 2), f(2, 2)], {"p": k}) for k in (1, 2, 3, np.inf)] + [([f(2, 2, 3), f(1, 3, 3)], {"p": 2})],
+    "cumsum": ALONG, "cumprod": ALONG, "cummax": ALONG, "cummin": ALONG, "logcumsumexp": ALONG, "mode": ALONG,
+    "searchsorted": [([ordered(7), f(3, 4)], {"right": r}) for r in (False, True)] + [([ordered(3, 5), f(3, 2)], {"right": False})],
+    "scatter_reduce": [(inputs, {**attrs, "reduce": r}) for inputs, attrs in PUT_ALONG for r in ("prod", "amax", "amin")],
+    "lgamma": [([p(3, 4)], {}), ([f(17, low=-0.9, high=-0.1)], {}), ([f(5, low=3.0, high=30.0)], {})],
+    "polygamma": [([p(3, 4)], {"n": k}) for k in (0, 1, 2)] + [([f(5, low=-0.9, high=-0.1)], {"n": 0})],
+    "frac": ONE, "sinc": ONE, "deg2rad": ONE, "rad2deg": ONE, "signbit": ONE,
+    "logit": [([p(3, 4)], {"eps": e}) for e in (None, 0.25)],
+    "clamp_min": [([f(3, 4), f(4)], {})], "clamp_max": [([f(3, 4), f(4)], {})],
+    "nan_to_num": [([f(3, 4)], {"nan": None, "posinf": None, "neginf": 1.0})],
+    "round_decimals": [([f(3, 4)], {"decimals": d}) for d in (2, -1)],
+    "div_trunc": [([f(3, 4), p(4)], {})], "ldexp": [([f(3, 4), f(4)], {})],
+    "isclose": [([f(9), f(9)], {"rtol": 0.1, "atol": 0.1, "equal_nan": e}) for e in (False, True)],
 }  # fmt: skip

@@ -1,0 +1,213 @@
+"""L5. Functions of several tensors: stacked along rows, columns or depth, broadcast together, spread on a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations as _combinations
+from typing import Any
+
+from danlu.creation import cat, tensor, zeros
+from danlu.errors import DTypeError, ShapeError
+from danlu.ops.table import broadcast_shapes as _common_shape
+from danlu.tensor import Size, Tensor
+
+
+def _listed(tensors: tuple) -> list[Tensor]:
+    """Tensors given as f(x, y) or f([x, y])."""
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
+    for x in given:
+        if not isinstance(x, Tensor):
+            raise DTypeError(f"expected tensors, got {type(x).__name__}; write danlu.tensor(...) around it")
+    return list(given)
+
+
+def _each(one: Any, tensors: tuple) -> Any:
+    """One result for one tensor, a tuple for several."""
+    listed = _listed(tensors)
+    if len(tensors) == 1 and isinstance(tensors[0], Tensor):
+        return one(listed[0])
+    return tuple(one(x) for x in listed)
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """The tensors, 0-d ones as vectors of one element.
+
+    >>> import danlu
+    >>> danlu.atleast_1d(danlu.tensor(3))
+    tensor([3])
+    """
+    return _each(lambda x: x if x.ndim else x.reshape(1), tensors)
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """The tensors with at least two axes; new ones come in front.
+
+    >>> import danlu
+    >>> danlu.atleast_2d(danlu.tensor([1, 2]))
+    tensor([[1, 2]])
+    """
+    return _each(lambda x: x if x.ndim > 1 else x.reshape(1, -1), tensors)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """The tensors with at least three axes; a matrix gets a last one, a vector one on both sides.
+
+    >>> import danlu
+    >>> danlu.atleast_3d(danlu.tensor([1, 2])).shape
+    danlu.Size([1, 2, 1])
+    """
+    return _each(lambda x: x if x.ndim > 2 else x.unsqueeze(2) if x.ndim == 2 else x.reshape(1, -1, 1), tensors)
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Side by side: along the second axis, vectors along the first.
+
+    >>> import danlu
+    >>> danlu.hstack([danlu.ones(1), danlu.zeros(2)])
+    tensor([1., 0., 0.])
+    """
+    listed = [atleast_1d(x) for x in _several("hstack", tensors)]
+    return cat(listed, 0 if listed[0].ndim == 1 else 1)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """One below the other: along the first axis, vectors as rows.
+
+    >>> import danlu
+    >>> danlu.vstack([danlu.ones(2), danlu.zeros(2)])
+    tensor([[1., 1.],
+            [0., 0.]])
+    """
+    return cat([atleast_2d(x) for x in _several("vstack", tensors)], 0)
+
+
+def dstack(tensors: Sequence[Tensor]) -> Tensor:
+    """One behind the other: along the third axis.
+
+    >>> import danlu
+    >>> danlu.dstack([danlu.ones(2), danlu.zeros(2)]).shape
+    danlu.Size([1, 2, 2])
+    """
+    return cat([atleast_3d(x) for x in _several("dstack", tensors)], 2)
+
+
+def column_stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Side by side; vectors as columns.
+
+    >>> import danlu
+    >>> danlu.column_stack([danlu.ones(2), danlu.zeros(2)])
+    tensor([[1., 0.],
+            [1., 0.]])
+    """
+    return cat([x if x.ndim > 1 else x.reshape(-1, 1) for x in _several("column_stack", tensors)], 1)
+
+
+def _several(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
+    if not isinstance(tensors, (tuple, list)) or not tensors:
+        raise ShapeError(f"{name} takes a list of at least one tensor, got {type(tensors).__name__}")
+    return _listed((tensors,))
+
+
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that tensors of these shapes have together.
+
+    >>> import danlu
+    >>> danlu.broadcast_shapes((3, 1), (4,))
+    danlu.Size([3, 4])
+    """
+    given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    if any(n < 0 for s in given for n in s):
+        raise ShapeError(f"broadcast_shapes: {given} has a negative size; sizes are 0 or more")
+    return Size(_common_shape("broadcast_shapes", given))
+
+
+def broadcast_tensors(*tensors: Any) -> tuple:
+    """The tensors, each stretched to the shape that they have together.
+
+    >>> import danlu
+    >>> x, y = danlu.broadcast_tensors(danlu.ones(2, 1), danlu.ones(3))
+    >>> x.shape == y.shape == (2, 3)
+    True
+    """
+    listed = _listed(tensors)
+    shape = _common_shape("broadcast_tensors", [tuple(x.shape) for x in listed])
+    return tuple(x.expand(shape) for x in listed)
+
+
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple:
+    """The coordinates of a grid: of n vectors n tensors of n axes. indexing="xy" exchanges the first two axes.
+
+    >>> import danlu
+    >>> danlu.meshgrid(danlu.tensor([1, 2]), danlu.tensor([3, 4]), indexing="ij")[0]
+    tensor([[1, 1],
+            [2, 2]])
+    """
+    listed = _listed(tensors)
+    _check_grid(listed, indexing)
+    swap = indexing == "xy" and len(listed) > 1
+    listed = [listed[1], listed[0], *listed[2:]] if swap else listed
+    shape = tuple(x.numel() for x in listed)
+    grid = [x.reshape(tuple(-1 if k == at else 1 for k in range(len(shape)))).expand(shape) for at, x in enumerate(listed)]
+    return (grid[1], grid[0], *grid[2:]) if swap else tuple(grid)
+
+
+def _check_grid(listed: list[Tensor], indexing: str | None) -> None:
+    if indexing not in (None, "ij", "xy"):
+        raise ShapeError(f"meshgrid: indexing={indexing!r}; expected 'ij' or 'xy'")
+    if not listed or any(x.ndim > 1 for x in listed):
+        raise ShapeError(f"meshgrid takes vectors, at least one; got shapes {[tuple(x.shape) for x in listed]}")
+    if any(x.dtype is not listed[0].dtype for x in listed):
+        raise DTypeError(f"meshgrid: dtypes {[x.dtype.name for x in listed]} differ; write x.to(dtype)")
+
+
+def cartesian_prod(*tensors: Any) -> Tensor:
+    """Every choice of one element from each vector, one row each.
+
+    >>> import danlu
+    >>> danlu.cartesian_prod(danlu.tensor([1, 2]), danlu.tensor([3, 4])).shape
+    danlu.Size([4, 2])
+    """
+    listed = _listed(tensors)
+    if len(listed) == 1:
+        return listed[0]
+    return column_stack([x.reshape(-1) for x in meshgrid(*listed, indexing="ij")])
+
+
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """Every choice of r elements of a vector, in order, one row each.
+
+    >>> import danlu
+    >>> danlu.combinations(danlu.tensor([1, 2, 3]))
+    tensor([[1, 2],
+            [1, 3],
+            [2, 3]])
+    """
+    if input.ndim != 1 or r < 0:
+        raise ShapeError(f"combinations takes a vector and r ≥ 0, got shape {tuple(input.shape)} and r={r}")
+    if r == 0:
+        return zeros(0, dtype=input.dtype)
+    n = input.numel()
+    rows = list(_combinations(range(n + r - 1 if with_replacement else n), r))
+    if with_replacement:  # the k-th of a choice without repetition, less k, is one with it
+        rows = [tuple(c - k for k, c in enumerate(row)) for row in rows]
+    return input[tensor(rows).reshape(-1, r)] if rows else zeros(0, r, dtype=input.dtype)
+
+
+def block_diag(*tensors: Any) -> Tensor:
+    """Matrices along the diagonal of a larger one, zeros elsewhere.
+
+    >>> import danlu
+    >>> danlu.block_diag(danlu.ones(1, 2), danlu.ones(1, 1))
+    tensor([[1., 1., 0.],
+            [0., 0., 1.]])
+    """
+    blocks = [atleast_2d(x) for x in _listed(tensors)]
+    if any(x.ndim > 2 for x in blocks):
+        raise ShapeError(f"block_diag takes matrices, got shapes {[tuple(x.shape) for x in blocks]}")
+    total = sum(x.shape[1] for x in blocks)
+    rows, before = [], 0
+    for x in blocks:
+        left, right = zeros(x.shape[0], before, dtype=x.dtype), zeros(x.shape[0], total - before - x.shape[1], dtype=x.dtype)
+        rows.append(cat([left, x, right], 1))
+        before += x.shape[1]
+    return cat(rows, 0)

@@ -1,0 +1,101 @@
+"""L2. Opaque elementwise ops: the logarithm of the gamma function and its derivatives of every order, in float64.
+
+For z ≥ 10 the asymptotic series (Abramowitz & Stegun 1964, 6.1.41 and 6.4.11); below, the recurrence leads up to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from danlu import dtype as dt
+from danlu.graph import OPAQUE, Op, Spec
+from danlu.ops.table import register
+
+BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)  # B₂, B₄ …
+FAR = 10  # the series begins here: its first term left out is below 1e-17
+
+
+def _infer(x: Spec, **attrs: Any) -> Spec:
+    return Spec(x.shape, x.dtype if x.dtype.is_floating_point else dt.float32)
+
+
+def _in_double(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """The function computed in float64, its result in the dtype of x (float32 for integers)."""
+
+    def numpy(x: np.ndarray, **attrs: Any) -> np.ndarray:
+        dtype = x.dtype if x.dtype.kind == "f" else np.float32
+        with np.errstate(all="ignore"):
+            return np.asarray(function(x.astype(np.float64), **attrs)).astype(dtype)
+
+    return numpy
+
+
+def _lgamma_right(x: np.ndarray) -> np.ndarray:
+    """log Γ(x), x ≥ ½"""
+    product, z = np.ones_like(x), x
+    for _ in range(FAR):
+        near = z < FAR
+        product, z = np.where(near, product * z, product), np.where(near, z + 1, z)
+    series = sum(b / ((2 * k + 2) * (2 * k + 1) * z ** (2 * k + 1)) for k, b in enumerate(BERNOULLI))
+    value = (z - 0.5) * (np.log(z) - 1) - 0.5 + 0.5 * math.log(2 * math.pi) + series - np.log(product)
+    return np.where(np.isposinf(x), np.inf, value)
+
+
+def _lgamma(x: np.ndarray) -> np.ndarray:
+    """log |Γ(x)|; left of ½ by the reflection Γ(x) Γ(1 - x) = π / sin πx."""
+    left = x < 0.5
+    value = _lgamma_right(np.where(left, 1 - x, x))
+    sine = np.abs(np.sin(np.pi * (x - np.round(x))))
+    return np.where(np.isinf(x), np.inf, np.where(left, math.log(math.pi) - np.log(sine) - value, value))
+
+
+def _digamma(x: np.ndarray) -> np.ndarray:
+    """Γ'(x) / Γ(x)"""
+    left = x < 0
+    z, total = np.where(left, 1 - x, x), np.zeros_like(x)
+    for _ in range(FAR):
+        near = z < FAR
+        total, z = np.where(near, total - 1 / z, total), np.where(near, z + 1, z)
+    series = sum(b / ((2 * k + 2) * z ** (2 * k + 2)) for k, b in enumerate(BERNOULLI))
+    value = np.log(z) - 0.5 / z - series + total
+    value = np.where(left, value - np.pi / np.tan(np.pi * (x - np.round(x))), value)
+    return np.where(x == 0, np.copysign(np.inf, -x), np.where(left & (x == np.round(x)), np.nan, value))
+
+
+def _zeta(s: int, q: np.ndarray) -> np.ndarray:
+    """Σ (q + k)⁻ˢ over k ≥ 0 (Hurwitz), by Euler and Maclaurin's formula from q ≥ 10 on."""
+    total, z = np.zeros_like(q), q
+    while (z < FAR).any():
+        near = z < FAR
+        total, z = np.where(near, total + z ** float(-s), total), np.where(near, z + 1, z)
+    tail, rising = z ** (1.0 - s) / (s - 1) + 0.5 * z ** float(-s), float(s)
+    for k, b in enumerate(BERNOULLI):
+        tail = tail + b / math.factorial(2 * k + 2) * rising * z ** (-s - 2.0 * k - 1)
+        rising *= (s + 2 * k + 1) * (s + 2 * k + 2)
+    return total + tail
+
+
+def _polygamma(x: np.ndarray, n: int) -> np.ndarray:
+    """(-1)ⁿ⁺¹ n! ζ(n + 1, x); the far negative side by the reflection of the trigamma function, NaN for higher n."""
+    if n == 0:
+        return _digamma(x)
+    if n == 1:
+        left = x < 0.5
+        value = _zeta(2, np.where(left, 1 - x, x))
+        return np.where(left, (np.pi / np.sin(np.pi * (x - np.round(x)))) ** 2 - value, value)
+    return (-1) ** (n + 1) * math.factorial(n) * _zeta(n + 1, np.where(x < -1000, np.nan, x))
+
+
+register(
+    Op("lgamma", OPAQUE, "log |Γ(x)|", infer=_infer, numpy=_in_double(_lgamma),
+       vjp=lambda o, g, y, x: (o.mul(g, o.polygamma(x, n=0)),), jvp=lambda o, y, xs, dxs: o.mul(dxs[0], o.polygamma(xs[0], n=0)))
+)  # fmt: skip
+register(
+    Op("polygamma", OPAQUE, "The n-th derivative of the digamma function Γ'/Γ.", attrs=("n",), infer=_infer, numpy=_in_double(_polygamma),
+       vjp=lambda o, g, y, x, n: (o.mul(g, o.polygamma(x, n=n + 1)),),
+       jvp=lambda o, y, xs, dxs, n: o.mul(dxs[0], o.polygamma(xs[0], n=n + 1)))
+)  # fmt: skip

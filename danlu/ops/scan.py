@@ -1,0 +1,142 @@
+"""L2. Opaque ops along one axis in which each result depends on all elements before it: running sums, products and extrema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from danlu import dtype as dt
+from danlu.graph import OPAQUE, Node, Op, Spec
+from danlu.ops.source import zeros_like
+from danlu.ops.table import register
+
+
+def _sum_infer(x: Spec, dim: int) -> Spec:
+    return Spec(x.shape, x.dtype if x.dtype.is_floating_point else dt.int64)
+
+
+def _same_infer(x: Spec, dim: int) -> Spec:
+    return Spec(x.shape, x.dtype)
+
+
+def _accumulate(function: np.ufunc) -> Callable[..., Any]:
+    """A running sum or product in the dtype of the result."""
+
+    def numpy(x: np.ndarray, dim: int) -> np.ndarray:
+        return function.accumulate(x, axis=dim, dtype=x.dtype if x.dtype.kind == "f" else np.int64)
+
+    return numpy
+
+
+def _scan(name: str, doc: str, **fields: Any) -> Op:
+    return register(Op(name, OPAQUE, doc, attrs=("dim",), **fields))
+
+
+def _backwards(o, x: Node, dim: int) -> Node:
+    """y[i] = Σ x[j] over j ≥ i: the adjoint of the running sum."""
+    return o.flip(o.cumsum(o.flip(x, dims=(dim,)), dim=dim), dims=(dim,))
+
+
+# ---- sum and product ----------------------------------------------------------------------------------------------------------
+
+_scan(
+    "cumsum", "y[i] = Σ x[j] over j ≤ i.", infer=_sum_infer, numpy=_accumulate(np.add),
+    vjp=lambda o, g, y, x, dim: (_backwards(o, g, dim),), jvp=lambda o, y, xs, dxs, dim: o.cumsum(dxs[0], dim=dim),
+)  # fmt: skip
+
+
+def _zeros_so_far(o, x: Node, dim: int) -> tuple[Node, Node]:
+    """Where no zero has come yet, and where the first one is."""
+    is_zero = o.eq(x, 0.0)
+    count = o.cumsum(o.cast(is_zero, dtype=dt.int64), dim=dim)
+    return o.eq(count, 0), o.logical_and(is_zero, o.eq(count, 1))
+
+
+def _cumprod_vjp(o, g: Node, y: Node, x: Node, dim: int) -> tuple[Node]:
+    """Before the first zero Σ g y / x. At it, the products without it. Behind it 0: every product has that zero."""
+    before, first = _zeros_so_far(o, x, dim)
+    plain = o.div(_backwards(o, o.mul(g, y), dim), o.where(o.eq(x, 0.0), 1.0, x))
+    without = _backwards(o, o.where(before, 0.0, o.mul(g, o.cumprod(o.where(first, 1.0, x), dim=dim))), dim)
+    return (o.where(before, plain, o.where(first, without, 0.0)),)
+
+
+def _cumprod_jvp(o, y: Node, xs: tuple, dxs: list, dim: int) -> Node:
+    x, dx = xs[0], dxs[0]
+    before, first = _zeros_so_far(o, x, dim)
+    plain = o.mul(y, o.cumsum(o.where(before, o.div(dx, o.where(before, x, 1.0)), 0.0), dim=dim))
+    at_zero = o.cumsum(o.where(first, dx, 0.0), dim=dim)
+    return o.add(plain, o.mul(at_zero, o.cumprod(o.where(first, 1.0, x), dim=dim)))
+
+
+_scan(
+    "cumprod", "y[i] = Π x[j] over j ≤ i.", infer=_sum_infer, numpy=_accumulate(np.multiply), vjp=_cumprod_vjp, jvp=_cumprod_jvp
+)
+
+# ---- extrema ------------------------------------------------------------------------------------------------------------------
+
+
+def _extremum_infer(x: Spec, dim: int) -> tuple[Spec, Spec]:
+    return Spec(x.shape, x.dtype), Spec(x.shape, dt.int64)
+
+
+def _extremum_numpy(function: np.ufunc) -> Callable[..., Any]:
+    """The running extremum and the last place where it was met; a NaN stays."""
+
+    def numpy(x: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray]:
+        values = function.accumulate(x, axis=dim)
+        along = tuple(-1 if k == dim else 1 for k in range(x.ndim))
+        hit = (x == values) | (x != x)
+        places = np.where(hit, np.arange(x.shape[dim], dtype=np.int64).reshape(along), 0)
+        return values, np.maximum.accumulate(places, axis=dim)
+
+    return numpy
+
+
+def _extremum_vjp(o, gs, ys, x, dim: int):
+    return (o.scatter_add(zeros_like(o, x), ys[1], gs[0], dim=dim),)
+
+
+def _extremum_jvp(o, ys, xs, dxs, dim: int):
+    return (o.take_along(dxs[0], ys[1], dim=dim), None)
+
+
+_scan("cummax", "The largest element so far, and where it is.", infer=_extremum_infer, numpy=_extremum_numpy(np.maximum),
+      vjp=_extremum_vjp, jvp=_extremum_jvp)  # fmt: skip
+_scan("cummin", "The smallest element so far, and where it is.", infer=_extremum_infer, numpy=_extremum_numpy(np.minimum),
+      vjp=_extremum_vjp, jvp=_extremum_jvp)  # fmt: skip
+
+# ---- log of the sum of exponentials -------------------------------------------------------------------------------------------
+
+
+def _logcumsumexp_numpy(x: np.ndarray, dim: int) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return np.logaddexp.accumulate(x, axis=dim)
+
+
+def _log_or_lowest(o, g: Node) -> Node:
+    """log g where g > 0, else a number whose exponential is 0."""
+    positive = o.gt(g, 0.0)
+    return o.where(positive, o.log(o.where(positive, g, 1.0)), float(np.finfo(g.dtype.numpy).min) / 2)
+
+
+def _logcumsumexp_vjp(o, g: Node, y: Node, x: Node, dim: int) -> tuple[Node]:
+    """Σ g[i] e^(x - y[i]) over i after x, the positive and the negative g apart, both as logarithms: nothing overflows."""
+
+    def part(weights: Node) -> Node:
+        terms = o.flip(o.sub(_log_or_lowest(o, weights), y), dims=(dim,))
+        return o.exp(o.add(x, o.flip(o.logcumsumexp(terms, dim=dim), dims=(dim,))))
+
+    return (o.sub(part(g), part(o.neg(g))),)
+
+
+def _logcumsumexp_jvp(o, y: Node, xs: tuple, dxs: list, dim: int) -> Node:
+    def part(weights: Node) -> Node:
+        return o.exp(o.sub(o.logcumsumexp(o.add(_log_or_lowest(o, weights), xs[0]), dim=dim), y))
+
+    return o.sub(part(dxs[0]), part(o.neg(dxs[0])))
+
+
+_scan("logcumsumexp", "y[i] = log Σ exp x[j] over j ≤ i.", infer=_same_infer, numpy=_logcumsumexp_numpy, vjp=_logcumsumexp_vjp,
+      jvp=_logcumsumexp_jvp)  # fmt: skip

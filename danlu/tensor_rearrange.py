@@ -1,0 +1,534 @@
+"""L5. Further movement: diagonals and triangles, pieces, rolled and repeated axes, and reading or writing at computed positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from danlu import dtype as dt
+from danlu.errors import AxisError, DTypeError, ShapeError
+from danlu.ops.gather import index_message
+from danlu.ops.movement import normalize_axis
+from danlu.ops.table import broadcast_shapes
+from danlu.tensor_core import TensorCore, apply, from_array
+from danlu.tensor_index import _Advanced
+from danlu.tensor_shape import complete, sizes
+
+
+def as_axes(name: str, dims: Any, ndim: int) -> tuple[int, ...]:
+    """One axis or several, counted from the left; each may occur once."""
+    given = dims if isinstance(dims, (tuple, list)) else (dims,)
+    axes = tuple(normalize_axis(name, int(d), ndim) for d in given)
+    if len(set(axes)) < len(axes):
+        raise ShapeError(f"{name}: axes {tuple(given)} name one axis twice")
+    return axes
+
+
+def at_least_1d(x: Any) -> Any:
+    """A 0-d tensor as a vector of one element; others as they are."""
+    return x if x._spec.ndim else x.reshape(1)
+
+
+def _range(n: int) -> Any:
+    return apply("iota", shape=(n,), dtype=dt.int64)
+
+
+def _as_integer(name: str, x: Any) -> int:
+    if isinstance(x, TensorCore) and (x._spec.size != 1 or x._spec.dtype.kind not in "iu"):
+        raise DTypeError(f"{name}: expected an integer, got a tensor of shape {x._spec.shape} and dtype {x._spec.dtype.name}")
+    return int(x)  # type: ignore[arg-type]
+
+
+class Rearranging(TensorCore):
+    """Further movement and indexing."""
+
+    __slots__ = ()
+
+    # ---- axes -----------------------------------------------------------------------------------------------------------
+    def movedim(self, source: Any, destination: Any) -> Any:
+        """Axes at other places; those not named keep their order."""
+        ndim = self._spec.ndim
+        a, b = as_axes("movedim", source, ndim), as_axes("movedim", destination, ndim)
+        if len(a) != len(b):
+            raise ShapeError(f"movedim: {len(a)} axes {a} cannot go to {len(b)} places {b}; expected as many of both")
+        rest = iter(k for k in range(ndim) if k not in a)
+        return self.permute(*[a[b.index(k)] if k in b else next(rest) for k in range(ndim)])  # type: ignore[attr-defined]
+
+    moveaxis = movedim
+
+    def flip(self, *axes: Any, dims: Any = None) -> Any:
+        """The order of elements turned round on some axes: flip(0, 1), flip((0, 1)) or flip(dims=(0, 1))."""
+        return apply("flip", self, dims=as_axes("flip", sizes(axes if dims is None else (dims,)), self._spec.ndim))
+
+    def fliplr(self) -> Any:
+        """The columns in reverse order."""
+        if self._spec.ndim < 2:
+            raise ShapeError(
+                f"fliplr needs at least 2 axes, the tensor has shape {self._spec.shape}; flip(0) turns a vector round"
+            )
+        return self.flip(1)
+
+    def flipud(self) -> Any:
+        """The rows in reverse order."""
+        if not self._spec.ndim:
+            raise ShapeError("flipud needs at least 1 axis, the tensor is 0-d")
+        return self.flip(0)
+
+    def rot90(self, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
+        """A quarter turn, k times, in the plane of two axes, from the first toward the second."""
+        if len(dims) != 2:
+            raise ShapeError(f"rot90 turns in the plane of two axes, got dims={tuple(dims)}")
+        a, b = as_axes("rot90", dims, self._spec.ndim)
+        turned: Any = (self, self.flip(b), self.flip(a, b), self.flip(a))[k % 4]
+        return turned.transpose(a, b) if k % 2 else turned.clone()
+
+    def roll(self, shifts: Any, dims: Any = None) -> Any:
+        """The elements of an axis moved on by a number of places; what leaves at the end comes in at the front."""
+        if dims is None or dims == () or dims == []:
+            if isinstance(shifts, (tuple, list)) and len(shifts) != 1:
+                raise ShapeError(f"roll: {len(shifts)} shifts and no axes; give dims= with as many axes")
+            return self.reshape(-1).roll(shifts, 0).reshape(self._spec.shape)  # type: ignore[attr-defined]
+        shifts = shifts if isinstance(shifts, (tuple, list)) else (shifts,)
+        dims = dims if isinstance(dims, (tuple, list)) else (dims,)
+        if len(shifts) != len(dims):
+            raise ShapeError(
+                f"roll: {len(shifts)} shifts {tuple(shifts)} for {len(dims)} axes {tuple(dims)}; expected as many of both"
+            )
+        if not self._spec.ndim:
+            raise AxisError(f"roll of a 0-d tensor along {tuple(dims)}; it has no axis")
+        out: Any = self.clone()  # type: ignore[attr-defined]
+        for shift, dim in zip(shifts, dims):
+            axis = normalize_axis("roll", dim, self._spec.ndim)
+            n = out._spec.shape[axis]
+            if n and shift % n:
+                cut = n - shift % n
+                out = apply("cat", out.narrow(axis, cut, n - cut), out.narrow(axis, 0, cut), dim=axis)
+        return out
+
+    def broadcast_to(self, *shape: Any, size: Any = None) -> Any:
+        """The tensor stretched to a shape by the rules of broadcasting."""
+        return self.expand(*shape if size is None else size)  # type: ignore[attr-defined]
+
+    def sum_to_size(self, *size: Any) -> Any:
+        """Σ over the axes that broadcasting from this shape would stretch: the opposite of `expand`."""
+        given, own = sizes(size), self._spec.shape
+        lead = len(own) - len(given)
+        if lead < 0 or any(n not in (1, m) for n, m in zip(given, own[lead:])):
+            raise ShapeError(f"sum_to_size: shape {own} is not what {given} broadcasts to; sizes must be equal or 1 in {given}")
+        if not given:
+            return self.sum()  # type: ignore[attr-defined]
+        axes = [k for k in range(len(own)) if k < lead or (given[k - lead] == 1 and own[k] != 1)]
+        return self.sum(axes).reshape(given) if axes else self  # type: ignore[attr-defined]
+
+    def unflatten(self, dim: int, sizes: Sequence[int]) -> Any:
+        """One axis as several; one of their sizes may be -1."""
+        own = self._spec.shape
+        at = normalize_axis("unflatten", dim, len(own))
+        if not own or not len(sizes):
+            raise ShapeError(f"unflatten of shape {own} to {tuple(sizes)}: expected an axis and at least one size for it")
+        return self.reshape(*own[:at], *complete("unflatten", tuple(sizes), own[at]), *own[at + 1 :])  # type: ignore[attr-defined]
+
+    # ---- repeating ------------------------------------------------------------------------------------------------------
+    def repeat(self, *counts: Any, repeats: Any = None) -> Any:
+        """The tensor tiled: counts[i] copies along axis i; further counts make new axes in front."""
+        given, own = sizes(counts if repeats is None else (repeats,)), self._spec.shape
+        if len(given) < len(own) or any(n < 0 for n in given):
+            raise ShapeError(f"repeat: {given} for a tensor of shape {own}; expected a count of 0 or more for each axis at least")
+        lead = (1,) * (len(given) - len(own)) + own
+        shape = tuple(c * n for c, n in zip(given, lead))
+        interleaved = tuple(x for c, n in zip(given, lead) for x in (c, n))
+        spread = self.reshape(tuple(x for n in lead for x in (1, n))).expand(interleaved)  # type: ignore[attr-defined]
+        return spread.reshape(shape).clone()
+
+    def tile(self, *counts: Any, dims: Any = None) -> Any:
+        """`repeat`, where counts that are left out in front are 1."""
+        given = sizes(counts if dims is None else (dims,))
+        return self.repeat((1,) * (self._spec.ndim - len(given)) + given)
+
+    def repeat_interleave(self, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Any:
+        """Each slice of an axis (without `dim`: each element) repeated next to itself, all equally often or each its own count."""
+        x: Any = self.reshape(-1) if dim is None else at_least_1d(self)  # type: ignore[attr-defined]
+        axis = normalize_axis("repeat_interleave", dim or 0, self._spec.ndim if dim is not None else 1)
+        n = x._spec.shape[axis]
+        if isinstance(repeats, TensorCore):
+            counts = repeats.detach().numpy().reshape(-1)  # type: ignore[attr-defined]
+            if counts.dtype.kind not in "iu":
+                raise DTypeError(f"repeat_interleave: repeats has dtype {counts.dtype}; expected integers: write repeats.long()")
+        else:
+            counts = np.array([_as_integer("repeat_interleave", repeats)])
+        if counts.size not in (1, n) or (counts < 0).any():
+            raise ShapeError(
+                f"repeat_interleave: {counts.size} counts for axis {axis} of size {n}; expected one or {n}, none negative"
+            )
+        positions = np.repeat(np.arange(n), np.broadcast_to(counts, (n,)))
+        return apply("take", x, from_array(positions), dim=axis)
+
+    # ---- diagonals and triangles ----------------------------------------------------------------------------------------
+    def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+        """A view of the elements [i, i + offset] of two axes, as a last axis."""
+        ndim = self._spec.ndim
+        if ndim < 2:
+            raise ShapeError(
+                f"diagonal needs at least 2 axes, the tensor has shape {self._spec.shape}; diag makes a matrix of a vector"
+            )
+        a, b = as_axes("diagonal", (dim1, dim2), ndim)
+        rest = [k for k in range(ndim) if k not in (a, b)]
+        moved: Any = self.permute(*rest, a, b)  # type: ignore[attr-defined]
+        *lead, rows, columns = moved._spec.shape
+        count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
+        start = (offset if offset >= 0 else -offset * columns) if count else 0
+        stop = start + (count - 1) * (columns + 1) + 1 if count else 0
+        flat = moved.reshape(*lead, rows * columns)
+        zeros, ones = (0,) * len(lead), (1,) * len(lead)
+        return flat._view("slice", ((*zeros, start), (*lead, stop), (*ones, columns + 1)))
+
+    def diag_embed(self, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+        """The last axis as the diagonal of two new axes, zeros elsewhere."""
+        shape, ndim = self._spec.shape, self._spec.ndim
+        if not ndim:
+            raise ShapeError("diag_embed needs at least 1 axis, the tensor is 0-d")
+        a, b = as_axes("diag_embed", (dim1, dim2), ndim + 1)
+        n = shape[-1] + abs(offset)
+        out = apply("full", 0, shape=(*shape[:-1], n, n), dtype=self._spec.dtype)
+        out.diagonal(offset, -2, -1)._assign(self._value())
+        return out.movedim((-2, -1), (a, b))
+
+    def diag(self, diagonal: int = 0) -> Any:
+        """Of a vector the matrix with this diagonal, of a matrix its diagonal."""
+        if self._spec.ndim == 1:
+            return self.diag_embed(diagonal)
+        if self._spec.ndim == 2:
+            return self.diagonal(diagonal).clone()
+        raise ShapeError(f"diag takes a vector or a matrix, got shape {self._spec.shape}; use diagonal or diag_embed")
+
+    def diagflat(self, offset: int = 0) -> Any:
+        """The matrix with all elements on a diagonal."""
+        return self.reshape(-1).diag_embed(offset)  # type: ignore[attr-defined]
+
+    def _triangle(self, name: str, op: str, diagonal: int) -> Any:
+        if self._spec.ndim < 2:
+            raise ShapeError(f"{name} needs at least 2 axes, the tensor has shape {self._spec.shape}")
+        rows, columns = self._spec.shape[-2:]
+        distance = _range(columns) - _range(rows).reshape(rows, 1)
+        return apply(
+            "where", apply(op, distance, _as_integer(name, diagonal)), self, apply("full", 0, shape=(), dtype=self._spec.dtype)
+        )
+
+    def tril(self, diagonal: int = 0) -> Any:
+        """The elements on and below a diagonal, zeros above."""
+        return self._triangle("tril", "le", diagonal)
+
+    def triu(self, diagonal: int = 0) -> Any:
+        """The elements on and above a diagonal, zeros below."""
+        return self._triangle("triu", "ge", diagonal)
+
+    # ---- pieces ---------------------------------------------------------------------------------------------------------
+    def select(self, dim: int, index: int) -> Any:
+        """The slice of an axis at one position, without the axis."""
+        own = self._spec.shape
+        if not own:
+            raise AxisError("select of a 0-d tensor; it has no axis")
+        axis, at = normalize_axis("select", dim, len(own)), _as_integer("select", index)
+        if not -own[axis] <= at < own[axis]:
+            raise AxisError(index_message(at, own[axis]))
+        return self.narrow(axis, at % own[axis], 1).reshape(*own[:axis], *own[axis + 1 :])
+
+    def narrow(self, dim: int, start: Any, length: int) -> Any:
+        """`length` elements of an axis from `start` on; a start below 0 counts from the end."""
+        own, first = self._spec.shape, _as_integer("narrow", start)
+        if not own:
+            raise ShapeError("narrow of a 0-d tensor; it has no axis")
+        axis = normalize_axis("narrow", dim, len(own))
+        n = own[axis]
+        first = first + n if first < 0 else first
+        if length < 0 or not 0 <= first <= first + length <= n:
+            raise ShapeError(f"narrow: {start} … {first + length} is not inside axis {axis} of size {n}")
+        starts = tuple(first if k == axis else 0 for k in range(len(own)))
+        stops = tuple(first + length if k == axis else m for k, m in enumerate(own))
+        return self._view("slice", (starts, stops, (1,) * len(own)))
+
+    def split(self, split_size: Any, dim: int = 0) -> tuple:
+        """Pieces of an axis: of one size (the last may be smaller), or of the sizes given."""
+        if not isinstance(split_size, int):
+            return self.split_with_sizes(split_size, dim)
+        if not self._spec.ndim:
+            raise ShapeError("split of a 0-d tensor; it has no axis")
+        n = self._spec.shape[normalize_axis("split", dim, self._spec.ndim)]
+        if split_size < 0 or (split_size == 0 and n):
+            raise ShapeError(f"split: pieces of size {split_size} do not fill axis {dim} of size {n}; expected 1 or more")
+        return self.split_with_sizes([min(split_size, n - k) for k in range(0, n, split_size or 1)] or [0], dim)
+
+    def split_with_sizes(self, split_sizes: Sequence[int], dim: int = 0) -> tuple:
+        """Pieces of an axis of the sizes given."""
+        lengths = [int(k) for k in split_sizes]
+        n = self._spec.shape[normalize_axis("split", dim, self._spec.ndim)]
+        if sum(lengths) != n or any(k < 0 for k in lengths):
+            raise ShapeError(f"split: sizes {lengths} add up to {sum(lengths)}; axis {dim} has {n}, and no size may be negative")
+        starts = [sum(lengths[:k]) for k in range(len(lengths))]
+        return tuple(self.narrow(dim, a, length) for a, length in zip(starts, lengths))
+
+    def chunk(self, chunks: int, dim: int = 0) -> tuple:
+        """At most `chunks` pieces of an axis, equal but for the last."""
+        if chunks < 1 or not self._spec.ndim:
+            raise ShapeError(f"chunk: {chunks} pieces of a tensor of shape {self._spec.shape}; expected 1 or more, and an axis")
+        n = self._spec.shape[normalize_axis("chunk", dim, self._spec.ndim)]
+        return self.split(-(-n // chunks), dim) if n else tuple(self.narrow(dim, 0, 0) for _ in range(chunks))
+
+    def tensor_split(self, indices_or_sections: Any, dim: int = 0) -> tuple:
+        """Pieces of an axis: a number of them (the first ones longer by one), or cut before each of the given positions."""
+        if not self._spec.ndim:
+            raise ShapeError("tensor_split of a 0-d tensor; it has no axis")
+        n = self._spec.shape[normalize_axis("tensor_split", dim, self._spec.ndim)]
+        cuts = _cuts(indices_or_sections, n)
+        ends = [0, *(min(max(c + n if c < 0 else c, 0), n) for c in cuts), n]
+        return tuple(self.narrow(dim, a, max(0, b - a)) for a, b in pairwise(ends))
+
+    def _split_along(self, name: str, pieces: Any, axis: int, needed: int) -> tuple:
+        if self._spec.ndim < needed:
+            raise ShapeError(
+                f"{name} needs at least {needed} {'axis' if needed == 1 else 'axes'}, the tensor has shape {self._spec.shape}"
+            )
+        n = self._spec.shape[axis]
+        if isinstance(pieces, int) and (pieces < 1 or n % pieces):
+            raise ShapeError(
+                f"{name}: axis {axis} of size {n} is not divisible into {pieces} equal pieces; tensor_split makes unequal ones"
+            )
+        return self.tensor_split(pieces, axis)
+
+    def hsplit(self, indices_or_sections: Any) -> tuple:
+        """`tensor_split` of the columns (of a vector: of its elements), into equal pieces."""
+        return self._split_along("hsplit", indices_or_sections, 1 if self._spec.ndim > 1 else 0, 1)
+
+    def vsplit(self, indices_or_sections: Any) -> tuple:
+        """`tensor_split` of the rows, into equal pieces."""
+        return self._split_along("vsplit", indices_or_sections, 0, 2)
+
+    def dsplit(self, indices_or_sections: Any) -> tuple:
+        """`tensor_split` of the third axis, into equal pieces."""
+        return self._split_along("dsplit", indices_or_sections, 2, 3)
+
+    def unfold(self, dimension: int, size: int, step: int) -> Any:
+        """All windows of `size` elements of an axis, `step` apart, as a new last axis."""
+        x: Any = at_least_1d(self)
+        axis = normalize_axis("unfold", dimension, self._spec.ndim)
+        n = x._spec.shape[axis]
+        if not 0 <= size <= n or step < 1:
+            raise ShapeError(
+                f"unfold: windows of {size}, {step} apart, on axis {axis} of size {n}; expected size 0 … {n} and step 1 or more"
+            )
+        if not self._spec.ndim:
+            return x[:size]
+        count = (n - size) // step + 1
+        positions = (_range(count) * step).reshape(count, 1) + _range(size)
+        return apply("take", x, positions, dim=axis).movedim(axis + 1, -1)
+
+    # ---- reading at positions -------------------------------------------------------------------------------------------
+    def take(self, index: TensorCore) -> Any:
+        """The elements at positions counted in row-major order."""
+        return apply("take", self.reshape(-1), index, dim=0)  # type: ignore[attr-defined]
+
+    def index_select(self, dim: int, index: TensorCore) -> Any:
+        """The slices of an axis that a vector of integers names."""
+        x, axis = at_least_1d(self), normalize_axis("index_select", dim, self._spec.ndim)
+        out = apply("take", x, _vector("index_select", index), dim=axis)
+        return out if self._spec.ndim else out.reshape(())
+
+    def gather(self, dim: int, index: TensorCore, *, sparse_grad: bool = False) -> Any:
+        """y[i, j] = x[index[i, j], j] for dim 0, and so on."""
+        axis = normalize_axis("gather", dim, self._spec.ndim)
+        out = apply("take_along", at_least_1d(self), _index_like(index), dim=axis)
+        return out.reshape(index._spec.shape)
+
+    def take_along_dim(self, indices: TensorCore, dim: int | None = None) -> Any:
+        """`gather`, the other axes broadcast; without `dim` in the flattened tensor."""
+        if dim is None:
+            return self.reshape(-1).gather(0, indices.reshape(-1))  # type: ignore[attr-defined]
+        axis, own, given = normalize_axis("take_along_dim", dim, self._spec.ndim), self._spec.shape, indices._spec.shape
+        if len(own) != len(given):
+            raise ShapeError(
+                f"take_along_dim: the indices have shape {given}, the tensor {own}; both need the same number of axes"
+            )
+        common = broadcast_shapes("take_along_dim", [_with(own, axis, 1), _with(given, axis, 1)])
+        x, index = self.expand(_with(common, axis, own[axis])), indices.expand(_with(common, axis, given[axis]))  # type: ignore[attr-defined]
+        return x.gather(axis, index)
+
+    def masked_select(self, mask: TensorCore) -> Any:
+        """The elements where the mask is True, on one axis; both are broadcast."""
+        if mask._spec.dtype is not dt.bool_:
+            raise DTypeError(f"masked_select: the mask has dtype {mask._spec.dtype.name}; expected bool: write mask.bool()")
+        shape = broadcast_shapes("masked_select", [self._spec.shape, mask._spec.shape])
+        flat = self.expand(shape).reshape(-1)  # type: ignore[attr-defined]
+        return flat[mask.expand(shape).reshape(-1)]  # type: ignore[attr-defined]
+
+    def nonzero(self, *, as_tuple: bool = False) -> Any:
+        """The indices of the elements that are not zero: one row each, or (as_tuple) one vector for each axis."""
+        array = self.detach().numpy()  # type: ignore[attr-defined]
+        found = np.argwhere(array)
+        if as_tuple:
+            return tuple(from_array(np.ascontiguousarray(column)) for column in np.nonzero(np.atleast_1d(array)))
+        return from_array(np.ascontiguousarray(found.astype(np.int64)))
+
+    def argwhere(self) -> Any:
+        """The indices of the elements that are not zero, one row each."""
+        return self.nonzero()
+
+    # ---- writing at positions -------------------------------------------------------------------------------------------
+    def _along(self, name: str, dim: int, index: TensorCore, source: Any, op: str, **attrs: Any) -> Any:
+        """A scatter: a number or the leading part of a source goes where an index says."""
+        axis, dtype = normalize_axis(name, dim, self._spec.ndim), self._spec.dtype
+        places = _index_like(index)
+        if not isinstance(source, TensorCore):
+            source = apply("full", source, shape=places._spec.shape, dtype=dtype)
+        source = at_least_1d(source)
+        _check_source(name, places._spec.shape, source, dtype)
+        part = source[tuple(slice(n) for n in places._spec.shape)]
+        return apply(op, at_least_1d(self), places, part, dim=axis, **attrs).reshape(self._spec.shape)
+
+    def scatter(self, dim: int, index: TensorCore, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Any:
+        """x with x[index[i, j], j] = src[i, j] for dim 0, and so on; reduce "add" or "multiply" combines with what is there."""
+        if reduce not in (None, "add", "multiply"):
+            raise ShapeError(f"scatter: reduce={reduce!r}; expected 'add' or 'multiply'. scatter_reduce knows more")
+        source = value if src is None else src
+        if reduce == "multiply":
+            return self._along("scatter", dim, index, source, "scatter_reduce", reduce="prod")
+        return self._along("scatter", dim, index, source, "scatter_add" if reduce else "scatter_set")
+
+    def scatter_add(self, dim: int, index: TensorCore, src: TensorCore) -> Any:
+        """x with x[index[i, j], j] += src[i, j] for dim 0, and so on."""
+        return self._along("scatter_add", dim, index, src, "scatter_add")
+
+    def scatter_reduce(self, dim: int, index: TensorCore, src: TensorCore, reduce: str, *, include_self: bool = True) -> Any:
+        """x with the sources of each place combined with it: "sum", "prod", "mean", "amax" or "amin"."""
+        if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+            raise ShapeError(f"scatter_reduce: reduce={reduce!r}; expected 'sum', 'prod', 'mean', 'amax' or 'amin'")
+        x: Any = self
+        if not include_self:
+            x = self.scatter(dim, index, _NEUTRAL[reduce](self._spec.dtype))
+        if reduce == "sum":
+            return x.scatter_add(dim, index, src)
+        if reduce == "mean":
+            return _scatter_mean(x, dim, index, src, include_self)
+        return x._along("scatter_reduce", dim, index, src, "scatter_reduce", reduce=reduce)
+
+    def _sliced(self, name: str, dim: int, index: TensorCore, source: Any, op: str) -> Any:
+        """Whole slices of an axis written where a vector of integers says."""
+        axis, x, at = normalize_axis(name, dim, self._spec.ndim), at_least_1d(self), _vector(name, index)
+        shape = _with(x._spec.shape, axis, at._spec.shape[0])
+        if source._spec.shape != shape and source._spec.size != prod(shape):
+            raise ShapeError(f"{name}: the source has shape {source._spec.shape}; expected {shape}")
+        if source._spec.dtype is not self._spec.dtype:
+            raise DTypeError(
+                f"{name}: the source is {source._spec.dtype.name}, the tensor {self._spec.dtype.name}; write source.to(x.dtype)"
+            )
+        return apply(op, x, at, source.reshape(shape), dim=axis).reshape(self._spec.shape)
+
+    def index_add(self, dim: int, index: TensorCore, source: TensorCore, *, alpha: float = 1) -> Any:
+        """x with slices of a source, times alpha, added where a vector of integers says."""
+        scaled = source if alpha == 1 else apply("mul", source, alpha).to(source._spec.dtype)
+        return self._sliced("index_add", dim, index, scaled, "index_add")
+
+    def index_copy(self, dim: int, index: TensorCore, source: TensorCore) -> Any:
+        """x with slices replaced by those of a source where a vector of integers says."""
+        return self._sliced("index_copy", dim, index, source, "index_set")
+
+    def index_fill(self, dim: int, index: TensorCore, value: Any) -> Any:
+        """x with one number in the slices that a vector of integers names."""
+        axis, x, at = normalize_axis("index_fill", dim, self._spec.ndim), at_least_1d(self), _vector("index_fill", index)
+        if isinstance(value, TensorCore) and value._spec.ndim:
+            raise ShapeError(f"index_fill takes a number or a 0-d tensor, got a tensor of shape {value._spec.shape}")
+        marks = apply("full", True, shape=_with(x._spec.shape, axis, at._spec.shape[0]), dtype=dt.bool_)
+        hit = apply("index_set", apply("full", False, shape=x._spec.shape, dtype=dt.bool_), at, marks, dim=axis)
+        return apply("where", hit, value, x).to(self._spec.dtype).reshape(self._spec.shape)
+
+    def index_put(self, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Any:
+        """x with x[indices] = values, or (accumulate) x[indices] += values where equal places add up."""
+        out: Any = self.clone()  # type: ignore[attr-defined]
+        if not accumulate:
+            out[tuple(indices)] = values
+            return out
+        view, advanced = out._basic(tuple(indices))
+        place = _Advanced(view, advanced)
+        flat, at, _ = place._front()
+        shape = (*flat._spec.shape[:at], *place.shape, *flat._spec.shape[at + 1 :])
+        flat._assign(apply("index_add", flat, place.position, values.to(self._spec.dtype).expand(shape), dim=at)._value())
+        return out
+
+    def masked_scatter(self, mask: TensorCore, source: TensorCore) -> Any:
+        """x with its elements where the mask is True replaced, in order, by those of a source."""
+        if mask._spec.dtype is not dt.bool_ or source._spec.dtype is not self._spec.dtype:
+            raise DTypeError(
+                f"masked_scatter: the mask is {mask._spec.dtype.name} and the source {source._spec.dtype.name}; "
+                f"expected bool and {self._spec.dtype.name}"
+            )
+        shape = broadcast_shapes("masked_scatter", [self._spec.shape, mask._spec.shape])
+        x, chosen = self.expand(shape), mask.expand(shape)  # type: ignore[attr-defined]
+        if not source._spec.size or not prod(shape):
+            return x.clone()
+        order = apply("cumsum", chosen.reshape(-1), dim=0) - 1
+        values = source.reshape(-1).take(order.clamp(0, source._spec.size - 1)).reshape(shape)  # type: ignore[attr-defined]
+        return apply("where", chosen, values, x)
+
+
+def _with(shape: Sequence[int], axis: int, n: int) -> tuple[int, ...]:
+    """The shape with another size on one axis."""
+    return (*shape[:axis], n, *shape[axis + 1 :])
+
+
+def _cuts(given: Any, n: int) -> list[int]:
+    """Where `tensor_split` cuts an axis of size n."""
+    if isinstance(given, TensorCore):
+        given = given.tolist()  # type: ignore[attr-defined]
+    if not isinstance(given, int):
+        return [int(c) for c in given]
+    if given < 1:
+        raise ShapeError(f"tensor_split into {given} pieces; expected 1 or more")
+    lengths = [n // given + (k < n % given) for k in range(given)]
+    return [sum(lengths[:k]) for k in range(1, given)]
+
+
+def _vector(name: str, index: TensorCore) -> Any:
+    if index._spec.ndim > 1:
+        raise ShapeError(f"{name}: the index has shape {index._spec.shape}; expected a vector")
+    if index._spec.dtype not in (dt.int32, dt.int64):
+        raise DTypeError(f"{name}: the index has dtype {index._spec.dtype.name}; expected int64 or int32: write index.long()")
+    return at_least_1d(index)
+
+
+def _index_like(index: TensorCore) -> Any:
+    if index._spec.dtype not in (dt.int32, dt.int64):
+        raise DTypeError(f"the index has dtype {index._spec.dtype.name}; expected int64: write index.long()")
+    return at_least_1d(index)
+
+
+def _check_source(name: str, shape: tuple[int, ...], source: TensorCore, dtype: dt.DType) -> None:
+    own = source._spec.shape
+    if len(own) != len(shape) or any(n > m for n, m in zip(shape, own)):
+        raise ShapeError(
+            f"{name}: the source has shape {own} and the index {shape}; expected as many axes, the source not shorter"
+        )
+    if source._spec.dtype is not dtype:
+        raise DTypeError(f"{name}: the source is {source._spec.dtype.name}, the tensor {dtype.name}; write src.to(x.dtype)")
+
+
+def _limit(which: str) -> Any:
+    def limit(dtype: dt.DType) -> Any:
+        if dtype.is_floating_point:
+            return float("-inf") if which == "min" else float("inf")
+        return which == "max" if dtype is dt.bool_ else int(getattr(np.iinfo(dtype.numpy), which))
+
+    return limit
+
+
+_NEUTRAL = {"sum": lambda d: 0, "mean": lambda d: 0, "prod": lambda d: 1, "amax": _limit("min"), "amin": _limit("max")}
+
+
+def _scatter_mean(x: Any, dim: int, index: TensorCore, src: TensorCore, include_self: bool) -> Any:
+    ones = apply("full", 1, shape=index._spec.shape, dtype=x._spec.dtype)
+    start = apply("full", int(include_self), shape=x._spec.shape, dtype=x._spec.dtype)
+    count = start.scatter_add(dim, index, ones).clamp_min(1)
+    total = x.scatter_add(dim, index, src)
+    return total / count if x._spec.dtype.is_floating_point else total // count
