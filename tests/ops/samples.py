@@ -186,8 +186,8 @@ FLAT = [([matrix(*s)], {}) for s in ((3, 3), (4, 3), (2, 4), (2, 3, 2))]
 SPECTRA = [SymmetricInput(-1.0, 0.5, 2.0), SymmetricInput(1.0, 3.0, lead=(2,))]
 TOLERANCES = [f(low=1e-4, high=1e-3), f(low=1e-4, high=1e-3)]
 FACTORS = [f(), f()]
-SUBSCRIPTS = (("ij,jk", (2, 3), (3, 4)), ("ii->i", (3, 3)), ("iji->j", (2, 3, 2)), ("...ij,kj->...ik", (2, 2, 3), (4, 3)), ("i,j,k->ki", (2,), (3,), (2,)),
-              ("ab,bc,cd->", (2, 3), (3, 2), (2, 3)), ("ij,ij->i", (3, 1), (3, 4)))  # fmt: skip
+SUBSCRIPTS = (("ij,jk", (2, 3), (3, 4)), ("ii->i", (3, 3)), ("iji->j", (2, 3, 2)), ("...ij,kj->...ik", (2, 2, 3), (4, 3)),
+              ("i,j,k->ki", (2,), (3,), (2,)), ("ab,bc,cd->", (2, 3), (3, 2), (2, 3)), ("ij,ij->i", (3, 1), (3, 4)))  # fmt: skip
 
 SAMPLES: dict[str, list[Sample]] = {
     "stop": ONE,
@@ -273,7 +273,8 @@ SAMPLES: dict[str, list[Sample]] = {
     "solve": [([matrix(3, 3), f(3, 2)], {"left": True}), ([matrix(2, 3, 3), f(2, 3)], {"left": True}),
         ([matrix(2, 2), f(2)], {"left": False}), ([matrix(3, 3), f(2, 2, 3)], {"left": False})],
     "solve_triangular": [([triangle(3, 3), f(3, 2)], {"upper_": upper, "left": True, "unitriangular": ones})
-        for upper in (False, True) for ones in (False, True)] + [([triangle(2, 2, 2), f(3, 2)], {"upper_": True, "left": False, "unitriangular": False})],
+        for upper in (False, True) for ones in (False, True)]
+        + [([triangle(2, 2, 2), f(3, 2)], {"upper_": True, "left": False, "unitriangular": False})],
     "cholesky": [([SymmetricInput(0.5, 1.0, 2.0)], {}), ([SymmetricInput(1.0, 3.0, lead=(2,))], {})],
     "tall_qr": [([matrix(*s)], {"complete": c}) for s, c in (((3, 3), True), ((4, 2), False), ((2, 3, 2), False))],
     "qr": [([matrix(*s)], {"complete": c}) for s, c in (((3, 2), False), ((2, 3), True), ((2, 2, 4), False))],
@@ -282,17 +283,22 @@ SAMPLES: dict[str, list[Sample]] = {
     "eigh": [([x], {"lower": k}) for x in SPECTRA for k in (True, False)],
     "eigvalsh": [([x], {"lower": k}) for x in SPECTRA for k in (True, False)],
     "svd": [(inputs, {"full": False}) for inputs, _ in FLAT] + [([matrix(3, 3)], {"full": True})], "svdvals": FLAT,
-    "rank_above": [([low_rank(4, 3), *TOLERANCES], {"hermitian": False}), ([SymmetricInput(-1.0, 0.0, 2.0), *TOLERANCES], {"hermitian": True})],
+    "rank_above": [([low_rank(4, 3), *TOLERANCES], {"hermitian": False}),
+        ([SymmetricInput(-1.0, 0.0, 2.0), *TOLERANCES], {"hermitian": True})],
     "pseudo_inverse": [([make, *TOLERANCES], {"hermitian": False}) for make in (matrix(4, 3), matrix(2, 2, 3), low_rank(3, 4))]
         + [([SymmetricInput(-1.0, 0.0, 2.0), *TOLERANCES], {"hermitian": True})],
-    "pinv": [([matrix(3, 2)], {"given": "", "hermitian": False}), ([low_rank(4, 3), *TOLERANCES], {"given": "atol rtol", "hermitian": False})],
-    "matrix_rank": [([matrix(3, 2)], {"given": "", "hermitian": False}), ([low_rank(4, 3), *TOLERANCES[:1]], {"given": "rtol", "hermitian": False})],
+    "pinv": [([matrix(3, 2)], {"given": "", "hermitian": False}),
+        ([low_rank(4, 3), *TOLERANCES], {"given": "atol rtol", "hermitian": False})],
+    "matrix_rank": [([matrix(3, 2)], {"given": "", "hermitian": False}),
+        ([low_rank(4, 3), *TOLERANCES[:1]], {"given": "rtol", "hermitian": False})],
     "einsum": [([f(*s) for s in shapes], {"equation": equation}) for equation, *shapes in SUBSCRIPTS],
     "mm": [([f(3, 4), f(4, 2)], {})], "bmm": [([f(2, 3, 4), f(2, 4, 2)], {})], "mv": [([f(3, 4), f(4)], {})],
     "dot": [([f(4), f(4)], {})], "outer": [([f(3), f(4)], {})], "inner": [([f(3, 4), f(2, 2, 4)], {}), ([f(3), f(3)], {}), ([f(3), f()], {})],
     "matrix_trace": [([f(3, 3)], {}), ([f(2, 4)], {})],
-    "matrix_diagonal": [([f(*s)], {"offset": k, "dim1": 0, "dim2": 1}) for s, k in (((3, 4), 0), ((3, 4), 1), ((3, 4), -1), ((2, 3), 3), ((3, 3, 2), 0))],
-    "addmm": [([f(3, 2), f(3, 4), f(4, 2), *FACTORS], {"ignore": k}) for k in (False, True)] + [([f(2), f(3, 4), f(4, 2), *FACTORS], {"ignore": False})],
+    "matrix_diagonal": [([f(*s)], {"offset": k, "dim1": 0, "dim2": 1})
+        for s, k in (((3, 4), 0), ((3, 4), 1), ((3, 4), -1), ((2, 3), 3), ((3, 3, 2), 0))],
+    "addmm": [([f(3, 2), f(3, 4), f(4, 2), *FACTORS], {"ignore": k}) for k in (False, True)]
+        + [([f(2), f(3, 4), f(4, 2), *FACTORS], {"ignore": False})],
     "addmv": [([f(3), f(3, 4), f(4), *FACTORS], {"ignore": False})], "addr": [([f(3, 2), f(3), f(2), *FACTORS], {"ignore": False})],
     "baddbmm": [([f(2, 3, 2), f(2, 3, 4), f(2, 4, 2), *FACTORS], {"ignore": False})],
     "addbmm": [([f(3, 2), f(2, 3, 4), f(2, 4, 2), *FACTORS], {"ignore": False})],
