@@ -2,6 +2,8 @@
 the table below, keyed by name, and a new op of another family needs a line there.
 
 An input is written `f(2, 3)` (floats), `p(3)` (positive ones), `i(5, (4,))` (positions on an axis of 5, from either end), `b(3)` (truth),
+`n(7)` (this whole number), `matrix(4, 3)` (far from singular), `SymmetricInput(1, 2)` (symmetric, with these eigenvalues),
+`triangle(3)`, `low_rank(4, 3)`, `apart(2, 5)` (no two alike); a sample is its inputs and its attributes.
 `ordered(4)` (ascending), `n(7)` (this whole number); a sample is its inputs and its attributes.
 """
 
@@ -46,6 +48,56 @@ def b(*shape: int) -> Input:
 
 def n(value: int) -> Input:
     return lambda rng, dtype: np.asarray(value)
+
+
+def given(*rows: list[int]) -> Input:
+    return lambda rng, dtype: np.asarray(rows)
+
+
+def apart(*shape: int) -> Input:
+    """Numbers that differ by 0.2 or more: none is near to a tie for the largest one."""
+    size = int(np.prod(shape))
+    return lambda rng, dtype: ((rng.permutation(size).reshape(shape) - size / 2 + 0.3) * 0.2).astype(dtype.numpy)
+
+
+def _orthogonal(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return np.linalg.qr(rng.normal(size=(*shape, shape[-1])))[0]
+
+
+def _factors(rng: np.random.Generator, values: np.ndarray, lead: tuple[int, ...], m: int, n: int) -> np.ndarray:
+    """U diag(values) Vᵀ with random rotations, (*lead, m, n)."""
+    k = len(values)
+    return _orthogonal(rng, *lead, m)[..., :k] * values @ _orthogonal(rng, *lead, n)[..., :k, :]
+
+
+def matrix(*shape: int) -> Input:
+    """Singular values 0.6, 1.2, 1.8 …: far from singular, and no two of them near to each other."""
+    *lead, m, n = shape
+    values = 0.6 * (1 + np.arange(min(m, n)))
+    return lambda rng, dtype: _factors(rng, values, tuple(lead), m, n).astype(dtype.numpy)
+
+
+def low_rank(m: int, n: int) -> Input:
+    """Two singular values, 1 and 2; the others are 0."""
+    return lambda rng, dtype: _factors(rng, np.array([1.0, 2.0]), (), m, n).astype(dtype.numpy)
+
+
+def triangle(*shape: int) -> Input:
+    """A triangle far from singular; the other triangle is filled too, with what must not be read."""
+    return lambda rng, dtype: (rng.uniform(-0.5, 0.5, shape) + 1.5 * np.eye(shape[-1])).astype(dtype.numpy)
+
+
+class SymmetricInput:
+    """A symmetric matrix with these eigenvalues. An op that reads one triangle means the symmetric matrix: in differences both
+    elements of a pair must change together, so the contract suite gives it (X + Xᵀ) / 2."""
+
+    def __init__(self, *eigenvalues: float, lead: tuple[int, ...] = ()):
+        self.eigenvalues, self.lead = np.array(eigenvalues), lead
+
+    def __call__(self, rng: np.random.Generator, dtype: dt.DType) -> np.ndarray:
+        q = _orthogonal(rng, *self.lead, len(self.eigenvalues))
+        made = (q * self.eigenvalues @ np.swapaxes(q, -1, -2)).astype(dtype.numpy)
+        return (made + np.swapaxes(made, -1, -2)) / 2
 
 
 def elementwise_inputs(op: Op, dtype: dt.DType, shapes: list[tuple[int, ...]], rng: np.random.Generator) -> list[np.ndarray]:
@@ -113,6 +165,29 @@ SEEDS = [n(3), n(9)]
 DRAWN = [(SEEDS, {"shape": s, "dtype": t}) for s, t in (((17,), dt.float32), ((), dt.float64), ((2, 3), dt.float32))]
 BETWEEN = [([*SEEDS, f(), f()], {**attrs, "dtype": dt.float64}) for _, attrs in DRAWN]
 PARAMETERS = [f(3, 2), f(4)]
+LINE, PLANE = {"strides": (2,), "dilations": (1,)}, {"strides": (1, 2), "dilations": (2, 1)}
+CONVOLVED = [
+    ([f(2, 2, 7), f(3, 2, 3), f(3)], {"stride": (2,), "low": (1,), "high": (0,), "dilation": (1,), "groups": 1}),
+    ([f(1, 2, 4, 5), f(4, 1, 2, 3)], {"stride": (1, 2), "low": (0, 2), "high": (1, 0), "dilation": (2, 1), "groups": 2}),
+    ([f(1, 1, 3, 2, 4), f(2, 1, 2, 1, 2)], {"stride": (1, 1, 2), "low": (0, 0, 0), "high": (0, 1, 0), "dilation": (1, 1, 1), "groups": 1}),
+]  # fmt: skip
+TRANSPOSED = [
+    ([f(2, 2, 3), f(2, 3, 3), f(3)], {"stride": (2,), "padding": (1,), "output_padding": (1,), "dilation": (1,), "groups": 1}),
+    ([f(1, 2, 2, 3), f(2, 1, 3, 2)], {"stride": (1, 2), "padding": (1, 0), "output_padding": (0, 0), "dilation": (2, 1), "groups": 2}),
+]  # fmt: skip
+PATCHES = {"kernel": (2, 3), "stride": (1, 2), "padding": (1, 0), "dilation": (1, 2)}
+POOLED = [
+    ([apart(2, 7)], {"kernel": (3,), "stride": (2,), "low": (1,), "high": (1,)}),
+    ([apart(1, 2, 4, 5)], {"kernel": (2, 2), "stride": (2, 2), "low": (0, 0), "high": (0, 1)}),
+    ([apart(3, 4, 4)], {"kernel": (2, 3), "stride": (1, 2), "low": (1, 0), "high": (0, 1)}),
+]
+SQUARE = [([matrix(3, 3)], {}), ([matrix(2, 2, 2)], {}), ([matrix(1, 1)], {})]
+FLAT = [([matrix(*s)], {}) for s in ((3, 3), (4, 3), (2, 4), (2, 3, 2))]
+SPECTRA = [SymmetricInput(-1.0, 0.5, 2.0), SymmetricInput(1.0, 3.0, lead=(2,))]
+TOLERANCES = [f(low=1e-4, high=1e-3), f(low=1e-4, high=1e-3)]
+FACTORS = [f(), f()]
+SUBSCRIPTS = (("ij,jk", (2, 3), (3, 4)), ("ii->i", (3, 3)), ("iji->j", (2, 3, 2)), ("...ij,kj->...ik", (2, 2, 3), (4, 3)),
+              ("i,j,k->ki", (2,), (3,), (2,)), ("ab,bc,cd->", (2, 3), (3, 2), (2, 3)), ("ij,ij->i", (3, 1), (3, 4)))  # fmt: skip
 
 SAMPLES: dict[str, list[Sample]] = {
     "stop": ONE,
@@ -179,6 +254,58 @@ SAMPLES: dict[str, list[Sample]] = {
     "sgd_momentum": [([p(), p(), p(), p(), *PARAMETERS * 3], {"nesterov": m, "maximize": False}) for m in (False, True)],
     "adam": [([p(), p(), p(), p(), p(), p(), *PARAMETERS * 2, *PARAMETERS, p(3, 2), p(4)], {"decoupled": m, "amsgrad": False, "maximize": False}) for m in (False, True)],  # noqa: E501
     "clip_norm": [([p(), *PARAMETERS], {})],
+    "slide": [([f(2, 7, 3)], {"counts": (3,), **LINE}), ([f(5, 6, 2, 3)], {"counts": (3, 2), **PLANE})],
+    "unslide": [([f(2, 3, 3)], {"sizes": (7,), **LINE}), ([f(3, 2, 2, 3)], {"sizes": (5, 6), **PLANE})],
+    "window": [([f(2, 7)], {"kernel": (3,), **LINE}), ([f(5, 6)], {"kernel": (2, 3), **PLANE}),
+        ([f(2, 5, 4)], {"kernel": (2, 2), "strides": (2, 2), "dilations": (1, 1)})],
+    "unwindow": [([f(2, 3, 3)], {"sizes": (7,), **LINE}), ([f(3, 2, 2, 3)], {"sizes": (5, 6), **PLANE})],
+    "convolution": CONVOLVED, "convolution_transposed": TRANSPOSED,
+    "unfold": [([f(1, 2, 3, 6)], PATCHES)], "fold": [([f(1, 12, 4)], {"output": (3, 6), **PATCHES})],
+    "max_pool": [(inputs, {**attrs, "dilation": (1,) * len(attrs["kernel"])}) for inputs, attrs in POOLED]
+        + [([apart(2, 5, 4)], {"kernel": (2, 2), "stride": (1, 1), "low": (0, 0), "high": (0, 0), "dilation": (2, 1)})],
+    "sum_pool": POOLED,
+    "adaptive_max_pool": [([apart(2, 5), given([0, 1], [1, 2], [3, 4])], {"sizes": (5,)}),
+        ([apart(4, 5), given([0, 1], [2, 3]), given([0, 1], [1, 2], [3, 4])], {"sizes": (4, 5)})],
+    "group_norm": [([f(2, 4, 3)], {"groups": 2, "eps": 1e-5}), ([f(3, 4), f(4), f(4)], {"groups": 1, "eps": 1e-5})],
+    "rms_norm": [([f(4, 5)], {"ndim": 1, "eps": 1e-5}), ([f(2, 3, 4), f(3, 4)], {"ndim": 2, "eps": 1e-5})],
+    "inv": SQUARE, "det": SQUARE, "cofactor": SQUARE, "slogdet": SQUARE, "logdet": [([SymmetricInput(0.5, 1.0, 2.0)], {})], "matrix_exp": SQUARE,
+    "solve_matrices": [([matrix(3, 3), f(3, 2)], {}), ([matrix(2, 2, 2), f(2, 2, 1)], {})],
+    "solve": [([matrix(3, 3), f(3, 2)], {"left": True}), ([matrix(2, 3, 3), f(2, 3)], {"left": True}),
+        ([matrix(2, 2), f(2)], {"left": False}), ([matrix(3, 3), f(2, 2, 3)], {"left": False})],
+    "solve_triangular": [([triangle(3, 3), f(3, 2)], {"upper_": upper, "left": True, "unitriangular": ones})
+        for upper in (False, True) for ones in (False, True)]
+        + [([triangle(2, 2, 2), f(3, 2)], {"upper_": True, "left": False, "unitriangular": False})],
+    "cholesky": [([SymmetricInput(0.5, 1.0, 2.0)], {}), ([SymmetricInput(1.0, 3.0, lead=(2,))], {})],
+    "tall_qr": [([matrix(*s)], {"complete": c}) for s, c in (((3, 3), True), ((4, 2), False), ((2, 3, 2), False))],
+    "qr": [([matrix(*s)], {"complete": c}) for s, c in (((3, 2), False), ((2, 3), True), ((2, 2, 4), False))],
+    "matrix_power": [([matrix(3, 3)], {"n": k}) for k in (0, 1, 5, -2)],
+    "householder_product": [([f(4, 3), f(2)], {}), ([f(2, 3, 2), f(2, 2)], {})],
+    "eigh": [([x], {"lower": k}) for x in SPECTRA for k in (True, False)],
+    "eigvalsh": [([x], {"lower": k}) for x in SPECTRA for k in (True, False)],
+    "svd": [(inputs, {"full": False}) for inputs, _ in FLAT] + [([matrix(3, 3)], {"full": True})], "svdvals": FLAT,
+    "rank_above": [([low_rank(4, 3), *TOLERANCES], {"hermitian": False}),
+        ([SymmetricInput(-1.0, 0.0, 2.0), *TOLERANCES], {"hermitian": True})],
+    "pseudo_inverse": [([make, *TOLERANCES], {"hermitian": False}) for make in (matrix(4, 3), matrix(2, 2, 3), low_rank(3, 4))]
+        + [([SymmetricInput(-1.0, 0.0, 2.0), *TOLERANCES], {"hermitian": True})],
+    "pinv": [([matrix(3, 2)], {"given": "", "hermitian": False}),
+        ([low_rank(4, 3), *TOLERANCES], {"given": "atol rtol", "hermitian": False})],
+    "matrix_rank": [([matrix(3, 2)], {"given": "", "hermitian": False}),
+        ([low_rank(4, 3), *TOLERANCES[:1]], {"given": "rtol", "hermitian": False})],
+    "einsum": [([f(*s) for s in shapes], {"equation": equation}) for equation, *shapes in SUBSCRIPTS],
+    "mm": [([f(3, 4), f(4, 2)], {})], "bmm": [([f(2, 3, 4), f(2, 4, 2)], {})], "mv": [([f(3, 4), f(4)], {})],
+    "dot": [([f(4), f(4)], {})], "outer": [([f(3), f(4)], {})], "inner": [([f(3, 4), f(2, 2, 4)], {}), ([f(3), f(3)], {}), ([f(3), f()], {})],
+    "matrix_trace": [([f(3, 3)], {}), ([f(2, 4)], {})],
+    "matrix_diagonal": [([f(*s)], {"offset": k, "dim1": 0, "dim2": 1})
+        for s, k in (((3, 4), 0), ((3, 4), 1), ((3, 4), -1), ((2, 3), 3), ((3, 3, 2), 0))],
+    "addmm": [([f(3, 2), f(3, 4), f(4, 2), *FACTORS], {"ignore": k}) for k in (False, True)]
+        + [([f(2), f(3, 4), f(4, 2), *FACTORS], {"ignore": False})],
+    "addmv": [([f(3), f(3, 4), f(4), *FACTORS], {"ignore": False})], "addr": [([f(3, 2), f(3), f(2), *FACTORS], {"ignore": False})],
+    "baddbmm": [([f(2, 3, 2), f(2, 3, 4), f(2, 4, 2), *FACTORS], {"ignore": False})],
+    "addbmm": [([f(3, 2), f(2, 3, 4), f(2, 4, 2), *FACTORS], {"ignore": False})],
+    "kron": [([f(2, 3), f(3, 2)], {}), ([f(2), f(2, 2)], {})], "cross": [([f(2, 3), f(1, 3)], {"dim": -1}), ([f(3, 2), f(3, 2)], {"dim": -2})],
+    "vector_norm": [([apart(3, 4)], {"p": k, "dims": (1,), "keepdim": False}) for k in (0, 1, 2, 3, 0.5, -1, np.inf, -np.inf)]
+        + [([apart(5)], {"p": 2, "dims": (0,), "keepdim": True}), ([apart(2)], {"p": 3, "dims": (), "keepdim": False})],
+    "cdist": [([f(3, 2), f(2, 2)], {"p": k}) for k in (1, 2, 3, np.inf)] + [([f(2, 2, 3), f(1, 3, 3)], {"p": 2})],
     "cumsum": ALONG, "cumprod": ALONG, "cummax": ALONG, "cummin": ALONG, "logcumsumexp": ALONG, "mode": ALONG,
     "searchsorted": [([ordered(7), f(3, 4)], {"right": r}) for r in (False, True)] + [([ordered(3, 5), f(3, 2)], {"right": False})],
     "scatter_reduce": [(inputs, {**attrs, "reduce": r}) for inputs, attrs in PUT_ALONG for r in ("prod", "amax", "amin")],
