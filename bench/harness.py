@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
-from bench.statistics import largest_difference, median_ratio, moved, paired_ratios, quartiles, rotated
+from bench.ratios import largest_difference, median_ratio, moved, paired_ratios, quartiles, rotated
 from bench.steps import Case
 from bench.worker import WAYS, environment
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.process import python
-from bench.statistics import rotated
+from bench.ratios import rotated
 from bench.steps import CASES
 from bench.table import duration, table
 from bench.worker import WAYS

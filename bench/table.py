@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.harness import Result
-from bench.statistics import geometric_mean
+from bench.ratios import geometric_mean
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

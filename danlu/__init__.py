@@ -1,6 +1,6 @@
 """danlu (丹炉): PyTorch's code, JAX's speed, and a codebase that one person can read. This page is the API; it holds no logic."""
 
-from danlu import autograd, data, engine, func, linalg, nn, optim, random, train
+from danlu import autograd, data, engine, func, linalg, nn, optim, random, train, utils
 from danlu.autograd import inference_mode
 from danlu.config import config
 from danlu.creation import (
@@ -660,6 +660,7 @@ __all__ = [
     "unique",
     "unique_consecutive",
     "unsqueeze",
+    "utils",
     "vander",
     "var",
     "var_mean",

@@ -360,10 +360,8 @@ def _mark_traced(inputs: Sequence[Any], result: Any) -> None:
     if any(type(x) is Value and x.note is not None and x.note.traced for x in inputs):
         for value in result if type(result) is tuple else (result,):
             value.noted().traced = True
-            if not value.grad:  # the batch will read its inputs, also after one of them was replaced in place
-                for x in inputs:
-                    if type(x) is Value:
-                        x.held += 1
+            if not value.grad:
+                engine.read_later(inputs)
 
 
 def vmap(

@@ -159,10 +159,10 @@ def gaussian_nll_loss(
         var = input.new_full(tuple(input.shape), float(var))
     if var.shape != input.shape and tuple(input.shape[:-1]) == tuple(var.shape):
         var = var.unsqueeze(-1)
-    elif var.shape != input.shape and (var.ndim != input.ndim or var.shape[-1] != 1 or var.shape[:-1] != input.shape[:-1]):
+    elif var.shape != input.shape and (var.ndim != input.ndim or any(n not in (1, m) for n, m in zip(var.shape, input.shape))):
         raise ShapeError(
             f"gaussian_nll_loss: the variance has shape {tuple(var.shape)}, the input {tuple(input.shape)}; expected equal shapes, or "
-            f"one variance for the last axis: {tuple(input.shape[:-1])}"
+            f"one variance for the last axis: {tuple(input.shape[:-1])}, or sizes of 1"
         )
     variance: Tensor = apply("carry", _at_least(var, eps).detach(), var)
     difference = input - target

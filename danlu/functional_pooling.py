@@ -1,13 +1,12 @@
-"""L6. Pooling and resampling of signals and images; public in `danlu.nn.functional`.
+"""L6. Pooling; public in `danlu.nn.functional`.
 
-What depends on sizes alone (how many elements a window holds, which positions a part reads, the weights of a resampling) is made
-in NumPy, once for each size, and enters the program as a tensor. Resampling and adaptive averages are products with a small
-matrix along each axis: their derivatives are products too, and nothing is scattered.
+What depends on sizes alone (how many elements a window holds, which positions a part reads) is made in NumPy, once for each size,
+and enters the program as a tensor. Averages of parts that overlap are products with a small matrix along each axis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -326,7 +325,7 @@ def _averages(n: int, parts: int, dtype: np.dtype) -> np.ndarray:
     return (inside / (stop - start)[:, None]).astype(dtype)
 
 
-def _along_axes(x: Tensor, matrices: Sequence[np.ndarray | None]) -> Tensor:
+def along_axes(x: Tensor, matrices: Sequence[np.ndarray | None]) -> Tensor:
     """Each of the last axes multiplied by a matrix (new, old)."""
     letters = "abcdefgh"[: x.ndim]
     for letter, matrix in zip(letters[x.ndim - len(matrices) :], matrices):
@@ -335,7 +334,8 @@ def _along_axes(x: Tensor, matrices: Sequence[np.ndarray | None]) -> Tensor:
     return x
 
 
-def _adaptive_avg_pool(d: int, input: Tensor, output_size: Any) -> Tensor:
+def adaptive_average(d: int, input: Tensor, output_size: Any) -> Tensor:
+    """The mean of each part of the last d axes."""
     name = f"adaptive_avg_pool{d}d"
 
     def run(x: Tensor) -> Tensor:
@@ -345,7 +345,7 @@ def _adaptive_avg_pool(d: int, input: Tensor, output_size: Any) -> Tensor:
         if all(m and n % m == 0 for n, m in zip(shape, parts)):
             kernel = tuple(n // m for n, m in zip(shape, parts))
             return apply(ops.sum_pool, x, kernel=kernel, stride=kernel, low=(0,) * d, high=(0,) * d) / float(prod(kernel))
-        return _along_axes(x, [_averages(n, m, x.dtype.numpy) for n, m in zip(shape, parts)])
+        return along_axes(x, [_averages(n, m, x.dtype.numpy) for n, m in zip(shape, parts)])
 
     return batched(name, input, d, run)
 
@@ -364,7 +364,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
         >>> F.adaptive_avg_pool1d(danlu.tensor([[[1.0, 3.0, 2.0]]]), 2).tolist()
         [[[2.0, 2.5]]]
     """
-    return _adaptive_avg_pool(1, input, output_size)
+    return adaptive_average(1, input, output_size)
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
@@ -376,7 +376,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
         >>> F.adaptive_avg_pool2d(danlu.arange(16.0).reshape(1, 1, 4, 4), 1).item()
         7.5
     """
-    return _adaptive_avg_pool(2, input, output_size)
+    return adaptive_average(2, input, output_size)
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
@@ -388,7 +388,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
         >>> F.adaptive_avg_pool3d(danlu.arange(8.0).reshape(1, 1, 2, 2, 2), 1).item()
         3.5
     """
-    return _adaptive_avg_pool(3, input, output_size)
+    return adaptive_average(3, input, output_size)
 
 
 @lru_cache(maxsize=256)
@@ -452,161 +452,6 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
     return _adaptive_max_pool(3, input, output_size, return_indices)
 
 
-# ---- resampling ---------------------------------------------------------------------------------------------------------------
-
-
-def _sources(n: int, out: int, step: float, align_corners: bool) -> np.ndarray:
-    """Where on the old axis each element of the new one lies."""
-    i = np.arange(out)
-    if align_corners:
-        return i * ((n - 1) / (out - 1)) if out > 1 else np.zeros(out)
-    return (i + 0.5) * step - 0.5
-
-
-def _taps(n: int, columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The matrix (new, n) with the given weights in the given columns; columns beyond the edge count for the edge."""
-    matrix = np.zeros((len(columns), n))
-    np.add.at(matrix, (np.arange(len(columns))[:, None], np.clip(columns, 0, n - 1)), weights)
-    return matrix
-
-
-def _linear_weights(n: int, source: np.ndarray) -> np.ndarray:
-    source = np.clip(source, 0, n - 1)
-    first = np.floor(source).astype(np.int64)
-    part = source - first
-    return _taps(n, first[:, None] + np.arange(2), np.stack([1 - part, part], 1))
-
-
-def _cubic_weights(n: int, source: np.ndarray) -> np.ndarray:
-    """Keys's kernel (1981, eq. 4) with a = −3/4."""
-    a, first = -0.75, np.floor(source).astype(np.int64)
-    distance = np.abs((source - first)[:, None] - np.arange(-1, 3))
-    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
-    far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
-    return _taps(n, first[:, None] + np.arange(-1, 3), np.where(distance <= 1, near, far))
-
-
-@lru_cache(maxsize=256)
-def _resampling(n: int, out: int, step: float, align_corners: bool, cubic: bool, dtype: np.dtype) -> np.ndarray | None:
-    """The matrix (out, n) of a resampling along one axis; None where it changes nothing."""
-    source = _sources(n, out, step, align_corners)
-    if n == out and np.array_equal(source, np.arange(n)):
-        return None
-    return (_cubic_weights if cubic else _linear_weights)(n, source).astype(dtype)
-
-
-@lru_cache(maxsize=256)
-def _nearest(n: int, out: int, step: float, exact: bool) -> np.ndarray:
-    """The position on the old axis whose element each new one takes, computed in float32 as PyTorch does."""
-    i = np.arange(out, dtype=np.float32)
-    at = np.floor((i + np.float32(0.5)) * np.float32(step)) if exact else np.floor(i * np.float32(step))
-    return np.minimum(at.astype(np.int64), n - 1)
-
-
-def _new_size(x: Tensor, size: Any, scale_factor: Any) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
-    """The sizes of the result, and the given factors."""
-    d, shape = x.ndim - 2, tuple(x.shape[2:])
-    if (size is None) == (scale_factor is None):
-        raise DataError(f"interpolate: size is {size!r} and scale_factor {scale_factor!r}; expected exactly one of the two")
-    if size is not None:
-        return sizes("interpolate", "size", size, d), (None,) * d
-    factors = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * d
-    if len(factors) != d:
-        raise DataError(
-            f"interpolate: scale_factor is {scale_factor!r}; expected a number, or {d} for an input of shape {tuple(x.shape)}"
-        )
-    out = tuple(int(n * f) for n, f in zip(shape, factors))
-    if min(out) < 1:
-        raise DataError(f"interpolate: scale_factor {scale_factor!r} makes {shape} to {out}; expected sizes ≥ 1")
-    return out, tuple(map(float, factors))
-
-
-_RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
-
-
-def _check_mode(x: Tensor, mode: str, align_corners: bool | None, antialias: bool) -> None:
-    if mode not in ("nearest", "nearest-exact", "area", *_RANKS):
-        raise DataError(f"interpolate: mode is {mode!r}; expected nearest, nearest-exact, area, {', '.join(_RANKS)}")
-    if antialias:
-        raise DataError("interpolate: antialias=True is not there; average first: F.adaptive_avg_pool2d(x, size)")
-    if align_corners is not None and mode not in _RANKS:
-        raise DataError(
-            f"interpolate: align_corners={align_corners} with mode {mode!r}; expected it with {', '.join(_RANKS)} alone"
-        )
-    ranks = (_RANKS[mode],) if mode in _RANKS else (1, 2, 3)
-    if x.ndim - 2 not in ranks:
-        expected = " or ".join(str(r + 2) for r in ranks)
-        raise ShapeError(f"interpolate: the input has shape {tuple(x.shape)}; mode {mode!r} expects {expected} axes (N, C, …)")
-
-
-def interpolate(
-    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None, antialias: bool = False,
-) -> Tensor:  # fmt: skip
-    """A signal or an image of another size: (N, C, …) to `size`, or to its size times scale_factor.
-
-    mode: nearest, nearest-exact, linear (3 axes), bilinear or bicubic (4 axes), trilinear (5 axes), area (averages).
-    align_corners: the centres of the corner elements keep their place, instead of the outer edges.
-
-    Example:
-        >>> import danlu
-        >>> from danlu.nn import functional as F
-        >>> F.interpolate(danlu.tensor([[[0.0, 2.0]]]), size=3, mode="linear", align_corners=True).tolist()
-        [[[0.0, 1.0, 2.0]]]
-    """
-    _check_mode(input, mode, align_corners, antialias)
-    out, factors = _new_size(input, size, scale_factor)
-    if mode == "area":
-        return _adaptive_avg_pool(input.ndim - 2, input, out)
-    shape = tuple(input.shape[2:])
-    steps = [1 / f if f and not recompute_scale_factor else n / m for n, m, f in zip(shape, out, factors)]
-    if mode in _RANKS:
-        options = (bool(align_corners), mode == "bicubic", input.dtype.numpy)
-        return _along_axes(input, [_resampling(n, m, s, *options) for n, m, s in zip(shape, out, steps)])
-    for axis, (n, m, s) in enumerate(zip(shape, out, steps)):
-        input = _take_nearest(input, axis + 2, n, m, s, mode == "nearest-exact")
-    return input
-
-
-def _take_nearest(x: Tensor, axis: int, n: int, out: int, step: float, exact: bool) -> Tensor:
-    """One axis at another size; whole multiples repeat each element, which needs no positions read from memory."""
-    at = _nearest(n, out, step, exact)
-    times = out // n
-    if out == n * times and np.array_equal(at, np.repeat(np.arange(n), times)):
-        x = x.unsqueeze(axis + 1).expand(*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
-        return x.flatten(axis, axis + 1)
-    return apply("take", x, from_array(at), dim=axis)
-
-
-def upsample(
-    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
-) -> Tensor:
-    """Another name of interpolate.
-
-    Example:
-        >>> import danlu
-        >>> from danlu.nn import functional as F
-        >>> F.upsample(danlu.tensor([[[1.0, 2.0]]]), scale_factor=2).tolist()
-        [[[1.0, 1.0, 2.0, 2.0]]]
-    """
-    return interpolate(input, size, scale_factor, mode, align_corners)
-
-
-def _upsampled(mode: str, align_corners: bool | None) -> Callable[..., Tensor]:
-    def function(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
-        return interpolate(input, size, scale_factor, mode, align_corners)
-
-    function.__name__ = function.__qualname__ = f"upsample_{mode}"
-    function.__doc__ = (
-        f"interpolate(mode={mode!r}, align_corners={align_corners}).\n\n>>> import danlu\n>>> from danlu.nn import functional as F\n"
-        f">>> tuple(F.upsample_{mode}(danlu.ones(1, 1, 2, 2), scale_factor=2).shape)\n(1, 1, 4, 4)\n"
-    )
-    return function
-
-
-upsample_nearest = _upsampled("nearest", None)
-upsample_bilinear = _upsampled("bilinear", True)
-
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
@@ -617,7 +462,6 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
-    "interpolate",
     "lp_pool1d",
     "lp_pool2d",
     "max_pool1d",
@@ -626,7 +470,4 @@ __all__ = [
     "max_unpool1d",
     "max_unpool2d",
     "max_unpool3d",
-    "upsample",
-    "upsample_bilinear",
-    "upsample_nearest",
 ]

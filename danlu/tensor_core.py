@@ -181,6 +181,10 @@ class TensorCore:
     grad: Any
 
     def __init__(self, value: Value, storage: Storage | None = None) -> None:
+        if storage is None and type(value) is not Value:
+            raise DTypeError(
+                f"Tensor({type(value).__name__}): tensors are made by functions; write danlu.tensor(data) or danlu.zeros(sizes)"
+            )
         self._storage = storage or Storage(value)
         self._chain = ()
         self._base: Any = None  # the tensor that a view looks at

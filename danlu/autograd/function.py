@@ -14,7 +14,12 @@ from danlu.tensor_core import wrap
 
 
 class FunctionCtx:
-    """What a Function's forward leaves for its backward."""
+    """What a Function's forward leaves for its backward; `apply` makes it.
+
+    >>> import danlu
+    >>> danlu.autograd.FunctionCtx((True, False)).needs_input_grad
+    (True, False)
+    """
 
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad

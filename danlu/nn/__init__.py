@@ -2,12 +2,10 @@
 
 from danlu.nn import functional, init, utils
 from danlu.nn.activation import (
-    CELU,
     ELU,
     GELU,
     GLU,
     SELU,
-    Hardshrink,
     Hardsigmoid,
     Hardswish,
     Hardtanh,
@@ -15,21 +13,16 @@ from danlu.nn.activation import (
     LogSigmoid,
     LogSoftmax,
     Mish,
-    PReLU,
     ReLU,
     ReLU6,
-    RReLU,
     Sigmoid,
     SiLU,
     Softmax,
     Softmax2d,
     Softmin,
     Softplus,
-    Softshrink,
     Softsign,
     Tanh,
-    Tanhshrink,
-    Threshold,
 )
 from danlu.nn.containers import (
     ModuleDict,
@@ -133,6 +126,15 @@ from danlu.nn.pooling import (
     MaxPool1d,
     MaxPool2d,
     MaxPool3d,
+)
+from danlu.nn.rectifier import (
+    CELU,
+    Hardshrink,
+    PReLU,
+    RReLU,
+    Softshrink,
+    Tanhshrink,
+    Threshold,
 )
 from danlu.nn.reversal import GradientReversal
 from danlu.nn.sparse import (

@@ -83,7 +83,6 @@ from danlu.functional_pooling import (
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
-    interpolate,
     lp_pool1d,
     lp_pool2d,
     max_pool1d,
@@ -92,6 +91,9 @@ from danlu.functional_pooling import (
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
+)
+from danlu.functional_resample import (
+    interpolate,
     upsample,
     upsample_bilinear,
     upsample_nearest,

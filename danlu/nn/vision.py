@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from danlu import functional_loss, functional_pooling, functional_vision
+from danlu import functional_loss, functional_resample, functional_vision
 from danlu.nn.module import Module
 from danlu.tensor import Tensor
 
@@ -88,7 +88,7 @@ class Upsample(Module):
     def forward(self, input: Tensor) -> Tensor:
         """The resampled input."""
         options = (self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor)
-        return functional_pooling.interpolate(input, *options)
+        return functional_resample.interpolate(input, *options)
 
     def extra_repr(self) -> str:
         """The size or factor, and the mode."""

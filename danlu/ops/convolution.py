@@ -92,12 +92,25 @@ def convolution(
     n, features = x.shape[0], w.shape[0]
     x = o.reshape(x, shape=(n, groups, w.shape[1], *x.shape[2:]))
     windows = o.window(x, kernel=kernel, strides=stride, dilations=dilation)  # (n, g, c, O…, K…)
+    if w.shape[1] == 1 and groups > 1:
+        return _depthwise(o, windows, w, b, groups)
     columns = o.contiguous(o.permute(windows, dims=(1, 2, *range(3 + d, 3 + 2 * d), 0, *range(3, 3 + d))))  # (g, c, K…, n, O…)
     w = o.reshape(w, shape=(groups, features // groups, *w.shape[1:]))
     inside, at = _letters(d)
     y = o.contract(w, columns, labels=(f"gfc{inside}", f"gc{inside}n{at}", f"gfn{at}"))
     y = y if b is None else o.add(y, o.reshape(b, shape=(groups, features // groups, *(1,) * (d + 1))))
     return _images_first(o, o.contiguous(y), d)
+
+
+def _depthwise(o, windows: Node, w: Node, b: Node | None, groups: int) -> Node:
+    """One channel a group: products of a matrix with one row. Multiplied and summed in place, no window is copied."""
+    d, n, f = len(w.shape) - 2, windows.shape[0], w.shape[0] // groups
+    shape = (n, groups, f, *windows.shape[3:])  # (n, g, f, O…, K…)
+    w = o.reshape(w, shape=(1, groups, f, *(1,) * d, *w.shape[2:]))
+    products = o.mul(o.expand(windows, shape=shape), o.expand(w, shape=shape))
+    y = o.sum(products, dims=tuple(range(3 + d, 3 + 2 * d)), keepdim=False)
+    y = y if b is None else o.add(y, o.reshape(b, shape=(1, groups, f, *(1,) * d)))
+    return o.reshape(y, shape=(n, groups * f, *y.shape[3:]))
 
 
 def _images_first(o, y: Node, d: int) -> Node:

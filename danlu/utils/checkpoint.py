@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from danlu.engine import Value, realize, watch
+from danlu.engine import Value, read_later, realize, watch
 from danlu.errors import GradientError
 from danlu.tensor import is_grad_enabled
 from danlu.tensor_core import tensors_in
@@ -35,7 +35,7 @@ def checkpoint(
     >>> x = danlu.ones(3, requires_grad=True)
     >>> checkpoint(lambda x: (x * 2).exp().sin(), x).sum().backward()
     >>> x.grad
-    tensor([6.6128, 6.6128, 6.6128])
+    tensor([6.6259, 6.6259, 6.6259])
 
     Source: T. Chen et al., Training Deep Nets with Sublinear Memory Cost (2016).
     """
@@ -55,6 +55,8 @@ def checkpoint(
 def _mark(inputs: Sequence[Any], result: Any) -> None:
     for value in result if type(result) is tuple else (result,):
         value.noted().recompute = True
+        if not value.grad:
+            read_later(inputs)
 
 
 def _run(g: Value) -> Value:
@@ -74,7 +76,7 @@ def checkpoint_sequential(functions: Any, segments: int, input: Any, use_reentra
     >>> import danlu
     >>> from danlu.utils.checkpoint import checkpoint_sequential
     >>> checkpoint_sequential([danlu.exp, danlu.sin, danlu.tanh], 2, danlu.zeros(1))
-    tensor([0.6863])
+    tensor([0.6866])
     """
     steps = list(functions.children()) if hasattr(functions, "children") else list(functions)
     if not 1 <= segments <= len(steps):

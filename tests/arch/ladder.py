@@ -46,6 +46,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "functional_loss.py",
             "functional_norm.py",
             "functional_pooling.py",
+            "functional_resample.py",
             "functional_sparse.py",
             "functional_vision.py",
             "functions.py",

@@ -7,7 +7,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import danlu
@@ -42,6 +42,7 @@ WRITES = {
 }
 
 
+@settings(max_examples=10)
 @given(st.lists(st.sampled_from(sorted(WRITES)), min_size=1, max_size=4), st.booleans())
 def test_writes_are_differentiated(names, read):
     """The program with writes is the same function; its gradient is that of differences. PyTorch refuses most of these."""

@@ -76,6 +76,23 @@ def test_nested_twice_differentiated_and_hooked():
     np.testing.assert_allclose(h.numpy(), -4 * np.sin(2 * a))
 
 
+def test_a_buffer_that_is_replaced_in_between():
+    """What is computed again reads the values of then, also where their memory could be used for those of now."""
+    state, x = (
+        danlu.from_numpy(np.array([1.0, -1.0, 2.0])) * 1,
+        danlu.tensor([1.0, 2.0, 3.0], dtype=danlu.float64, requires_grad=True),
+    )
+    danlu.engine.flush()
+    loss = checkpoint(lambda x: ((state > 0).to(danlu.float64) * x.exp()).sin(), x).sum()
+    with danlu.no_grad():
+        state.mul_(-1)
+    loss.item()
+    assert state.tolist() == [-1.0, 1.0, -2.0]
+    loss.backward()
+    expected = np.array([1.0, 0.0, 1.0]) * np.exp([1.0, 2.0, 3.0]) * np.cos(np.exp([1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(x.grad.numpy(), expected)
+
+
 def test_sequential():
     steps = [danlu.sin, danlu.exp, danlu.tanh, danlu.sin, danlu.exp]
     x = danlu.tensor([0.3], requires_grad=True)

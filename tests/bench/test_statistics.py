@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.statistics import geometric_mean, largest_difference, median_ratio, moved, paired_ratios, quartiles, rotated
+from bench.ratios import geometric_mean, largest_difference, median_ratio, moved, paired_ratios, quartiles, rotated
 
 POSITIVE = st.floats(1e-6, 1e6)
 PAIRS = st.lists(st.tuples(POSITIVE, POSITIVE), min_size=1, max_size=20)
 
 
-@pytest.mark.parametrize("name", ["bench.statistics", "bench.table"])
+@pytest.mark.parametrize("name", ["bench.ratios", "bench.table"])
 def test_the_examples_run(name):
     failed, tried = doctest.testmod(importlib.import_module(name))
     assert tried

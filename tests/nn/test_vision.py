@@ -183,6 +183,12 @@ def test_alpha_dropout_keeps_mean_and_variance():
     assert 0.2 <= slopes.min() < 0.21 and 0.39 < slopes.max() <= 0.4
 
 
+def test_one_variance_for_all_samples():
+    x, y, v = rng.normal(size=(4, 3)), rng.normal(size=(4, 3)), np.array([[0.5, 1.0, 2.0]])
+    expected = (np.log(v) + (x - y) ** 2 / v).mean() / 2
+    np.testing.assert_allclose(F.gaussian_nll_loss(*map(danlu.tensor, (x, y, v))).item(), expected, rtol=1e-10)
+
+
 def test_attention_looks_only_where_it_may():
     q, k, v = (danlu.tensor(rng.normal(size=(2, 3, 4))) for _ in range(3))
     causal = F.scaled_dot_product_attention(q, k, v, is_causal=True).numpy()

@@ -11,6 +11,7 @@ V, M, I, B, S = danlu.tensor([1.0, 2.0]), danlu.ones(2, 3), danlu.tensor([0, 1])
 
 REFUSALS = [
     # elementwise
+    (lambda: V.mul("x"), DTypeError, "expected a tensor or a number, got str; write danlu.tensor"),
     (lambda: V.add("x"), DTypeError, "add takes tensors and numbers, got str"),
     (lambda: V.bitwise_and(1), DTypeError, "bitwise_and works on bits and takes integers and bools, got float32"),
     (lambda: I.bitwise_or(1.5), DTypeError, "bitwise_or works on bits and takes integers and bools, got float;"),

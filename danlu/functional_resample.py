@@ -1,0 +1,173 @@
+"""L6. Signals and images at another size; public in `danlu.nn.functional`.
+
+A resampling is a product with a small matrix along each axis, made in NumPy once for each size: its derivative is a product too, and
+nothing is scattered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from danlu.errors import DataError, ShapeError
+from danlu.functional_pooling import adaptive_average, along_axes
+from danlu.functional_vision import sizes
+from danlu.tensor import Tensor, apply, from_array
+
+
+def _sources(n: int, out: int, step: float, align_corners: bool) -> np.ndarray:
+    """Where on the old axis each element of the new one lies."""
+    i = np.arange(out)
+    if align_corners:
+        return i * ((n - 1) / (out - 1)) if out > 1 else np.zeros(out)
+    return (i + 0.5) * step - 0.5
+
+
+def _taps(n: int, columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The matrix (new, n) with the given weights in the given columns; columns beyond the edge count for the edge."""
+    matrix = np.zeros((len(columns), n))
+    np.add.at(matrix, (np.arange(len(columns))[:, None], np.clip(columns, 0, n - 1)), weights)
+    return matrix
+
+
+def _linear_weights(n: int, source: np.ndarray) -> np.ndarray:
+    source = np.clip(source, 0, n - 1)
+    first = np.floor(source).astype(np.int64)
+    part = source - first
+    return _taps(n, first[:, None] + np.arange(2), np.stack([1 - part, part], 1))
+
+
+def _cubic_weights(n: int, source: np.ndarray) -> np.ndarray:
+    """Keys's kernel (1981, eq. 4) with a = −3/4."""
+    a, first = -0.75, np.floor(source).astype(np.int64)
+    distance = np.abs((source - first)[:, None] - np.arange(-1, 3))
+    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+    far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
+    return _taps(n, first[:, None] + np.arange(-1, 3), np.where(distance <= 1, near, far))
+
+
+@lru_cache(maxsize=256)
+def _resampling(n: int, out: int, step: float, align_corners: bool, cubic: bool, dtype: np.dtype) -> np.ndarray | None:
+    """The matrix (out, n) of a resampling along one axis; None where it changes nothing."""
+    source = _sources(n, out, step, align_corners)
+    if n == out and np.array_equal(source, np.arange(n)):
+        return None
+    return (_cubic_weights if cubic else _linear_weights)(n, source).astype(dtype)
+
+
+@lru_cache(maxsize=256)
+def _nearest(n: int, out: int, step: float, exact: bool) -> np.ndarray:
+    """The position on the old axis whose element each new one takes, computed in float32 as PyTorch does."""
+    i = np.arange(out, dtype=np.float32)
+    at = np.floor((i + np.float32(0.5)) * np.float32(step)) if exact else np.floor(i * np.float32(step))
+    return np.minimum(at.astype(np.int64), n - 1)
+
+
+def _new_size(x: Tensor, size: Any, scale_factor: Any) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
+    """The sizes of the result, and the given factors."""
+    d, shape = x.ndim - 2, tuple(x.shape[2:])
+    if (size is None) == (scale_factor is None):
+        raise DataError(f"interpolate: size is {size!r} and scale_factor {scale_factor!r}; expected exactly one of the two")
+    if size is not None:
+        return sizes("interpolate", "size", size, d), (None,) * d
+    factors = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * d
+    if len(factors) != d:
+        raise DataError(
+            f"interpolate: scale_factor is {scale_factor!r}; expected a number, or {d} for an input of shape {tuple(x.shape)}"
+        )
+    out = tuple(int(n * f) for n, f in zip(shape, factors))
+    if min(out) < 1:
+        raise DataError(f"interpolate: scale_factor {scale_factor!r} makes {shape} to {out}; expected sizes ≥ 1")
+    return out, tuple(map(float, factors))
+
+
+_RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+
+
+def _check_mode(x: Tensor, mode: str, align_corners: bool | None, antialias: bool) -> None:
+    if mode not in ("nearest", "nearest-exact", "area", *_RANKS):
+        raise DataError(f"interpolate: mode is {mode!r}; expected nearest, nearest-exact, area, {', '.join(_RANKS)}")
+    if antialias:
+        raise DataError("interpolate: antialias=True is not there; average first: F.adaptive_avg_pool2d(x, size)")
+    if align_corners is not None and mode not in _RANKS:
+        raise DataError(
+            f"interpolate: align_corners={align_corners} with mode {mode!r}; expected it with {', '.join(_RANKS)} alone"
+        )
+    ranks = (_RANKS[mode],) if mode in _RANKS else (1, 2, 3)
+    if x.ndim - 2 not in ranks:
+        expected = " or ".join(str(r + 2) for r in ranks)
+        raise ShapeError(f"interpolate: the input has shape {tuple(x.shape)}; mode {mode!r} expects {expected} axes (N, C, …)")
+
+
+def interpolate(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None, antialias: bool = False,
+) -> Tensor:  # fmt: skip
+    """A signal or an image of another size: (N, C, …) to `size`, or to its size times scale_factor.
+
+    mode: nearest, nearest-exact, linear (3 axes), bilinear or bicubic (4 axes), trilinear (5 axes), area (averages).
+    align_corners: the centres of the corner elements keep their place, instead of the outer edges.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.interpolate(danlu.tensor([[[0.0, 2.0]]]), size=3, mode="linear", align_corners=True).tolist()
+        [[[0.0, 1.0, 2.0]]]
+    """
+    _check_mode(input, mode, align_corners, antialias)
+    out, factors = _new_size(input, size, scale_factor)
+    if mode == "area":
+        return adaptive_average(input.ndim - 2, input, out)
+    shape = tuple(input.shape[2:])
+    steps = [1 / f if f and not recompute_scale_factor else n / m for n, m, f in zip(shape, out, factors)]
+    if mode in _RANKS:
+        options = (bool(align_corners), mode == "bicubic", input.dtype.numpy)
+        return along_axes(input, [_resampling(n, m, s, *options) for n, m, s in zip(shape, out, steps)])
+    for axis, (n, m, s) in enumerate(zip(shape, out, steps)):
+        input = _take_nearest(input, axis + 2, n, m, s, mode == "nearest-exact")
+    return input
+
+
+def _take_nearest(x: Tensor, axis: int, n: int, out: int, step: float, exact: bool) -> Tensor:
+    """One axis at another size; whole multiples repeat each element, which needs no positions read from memory."""
+    at = _nearest(n, out, step, exact)
+    times = out // n
+    if out == n * times and np.array_equal(at, np.repeat(np.arange(n), times)):
+        x = x.unsqueeze(axis + 1).expand(*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
+        return x.flatten(axis, axis + 1)
+    return apply("take", x, from_array(at), dim=axis)
+
+
+def upsample(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+) -> Tensor:
+    """Another name of interpolate.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.upsample(danlu.tensor([[[1.0, 2.0]]]), scale_factor=2).tolist()
+        [[[1.0, 1.0, 2.0, 2.0]]]
+    """
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def _upsampled(mode: str, align_corners: bool | None) -> Callable[..., Tensor]:
+    def function(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+        return interpolate(input, size, scale_factor, mode, align_corners)
+
+    function.__name__ = function.__qualname__ = f"upsample_{mode}"
+    function.__doc__ = (
+        f"interpolate(mode={mode!r}, align_corners={align_corners}).\n\n>>> import danlu\n>>> from danlu.nn import functional as F\n"
+        f">>> tuple(F.upsample_{mode}(danlu.ones(1, 1, 2, 2), scale_factor=2).shape)\n(1, 1, 4, 4)\n"
+    )
+    return function
+
+
+upsample_nearest = _upsampled("nearest", None)
+upsample_bilinear = _upsampled("bilinear", True)
+
+__all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
