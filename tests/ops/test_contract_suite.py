@@ -132,16 +132,18 @@ def weighted(ys: list[Node]) -> Node:
     return total
 
 
-def differences(root: Node, arrays: list[np.ndarray], k: int) -> np.ndarray:
-    out = np.zeros(arrays[k].shape)
-    for at in np.ndindex(out.shape):
+def differences(roots: list[Node], arrays: list[np.ndarray], k: int) -> list[np.ndarray]:
+    """∂root / ∂(input k) for each of some scalar roots."""
+    out = np.zeros((len(roots), *arrays[k].shape))
+    moved = [a.copy() if j == k else a for j, a in enumerate(arrays)]
+    for at in np.ndindex(arrays[k].shape):
         sides = []
         for step in (STEP, -STEP):
-            moved = [a.copy() if j == k else a for j, a in enumerate(arrays)]
-            moved[k][at] += step
-            sides.append(float(evaluate([root], moved)[0]))
-        out[at] = (sides[0] - sides[1]) / (2 * STEP)
-    return out
+            moved[k][at] = arrays[k][at] + step
+            sides.append(np.array(evaluate(roots, moved)))
+        moved[k][at] = arrays[k][at]
+        out[(slice(None), *at)] = (sides[0] - sides[1]) / (2 * STEP)
+    return list(out)
 
 
 def agree(found: np.ndarray, wanted: np.ndarray, what: str) -> None:
@@ -167,8 +169,9 @@ def test_derivatives_of_both_directions_and_both_orders_agree_with_differences(o
     curvatures = gradient(second, o.like(1, second), [nodes[j] for j in xs])
     values = evaluate([*grads, *(c or o.like(0, nodes[j]) for c, j in zip(curvatures, xs))], arrays)
     for place, j in enumerate(xs):
-        agree(values[place], differences(total, arrays, j), f"reverse, first order, input {j}")
-        agree(values[len(xs) + place], differences(second, arrays, j), f"reverse, second order, input {j}")
+        first_order, second_order = differences([total, second], arrays, j)
+        agree(values[place], first_order, f"reverse, first order, input {j}")
+        agree(values[len(xs) + place], second_order, f"reverse, second order, input {j}")
     forward(ys, nodes, arrays, xs)
 
 
