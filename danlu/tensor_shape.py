@@ -290,58 +290,6 @@ class Shape(TensorCore):
         """The smallest element; with `dim` the pair (values, indices) along it; with a tensor the smaller of each pair."""
         return self._extremum("min", dim, keepdim)
 
-    @_named_axis
-    def norm(self, p: float = 2.0, dim: Any = None, keepdim: bool = False) -> Any:
-        """(Σ |x|ᵖ)^(1/p) over all axes, or over those named."""
-        if not self._spec.dtype.is_floating_point:
-            raise DTypeError(
-                f"norm of a tensor of dtype {self._spec.dtype.name}; expected a floating dtype. Write x.float().norm()"
-            )
-        x: Any = self.abs()  # type: ignore[attr-defined]
-        if p in (float("inf"), "inf"):
-            return x.amax(dim, keepdim)
-        if p == float("-inf"):
-            return x.amin(dim, keepdim)
-        if p == 0:
-            return apply("carry", (x != 0).to(self._spec.dtype).sum(dim, keepdim), (x * 0).sum(dim, keepdim))
-        if p == 1:
-            return x.sum(dim, keepdim)
-        if p in (2, "fro"):
-            return _away_from_zero((self * self).sum(dim, keepdim), lambda v: v.sqrt())  # type: ignore[operator]
-        return _away_from_zero((x**p).sum(dim, keepdim), lambda v: v ** (1.0 / p))
-
-    # ---- products -------------------------------------------------------------------------------------------------------
-    def matmul(self, other: Any) -> Any:
-        """The matrix product, by NumPy's rules for vectors and leading axes."""
-        return apply("matmul", self, other)
-
-    def mm(self, other: Any) -> Any:
-        """The product of two matrices."""
-        return self._product("mm", other, 2, 2)
-
-    def bmm(self, other: Any) -> Any:
-        """The products of two batches of matrices."""
-        return self._product("bmm", other, 3, 3)
-
-    def mv(self, other: Any) -> Any:
-        """The product of a matrix and a vector."""
-        return self._product("mv", other, 2, 1)
-
-    def _product(self, name: str, other: Any, ndim: int, other_ndim: int) -> Any:
-        if (self._spec.ndim, other._spec.ndim) != (ndim, other_ndim):
-            raise ShapeError(
-                f"{name}: shapes {self._spec.shape} and {other._spec.shape}; expected {ndim} and {other_ndim} axes. matmul takes any"
-            )
-        return apply("matmul", self, other)
-
-    def dot(self, other: Any) -> Any:
-        """Σ x·y of two vectors."""
-        if self._spec.ndim != 1 or other._spec.ndim != 1:
-            raise ShapeError(
-                f"dot takes two vectors, got shapes {self._spec.shape} and {other._spec.shape}; matmul takes matrices"
-            )
-        return apply("matmul", self, other)
-
 
 class Extremum(tuple):
     """(values, indices) of max or min along an axis."""

@@ -131,12 +131,6 @@ class Statistics(TensorCore):
             return x.clone()
         return apply(name, at_least_1d(x), dim=axis).reshape(self._spec.shape)
 
-    def trace(self) -> Any:
-        """The sum of the diagonal of a matrix."""
-        if self._spec.ndim != 2:
-            raise ShapeError(f"trace takes a matrix, got shape {self._spec.shape}")
-        return self.diagonal().sum()  # type: ignore[attr-defined]
-
     @_named_axis
     def aminmax(self, *, dim: int | None = None, keepdim: bool = False) -> Any:
         """(min, max) of all elements, or along an axis."""

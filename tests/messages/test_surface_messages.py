@@ -107,7 +107,7 @@ REFUSALS = [
     (lambda: V.quantile(1.5), ShapeError, "quantile: q=1.5 is not inside 0 … 1"),
     (lambda: V.quantile(I), DTypeError, "q has shape \\(2,\\) and dtype int64; expected a number or a vector of float32"),
     (lambda: V.quantile(0.5, interpolation="cubic"), ShapeError, "interpolation='cubic'; expected one of linear, lower"),
-    (lambda: V.trace(), ShapeError, "trace takes a matrix, got shape \\(2,\\)"),
+    (lambda: V.trace(), ShapeError, "trace: expected a matrix, got shape \\(2,\\)"),
     # several tensors, creation, random numbers
     (lambda: danlu.atleast_1d(1), DTypeError, "expected tensors, got int"),
     (lambda: danlu.hstack([]), ShapeError, "hstack takes a list of at least one tensor, got list"),

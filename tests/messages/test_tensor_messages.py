@@ -38,7 +38,32 @@ def twice():
 
 
 # (call, exception, text): each call stands on a line of its own.
+def hooked(returned):
+    """A backward pass through a tensor whose hook returns this."""
+    x = danlu.ones(2, requires_grad=True)
+    x.register_hook(lambda g: returned)
+    return (x * 2).sum()
+
+
 CASES = [
+    (lambda: danlu.Tensor([1]), DTypeError, "Tensor(list): tensors are made by functions; write danlu.tensor(data)"),
+    (
+        lambda: m.register_hook(print),
+        GradientError,
+        "register_hook on a tensor that does not require grad: no gradient would come.",
+    ),
+    (lambda: m.register_post_accumulate_grad_hook(print), GradientError, "post accumulate grad hooks cannot be registered"),
+    (
+        lambda: hooked(1).backward(),
+        GradientError,
+        "a hook of a tensor returned int; expected the new gradient as a tensor, or None",
+    ),
+    (
+        lambda: hooked(danlu.ones(3)).backward(),
+        GradientError,
+        "a hook of a tensor returned a gradient of shape (3,); expected (2,)",
+    ),
+    (lambda: w.sum().backward(inputs=[]), GradientError, "backward: inputs= is empty; leave it out for all leaves"),
     (lambda: w.numpy(), GradientError, "numpy() on a tensor that requires grad would lose its history; write x.detach().numpy()"),
     (
         lambda: np.asarray(w),
@@ -159,9 +184,21 @@ CASES = [
         DTypeError,
         "mean(): could not infer output dtype: the tensor is int64, a mean is a float. Write x.float().mean()",
     ),
-    (lambda: v.norm(), DTypeError, "norm of a tensor of dtype int64; expected a floating dtype. Write x.float().norm()"),
-    (lambda: m.mm(m[0]), ShapeError, "mm: shapes (2, 3) and (3,); expected 2 and 2 axes. matmul takes any"),
-    (lambda: m.dot(m), ShapeError, "dot takes two vectors, got shapes (2, 3) and (2, 3); matmul takes matrices"),
+    (
+        lambda: v.norm(),
+        DTypeError,
+        "norm: the input has dtype int64; a norm is a float: write x.float(), or pass dtype=danlu.float32",
+    ),
+    (
+        lambda: m.mm(m[0]),
+        ShapeError,
+        "mm: got shapes (2, 3) and (3,); expected two matrices, (n, k) and (k, m); danlu.matmul takes other shapes",
+    ),
+    (
+        lambda: m.dot(m),
+        ShapeError,
+        "dot: got shapes (2, 3) and (2, 3); expected two vectors of one length; danlu.matmul takes matrices",
+    ),
     (lambda: danlu.zeros(2, -3), ShapeError, "full: shape (2, -3) has a negative size; sizes are 0 or more"),
     (
         lambda: danlu.arange(0, 5, -1),
