@@ -86,9 +86,13 @@ def history(roots: Sequence[Value]) -> list[Value]:
         if v.freed:
             raise GradientError(USED_UP)
         stack.append((v, True))
-        for x in sources(v):
+        for x in v.inputs if v.note is None else sources(v):
             if type(x) is Value and x.grad and id(x) not in done:
-                stack.append((x, False))
+                if x.inputs or x.note is not None or x.freed:
+                    stack.append((x, False))
+                else:  # a leaf: nothing comes before it
+                    done.add(id(x))
+                    order.append(x)
     return order
 
 

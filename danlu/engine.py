@@ -32,6 +32,7 @@ FOLDED = frozenset({0, 1, 2, -1, 0.5})
 MAX_PENDING = 4096  # values that may wait: a loop that never reads anything is flushed at this bound
 MAX_PINNED = 1 << 31  # bytes of memory that waiting work may hold
 
+_NUMBERS = {kind: number_spec(kind(0)) for kind in (bool, int, float)}
 _lock = threading.RLock()
 _local = threading.local()
 _programs: dict[Any, tuple[Compiled | Interpreted, tuple[int, ...]]] = {}
@@ -215,7 +216,8 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
                 grad = grad or x.grad
             else:
                 slots.append(_number(trace, x))
-                specs.append(number_spec(x.value if type(x) is Runtime else x))
+                x = x.value if type(x) is Runtime else x
+                specs.append(_NUMBERS.get(type(x)) or number_spec(x))
         spec = op.result(tuple(specs), attrs)
         given = tuple(inputs)
         cut = grad and not differentiable  # recorded under no_grad: no derivative passes
@@ -225,11 +227,13 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
             result = Value(op, given, attrs, spec, grad and spec.dtype.is_floating_point)
             trace.append(entry, result)
         else:
-            result = tuple(Value(op, given, attrs, s, grad and s.dtype.is_floating_point, k) for k, s in enumerate(spec))
             trace.entries.append(entry)
-            for value in result:
-                value.trace, value.slot = trace, len(trace.values)
-                trace.values.append(value)
+            values = trace.values
+            for k, s in enumerate(spec):
+                value = Value(op, given, attrs, s, grad and s.dtype.is_floating_point, k)
+                value.trace, value.slot = trace, len(values)
+                values.append(value)
+            result = tuple(values[-len(spec) :]) if spec else ()
     if _watchers:
         for watcher in _watchers:
             watcher(inputs, result)
@@ -541,7 +545,10 @@ def statistics() -> dict[str, float]:
 
 def _after_fork() -> None:
     global _lock
-    _lock = threading.RLock()
+    _NUMBERS = {kind: number_spec(kind(0)) for kind in (bool, int, float)}
+
+
+_lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

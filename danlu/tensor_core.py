@@ -532,8 +532,9 @@ def backward_(ys: Sequence[TensorCore], gys: Sequence[Any], inputs: Any, retain_
         for tensor, g in zip(targets or [v.leaf() for v in leaves], grads):
             if tensor is not None and g is not None:
                 accumulate(tensor, g)
-                for hook in list((tensor._after or {}).values()):
-                    hook(tensor)
+                if tensor._after:
+                    for hook in list(tensor._after.values()):
+                        hook(tensor)
 
 
 def _loses(given: DType, kept: DType) -> bool:
@@ -571,14 +572,17 @@ def gradients(
     ys: Sequence[TensorCore], gys: Sequence[Any], xs: Sequence[TensorCore] | None, keep: bool, create_graph: bool
 ) -> tuple[list[Value], list[Any]]:
     """The values to differentiate with respect to (all leaves, if `xs` is None) and the gradient of Σ ys · gys for each."""
-    with set_grad_enabled(True):
+    previous, _mode.grad = _mode.grad, True
+    try:
         values = [y._value() for y in ys]
         targets = None if xs is None else [x._value() for x in xs]
-    with set_grad_enabled(create_graph):
+        _mode.grad = create_graph
         seeds = [_seed(y, value, gy) for y, value, gy in zip(ys, values, gys)]
         for check in checks:
             check(values, seeds)
         return backward.gradients(values, seeds, targets, keep, create_graph, wrap)
+    finally:
+        _mode.grad = previous
 
 
 checks: list[Any] = []  # functions (roots, seeds) that look at a backward pass before it runs (detect_anomaly)

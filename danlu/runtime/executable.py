@@ -72,7 +72,7 @@ class Compiled:
             *[b.address for b in inputs],
             *[b.address for b in new],
         )
-        self.main(_address(table), current_pool().address or None)  # type: ignore[misc]
+        self.main(table, current_pool().address or None)  # type: ignore[misc]
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
