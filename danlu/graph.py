@@ -138,6 +138,11 @@ class Node:
         return f"{self.op.name}{list(self.attrs) if self.attrs else ''}: {self.spec}"
 
 
+def is_memory(node: Node) -> bool:
+    """Whether a node is an input of a program: a source that is read from memory, by its slot."""
+    return node.op.family == SOURCE and node.op.attrs == ("slot", "spec")
+
+
 def toposort(roots: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:
     """Every node under `roots`, inputs before users, without recursion; does not look below nodes where `stop` is true."""
     order: list[Node] = []

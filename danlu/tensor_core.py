@@ -606,7 +606,6 @@ def _seed(y: TensorCore, value: Value, gy: Any) -> Value:
 # ---- making tensors -----------------------------------------------------------------------------------------------------------
 
 _tensor_class: Any = TensorCore
-_ops_by_name = TABLE
 
 
 def set_tensor_class(cls: type) -> type:

@@ -25,7 +25,7 @@ from danlu.compile.passes.memory import written as written_by
 from danlu.compile.schedule import Group, schedule
 from danlu.compile.simplify import simplify
 from danlu.config import config
-from danlu.graph import MOVEMENT, SOURCE, Node, Spec, toposort
+from danlu.graph import MOVEMENT, Node, Spec, is_memory, toposort
 from danlu.graph import render as render_graph
 
 
@@ -74,7 +74,8 @@ def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | Non
     _log("graph", lambda: render_graph(roots))
     outputs, computed = _outputs(roots)
     groups = schedule(computed)
-    slots = _slots(groups, computed, num_inputs)
+    inputs = _inputs(groups)
+    slots = _slots(groups, inputs, computed, num_inputs)
     kernels = [k for k in (_kernel(g, slots, n) for n, g in enumerate(groups)) if k.body]
     for k in kernels:
         _log("kernels", lambda k=k: ir.render(k))
@@ -83,7 +84,7 @@ def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | Non
         empty = {slots[id(n)] for g in groups for n in g.stored if not n.spec.size}
         ir.verify_order(kernels, {*range(num_inputs), *empty})
     free = set(given) - {o.same[1] for o in outputs if o.same and o.same[0] == "input"}
-    written = in_place(kernels, _results(computed, num_inputs), _inputs(groups), free)
+    written = in_place(kernels, _results(computed, num_inputs), {x.attrs[0]: x.spec for x in inputs}, free)
     outputs = _settled(outputs, written, num_inputs)
     places, workspace = _places(groups, computed, slots, kernels, num_inputs, written)
     text, calls = _text(kernels, places, set(written))
@@ -112,7 +113,7 @@ def _outputs(roots: Sequence[Node]) -> tuple[list[Output], list[Node]]:
         node = same_memory(root)
         nbytes = node.spec.size * node.dtype.itemsize
         known = next((k for k, n in enumerate(computed) if n is node), None)
-        if node.op.family == SOURCE and node.op.attrs == ("slot", "spec"):
+        if is_memory(node):
             outputs.append(Output(nbytes, ("input", node.attrs[0])))
         elif known is not None:
             outputs.append(Output(nbytes, ("output", known)))
@@ -141,10 +142,9 @@ def _in_place(node: Node) -> bool:
 # ---- kernels --------------------------------------------------------------------------------------------------------------
 
 
-def _slots(groups: list[Group], computed: list[Node], num_inputs: int) -> dict[int, int]:
+def _slots(groups: list[Group], inputs: list[Node], computed: list[Node], num_inputs: int) -> dict[int, int]:
     """A number for every piece of memory: inputs first, then results, then what lives only inside the program."""
-    reached = toposort([n for g in groups for n in g.nodes])
-    slots = {id(x): x.attrs[0] for x in reached if x.op.family == SOURCE and x.op.attrs == ("slot", "spec")}
+    slots = {id(x): x.attrs[0] for x in inputs}
     for k, node in enumerate(computed):
         slots[id(node)] = num_inputs + k
     following = num_inputs + len(computed)
@@ -170,10 +170,9 @@ def _results(computed: list[Node], num_inputs: int) -> dict[int, Spec]:
     return {num_inputs + k: n.spec for k, n in enumerate(computed)}
 
 
-def _inputs(groups: list[Group]) -> dict[int, Spec]:
-    """The slots of the inputs that kernels reach."""
-    reached = toposort([n for g in groups for n in g.nodes])
-    return {x.attrs[0]: x.spec for x in reached if x.op.family == SOURCE and x.op.attrs == ("slot", "spec")}
+def _inputs(groups: list[Group]) -> list[Node]:
+    """The inputs of the program that kernels reach."""
+    return [x for x in toposort([n for g in groups for n in g.nodes]) if is_memory(x)]
 
 
 def _settled(outputs: list[Output], written: dict[int, int], num_inputs: int) -> list[Output]:

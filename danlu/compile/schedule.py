@@ -11,12 +11,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import prod
 
 from danlu.compile.emit import Emitter, Value
 from danlu.compile.index import Var, i
-from danlu.dtype import float32
-from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, PICK, REDUCE, SCATTER, SOURCE, Node, toposort
+from danlu.dtype import DType, float32
+from danlu.graph import (
+    CONTRACT,
+    ELEMENTWISE,
+    GATHER,
+    MOVEMENT,
+    OPAQUE,
+    PICK,
+    REDUCE,
+    SCATTER,
+    SOURCE,
+    Node,
+    Op,
+    is_memory,
+    toposort,
+)
 
 # Instructions per element up to which computing twice beats storing and loading: a load and a store of 4 bytes each cost as
 # much as about 8 vector instructions from the second cache on.
@@ -39,8 +54,14 @@ def instructions(node: Node) -> int:
     """How many instructions an elementwise node costs per element: its own `emit`, counted."""
     if node.op.family != ELEMENTWISE or node.op.emit is None:
         return 1
+    return _emitted(node.op, tuple(float32 if x.dtype.name == "float16" else x.dtype for x in node.inputs), node.attrs)
+
+
+@lru_cache(maxsize=1024)
+def _emitted(op: Op, dtypes: tuple[DType, ...], attrs: tuple) -> int:
+    """The instructions that an op emits for inputs of these dtypes; counted once, as graphs hold the same op many times."""
     b = Emitter()
-    node.op.emit(b, *[Value("%x", float32 if x.dtype.name == "float16" else x.dtype) for x in node.inputs], **node.named_attrs)
+    op.emit(b, *[Value("%x", dtype) for dtype in dtypes], **dict(zip(op.attrs, attrs)))  # type: ignore[misc]
     return max(1, len(b.lines))
 
 
@@ -52,6 +73,10 @@ class Scheduler:
         self.order = toposort(roots)
         self.groups: list[Group] = []
         self.group_of: dict[int, Group] = {}
+        self.users: dict[int, list[Node]] = {id(n): [] for n in self.order}
+        for n in self.order:
+            for x in n.inputs:
+                self.users[id(x)].append(n)
 
     def run(self) -> list[Group]:
         """The groups in an order in which they can run, with what each must store."""
@@ -187,20 +212,12 @@ class Scheduler:
         return [
             n
             for n in group.nodes
-            if id(n) in self.root_ids or any(self.group_of.get(id(u)) is not group for u in self._users()[id(n)])
+            if id(n) in self.root_ids or any(self.group_of.get(id(u)) is not group for u in self.users[id(n)])
         ]
-
-    def _users(self) -> dict[int, list[Node]]:
-        if not hasattr(self, "_users_map"):
-            self._users_map: dict[int, list[Node]] = {id(n): [] for n in self.order}
-            for n in self.order:
-                for x in n.inputs:
-                    self._users_map[id(x)].append(n)
-        return self._users_map
 
     def _readers(self, node: Node) -> list[Node]:
         """The grouped nodes that read a node, through movements and dissolved work."""
-        found, stack, seen = [], list(self._users()[id(node)]), set()
+        found, stack, seen = [], list(self.users[id(node)]), set()
         while stack:
             u = stack.pop()
             if id(u) in seen:
@@ -209,14 +226,14 @@ class Scheduler:
             if id(u) in self.group_of:
                 found.append(u)
             else:
-                stack.extend(self._users()[id(u)])
+                stack.extend(self.users[id(u)])
         return found
 
     def _must_be_memory(self, node: Node) -> bool:
         """Whether a node's readers need it in memory: results, operands of contractions, what is read at computed positions."""
         if id(node) in self.root_ids:
             return True
-        stack, seen = [(node, u) for u in self._users()[id(node)]], set()
+        stack, seen = [(node, u) for u in self.users[id(node)]], set()
         while stack:
             value, user = stack.pop()
             if user.op.family in (CONTRACT, OPAQUE) or (user.op.family == GATHER and user.inputs[0] is value):
@@ -225,7 +242,7 @@ class Scheduler:
                 seen.add(id(user))
                 if id(user) in self.root_ids:
                     continue
-                stack.extend((user, u) for u in self._users()[id(user)])
+                stack.extend((user, u) for u in self.users[id(user)])
         return False
 
     # ---- step 3 -------------------------------------------------------------------------------------------------------
@@ -237,7 +254,7 @@ class Scheduler:
 
     def _read_elsewhere(self, node: Node, group: Group) -> bool:
         """Whether something reads the node from memory: another group, or this one at another index or through a core."""
-        for user in self._users()[id(node)]:
+        for user in self.users[id(node)]:
             if self.group_of.get(id(user)) is group and user not in group.core:
                 continue
             if id(user) in self.group_of or self._readers(user):
@@ -258,7 +275,7 @@ def strided_view(x: Node) -> bool:
         if len(x.inputs) != 1 or not is_strided(x):
             return False
         x = x.inputs[0]
-    return x.op.family != GATHER and not (x.op.family == SOURCE and x.op.attrs != ("slot", "spec"))
+    return x.op.family != GATHER and (x.op.family != SOURCE or is_memory(x))
 
 
 def is_strided(x: Node) -> bool:

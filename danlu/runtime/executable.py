@@ -16,7 +16,7 @@ from danlu.compile.codegen import ERROR, FIRST
 from danlu.compile.program import LibraryCall, Memory, Output, Program
 from danlu.dtype import DType, from_numpy
 from danlu.errors import AxisError
-from danlu.graph import SOURCE, Node, Spec, toposort
+from danlu.graph import SOURCE, Node, Spec, is_memory, toposort
 from danlu.ops import TABLE
 from danlu.ops.gather import index_message
 from danlu.runtime import cache
@@ -136,7 +136,7 @@ class Interpreted:
         return id(node)
 
     def _value(self, node: Node, values: dict, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> np.ndarray:
-        if node.op.family == SOURCE and node.op.attrs == ("slot", "spec"):
+        if is_memory(node):
             return inputs[node.attrs[0]].as_numpy(node.shape, node.dtype.numpy)
         if node.op.family == SOURCE and node.op.attrs[0] == "slot":
             return np.asarray(numbers[2 * node.attrs[0]]).astype(node.dtype.numpy)

@@ -9,7 +9,7 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.errors import ShapeError
-from danlu.graph import SOURCE, Node, Spec, toposort
+from danlu.graph import SOURCE, Node, Spec, is_memory, toposort
 from danlu.ops.source import BUFFER
 
 
@@ -55,7 +55,7 @@ def evaluate(roots: Sequence[Node], arrays: Sequence[np.ndarray], numbers: Seque
 
 
 def _value(node: Node, values: dict[int, Any], arrays: Sequence[np.ndarray], numbers: Sequence[float | int]) -> Any:
-    if node.op.family == SOURCE and node.op.attrs == ("slot", "spec"):
+    if is_memory(node):
         return arrays[node.attrs[0]]
     if node.op.family == SOURCE and node.op.attrs[0] == "slot":
         return np.asarray(numbers[node.attrs[0]]).astype(node.dtype.numpy)
