@@ -29,7 +29,7 @@ def kernels(make, *specs) -> list[Kernel]:
     roots = simplify(list(made) if isinstance(made, tuple) else [made])
     _, computed = program._outputs(roots)
     groups = schedule(computed)
-    slots = program._slots(groups, computed, len(specs))
+    slots = program._slots(groups, program._inputs(groups), computed, len(specs))
     return [optimize(Lowering(g, slots, f"k{n}").run(), AVX2, True) for n, g in enumerate(groups)]
 
 
