@@ -3,29 +3,6 @@
 from danlu import autograd, data, engine, func, linalg, nn, optim, random, train, utils
 from danlu.autograd import inference_mode
 from danlu.config import config
-from danlu.creation import (
-    arange,
-    as_tensor,
-    cat,
-    concatenate,
-    empty,
-    empty_like,
-    eye,
-    from_numpy,
-    full,
-    full_like,
-    linspace,
-    logspace,
-    ones,
-    ones_like,
-    stack,
-    tril_indices,
-    triu_indices,
-    vander,
-    where,
-    zeros,
-    zeros_like,
-)  # fmt: skip
 from danlu.dtype import DType, float16, float32, float64, int8, int16, int32, int64, uint8
 from danlu.dtype import bool_ as bool
 from danlu.errors import AxisError, DanluError, DataError, DTypeError, GradientError, NumericError, ShapeError
@@ -284,22 +261,6 @@ from danlu.functions import (
     vsplit,
     xlogy,
 )  # fmt: skip
-from danlu.joining import (
-    atleast_1d,
-    atleast_2d,
-    atleast_3d,
-    block_diag,
-    broadcast_shapes,
-    broadcast_tensors,
-    cartesian_prod,
-    column_stack,
-    combinations,
-    dstack,
-    hstack,
-    meshgrid,
-    vstack,
-)  # fmt: skip
-from danlu.products import cdist, chain_matmul, einsum, tensordot
 from danlu.random import (
     Generator,
     bernoulli,
@@ -317,6 +278,45 @@ from danlu.random import (
 from danlu.runtime.pool import get_num_threads, set_num_threads
 from danlu.tensor import Device as device
 from danlu.tensor import Size, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled, tensor
+from danlu.tensor.creation import (
+    arange,
+    as_tensor,
+    cat,
+    concatenate,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    linspace,
+    logspace,
+    ones,
+    ones_like,
+    stack,
+    tril_indices,
+    triu_indices,
+    vander,
+    where,
+    zeros,
+    zeros_like,
+)  # fmt: skip
+from danlu.tensor.joining import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    block_diag,
+    broadcast_shapes,
+    broadcast_tensors,
+    cartesian_prod,
+    column_stack,
+    combinations,
+    dstack,
+    hstack,
+    meshgrid,
+    vstack,
+)  # fmt: skip
+from danlu.tensor.products import cdist, chain_matmul, einsum, tensordot
 from danlu.version import __version__
 
 float, double, half, int, long, short = float32, float64, float16, int32, int64, int16

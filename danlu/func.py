@@ -13,14 +13,14 @@ from typing import Any
 from danlu import engine
 from danlu.backward import gradients, history, is_station, sources, tangents
 from danlu.batching import BATCH
-from danlu.creation import eye, stack
 from danlu.engine import Value
 from danlu.errors import GradientError
 from danlu.graph import Spec
 from danlu.ops import TABLE
 from danlu.random import get_state
 from danlu.tensor import Tensor, enable_grad, is_grad_enabled
-from danlu.tensor_core import wrap
+from danlu.tensor.core import wrap
+from danlu.tensor.creation import eye, stack
 
 # ---- nested structures of tensors ---------------------------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from danlu.creation import tensor
 from danlu.errors import DTypeError
 from danlu.tensor import Tensor
+from danlu.tensor.creation import tensor
 
 # Functions that take a number first, if a tensor follows.
 NUMBER_FIRST = {"add", "sub", "mul", "div", "pow", "floor_divide", "remainder", "true_divide", "multiply", "divide", "subtract",

@@ -6,15 +6,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from danlu.creation import cat, zeros
 from danlu.dtype import DType
 from danlu.errors import ShapeError
 from danlu.ops.linear_algebra import LinAlgError
 from danlu.ops.movement import normalize_axis
-from danlu.products import QR, SlogDet, floating, multi_dot
-from danlu.products import matrix_norm as _matrix_norm
-from danlu.products import vector_norm as _vector_norm
 from danlu.tensor import Tensor, apply
+from danlu.tensor.creation import cat, zeros
+from danlu.tensor.products import QR, SlogDet, floating, multi_dot
+from danlu.tensor.products import matrix_norm as _matrix_norm
+from danlu.tensor.products import vector_norm as _vector_norm
 
 
 class SVD(NamedTuple):

@@ -13,8 +13,8 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DataError, DTypeError
 from danlu.tensor import Tensor, apply, changing, from_array
-from danlu.tensor_arithmetic import check_device
-from danlu.tensor_shape import sizes
+from danlu.tensor.arithmetic import check_device
+from danlu.tensor.shape import sizes
 
 
 class Generator:

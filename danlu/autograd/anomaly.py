@@ -16,7 +16,7 @@ from danlu.autodiff import GRADIENT
 from danlu.backward import history, is_station
 from danlu.engine import Value, realize
 from danlu.errors import NumericError
-from danlu.tensor_core import checks
+from danlu.tensor.core import checks
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 

@@ -10,7 +10,7 @@ from danlu.engine import Value
 from danlu.errors import GradientError
 from danlu.ops import TABLE
 from danlu.tensor import Tensor, is_grad_enabled, no_grad, set_grad_enabled
-from danlu.tensor_core import wrap
+from danlu.tensor.core import wrap
 
 
 class FunctionCtx:

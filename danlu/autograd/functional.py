@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from danlu import func as transforms
-from danlu.creation import ones_like
 from danlu.errors import GradientError
 from danlu.tensor import Tensor
-from danlu.tensor_core import set_grad_enabled
+from danlu.tensor.core import set_grad_enabled
+from danlu.tensor.creation import ones_like
 
 Function = Callable[..., Any]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from danlu.creation import stack
 from danlu.errors import GradientError
 from danlu.tensor import is_grad_enabled, no_grad
-from danlu.tensor_core import backward_, gradients
+from danlu.tensor.core import backward_, gradients
+from danlu.tensor.creation import stack
 
 
 class inference_mode(no_grad):

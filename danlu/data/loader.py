@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from danlu.creation import from_numpy
 from danlu.data.dataset import Subset, TensorDataset, seed_of, seeded
 from danlu.errors import DataError
 from danlu.random import Generator
 from danlu.tensor import Tensor
+from danlu.tensor.creation import from_numpy
 
 
 def to_array(value: Any) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from danlu import functional as F
-from danlu import functional_activation as G
+from danlu.functional import activation as G
+from danlu.functional import common as F
 from danlu.nn.module import Module
 from danlu.tensor import Tensor
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from math import prod, sqrt
 from typing import Any
 
-from danlu import functional_vision as F
 from danlu.dtype import DType
 from danlu.errors import DataError
+from danlu.functional import vision as F
 from danlu.nn import init
 from danlu.nn.linear import check_size
 from danlu.nn.module import Module

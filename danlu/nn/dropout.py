@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from danlu import functional as F
-from danlu import functional_activation
 from danlu.errors import DataError
+from danlu.functional import activation
+from danlu.functional import common as F
 from danlu.nn.module import Module
 from danlu.tensor import Tensor
 
@@ -49,7 +49,7 @@ class Dropout1d(Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         """x, with a new mask at every call while training."""
-        return functional_activation.dropout1d(input, self.p, self.training, self.inplace)
+        return activation.dropout1d(input, self.p, self.training, self.inplace)
 
 
 class Dropout2d(Dropout):
@@ -64,7 +64,7 @@ class Dropout2d(Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         """x, with a new mask at every call while training."""
-        return functional_activation.dropout2d(input, self.p, self.training, self.inplace)
+        return activation.dropout2d(input, self.p, self.training, self.inplace)
 
 
 class Dropout3d(Dropout):
@@ -79,7 +79,7 @@ class Dropout3d(Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         """x, with a new mask at every call while training."""
-        return functional_activation.dropout3d(input, self.p, self.training, self.inplace)
+        return activation.dropout3d(input, self.p, self.training, self.inplace)
 
 
 class AlphaDropout(Dropout):
@@ -94,7 +94,7 @@ class AlphaDropout(Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         """x, with a new mask at every call while training."""
-        return functional_activation.alpha_dropout(input, self.p, self.training, self.inplace)
+        return activation.alpha_dropout(input, self.p, self.training, self.inplace)
 
 
 class FeatureAlphaDropout(Dropout):
@@ -109,7 +109,7 @@ class FeatureAlphaDropout(Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         """x, with a new mask at every call while training."""
-        return functional_activation.feature_alpha_dropout(input, self.p, self.training, self.inplace)
+        return activation.feature_alpha_dropout(input, self.p, self.training, self.inplace)
 
 
 __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]

@@ -1,6 +1,23 @@
-"""L7. `danlu.nn.functional`: the functions of danlu/functional*.py under PyTorch's name."""
+"""L7. `danlu.nn.functional`: the functions of danlu/functional/ under PyTorch's name."""
 
-from danlu.functional import (
+from danlu.functional.activation import (
+    alpha_dropout,
+    celu,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+    glu,
+    gumbel_softmax,
+    hardshrink,
+    prelu,
+    rrelu,
+    softmin,
+    softshrink,
+    tanhshrink,
+    threshold,
+)
+from danlu.functional.common import (
     batch_norm,
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -32,24 +49,7 @@ from danlu.functional import (
     softsign,
     tanh,
 )
-from danlu.functional_activation import (
-    alpha_dropout,
-    celu,
-    dropout1d,
-    dropout2d,
-    dropout3d,
-    feature_alpha_dropout,
-    glu,
-    gumbel_softmax,
-    hardshrink,
-    prelu,
-    rrelu,
-    softmin,
-    softshrink,
-    tanhshrink,
-    threshold,
-)
-from danlu.functional_loss import (
+from danlu.functional.loss import (
     cosine_embedding_loss,
     cosine_similarity,
     gaussian_nll_loss,
@@ -67,13 +67,13 @@ from danlu.functional_loss import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from danlu.functional_norm import (
+from danlu.functional.norm import (
     group_norm,
     instance_norm,
     local_response_norm,
     rms_norm,
 )
-from danlu.functional_pooling import (
+from danlu.functional.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
@@ -92,20 +92,20 @@ from danlu.functional_pooling import (
     max_unpool2d,
     max_unpool3d,
 )
-from danlu.functional_resample import (
+from danlu.functional.resample import (
     interpolate,
     upsample,
     upsample_bilinear,
     upsample_nearest,
 )
-from danlu.functional_sparse import (
+from danlu.functional.sparse import (
     bilinear,
     embedding,
     embedding_bag,
     one_hot,
     scaled_dot_product_attention,
 )
-from danlu.functional_vision import (
+from danlu.functional.vision import (
     channel_shuffle,
     conv1d,
     conv2d,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
-from danlu import functional as F
 from danlu.dtype import DType
 from danlu.errors import DataError
-from danlu.functional_sparse import bilinear
+from danlu.functional import common as F
+from danlu.functional.sparse import bilinear
 from danlu.nn import init
 from danlu.nn.module import Module
 from danlu.nn.parameter import Parameter, filled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from danlu import functional_loss as F
+from danlu.functional import loss as F
 from danlu.nn.loss import Loss
 from danlu.tensor import Tensor
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from danlu.creation import as_tensor
 from danlu.dtype import DType, float16, float32, float64
 from danlu.errors import DanluError, DTypeError, ShapeError
 from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Parameter
 from danlu.tensor import Tensor, no_grad
+from danlu.tensor.creation import as_tensor
 
 M = TypeVar("M", bound="Module")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from danlu import functional as F
 from danlu.dtype import DType, int64
 from danlu.errors import DataError, ShapeError
-from danlu.functional_norm import group_norm, instance_norm, local_response_norm, rms_norm
+from danlu.functional import common as F
+from danlu.functional.norm import group_norm, instance_norm, local_response_norm, rms_norm
 from danlu.nn import init
 from danlu.nn.linear import check_size
 from danlu.nn.module import Module

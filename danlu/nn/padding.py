@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from danlu import functional_vision as F
+from danlu.functional import vision as F
 from danlu.nn.module import Module
 from danlu.tensor import Tensor
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from danlu.creation import as_tensor
 from danlu.dtype import DType, float32
 from danlu.tensor import Tensor, from_array
-from danlu.tensor_arithmetic import check_device
+from danlu.tensor.arithmetic import check_device
+from danlu.tensor.creation import as_tensor
 
 
 class Parameter(Tensor):

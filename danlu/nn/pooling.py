@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from danlu import functional_pooling as F
+from danlu.functional import pooling as F
 from danlu.nn.module import Module
 from danlu.tensor import Tensor
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from danlu import functional_activation as F
 from danlu.dtype import DType
+from danlu.functional import activation as F
 from danlu.nn.module import Module
 from danlu.nn.parameter import Parameter, filled
 from danlu.tensor import Tensor, no_grad

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from danlu import functional_sparse as F
 from danlu.dtype import DType
 from danlu.errors import DataError, ShapeError
+from danlu.functional import sparse as F
 from danlu.nn import init
 from danlu.nn.linear import check_size
 from danlu.nn.module import Module

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import inf
 
-from danlu.creation import zeros
 from danlu.errors import DataError
 from danlu.ops import composite
 from danlu.tensor import Tensor, apply, no_grad
+from danlu.tensor.creation import zeros
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from danlu import functional_loss, functional_resample, functional_vision
+from danlu.functional import loss, resample, vision
 from danlu.nn.module import Module
 from danlu.tensor import Tensor
 
@@ -28,7 +28,7 @@ class Unfold(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """The matrix of windows."""
-        return functional_vision.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
+        return vision.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
     def extra_repr(self) -> str:
         """The window."""
@@ -53,7 +53,7 @@ class Fold(Module):
     def forward(self, input: Tensor) -> Tensor:
         """The image."""
         options = (self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
-        return functional_vision.fold(input, *options)
+        return vision.fold(input, *options)
 
     def extra_repr(self) -> str:
         """The size of the image and the window."""
@@ -88,7 +88,7 @@ class Upsample(Module):
     def forward(self, input: Tensor) -> Tensor:
         """The resampled input."""
         options = (self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor)
-        return functional_resample.interpolate(input, *options)
+        return resample.interpolate(input, *options)
 
     def extra_repr(self) -> str:
         """The size or factor, and the mode."""
@@ -140,7 +140,7 @@ class PixelShuffle(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """The larger image."""
-        return functional_vision.pixel_shuffle(input, self.upscale_factor)
+        return vision.pixel_shuffle(input, self.upscale_factor)
 
     def extra_repr(self) -> str:
         """r."""
@@ -163,7 +163,7 @@ class PixelUnshuffle(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """The smaller image."""
-        return functional_vision.pixel_unshuffle(input, self.downscale_factor)
+        return vision.pixel_unshuffle(input, self.downscale_factor)
 
     def extra_repr(self) -> str:
         """r."""
@@ -186,7 +186,7 @@ class ChannelShuffle(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """The channels in another order."""
-        return functional_vision.channel_shuffle(input, self.groups)
+        return vision.channel_shuffle(input, self.groups)
 
     def extra_repr(self) -> str:
         """The number of groups."""
@@ -209,7 +209,7 @@ class CosineSimilarity(Module):
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         """The cosine of the angle."""
-        return functional_loss.cosine_similarity(x1, x2, self.dim, self.eps)
+        return loss.cosine_similarity(x1, x2, self.dim, self.eps)
 
 
 class PairwiseDistance(Module):
@@ -228,7 +228,7 @@ class PairwiseDistance(Module):
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         """The distance."""
-        return functional_loss.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
+        return loss.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
 
 
 __all__ = [

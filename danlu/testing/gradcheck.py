@@ -10,7 +10,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.errors import DTypeError, GradientError
 from danlu.tensor import Tensor, tensor
-from danlu.tensor_core import gradients
+from danlu.tensor.core import gradients
 
 Function = Callable[..., Any]
 

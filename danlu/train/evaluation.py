@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from danlu.creation import from_numpy
 from danlu.errors import ShapeError
 from danlu.nn import Module
 from danlu.tensor import no_grad
+from danlu.tensor.creation import from_numpy
 
 CHUNK = 256  # rows of one forward pass
 

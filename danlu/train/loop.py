@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from danlu import random
-from danlu.creation import from_numpy
 from danlu.data.loader import DataLoader
 from danlu.errors import DataError, NumericError
 from danlu.nn import Module
 from danlu.optim import Optimizer
 from danlu.tensor import Tensor
+from danlu.tensor.creation import from_numpy
 from danlu.train.blame import origin_of_fault
 from danlu.train.evaluation import predict
 from danlu.train.metrics import Metric

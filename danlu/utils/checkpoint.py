@@ -14,7 +14,7 @@ from typing import Any
 from danlu.engine import Value, read_later, realize, watch
 from danlu.errors import GradientError
 from danlu.tensor import is_grad_enabled
-from danlu.tensor_core import tensors_in
+from danlu.tensor.core import tensors_in
 
 
 def checkpoint(

@@ -72,7 +72,7 @@ def test_the_tour_goes_where_the_code_goes(walk, heading):
 
 def test_the_main_road_is_that_of_the_design():
     assert [name for name in described("The way of an op") if name in ROAD] == ROAD
-    assert {"tensor_core.py", "autodiff.py", "ops/reduce.py", "graph.py"} <= set(described("The way of a backward"))
+    assert {"tensor/core.py", "autodiff.py", "ops/reduce.py", "graph.py"} <= set(described("The way of a backward"))
 
 
-ROAD = ["tensor_core.py", "engine.py", "graph.py", "ops/table.py", "compile/program.py", "compile/schedule.py", "compile/llvm.py"]
+ROAD = ["tensor/core.py", "engine.py", "graph.py", "ops/table.py", "compile/program.py", "compile/schedule.py", "compile/llvm.py"]

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from danlu import dtype as danlu
-from danlu.creation import from_numpy
 from danlu.data.dataset import Dataset, Subset, TensorDataset, random_split
 from danlu.data.loader import DataLoader, default_collate
 from danlu.errors import DataError
 from danlu.random import Generator, get_state, manual_seed
 from danlu.tensor import Tensor
+from danlu.tensor.creation import from_numpy
 
 
 class Pairs(Dataset):

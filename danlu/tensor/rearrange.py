@@ -14,9 +14,9 @@ from danlu.errors import AxisError, DTypeError, ShapeError
 from danlu.ops.gather import index_message
 from danlu.ops.movement import normalize_axis
 from danlu.ops.table import broadcast_shapes
-from danlu.tensor_core import TensorCore, apply, from_array
-from danlu.tensor_index import _Advanced
-from danlu.tensor_shape import complete, sizes
+from danlu.tensor.core import TensorCore, apply, from_array
+from danlu.tensor.index import _Advanced
+from danlu.tensor.shape import complete, sizes
 
 
 def as_axes(name: str, dims: Any, ndim: int) -> tuple[int, ...]:

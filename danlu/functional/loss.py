@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from danlu.errors import DataError, DTypeError, ShapeError
-from danlu.functional import _check_equal_shapes, _check_reduction, logsigmoid
+from danlu.functional.common import _check_equal_shapes, _check_reduction, logsigmoid
 from danlu.ops.movement import normalize_axis
 from danlu.ops.table import broadcast_shapes
 from danlu.tensor import Tensor, apply, from_array

@@ -10,7 +10,7 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
-from danlu.tensor_core import TensorCore, apply, copied
+from danlu.tensor.core import TensorCore, apply, copied
 
 
 def sizes(args: tuple) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from danlu.errors import DataError, ShapeError
-from danlu.functional import _affine, batch_norm
+from danlu.functional.common import _affine, batch_norm
 from danlu.ops import normalization as ops
 from danlu.ops import pooling
 from danlu.tensor import Tensor, apply, no_grad

@@ -11,8 +11,8 @@ from danlu.errors import DTypeError, ShapeError
 from danlu.ops.linear_algebra import check_real, check_square
 from danlu.ops.movement import normalize_axis
 from danlu.ops.products import LETTERS
-from danlu.tensor_core import TensorCore, apply
-from danlu.tensor_shape import _named_axis
+from danlu.tensor.core import TensorCore, apply
+from danlu.tensor.shape import _named_axis
 
 
 class QR(NamedTuple):

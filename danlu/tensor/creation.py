@@ -14,8 +14,8 @@ from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.ops.table import promote_specs
 from danlu.tensor import Tensor, apply, from_array, tensor
-from danlu.tensor_arithmetic import check_device
-from danlu.tensor_shape import sizes
+from danlu.tensor.arithmetic import check_device
+from danlu.tensor.shape import sizes
 
 
 def _made(out: Any, requires_grad: bool, device: Any = None) -> Tensor:

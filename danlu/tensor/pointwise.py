@@ -8,8 +8,8 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.errors import DTypeError, ShapeError
-from danlu.tensor_arithmetic import _binary, _in_place, _operator, _unary
-from danlu.tensor_core import TensorCore, apply
+from danlu.tensor.arithmetic import _binary, _in_place, _operator, _unary
+from danlu.tensor.core import TensorCore, apply
 
 _NAMED = {None: "div", "trunc": "div_trunc", "floor": "floor_divide"}
 

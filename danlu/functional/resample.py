@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from danlu.errors import DataError, ShapeError
-from danlu.functional_pooling import adaptive_average, along_axes
-from danlu.functional_vision import sizes
+from danlu.functional.pooling import adaptive_average, along_axes
+from danlu.functional.vision import sizes
 from danlu.tensor import Tensor, apply, from_array
 
 

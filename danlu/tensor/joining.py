@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import combinations as _combinations
 from typing import Any
 
-from danlu.creation import cat, tensor, zeros
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.table import broadcast_shapes as _common_shape
 from danlu.tensor import Size, Tensor
+from danlu.tensor.creation import cat, tensor, zeros
 
 
 def _listed(tensors: tuple) -> list[Tensor]:

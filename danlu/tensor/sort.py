@@ -9,9 +9,9 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
-from danlu.tensor_core import TensorCore, apply, from_array
-from danlu.tensor_rearrange import at_least_1d
-from danlu.tensor_shape import Extremum, _named_axis
+from danlu.tensor.core import TensorCore, apply, from_array
+from danlu.tensor.rearrange import at_least_1d
+from danlu.tensor.shape import Extremum, _named_axis
 
 
 def _array(x: Any) -> np.ndarray:

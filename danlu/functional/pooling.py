@@ -15,7 +15,7 @@ import numpy as np
 
 from danlu.dtype import float32
 from danlu.errors import DataError, ShapeError
-from danlu.functional_vision import Size, batched, sizes
+from danlu.functional.vision import Size, batched, sizes
 from danlu.ops import pooling as ops
 from danlu.tensor import Tensor, apply, from_array
 

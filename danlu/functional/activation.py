@@ -7,7 +7,7 @@ from typing import Any
 from danlu import random
 from danlu.dtype import DType
 from danlu.errors import DataError, ShapeError
-from danlu.functional import _check_probability, _result, dropout, leaky_relu, softmax
+from danlu.functional.common import _check_probability, _result, dropout, leaky_relu, softmax
 from danlu.ops.movement import normalize_axis
 from danlu.tensor import Tensor, apply, changing
 

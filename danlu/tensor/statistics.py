@@ -9,9 +9,9 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
-from danlu.tensor_core import TensorCore, apply
-from danlu.tensor_rearrange import as_axes, at_least_1d
-from danlu.tensor_shape import Extremum, _named_axis
+from danlu.tensor.core import TensorCore, apply
+from danlu.tensor.rearrange import as_axes, at_least_1d
+from danlu.tensor.shape import Extremum, _named_axis
 
 INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from danlu.dtype import int64
 from danlu.errors import DataError, DTypeError, ShapeError
-from danlu.functional import dropout, softmax
-from danlu.functional_loss import _length
+from danlu.functional.common import dropout, softmax
+from danlu.functional.loss import _length
 from danlu.tensor import Tensor, apply, from_array, no_grad
 
 # ---- embeddings -----------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.errors import AxisError, DTypeError
 from danlu.ops.gather import index_message
-from danlu.tensor_core import TensorCore, apply, from_array
+from danlu.tensor.core import TensorCore, apply, from_array
 
 
 def _items(index: Any, ndim: int) -> list:

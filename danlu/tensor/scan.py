@@ -8,8 +8,8 @@ from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.ops.table import promote_specs
-from danlu.tensor_core import TensorCore, apply
-from danlu.tensor_shape import Extremum, _named_axis
+from danlu.tensor.core import TensorCore, apply
+from danlu.tensor.shape import Extremum, _named_axis
 
 
 def _scanned(name: str, x: Any, dim: int) -> Any:

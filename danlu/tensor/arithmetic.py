@@ -7,7 +7,7 @@ from typing import Any
 from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
-from danlu.tensor_core import TensorCore, apply
+from danlu.tensor.core import TensorCore, apply
 
 
 def _unary(op: str, doc: str) -> Any:

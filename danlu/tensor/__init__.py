@@ -11,10 +11,8 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
 from danlu.ops.movement import normalize_axis
-from danlu.printing import text
-from danlu.products import Products
-from danlu.tensor_arithmetic import Arithmetic, check_device
-from danlu.tensor_core import (
+from danlu.tensor.arithmetic import Arithmetic, check_device
+from danlu.tensor.core import (
     TensorCore,
     apply,
     changing,
@@ -27,13 +25,15 @@ from danlu.tensor_core import (
     update_,
     wrap,
 )
-from danlu.tensor_index import Indexing
-from danlu.tensor_pointwise import Pointwise
-from danlu.tensor_rearrange import Rearranging
-from danlu.tensor_scan import Scanning
-from danlu.tensor_shape import Shape
-from danlu.tensor_sort import Sorting
-from danlu.tensor_statistics import Statistics
+from danlu.tensor.index import Indexing
+from danlu.tensor.pointwise import Pointwise
+from danlu.tensor.printing import text
+from danlu.tensor.products import Products
+from danlu.tensor.rearrange import Rearranging
+from danlu.tensor.scan import Scanning
+from danlu.tensor.shape import Shape
+from danlu.tensor.sort import Sorting
+from danlu.tensor.statistics import Statistics
 
 
 class Size(tuple):

@@ -1,0 +1,1 @@
+"""L6. Functions of neural networks on tensors; public as `danlu.nn.functional`."""
