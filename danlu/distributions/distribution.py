@@ -96,7 +96,8 @@ class Distribution:
 
     Shapes: sample(S) and rsample(S): (*S, *batch_shape, *event_shape); log_prob: the shape of the value without the event axes.
 
-    Checks read values, so what was recorded is computed at that point: `validate_args=False` leaves a training step one program.
+    Checks read values, so what was recorded is computed at that point. `validate_args=False` leaves a training step one program,
+    and is needed inside `func.vmap`, where no value can be read.
 
     Raises DataError (a ValueError) for a parameter or a value outside its range.
 
@@ -120,7 +121,7 @@ class Distribution:
             self._validate_args = bool(validate_args)
         if self._validate_args:
             given = [(key, self.__dict__[key], c) for key, c in self.arg_constraints.items() if key in self.__dict__]
-            check(type(self).__name__, given)
+            check(type(self).__name__, given, advise=True)
 
     @staticmethod
     def set_default_validate_args(value: bool) -> None:
@@ -241,7 +242,10 @@ def _shown(x: Tensor) -> str:
     return f"{x.item()}" if x.numel() == 1 else repr(x.shape)
 
 
-def check(name: str, given: list[tuple[str, Tensor, Constraint]]) -> None:
+_UNCHECKED = " (validate_args=False leaves values unchecked)"
+
+
+def check(name: str, given: list[tuple[str, Tensor, Constraint]], advise: bool = False) -> None:
     """DataError for the first of these values that breaks its constraint; all are judged in one program."""
     with no_grad():
         held = [constraint.check(x.detach()) for _, x, constraint in given]
@@ -252,17 +256,15 @@ def check(name: str, given: list[tuple[str, Tensor, Constraint]]) -> None:
         return
     for (key, x, constraint), ok in zip(given, held):
         if not ok.all().item():
-            raise DataError(_broken(name, key, x, constraint, np.argwhere(~ok.numpy())[0]))
+            advice = f". {constraint.advice}" if advise and constraint.advice else ""
+            raise DataError(_broken(name, key, x, constraint, np.argwhere(~ok.numpy())[0]) + advice + _UNCHECKED)
 
 
 def _broken(name: str, key: str, x: Tensor, constraint: Constraint, place: np.ndarray) -> str:
     at = tuple(map(int, place))
     value = np.array2string(x.detach().numpy()[at], precision=4, threshold=8, separator=", ").replace("\n", "")
     where = f" at index {', '.join(map(str, at))}" if at else ""
-    advice = f". {constraint.advice}" if constraint.advice else ""
-    return (
-        f"{name}: {key} is {value}{where}; expected {constraint.expected}{advice} (validate_args=False leaves values unchecked)"
-    )
+    return f"{name}: {key} is {value}{where}; expected {constraint.expected}"
 
 
 # ---- axes of a batch as axes of an event ------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def _tail_vjp(o, g, y, a, log_x, k: int):
 
 
 def _tail_jvp(o, y, xs, dxs, k: int) -> Any:
-    terms = [o.mul(d, slope) for d, slope in zip(dxs, _tail_slopes(o, y, *xs, k)) if d is not None]
+    terms = [o.mul(d, slope) for d, slope in zip(dxs, _tail_slopes(o, y, xs[0], xs[1], k)) if d is not None]
     return terms[0] if len(terms) == 1 else o.add(*terms)
 
 
