@@ -100,7 +100,7 @@ def test_the_derivative_of_gamma_draws(concentration):
     keep = x > 1e-280
     ours = danlu.tensor(a.detach().numpy()[keep.numpy()])
     log_x = danlu.tensor(x.detach().numpy()[keep.numpy()]).log()
-    tails = [apply("gamma_tail", ours, log_x, k=k) for k in (0, 1)]
+    tails = apply("gamma_tail", ours, log_x, k=0)
     side = danlu.where(log_x.exp() > ours, 1.0, -1.0)
     slope = (side * (log_x - ours.digamma()) * tails[0] + tails[1]) * log_x.exp()
     np.testing.assert_allclose(
