@@ -130,6 +130,12 @@ def test_a_gamma_draw_needs_nothing_of_its_neighbours():
 
 # ---- derivatives ------------------------------------------------------------------------------------------------------------------
 
+
+def few(given):
+    """A member with fewer numbers: every one of them costs differences two calls."""
+    return {key: x[..., 0, :2, :2] if np.ndim(x) == 3 else x[..., :2] if np.ndim(x) else x for key, x in given.items()}
+
+
 MOVED = [(name, given) for name, given in CASES if made(name, given).has_rsample and name not in ("Gamma", "Beta", "Dirichlet")]
 
 
@@ -145,7 +151,7 @@ def test_rsample_is_differentiable_in_every_parameter(name, given):
             values[key] = (values[key] + values[key].mT) / 2
         return getattr(distributions, name)(**values, validate_args=False).rsample((2,))
 
-    assert gradcheck(drawn, [danlu.tensor(x, requires_grad=True) for x in given.values()])
+    assert gradcheck(drawn, [danlu.tensor(x, requires_grad=True) for x in few(given).values()])
 
 
 @pytest.mark.parametrize("concentration", [0.02, 0.3, 1.0, 2.5, 40.0, 3000.0])
@@ -189,6 +195,7 @@ def test_shares_have_unbiased_derivatives():
 
 @pytest.mark.parametrize("name, given", dict(reversed(CASES)).items(), ids=lambda x: x if isinstance(x, str) else "")
 def test_log_prob_is_differentiable_in_every_parameter(name, given):
+    given = few(given)
     x = made(name, given).sample((2,))
     keys = [key for key, v in given.items() if isinstance(v, np.ndarray)]
     others = {key: v for key, v in given.items() if key not in keys}
