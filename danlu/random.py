@@ -245,7 +245,7 @@ def uniform_noise(shape: tuple[int, ...], generator: Generator | None = None) ->
 
 def log_gamma_noise(concentration: Tensor, generator: Generator | None = None) -> Tensor:
     """log x in float64, x of density x^(c-1) e^(-x) / Γ(c); differentiable in the concentration c."""
-    return apply("log_gamma_draw", *map(changing, next_key(generator)), concentration.to(dt.float64))
+    return apply("log_gamma_draw", *changing_key(generator), concentration.to(dt.float64))
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
@@ -255,7 +255,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     >>> danlu.random.poisson(danlu.zeros(2))
     tensor([0., 0.])
     """
-    return apply("poisson_draw", *map(changing, next_key(generator)), input.detach())
+    return apply("poisson_draw", *changing_key(generator), input.detach())
 
 
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
@@ -265,7 +265,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     >>> danlu.random.binomial(danlu.tensor([3.0, 5.0]), danlu.ones(2))
     tensor([3., 5.])
     """
-    return apply("binomial_draw", *map(changing, next_key(generator)), count.detach(), prob.detach())
+    return apply("binomial_draw", *changing_key(generator), count.detach(), prob.detach())
 
 
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:

@@ -357,7 +357,7 @@ class Plan:
         """
         self._begin()
         (bound,), ((_, (_, (_, result)), spec),) = self.programs, self.outputs
-        tables = np.tile(np.frombuffer(bound.table, np.uint64), (count, 1))
+        tables = np.tile(np.ctypeslib.as_array(bound.table), (count, 1))
         numbers = self._numbers(bound, count, before)
         if numbers.size:
             tables[:, 1] = numbers.ctypes.data + np.arange(count, dtype=np.uint64) * np.uint64(numbers.strides[0])

@@ -178,11 +178,8 @@ class Module:
                     f"cannot assign {type(value).__name__} as {name!r} of {type(self).__name__}; expected {kind} or None: "
                     f"`del module.{name}` first if it shall be something else"
                 )
-        if (
-            (name == "training" and values.get(name) is not value)
-            or name in values.get("_buffer_names", ())
-            or name in values.get("_parameter_names", ())
-        ):
+        known = (*values.get("_buffer_names", ()), *values.get("_parameter_names", ()))
+        if name in known or (name == "training" and values.get(name) is not value):
             changed()
         capture = capturing()
         if capture is not None:
