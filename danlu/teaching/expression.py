@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from danlu.dtype import from_numpy
-from danlu.graph import Node, Op, Spec
+from danlu.graph import ELEMENTWISE, Node, Op, Spec
 from danlu.ops.source import BUFFER
 from danlu.ops.table import o
 from danlu.runtime.buffers import Buffer
@@ -148,7 +148,7 @@ def split(e: Expression) -> tuple[float, Expression]:
 
 def call(op: Op, args: Sequence[Expression], attrs: tuple, shape: tuple[int, ...]) -> Expression:
     """An op of the table on expressions; of numbers alone, a number."""
-    if args and shape == () and op.numpy is not None and all(a.kind == NUMBER for a in args):
+    if args and op.family == ELEMENTWISE and op.numpy is not None and all(a.kind == NUMBER for a in args):
         with np.errstate(all="ignore"):
             return number(float(op.numpy(*[np.float64(a.data) for a in args], **dict(zip(op.attrs, attrs)))))
     return Expression(CALL, tuple(args), (op, attrs), shape)
@@ -224,9 +224,10 @@ def inputs_like(arrays: Sequence[np.ndarray]) -> list[Node]:
     return [Node(BUFFER, (), (k, spec), spec) for k, spec in enumerate(specs)]
 
 
-def compute(roots: Sequence[Node], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The values of a graph by the NumPy references of its ops."""
+def compute(roots: Sequence[Node], arrays: Sequence[np.ndarray], holes: Sequence[Node] = ()) -> list[np.ndarray]:
+    """The values of a graph by the NumPy references of its ops: of input k, or of `holes[k]`, arrays[k]."""
     buffers = [Buffer.from_numpy(np.ascontiguousarray(a), True) for a in arrays]
+    inputs = [Node(BUFFER, (), (k, n.spec), n.spec) for k, n in enumerate(holes)]
     with np.errstate(all="ignore"):
-        results = Interpreted(roots, {}).run(buffers, ())
+        results = Interpreted(roots, {id(n): x for n, x in zip(holes, inputs)}).run(buffers, ())
     return [b.as_numpy(r.shape, r.dtype.numpy) for b, r in zip(results, roots)]

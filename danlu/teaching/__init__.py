@@ -1,0 +1,5 @@
+"""L6. Teaching: what danlu does when it differentiates, in words, formulas and pictures."""
+
+from danlu.teaching.explanation import explain
+
+__all__ = ["explain"]
