@@ -10,15 +10,23 @@ import numpy as np
 
 from danlu.autodiff import gradients
 from danlu.graph import Node
-from danlu.ops.source import CONST
 from danlu.ops.table import o
 from danlu.teaching.convert import expression_of
 from danlu.teaching.drawing import BLUE, GREEN, ORANGE, RED, Canvas, Curve, LogPlot, page, table
 from danlu.teaching.explanation import write
-from danlu.teaching.expression import Expression, evaluate, number, size, symbol
+from danlu.teaching.expression import Expression, evaluate, size, symbol
 from danlu.teaching.measure import (
-    Recording, count_nodes, forward_program, median_seconds, operations_written_out, reverse_program, signs, simplify, stored_bytes,
-    value_program, written_out,
+    Recording,
+    count_nodes,
+    forward_program,
+    median_seconds,
+    operations_written_out,
+    reverse_program,
+    signs,
+    simplify,
+    stored_bytes,
+    value_program,
+    written_out,
 )  # fmt: skip
 from danlu.teaching.notation import LONGEST, latex_of, text_of
 from danlu.teaching.numbers import amount, brief, memory, seconds, short
@@ -205,7 +213,9 @@ class Comparison:
         best = say(self.lang, "compare.best", central=f"{h:.0e}", central_error=f"{by_h[h][0]:.0e}", forward=f"{k:.0e}",
                    forward_error=f"{by_h[k][1]:.0e}")  # fmt: skip
         forward, reverse = self.rows[3].nodes, self.rows[4].nodes
-        why = say(self.lang, "compare.why", forward=amount(forward), reverse=amount(reverse), winner=self._winner(forward, reverse))
+        why = say(
+            self.lang, "compare.why", forward=amount(forward), reverse=amount(reverse), winner=self._winner(forward, reverse)
+        )
         sampled = []
         if len(self.inputs) < self.n or len(self.outputs) < self.m:
             sampled = [say(self.lang, "compare.sampled", inputs=len(self.inputs), n=self.n, outputs=len(self.outputs), m=self.m)]
@@ -264,7 +274,9 @@ class Comparison:
             points = [(p[0], p[i]) for p in self.curve]
             curves.append(Curve(say(self.lang, f"compare.{name}"), points, color, at, f"{words} = {self.best[best]:.0e}"))
         box = (80.0, 50.0, 350.0, 270.0)
-        plot = LogPlot(canvas, box, say(self.lang, "compare.curve"), say(self.lang, "compare.step"), say(self.lang, "compare.error"))
+        plot = LogPlot(
+            canvas, box, say(self.lang, "compare.curve"), say(self.lang, "compare.step"), say(self.lang, "compare.error")
+        )
         plot.draw(curves, reverse=True)
 
     def cost(self, inputs: int) -> dict[str, int]:
@@ -282,7 +294,9 @@ class Comparison:
             words = f"{say(self.lang, 'compare.here')}: n = {self.n}" if name == "reverse" else ""
             curves.append(Curve(say(self.lang, f"compare.{name}"), points, color, here if words else None, words))
         box = (550.0, 50.0, 350.0, 270.0)
-        plot = LogPlot(canvas, box, say(self.lang, "compare.cost"), say(self.lang, "compare.inputs"), say(self.lang, "compare.work"))
+        plot = LogPlot(
+            canvas, box, say(self.lang, "compare.cost"), say(self.lang, "compare.inputs"), say(self.lang, "compare.work")
+        )
         plot.draw(curves)
 
     def html(self) -> str:
@@ -342,30 +356,10 @@ def _aligned(head: list[str], rows: list[list[str]]) -> list[str]:
     return ["  ".join(c + " " * (w - _width(c)) for c, w in zip(line, widths)).rstrip() for line in lines]
 
 
-def compare(f: Callable[[Any], Any], x: Any, lang: str | None = None) -> Comparison:
-    """The derivative of f at x by symbolic rule, numeric difference, forward accumulation and reverse accumulation, with what each costs.
-
-    Symbolic: danlu's rules, written out as a formula. Numeric: (f(x + h) − f(x − h)) / 2h and (f(x + h) − f(x)) / h, 1e-1 ≥ h ≥ 1e-12.
-    Forward: ∂f/∂x · ẋ, one pass per input. Reverse: ȳ · ∂f/∂x, one pass per output. f is recorded once, at x; everything is computed
-    in float64 by compiled programs; the error is the largest one over the largest element of the derivative by reverse accumulation.
-
-    Shapes: x and f(x) of any shape.
-
-    Raises:
-        GradientError: x is not of a floating dtype, f(x) does not depend on x, or f calls an autograd.Function.
-        DanluError: f does not return a tensor.
-
-    Example:
-        >>> import danlu
-        >>> result = danlu.autograd.compare(lambda x: x.sin() * x, danlu.tensor(2.0), lang="en")
-        >>> print(result.latex())
-        \\begin{aligned}
-          f &= \\sin\\left(x\\right) \\, x \\\\
-          \\frac{\\partial f}{\\partial x} &= \\cos\\left(x\\right) \\, x + \\sin\\left(x\\right)
-        \\end{aligned}
-    """
+def compared(f: Callable[[Any], Any], x: Any, lang: str | None) -> Comparison:
+    """What `danlu.autograd.compare` does (danlu/teaching/__init__.py)."""
     lang = chosen(lang)
     return Comparison(Recording(f, x, lang), lang)
 
 
-__all__ = ["CONST", "Comparison", "Row", "Swell", "compare", "number"]
+__all__ = ["Comparison", "Row", "Swell", "compared"]

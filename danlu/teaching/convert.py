@@ -7,15 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from typing import Any
 
 from danlu.graph import SOURCE, Node, toposort
 from danlu.ops.source import CONST
 from danlu.ops.table import TABLE
 from danlu.teaching.expression import (
-    CALL, NUMBER, ZERO, Expression, call, number, plus, product, split, times, total,
+    CALL,
+    NUMBER,
+    ZERO,
+    Expression,
+    call,
+    number,
+    plus,
+    product,
+    split,
+    times,
+    total,
 )  # fmt: skip
 
-Rule = Callable[..., Expression]
+Rule = Callable[..., Any]
 
 
 def expression_of(root: Node, known: dict[int, Expression]) -> Expression:

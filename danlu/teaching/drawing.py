@@ -39,7 +39,9 @@ class Canvas:
         words = "".join(f' {k.rstrip("_").replace("_", "-")}="{escape(_plain(v))}"' for k, v in attributes.items())
         self.parts.append(f"<{tag}{words}>{content}</{tag}>" if content else f"<{tag}{words}/>")
 
-    def text(self, x: float, y: float, text: str, size: float = 12, anchor: str = "middle", fill: str = INK, **more: object) -> None:
+    def text(
+        self, x: float, y: float, text: str, size: float = 12, anchor: str = "middle", fill: str = INK, **more: object
+    ) -> None:
         """A line of text with its baseline at y."""
         self.add("text", escape(text), x=x, y=y, font_size=size, text_anchor=anchor, fill=fill, **more)
 
@@ -62,7 +64,9 @@ def _plain(value: object) -> str:
 class Curve:
     """Points that belong together; `marked`: one of them that gets a ring and words."""
 
-    def __init__(self, name: str, points: Sequence[tuple[float, float]], color: str, marked: int | None = None, words: str = "") -> None:
+    def __init__(
+        self, name: str, points: Sequence[tuple[float, float]], color: str, marked: int | None = None, words: str = ""
+    ) -> None:
         self.name, self.points, self.color, self.marked, self.words = name, list(points), color, marked, words
 
 
@@ -80,6 +84,7 @@ class LogPlot:
         """Axes that hold all points, then the curves; `reverse`: the larger numbers on the left."""
         points = [p for c in curves for p in c.points if p[0] > 0 and p[1] > 0]
         self.across, self.up = _decades([p[0] for p in points]), _decades([p[1] for p in points])
+        self.up = (self.up[0] - 1, self.up[1])  # room for the words below a mark
         self.reverse = reverse
         self._axes()
         for k, curve in enumerate(curves):
@@ -115,8 +120,12 @@ class LogPlot:
         if curve.marked is not None and curve.points[curve.marked][1] > 0:
             x, y = self.place(*curve.points[curve.marked])
             self.canvas.add("circle", cx=x, cy=y, r=4.5, fill="#ffffff", stroke=curve.color, stroke_width=2)
-            end = x > left + width * 0.6
-            self.canvas.text(x + (-9 if end else 9), y + 16, curve.words, 10, "end" if end else "start", curve.color)
+            half = text_width(curve.words, 10) / 2
+            x = min(max(x, left + half + 4), left + width - half - 4)
+            self.canvas.text(
+                x, y + 20, curve.words, 10, fill="#ffffff", stroke="#ffffff", stroke_width=4
+            )  # a halo over other curves
+            self.canvas.text(x, y + 20, curve.words, 10, fill=curve.color)
 
 
 def _decades(values: Sequence[float]) -> tuple[int, int]:

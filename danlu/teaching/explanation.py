@@ -13,7 +13,7 @@ from danlu.teaching.expression import ONE, Expression, named, plus, size, times
 from danlu.teaching.graph_picture import graph_svg, mermaid
 from danlu.teaching.notation import FUNCTIONS, KNOWN_TO_LATEX, latex_of, text_of
 from danlu.teaching.numbers import brief, in_full, matrix, shape_text
-from danlu.teaching.steps import DATA, LEAF, Step, contributions, formula, primitive, steps_of
+from danlu.teaching.steps import LEAF, Step, contributions, formula, primitive, steps_of
 from danlu.teaching.words import chosen, say
 from danlu.tensor import Tensor
 from danlu.tensor.core import set_grad_enabled
@@ -32,6 +32,12 @@ class Line:
     def text(self) -> str:
         """As text."""
         return f"{text_of(self.letter)} = {text_of(self.expression)}"
+
+    @property
+    def with_number(self) -> str:
+        """As text, with its value."""
+        value = in_full(self.step.gradient)
+        return self.text if self.text.endswith(f" = {value}") else f"{self.text} = {value}"
 
     @property
     def latex(self) -> str:
@@ -71,15 +77,17 @@ class Explanation:
         lines += ["", say(self.lang, "explain.backward")]
         root = self.steps[-1]
         lines += [f"  {text_of(root.gradient_letter)} = 1"]
-        lines += [f"  {line.text} = {in_full(line.step.gradient)}" for line in self.rules]
+        lines += [f"  {line.with_number}" for line in self.rules]
         lines += ["", say(self.lang, "explain.textbook")]
-        lines += [f"  {line.text} = {in_full(line.step.gradient)}" for line in self.textbook]
+        lines += [f"  {line.with_number}" for line in self.textbook]
         lines += [f"  {say(self.lang, 'explain.where')} {line.text}" for line in self.functions]
         return "\n".join([*lines, "", say(self.lang, "explain.axes")])
 
     def latex(self) -> str:
         """LaTeX: three aligned blocks: forward, backward node by node, the textbook's lines with their numbers."""
-        forward = [f"{latex_of(s.letter)} &= {latex_of(s.formula)} = {matrix(s.array)}" for s in self.steps if s.formula is not None]
+        forward = [
+            f"{latex_of(s.letter)} &= {latex_of(s.formula)} = {matrix(s.array)}" for s in self.steps if s.formula is not None
+        ]
         backward = [line.latex for line in self.rules]
         textbook = [f"{line.latex} = {matrix(line.step.gradient)}" for line in self.textbook] + [f.latex for f in self.functions]
         parts = [("explain.forward", forward), ("explain.backward", backward), ("explain.textbook", textbook)]
@@ -217,30 +225,11 @@ def _slope(step: Step, functions: dict[str, Line]) -> Expression:
     return slope
 
 
-# ---- the public function ----------------------------------------------------------------------------------------------------
+# ---- the way in ----------------------------------------------------------------------------------------------------
 
 
-def explain(loss: Tensor, names: Any = None, *, expand: bool = False, lang: str | None = None) -> Explanation:
-    """The computation graph of a loss with its values, and the chain rule written out from the loss to every leaf.
-
-    For u in the graph: ∂L/∂u = Σ ∂L/∂v · ∂v/∂u over every v that was computed from u. Layers get the letters of textbooks:
-    zˡ = Wˡ aˡ⁻¹ + bˡ, aˡ = σ(zˡ), δˡ = ∂L/∂zˡ.
-
-    names: a module, whose parameters' names are shown, or a dict of names and tensors, used as letters. expand: composites such as
-    cross_entropy are written out as the primitive ops they stand for. lang: "en" or "zh"; by itself the language of messages.
-
-    Shapes: loss of one element.
-
-    Raises:
-        GradientError: the loss does not require grad, is a leaf, or its graph was let go by backward().
-        DanluError: the loss has more than one element, or names is neither a module nor a dict.
-
-    Example:
-        >>> import danlu
-        >>> w = danlu.tensor([1.0, 2.0], requires_grad=True)
-        >>> print(danlu.explain((w ** 2).sum(), {"w": w}, lang="en").textbook[0].text)
-        ∂L/∂w = 2·w
-    """
+def explained(loss: Any, names: Any, expand: bool, lang: str | None) -> Explanation:
+    """What `danlu.explain` does (danlu/teaching/__init__.py)."""
     lang = chosen(lang)
     if not isinstance(loss, Tensor):
         raise DanluError(say(lang, "error.tensor", tool="explain", kind=type(loss).__name__, instead="danlu.explain(loss)"))
@@ -269,4 +258,4 @@ def _named(names: Any, lang: str) -> tuple[list[tuple[str, Any]], bool]:
     raise DanluError(say(lang, "error.names", kind=type(names).__name__))
 
 
-__all__ = ["DATA", "Explanation", "Line", "explain"]
+__all__ = ["Explanation", "Line", "explained"]

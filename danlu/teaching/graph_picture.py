@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from danlu.teaching.drawing import INK, RED, Canvas, text_width
 from danlu.teaching.layout import Layout
@@ -67,7 +68,7 @@ def _edge(canvas: Canvas, path: list[tuple[float, float]], height_from: float, h
     tip = (points[-1][0], points[-1][1] - height_to / 2)
     points[-1] = (tip[0], tip[1] - 6)
     text = f"M{points[0][0]:.1f},{points[0][1]:.1f}"
-    for (x0, y0), (x1, y1) in zip(points, points[1:]):
+    for (x0, y0), (x1, y1) in pairwise(points):
         middle = (y0 + y1) / 2
         text += f" C{x0:.1f},{middle:.1f} {x1:.1f},{middle:.1f} {x1:.1f},{y1:.1f}"
     canvas.add("path", d=text, fill="none", stroke="#7b8794", stroke_width=1.3)

@@ -7,6 +7,7 @@ of its neighbours, and the nodes are pulled towards these means as far as their 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 Point = tuple[float, float]
 
@@ -14,7 +15,9 @@ Point = tuple[float, float]
 class Layout:
     """`places`: the centre of each node; `paths`: for each edge the points it passes; `width` and `height` of the whole."""
 
-    def __init__(self, sizes: Sequence[Point], edges: Sequence[tuple[int, int]], gap: Point = (28, 46), margin: float = 16) -> None:
+    def __init__(
+        self, sizes: Sequence[Point], edges: Sequence[tuple[int, int]], gap: Point = (28, 46), margin: float = 16
+    ) -> None:
         self.sizes, self.edges, self.gap = list(sizes), list(edges), gap
         self.layers = self._depths()
         self._routes()
@@ -28,18 +31,17 @@ class Layout:
         self.paths = [[centres[k] for k in route] for route in self.routes]
 
     def _depths(self) -> list[list[int]]:
-        """The layer of each node: below all that it is computed from; a source stands just above its first user."""
+        """The layer of each node: below all that it is computed from, and just above its first user."""
         count = len(self.sizes)
         users: list[list[int]] = [[] for _ in range(count)]
-        depth, has_input = [0] * count, [False] * count
+        depth = [0] * count
         for a, b in sorted(self.edges):  # nodes are numbered inputs first
             users[a].append(b)
-            has_input[b] = True
         for a in range(count):
             for b in users[a]:
                 depth[b] = max(depth[b], depth[a] + 1)
         for a in reversed(range(count)):
-            if not has_input[a] and users[a]:
+            if users[a]:
                 depth[a] = min(depth[b] for b in users[a]) - 1
         self.depth = depth
         return [[k for k in range(count) if depth[k] == d] for d in range(max(depth, default=0) + 1)]
@@ -56,7 +58,7 @@ class Layout:
                 route.append(len(self.sizes) - 1)
             route.append(b)
             self.routes.append(route)
-            self.links += list(zip(route, route[1:]))
+            self.links += list(pairwise(route))
         self.above: list[list[int]] = [[] for _ in self.sizes]
         self.below: list[list[int]] = [[] for _ in self.sizes]
         for a, b in self.links:

@@ -246,7 +246,9 @@ def stored_bytes(r: Recording) -> int:
     """The memory of the values of the forward pass that the way back reads: x and constants are there anyway."""
     (y,), seed = simplify([r.y]), r.seed(r.y.shape)
     forward = {id(n): n for n in toposort([y])}
-    grads = [g for g in gradients([y], [seed], [n for n in forward.values() if is_memory(n) and n.attrs[0] == 0]) if g is not None]
+    grads = [
+        g for g in gradients([y], [seed], [n for n in forward.values() if is_memory(n) and n.attrs[0] == 0]) if g is not None
+    ]
     reached = toposort(grads, stop=lambda n: id(n) in forward)
     kept = [n for n in reached if id(n) in forward and _works(n) and not isinstance(n.spec, tuple)]
     return sum(n.spec.size * n.dtype.itemsize for n in kept)

@@ -134,7 +134,8 @@ class Latex(Style):
     def number(self, value: float) -> str:
         text = digits(value)
         if "/" in text:
-            return r"\frac{%s}{%s}" % tuple(text.split("/"))
+            top, bottom = text.split("/")
+            return rf"\frac{{{top}}}{{{bottom}}}"
         head, _, exponent = text.partition("e")
         return head + (rf" \cdot 10^{{{int(exponent)}}}" if exponent else "")
 
@@ -225,7 +226,7 @@ def _term(c: float, e: Expression, style: Style) -> str:
         return style.number(c)
     if c == 1:
         return _tight(e, style, TIMES)
-    amount = digits(c)
+    amount = digits(c) if 1 / c != round(1 / c) or c == 1 else f"1/{round(1 / c)}"
     if "/" in amount:
         top, bottom = amount.split("/")
         upper = _tight(e, style, PLUS if style.latex else TIMES) if top == "1" else top + style.dot + _tight(e, style, TIMES)
@@ -295,7 +296,20 @@ def _call(e: Expression, style: Style) -> tuple[str, int]:
     return style.function(op.name, args + _settings(op.name, op.attrs, attrs, style)), ATOM
 
 
-_UNSAID = {"keepdim", "dtype", "dim", "dims", "reduction", "ignore_index", "label_smoothing", "weighted", "positive", "values", "low", "high"}
+_UNSAID = {
+    "keepdim",
+    "dtype",
+    "dim",
+    "dims",
+    "reduction",
+    "ignore_index",
+    "label_smoothing",
+    "weighted",
+    "positive",
+    "values",
+    "low",
+    "high",
+}
 
 
 def _settings(name: str, names: Sequence[str], attrs: Sequence[Any], style: Style) -> list[str]:
@@ -310,7 +324,9 @@ def _reduced(e: Expression, style: Style) -> tuple[str, int]:
     arg = e.args[0]
     axes = None if len(dims) == len(arg.shape) else dims
     wide = op.name in ("sum", "prod")
-    return style.sum_over(op.name, axes, _tight(arg, style, POWER if wide and arg.kind != CALL else TIMES if wide else PLUS)), TIMES if wide else ATOM
+    return style.sum_over(
+        op.name, axes, _tight(arg, style, POWER if wide and arg.kind != CALL else TIMES if wide else PLUS)
+    ), TIMES if wide else ATOM
 
 
 def _chosen(e: Expression, style: Style) -> tuple[str, int]:
@@ -336,7 +352,7 @@ def _permuted(e: Expression, style: Style) -> tuple[str, int]:
 def _contracted(e: Expression, style: Style) -> tuple[str, int]:
     """A product of matrices and vectors where it is one, else an einsum."""
     (first, second, out), (a, b) = e.data[1][0], e.args
-    if len(out) == 2 and not (set(out) <= set(first) or set(out) <= set(second)) or len(out) < 2:
+    if len(out) < 2 or (len(out) == 2 and not (set(out) <= set(first) or set(out) <= set(second))):
         found = _matrices(first, second, out, a, b, style)
         if found:
             return found, TIMES

@@ -33,6 +33,8 @@ def _listed(array: np.ndarray, most: int) -> str:
         return short(array[()])
     if array.size == 0:
         return "[]"
+    if array.size > most and array.min() == array.max():
+        return f"{short(array.min())} …"
     if array.size > most:
         return f"{short(array.min())} … {short(array.max())}"
     return "[" + ", ".join(_listed(x, most) for x in array) + "]"

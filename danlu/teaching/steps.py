@@ -24,7 +24,22 @@ from danlu.tensor.core import from_array, set_grad_enabled
 
 LEAF, DATA, OPERATION = "leaf", "data", "operation"
 # Composites that are clearer as the formula behind their name than by their name.
-WRITTEN_OUT = {"linear", "matmul", "mm", "mv", "bmm", "dot", "outer", "inner", "mean", "mse_loss", "l1_loss", "addmm", "addmv", "silu"}
+WRITTEN_OUT = {
+    "linear",
+    "matmul",
+    "mm",
+    "mv",
+    "bmm",
+    "dot",
+    "outer",
+    "inner",
+    "mean",
+    "mse_loss",
+    "l1_loss",
+    "addmm",
+    "addmv",
+    "silu",
+}
 ACTIVATIONS = {
     "sigmoid", "tanh", "relu", "softmax", "softplus", "gelu", "silu", "mish", "leaky_relu", "elu", "hardtanh", "softsign", "log_softmax",
     "exp", "sin",
@@ -127,8 +142,9 @@ def steps_of(root: Value, names: Sequence[tuple[str, Any]], by_hand: bool) -> li
 
 def _constant(step: Step) -> Expression | None:
     """A number of the program, also where it was stretched or cast."""
-    if step.op == "full" and not step.inputs and type(step.value.inputs[0]) is not Value:
-        return number(float(_plain(step.value.inputs[0])))
+    given: Any = step.value.inputs
+    if step.op == "full" and not step.inputs and given and type(given[0]) is not Value:
+        return number(float(_plain(given[0])))
     return None
 
 
@@ -169,10 +185,10 @@ def _is_parameter(step: Step) -> bool:
 
 def _biased(step: Step) -> Step:
     """The addition of a bias that follows a product, or the product itself."""
-    if step.op != "linear" and len(step.users) == 1 and step.users[0].op == "add":
-        if any(_is_parameter(x) for x in step.users[0].inputs if x is not step):
-            return step.users[0]
-    return step
+    if step.op == "linear" or len(step.users) != 1 or step.users[0].op != "add":
+        return step
+    (user,) = step.users
+    return user if any(_is_parameter(x) for x in user.inputs if x is not step) else step
 
 
 def _mark(source: Step, layer: int) -> None:
@@ -184,12 +200,13 @@ def _mark(source: Step, layer: int) -> None:
 
 def _letters(steps: list[Step], by_hand: bool) -> None:
     counts: dict[str, int] = {}
+    other = "y" if sum(s.kind == DATA and not s.is_input for s in steps) == 1 else "c"
     for step in steps:
-        text, latex = _letter(step, counts, by_hand, step is steps[-1])
+        text, latex = _letter(step, counts, by_hand, step is steps[-1], other)
         step.letter = symbol(text, latex, step.shape)
 
 
-def _letter(step: Step, counts: dict[str, int], by_hand: bool, is_root: bool) -> tuple[str, str]:
+def _letter(step: Step, counts: dict[str, int], by_hand: bool, is_root: bool, other: str) -> tuple[str, str]:
     if is_root:
         return "L", "L"
     if step.name and (by_hand or not step.layer):
@@ -200,7 +217,7 @@ def _letter(step: Step, counts: dict[str, int], by_hand: bool, is_root: bool) ->
         counts[key] = counts.get(key, 0) + 1
         if counts[key] == 1:
             return base + raised(step.layer), f"{base}^{{{step.layer}}}"
-    base = "v" if step.kind == OPERATION else "θ" if step.kind == LEAF else "x" if step.is_input else "y"
+    base = "v" if step.kind == OPERATION else "θ" if step.kind == LEAF else "x" if step.is_input else other
     counts[base] = counts.get(base, 0) + 1
     alone = step.kind == DATA and counts[base] == 1
     return (base, base) if alone else (base + lowered(counts[base]), f"{_GREEK.get(base, base)}_{{{counts[base]}}}")
@@ -270,7 +287,7 @@ def contributions(step: Step, g: Expression, letter: Callable[[Step], Expression
     inputs = [by_value.get(id(x)) for x in value.inputs]
     rule = TEXTBOOK.get(value.op.name)
     if rule is not None:
-        found = rule(g, letter(step), arguments(step, letter), step.value, dict(zip(value.op.attrs, value.attrs)), array_of)
+        found = rule(g, letter(step), arguments(step, letter), value.inputs, dict(zip(value.op.attrs, value.attrs)), array_of)
         if found is not None:
             return [(s, e) for s, e in zip(inputs, found) if s is not None and e is not None and s.value.grad]
     nodes, result = dry_run(value)

@@ -1,6 +1,6 @@
 """L6. Derivatives of composites as textbooks write them, where the one that follows from the parts would be long.
 
-A rule is given the gradient g of the result, the letter y of the result, those of the inputs, the recorded value, its attributes and a
+A rule is given the gradient g of the result, the letter y of the result, those of the inputs, its recorded inputs, its attributes and a
 function that reads a value; it gives one expression for each input (None: no derivative), or None where it does not apply.
 """
 
@@ -42,7 +42,7 @@ def _share(g: Expression, count: int, reduction: str) -> Expression:
     return times(g, number(1 / count)) if reduction == "mean" else g
 
 
-def softmax(g: Expression, y: Expression, xs: list[Expression], value: Value, attrs: dict, read: Callable) -> Any:
+def softmax(g: Expression, y: Expression, xs: list[Expression], given: tuple, attrs: dict, read: Callable) -> Any:
     """y ⊙ (g − Σ g ⊙ y)"""
     inner = times(g, y)
     if inner.shape != y.shape:
@@ -50,26 +50,26 @@ def softmax(g: Expression, y: Expression, xs: list[Expression], value: Value, at
     return [times(y, total((1.0, g), (-1.0, _sum(inner, attrs["dim"]))))]
 
 
-def log_softmax(g: Expression, y: Expression, xs: list[Expression], value: Value, attrs: dict, read: Callable) -> Any:
+def log_softmax(g: Expression, y: Expression, xs: list[Expression], given: tuple, attrs: dict, read: Callable) -> Any:
     """g − softmax(x) ⊙ Σ g"""
     if g.shape != y.shape:
         return None
     return [total((1.0, g), (-1.0, times(_softmax(xs[0], attrs["dim"]), _sum(g, attrs["dim"]))))]
 
 
-def cross_entropy(g: Expression, y: Expression, xs: list[Expression], value: Value, attrs: dict, read: Callable) -> Any:
+def cross_entropy(g: Expression, y: Expression, xs: list[Expression], given: tuple, attrs: dict, read: Callable) -> Any:
     """(softmax(z) − onehot(t)) / N, without weights, smoothing and ignored targets."""
     z, t = xs[0], xs[1]
-    if len(xs) > 2 or attrs["label_smoothing"] or attrs["reduction"] == "none" or not isinstance(value.inputs[1], Value):
+    if len(xs) > 2 or attrs["label_smoothing"] or attrs["reduction"] == "none" or not isinstance(given[1], Value):
         return None
-    if (read(value.inputs[1]) == attrs["ignore_index"]).any():
+    if (read(given[1]) == attrs["ignore_index"]).any():
         return None
     axis = 1 if len(z.shape) > 1 else 0
     error = total((1.0, _softmax(z, axis)), (-1.0, _one_hot(t, z.shape[axis], axis)))
     return [times(_share(g, prod(t.shape), attrs["reduction"]), error), None]
 
 
-def bce_with_logits(g: Expression, y: Expression, xs: list[Expression], value: Value, attrs: dict, read: Callable) -> Any:
+def bce_with_logits(g: Expression, y: Expression, xs: list[Expression], given: tuple, attrs: dict, read: Callable) -> Any:
     """(σ(z) − y) / n"""
     if len(xs) > 2 or attrs["reduction"] == "none":
         return None
@@ -78,11 +78,11 @@ def bce_with_logits(g: Expression, y: Expression, xs: list[Expression], value: V
     return [times(_share(g, prod(z.shape), attrs["reduction"]), total((1.0, probability), (-1.0, target))), None]
 
 
-def binary_cross_entropy(g: Expression, y: Expression, xs: list[Expression], value: Value, attrs: dict, read: Callable) -> Any:
+def binary_cross_entropy(g: Expression, y: Expression, xs: list[Expression], given: tuple, attrs: dict, read: Callable) -> Any:
     """(p − y) / (p (1 − p)) / n, where no logarithm is cut off."""
-    if len(xs) > 2 or attrs["reduction"] == "none" or not isinstance(value.inputs[0], Value):
+    if len(xs) > 2 or attrs["reduction"] == "none" or not isinstance(given[0], Value):
         return None
-    probabilities = np.asarray(read(value.inputs[0]))
+    probabilities = np.asarray(read(given[0]))
     if not ((probabilities > 1e-30) & (probabilities < 1)).all():
         return None
     p, target = xs

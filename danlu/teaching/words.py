@@ -110,7 +110,7 @@ def chosen(lang: str | None) -> str:
     return lang
 
 
-def say(lang: str, key: str, **values: object) -> str:
+def say(lang: str, key: str, /, **values: object) -> str:
     """A text in a language, its holes filled."""
     text = WORDS[key][LANGUAGES.index(lang)]
     return text.format(**values) if values else text
