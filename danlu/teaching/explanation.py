@@ -178,7 +178,7 @@ def _rules(steps: list[Step]) -> list[Line]:
 def _textbook(steps: list[Step]) -> tuple[list[Line], list[Line]]:
     """δ of each layer and the gradients of the leaves, other steps put in where they are short; and what σ′ and its like mean."""
     parts: dict[Step, list[Expression]] = {steps[-1]: [ONE]}
-    letters = _Letters()
+    known = _letters(steps)
     lines: list[Line] = []
     functions: dict[str, Line] = {}
     for step in reversed(steps):
@@ -193,26 +193,21 @@ def _textbook(steps: list[Step]) -> tuple[list[Line], list[Line]]:
             slope = _slope(step, functions)
             found = [(step.inputs[0], times(g, slope))]
         else:
-            found = contributions(step, g, letters)
+            found = contributions(step, g, lambda x: known.get(x, x.letter))
         for x, part in found:
             parts.setdefault(x, []).append(part)
     return lines, list(functions.values())
 
 
-class _Letters:
+def _letters(steps: list[Step]) -> dict[Step, Expression]:
     """Steps that a textbook has a letter for by it, others by their formula where that is short."""
-
-    def __init__(self) -> None:
-        self.known: dict[Step, Expression] = {}
-
-    def __call__(self, step: Step) -> Expression:
-        if step.formula is None or step.layer:
-            return step.letter
-        found = self.known.get(step)
-        if found is None:
-            found = formula(step, self)
-            found = self.known[step] = found if size(found) <= BRIEF else step.letter
-        return found
+    known: dict[Step, Expression] = {}
+    for step in steps:
+        known[step] = step.letter
+        if step.formula is not None and not step.layer:
+            found = formula(step, lambda x: known.get(x, x.letter))
+            known[step] = found if size(found) <= BRIEF else step.letter
+    return known
 
 
 def _slope(step: Step, functions: dict[str, Line]) -> Expression:

@@ -12,7 +12,7 @@ from typing import Any
 
 from danlu.teaching.expression import CALL, NAMED, NUMBER, ONE, PRODUCT, SUM, SYMBOL, Expression, size
 
-LONGEST = 400  # letters and signs; a longer formula is not written out
+LONGEST = 240  # letters and signs; a longer formula is not written out
 PLUS, TIMES, POWER, ATOM = 1, 2, 3, 4  # how tightly a piece of text holds together
 
 _RAISED = str.maketrans("0123456789-+.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺·")
@@ -55,7 +55,7 @@ def digits(value: float) -> str:
     if float(f"{value:.4g}") == value or value != value:
         return f"{value:.4g}"
     near = Fraction(value).limit_denominator(9999)
-    if abs(near.numerator) < 10000 and abs(float(near) - value) <= 1e-7 * abs(value):
+    if abs(near.numerator) < 10000 and abs(float(near) - value) <= 1e-14 * abs(value):
         return f"{near.numerator}/{near.denominator}"
     return f"{value:.4g}"
 

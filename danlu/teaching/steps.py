@@ -17,7 +17,7 @@ from danlu.graph import COMPOSITE, ELEMENTWISE, PICK, Node, Spec, toposort
 from danlu.ops.source import CONST, STOP
 from danlu.ops.table import PLACEHOLDER, TABLE, number_spec, o
 from danlu.teaching.convert import expression_of
-from danlu.teaching.expression import ONE, Expression, call, compute, named, number, symbol
+from danlu.teaching.expression import ONE, Expression, call, compute, named, number, size, symbol
 from danlu.teaching.notation import latex_name, lowered, raised
 from danlu.teaching.textbook import TEXTBOOK
 from danlu.tensor.core import from_array, set_grad_enabled
@@ -45,6 +45,7 @@ ACTIVATIONS = {
     "exp", "sin",
 }  # fmt: skip
 PRODUCTS = {"linear", "matmul", "mm", "mv", "contract", "convolution"}
+READABLE = 70  # signs: a longer derivative of one step is named, not written; `expand` shows it in steps
 MOVED = {"permute", "expand", "reshape"}
 
 
@@ -57,7 +58,8 @@ class Step:
         self.letter: Expression = ONE
         self.formula: Expression | None = None  # of its inputs' letters
         self.constant: Expression | None = None  # a number that the program has, not a step to be shown
-        self.name, self.layer, self.is_activation, self.is_input = "", 0, False, False
+        self.name, self.layer = "", 0
+        self.is_activation = self.is_input = self.is_bias = False
         self.array: np.ndarray = np.zeros(())
         self.gradient: np.ndarray | None = None
         for x in inputs:
@@ -161,15 +163,20 @@ def _layers(steps: list[Step]) -> None:
     """Numbers the weighted sums z^l, and what an activation makes of each."""
     count = 0
     for step in steps:
-        if step.op in PRODUCTS and step.value.grad and any(_is_parameter(x) for x in step.inputs):
+        if not _is_product(step) or step.layer:
+            continue
+        last = _summed(step)
+        if not last.layer:
             count += 1
-            last = _biased(step)
             last.layer = count
-            for x in (*step.inputs, *last.inputs):
-                _mark(_source(x), count)
             for user in last.users:
                 if user.op in ACTIVATIONS and not user.layer:
                     user.layer, user.is_activation = count, True
+        for k, x in enumerate(step.inputs):
+            _mark(_source(x), last.layer, is_bias=step.op == "linear" and k == 2)
+        for x in last.inputs:
+            if last is not step and _is_parameter(x):
+                _mark(_source(x), last.layer, is_bias=True)
 
 
 def _source(step: Step) -> Step:
@@ -183,18 +190,25 @@ def _is_parameter(step: Step) -> bool:
     return _source(step).kind == LEAF
 
 
-def _biased(step: Step) -> Step:
-    """The addition of a bias that follows a product, or the product itself."""
-    if step.op == "linear" or len(step.users) != 1 or step.users[0].op != "add":
-        return step
-    (user,) = step.users
-    return user if any(_is_parameter(x) for x in user.inputs if x is not step) else step
+def _is_product(step: Step) -> bool:
+    """Whether a step multiplies by a parameter, as a layer does."""
+    return step.op in PRODUCTS and step.value.grad and any(map(_is_parameter, step.inputs))
 
 
-def _mark(source: Step, layer: int) -> None:
+def _summed(step: Step) -> Step:
+    """The last of the additions of biases and of other products (U h + W x + b) that follow a product, or the product itself."""
+    while len(step.users) == 1 and step.users[0].op == "add" and step.op != "linear":
+        (user,) = step.users
+        if not all(x is step or _is_parameter(x) or _is_product(x) for x in user.inputs):
+            break
+        step = user
+    return step
+
+
+def _mark(source: Step, layer: int, is_bias: bool) -> None:
     """A leaf belongs to the first layer that uses it; data that a layer uses is an input."""
     if source.kind == LEAF and not source.layer:
-        source.layer = layer
+        source.layer, source.is_bias = layer, is_bias
     source.is_input = source.is_input or source.kind == DATA
 
 
@@ -212,7 +226,7 @@ def _letter(step: Step, counts: dict[str, int], by_hand: bool, is_root: bool, ot
     if step.name and (by_hand or not step.layer):
         return step.name, latex_name(step.name)
     if step.layer:
-        base = "a" if step.is_activation else "z" if step.kind == OPERATION else "b" if len(step.shape) < 2 else "W"
+        base = "a" if step.is_activation else "z" if step.kind == OPERATION else "b" if step.is_bias else "W"
         key = f"{base}{step.layer}"
         counts[key] = counts.get(key, 0) + 1
         if counts[key] == 1:
@@ -295,7 +309,16 @@ def contributions(step: Step, g: Expression, letter: Callable[[Step], Expression
     known = {id(n): e for n, e in zip(nodes, arguments(step, letter)) if n.op is PLACEHOLDER} | {id(seed): g}
     known.setdefault(id(result), letter(step))
     grads = gradients([result], [seed], nodes)
-    return [(s, expression_of(e, known)) for s, e in zip(inputs, grads) if s is not None and e is not None and s.value.grad]
+    found = [(s, expression_of(e, known)) for s, e in zip(inputs, grads) if s is not None and e is not None and s.value.grad]
+    return [(s, _shortened(step, g, e, k)) for k, (s, e) in enumerate(found)]
+
+
+def _shortened(step: Step, g: Expression, e: Expression, k: int) -> Expression:
+    """A derivative that is too long to be read, by its name: the k-th result of the op's vjp."""
+    if size(e) <= READABLE:
+        return e
+    name = f"{step.op}.vjp{k + 1}"
+    return named(name, rf"\operatorname{{{name}}}".replace("_", r"\_"), [g], e)
 
 
 # ---- numbers ------------------------------------------------------------------------------------------------------------------
