@@ -58,7 +58,7 @@ def compare(f: Callable[[Any], Any], x: Any, lang: str | None = None) -> Any:
         >>> print(result.latex())
         \\begin{aligned}
           f &= \\sin\\left(x\\right) \\, x \\\\
-          \\frac{\\partial f}{\\partial x} &= \\cos\\left(x\\right) \\, x + \\sin\\left(x\\right)
+          \\frac{\\partial f}{\\partial x} &= \\sin\\left(x\\right) + x \\, \\cos\\left(x\\right)
         \\end{aligned}
     """
     return _page("comparison").compared(f, x, lang)

@@ -74,12 +74,13 @@ def _broadcast(args: Iterable[Expression]) -> tuple[int, ...]:
 
 def total(*terms: tuple[float, Expression]) -> Expression:
     """Σ c·e, like terms collected."""
-    found: dict[Expression, float] = {}
+    found: dict[Any, tuple[float, Expression]] = {}
     for c, e in _flat_terms(terms):
         if e.kind == NUMBER:
             c, e = c * e.data, ONE
-        found[e] = found.get(e, 0.0) + c
-    kept = [(c, e) for e, c in found.items() if c != 0]
+        known = found.get(_unordered(e), (0.0, e))
+        found[_unordered(e)] = known[0] + c, known[1]
+    kept = [(c, e) for c, e in found.values() if c != 0]
     if not kept:
         return ZERO
     if len(kept) == 1 and kept[0][1] is ONE:
@@ -88,6 +89,11 @@ def total(*terms: tuple[float, Expression]) -> Expression:
         return kept[0][1]
     args = tuple(e for _, e in kept)
     return Expression(SUM, args, tuple(c for c, _ in kept), _broadcast(args))
+
+
+def _unordered(e: Expression) -> Any:
+    """What tells an expression from others; the order of factors and of terms does not."""
+    return (e.kind, frozenset(zip(e.args, e.data))) if e.kind in (SUM, PRODUCT) else e
 
 
 def _flat_terms(terms: Sequence[tuple[float, Expression]]) -> Iterable[tuple[float, Expression]]:
@@ -101,7 +107,7 @@ def _flat_terms(terms: Sequence[tuple[float, Expression]]) -> Iterable[tuple[flo
 
 def product(*factors: tuple[Expression, float]) -> Expression:
     """Π e^p, equal bases collected; the number in front becomes the coefficient of a sum of one term."""
-    coefficient, found = np.float64(1), {}
+    coefficient, found = np.float64(1), {}  # of what tells a base from others: (base, exponent)
     waiting = list(reversed(factors))
     while waiting:
         e, p = waiting.pop()
@@ -115,8 +121,9 @@ def product(*factors: tuple[Expression, float]) -> Expression:
         elif e.kind == PRODUCT and whole:
             waiting += reversed([(base, inner * p) for base, inner in zip(e.args, e.data)])
         else:
-            found[e] = found.get(e, 0.0) + p
-    kept = [(e, p) for e, p in found.items() if p != 0]
+            known = found.get(_unordered(e), (e, 0.0))
+            found[_unordered(e)] = known[0], known[1] + p
+    kept = [(e, p) for e, p in found.values() if p != 0]
     if coefficient == 0 or not kept:
         return number(float(coefficient))
     args = tuple(e for e, _ in kept)

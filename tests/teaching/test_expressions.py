@@ -32,6 +32,8 @@ X, Y = symbol("x", "x", ()), symbol("y", "y", (3,))
         (times(Y, plus(number(1), Y), X), "x·y ⊙ (1 + y)", r"x \, y \odot \left(1 + y\right)"),
         (times(number(0), X), "0", "0"),
         (total((-1.0, X)), "−x", "-x"),
+        (plus(times(X, Y), times(Y, X)), "2·x·y", r"2 \, x \, y"),
+        (product((plus(X, Y), 1), (plus(Y, X), 1)), "(x + y)²", r"{\left(x + y\right)}^{2}"),
     ],
 )
 def test_sums_and_products_are_simplified(expression, text, latex):
