@@ -43,24 +43,32 @@ class Recording:
             value, leaf = result._value(), own._value()
         if not value.grad:
             raise GradientError(say(lang, "error.independent"))
-        self.arrays = [exact]
+        self.arrays, self._constants = [exact], {}
         self.x, self.y = self._graph(value, leaf, lang)
-        if not any(n is self.x for n in toposort([self.y])):
-            raise GradientError(say(lang, "error.independent"))
 
     def _graph(self, root: Value, leaf: Value, lang: str) -> tuple[Node, Node]:
         spec = Spec(leaf.spec.shape, dt.float64)
         found: dict[int, Any] = {id(leaf): Node(BUFFER, (), (0, spec), spec)}
         for v in _history(root, leaf):
-            if id(v) in found:
-                continue
             if v.note is not None and v.note.gate is not None:
                 raise GradientError(say(lang, "error.gate", name=v.note.gate[0].name))
-            found[id(v)] = self._memory(v) if not v.inputs or _is_known(v) else _rebuilt(v, found)
+            inputs = [x for x in v.inputs if type(x) is Value]
+            if id(v) in found or not any(id(x) in found for x in inputs):
+                continue  # x itself, or what does not depend on it
+            constants = [x for x in inputs if id(x) not in found]
+            memory = {id(x): self._memory(x) for x in {id(x): x for x in constants}.values()}
+            found[id(v)] = _rebuilt(v, {**found, **memory})
+        if id(root) not in found:
+            raise GradientError(say(lang, "error.independent"))
         return found[id(leaf)], found[id(root)]
 
     def _memory(self, v: Value) -> Node:
         """A value that does not depend on x, as an input of the graph; single numbers become part of it."""
+        if id(v) not in self._constants:
+            self._constants[id(v)] = self._constant(v), v
+        return self._constants[id(v)][0]
+
+    def _constant(self, v: Value) -> Node:
         array = realize(v).as_numpy(v.spec.shape, v.spec.dtype.numpy)
         exact = array.astype(np.float64) if v.spec.dtype.is_floating_point else array.copy()
         spec = Spec(v.spec.shape, dt.from_numpy(exact.dtype))
@@ -107,7 +115,7 @@ def _history(root: Value, leaf: Value) -> list[Value]:
 
 def _rebuilt(v: Value, found: dict[int, Any]) -> Node:
     """A recorded call on nodes of float64."""
-    inputs = [found[id(x)] if type(x) is Value else _constant(x) for x in v.inputs]
+    inputs = [found[id(x)] if type(x) is Value else _number(x) for x in v.inputs]
     attrs = [dt.float64 if v.op.name == "cast" and a in (dt.float32, dt.float16) else a for a in v.attrs]
     result = getattr(o, v.op.name)(*inputs, **dict(zip(v.op.attrs, attrs)))
     node = result[v.index] if isinstance(result, tuple) else result
@@ -115,7 +123,7 @@ def _rebuilt(v: Value, found: dict[int, Any]) -> Node:
     return stopped(node) if cut else node
 
 
-def _constant(x: Any) -> Node:
+def _number(x: Any) -> Node:
     x = x.value if type(x) is Runtime else x
     spec = number_spec(x)
     return Node(CONST, (), (x, spec.dtype), Spec((), spec.dtype, True))
