@@ -103,11 +103,16 @@ class LogPlot:
         for k in _ticks(*self.across):
             x, _ = self.place(10.0**k, 10.0 ** self.up[0])
             self.canvas.add("line", x1=x, y1=top, x2=x, y2=top + height, stroke=PALE, stroke_width=0.5)
-            self.canvas.text(x, top + height + 16, _power(k), 10)
+            self._tick(x, top + height + 16, k, "middle")
         for k in _ticks(*self.up):
             _, y = self.place(10.0 ** self.across[0], 10.0**k)
             self.canvas.add("line", x1=left, y1=y, x2=left + width, y2=y, stroke=PALE, stroke_width=0.5)
-            self.canvas.text(left - 6, y + 4, _power(k), 10, "end")
+            self._tick(left - 6, y + 4, k, "end")
+
+    def _tick(self, x: float, y: float, k: int, anchor: str) -> None:
+        """10^k, the exponent as smaller text: not every font has raised digits."""
+        sign = '<tspan dy="-4" font-size="8">' + str(k).replace("-", "−") + "</tspan>"
+        self.canvas.add("text", "10" + sign if k else "1", x=x, y=y, font_size=10, text_anchor=anchor, fill=INK)
 
     def _curve(self, curve: Curve, k: int, count: int) -> None:
         left, top, width, height = self.box
@@ -137,10 +142,6 @@ def _decades(values: Sequence[float]) -> tuple[int, int]:
 
 def _ticks(low: int, high: int) -> range:
     return range(low, high + 1, max(1, ceil((high - low) / 7)))
-
-
-def _power(k: int) -> str:
-    return "1" if k == 0 else "10" + str(k).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
 
 
 # ---- tables and pages -----------------------------------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import teaching_pictures
 
 import danlu
 from danlu import nn
@@ -301,3 +303,25 @@ def test_messages(call, error, text):
     with pytest.raises(error) as caught:
         call()
     assert text in str(caught.value)
+
+
+def test_the_document_shows_what_is_printed(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[2] / "docs" / "teaching.md").read_text("utf-8")
+    first, second = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (shown,) = re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    found: dict = {}
+    exec(first, found)
+    assert shown.strip() in str(found["explanation"])
+    exec(second, found)
+    assert {p.name for p in tmp_path.iterdir()} == {"loss.svg", "compare.svg"}
+
+
+def test_the_pictures_are_those_of_the_script(tmp_path):
+    teaching_pictures.main(tmp_path)
+    images = Path(__file__).parents[2] / "docs" / "images"
+    for name in ("explain.svg", "explain.zh.svg"):
+        assert (tmp_path / name).read_text("utf-8") == (images / name).read_text("utf-8"), "run tools/teaching_pictures.py"
+    for name in ("compare.svg", "compare.zh.svg"):
+        titles = [ElementTree.parse(folder / name).getroot()[0].text for folder in (tmp_path, images)]
+        assert titles[0] == titles[1]
