@@ -275,6 +275,7 @@ from danlu.random import (
     randn_like,
     randperm,
 )  # fmt: skip
+from danlu.replay import compile
 from danlu.runtime.pool import get_num_threads, set_num_threads
 from danlu.teaching import explain
 from danlu.tensor import Device as device
@@ -406,6 +407,7 @@ __all__ = [
     "clone",
     "column_stack",
     "combinations",
+    "compile",
     "concatenate",
     "config",
     "copysign",
