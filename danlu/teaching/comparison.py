@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from danlu.autodiff import gradients
-from danlu.graph import Node
+from danlu.compile.simplify import simplify
+from danlu.graph import Node, is_memory, toposort
 from danlu.ops.table import o
 from danlu.teaching.convert import expression_of
 from danlu.teaching.drawing import BLUE, GREEN, ORANGE, RED, Canvas, Curve, LogPlot, page, table
@@ -23,7 +24,6 @@ from danlu.teaching.measure import (
     operations_written_out,
     reverse_program,
     signs,
-    simplify,
     stored_bytes,
     value_program,
     written_out,
@@ -320,17 +320,7 @@ class Comparison:
 
 
 def _memories(root: Node) -> list[Node]:
-    return [n for n in _all(root) if n.op.name == "buffer"]
-
-
-def _all(root: Node) -> list[Node]:
-    found, stack = {}, [root]
-    while stack:
-        n = stack.pop()
-        if id(n) not in found:
-            found[id(n)] = n
-            stack.extend(n.inputs)
-    return list(found.values())
+    return [n for n in toposort([root]) if is_memory(n)]
 
 
 def _some(count: int, most: int) -> list[int]:

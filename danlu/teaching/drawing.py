@@ -110,9 +110,15 @@ class LogPlot:
             self._tick(left - 6, y + 4, k, "end")
 
     def _tick(self, x: float, y: float, k: int, anchor: str) -> None:
-        """10^k, the exponent as smaller text: not every font has raised digits."""
-        sign = '<tspan dy="-4" font-size="8">' + str(k).replace("-", "−") + "</tspan>"
-        self.canvas.add("text", "10" + sign if k else "1", x=x, y=y, font_size=10, text_anchor=anchor, fill=INK)
+        """10^k, the exponent as a smaller text: not every font has raised digits."""
+        if k == 0:
+            self.canvas.text(x, y, "1", 10, anchor)
+            return
+        exponent = str(k).replace("-", "−")
+        wide, narrow = text_width("10", 10), text_width(exponent, 8)
+        x -= narrow if anchor == "end" else (narrow - wide) / 2
+        self.canvas.text(x, y, "10", 10, "end")
+        self.canvas.text(x + 1, y - 4, exponent, 8, "start")
 
     def _curve(self, curve: Curve, k: int, count: int) -> None:
         left, top, width, height = self.box

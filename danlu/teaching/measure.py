@@ -16,7 +16,7 @@ from danlu.compile.simplify import simplify
 from danlu.config import config
 from danlu.engine import Runtime, Value, realize
 from danlu.errors import DanluError, GradientError
-from danlu.graph import CONTRACT, ELEMENTWISE, MOVEMENT, REDUCE, SOURCE, Node, Spec, is_memory, render, toposort
+from danlu.graph import CONTRACT, MOVEMENT, REDUCE, SOURCE, Node, Spec, is_memory, render, toposort
 from danlu.ops.source import BUFFER, CONST, aliased, stopped
 from danlu.ops.table import number_spec, o
 from danlu.runtime.buffers import Buffer
@@ -262,4 +262,7 @@ def stored_bytes(r: Recording) -> int:
     return sum(n.spec.size * n.dtype.itemsize for n in kept)
 
 
-__all__ = ["ELEMENTWISE", "Program", "Recording"]
+__all__ = [
+    "Program", "Recording", "count_nodes", "count_operations", "forward_program", "median_seconds", "operations_written_out",
+    "reverse_program", "signs", "stored_bytes", "value_program", "written_out",
+]  # fmt: skip
