@@ -1,6 +1,6 @@
 """danlu (丹炉): PyTorch's code, JAX's speed, and a codebase that one person can read. This page is the API; it holds no logic."""
 
-from danlu import autograd, data, engine, func, linalg, nn, optim, random, train, utils
+from danlu import autograd, data, distributions, engine, func, linalg, nn, optim, random, train, utils
 from danlu.autograd import inference_mode
 from danlu.config import config
 from danlu.dtype import DType, float16, float32, float64, int8, int16, int32, int64, uint8
@@ -431,6 +431,7 @@ __all__ = [
     "diff",
     "digamma",
     "dist",
+    "distributions",
     "div",
     "divide",
     "dot",
