@@ -277,6 +277,7 @@ from danlu.random import (
 )  # fmt: skip
 from danlu.replay import compile
 from danlu.runtime.pool import get_num_threads, set_num_threads
+from danlu.teaching import explain
 from danlu.tensor import Device as device
 from danlu.tensor import Size, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled, tensor
 from danlu.tensor.creation import (
@@ -449,6 +450,7 @@ __all__ = [
     "erfinv",
     "exp",
     "exp2",
+    "explain",
     "expm1",
     "eye",
     "fix",

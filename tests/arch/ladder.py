@@ -30,6 +30,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "functions.py",
             "linalg.py",
             "replay.py",
+            "teaching/",
             "utils/",
         ),
     ),
