@@ -2,7 +2,7 @@
 
 from danlu import autograd, data, engine, func, linalg, nn, optim, random, train, utils
 from danlu.autograd import inference_mode
-from danlu.config import config
+from danlu.config import config, set_language
 from danlu.dtype import DType, float16, float32, float64, int8, int16, int32, int64, uint8
 from danlu.dtype import bool_ as bool
 from danlu.errors import AxisError, DanluError, DataError, DTypeError, GradientError, NumericError, ShapeError
@@ -609,6 +609,7 @@ __all__ = [
     "searchsorted",
     "select",
     "set_grad_enabled",
+    "set_language",
     "set_num_threads",
     "short",
     "sigmoid",

@@ -1,13 +1,27 @@
-"""L0. The exceptions of danlu. A message says what came, what was expected and what to write instead."""
+"""L0. The exceptions of danlu. A message says what came, what was expected and what to write instead, in English or Chinese."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from danlu.messages import Phrase, message
 
 
 class DanluError(Exception):
-    """Base of every error that danlu raises on purpose.
+    """Base of every error that danlu raises on purpose: a template, and the values of its holes by name.
+
+    The text is made where the error is raised, in the language of that moment; a `Phrase` may stand for template and values.
 
     >>> import danlu
     >>> issubclass(danlu.ShapeError, danlu.DanluError)
     True
+    >>> danlu.DanluError("{count} classes; expected at least {least}", count=1, least=2)
+    DanluError('1 classes; expected at least 2')
     """
+
+    def __init__(self, template: str | Phrase = "", /, **values: Any) -> None:
+        super().__init__(str(template) if isinstance(template, Phrase) else message(template, **values))
 
 
 class ShapeError(DanluError, RuntimeError):
@@ -62,3 +76,8 @@ class DataError(DanluError, ValueError):
     >>> issubclass(danlu.DataError, ValueError)
     True
     """
+
+
+def warn(template: str, category: type[Warning], stacklevel: int, /, **values: Any) -> None:
+    """`warnings.warn` with a template; `stacklevel` counts from the caller, as there."""
+    warnings.warn(message(template, **values), category, stacklevel + 1)
