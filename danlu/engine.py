@@ -22,6 +22,8 @@ from danlu.compile import program
 from danlu.config import config
 from danlu.errors import DanluError, GradientError
 from danlu.graph import Node, Op, Spec, toposort
+from danlu.lines import shown, user_line
+from danlu.messages import message
 from danlu.ops.source import BUFFER, CONST, NUMBER, aliased, stopped
 from danlu.ops.table import PLACEHOLDER, number_spec, o
 from danlu.runtime.buffers import Buffer
@@ -234,6 +236,10 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
                 value.trace, value.slot = trace, len(values)
                 values.append(value)
             result = tuple(values[-len(spec) :]) if spec else ()
+    if op.fallible:
+        line = user_line()
+        for value in result if type(result) is tuple else (result,):
+            value.noted().line = line
     if _watchers:
         for watcher in _watchers:
             watcher(inputs, result)
@@ -391,8 +397,10 @@ def _execute(trace: Trace) -> None:
     _statistics["runs"] += 1
     try:
         buffers = executable.run(trace.buffers, trace.numbers)
-    except BaseException:
+    except BaseException as error:
         _undo(trace)
+        if isinstance(error, DanluError):
+            _blame(error, trace, slots)
         raise
     for slot, buffer in zip(slots, buffers):
         value: Value = trace.values[slot]  # type: ignore[assignment]
@@ -413,6 +421,20 @@ def _undo(trace: Trace) -> None:
         storage = reference()
         if storage is not None and storage.value.trace is trace and storage.value.buffer is None:
             storage.set(old)
+
+
+def _blame(error: DanluError, trace: Trace, slots: Sequence[int]) -> None:
+    """Ends the message of an error in the data with the line of the user's that recorded what failed. Where several lines could
+    have, the references run once more, one op after the other, and the first that fails gives the message too."""
+    lines = {s: v.note.line for s, v in enumerate(trace.values) if v is not None and v.note is not None and v.note.line}
+    nodes, known = replay(trace.entries)
+    reached = {id(n) for n in toposort([nodes[s] for s in slots], stop=lambda n: id(n) in known)}
+    suspects = [s for s in lines if id(nodes[s]) in reached]
+    found: tuple[str, int] | None = (str(error), 0) if len({lines[s] for s in suspects}) == 1 else None
+    found = found or Interpreted([nodes[s] for s in suspects], known).failure(trace.buffers, trace.numbers)
+    if found is not None:
+        problem, number = found
+        error.args = (message("{problem}\nrecorded at\n{place}", problem=problem, place=shown(lines[suspects[number]])),)
 
 
 # ---- making a program ---------------------------------------------------------------------------------------------------------

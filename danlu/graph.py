@@ -67,8 +67,8 @@ class Op:
     """
 
     __slots__ = (
-        "attrs", "cache", "doc", "emit", "expand", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy", "rewrite", "sample",
-        "vjp",
+        "attrs", "cache", "doc", "emit", "expand", "fallible", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy", "rewrite",
+        "sample", "vjp",
     )  # fmt: skip
 
     def __init__(
@@ -94,6 +94,7 @@ class Op:
         self.numpy, self.vjp, self.jvp, self.emit, self.expand = numpy, vjp, jvp, emit, expand
         self.identity, self.sample, self.folds = identity, sample, folds
         self.neutral, self.rewrite = neutral, rewrite
+        self.fallible = family in (GATHER, SCATTER)  # may find an error in the data: its calls are noted with the user's line
         self.cache: dict[tuple, Any] = {}  # (attrs, specs) → Spec: shapes are checked once
 
     def result(self, specs: tuple[Spec, ...], attrs: tuple) -> Any:

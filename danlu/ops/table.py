@@ -13,7 +13,7 @@ from typing import Any
 from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
-from danlu.graph import COMPOSITE, ELEMENTWISE, Node, Op, Spec
+from danlu.graph import COMPOSITE, ELEMENTWISE, Node, Op, Spec, toposort
 from danlu.messages import both, message
 
 TABLE: dict[str, Op] = {}
@@ -148,10 +148,12 @@ def composite(expand: Callable[..., Any] | None = None, *, attrs: tuple[str, ...
 
         def infer(*specs: Spec, **given: Any) -> Any:
             out = function(o, *[Node(PLACEHOLDER, (), (), s) for s in specs], **given)
+            op.fallible = op.fallible or any(n.op.fallible for n in toposort(out if isinstance(out, tuple) else (out,)))
             return tuple(x.spec for x in out) if isinstance(out, tuple) else out.spec
 
         doc = (function.__doc__ or title).strip().splitlines()[0]
-        return register(Op(title, COMPOSITE, doc, infer=infer, attrs=attrs, expand=function))
+        op = register(Op(title, COMPOSITE, doc, infer=infer, attrs=attrs, expand=function))
+        return op
 
     return decorate if expand is None else decorate(expand)
 
