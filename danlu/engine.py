@@ -239,7 +239,7 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
     if op.fallible:
         line = user_line()
         for value in result if type(result) is tuple else (result,):
-            value.noted().line = line
+            value.noted().line = line  # type: ignore[union-attr]
     if _watchers:
         for watcher in _watchers:
             watcher(inputs, result)
