@@ -15,10 +15,9 @@ from danlu.compile import llvm
 from danlu.compile.codegen import ERROR, FIRST
 from danlu.compile.program import LibraryCall, Memory, Output, Program
 from danlu.dtype import DType, from_numpy
-from danlu.errors import AxisError
 from danlu.graph import SOURCE, Node, Spec, is_memory, toposort
 from danlu.ops import TABLE
-from danlu.ops.gather import index_message
+from danlu.ops.gather import index_error
 from danlu.runtime import cache
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.pool import current_pool
@@ -79,7 +78,7 @@ class Compiled:
         if self.program.checks:
             size, position = struct.unpack("<qq", error)
             if size:
-                raise AxisError(index_message(position, size - 1))
+                raise index_error(position, size - 1)
 
     def _library_call(self, table: Any, number: int) -> None:
         """Runs one opaque op on the memory of the program; an exception is kept until the program has returned."""

@@ -1,0 +1,79 @@
+"""L0. What helps a message to teach: the user's own line, and the name that was probably meant."""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from danlu.messages import Phrase, message
+
+_PACKAGE = str(Path(__file__).parent)
+Line = tuple[str, int]
+
+
+def _is_ours(frame: FrameType) -> bool:
+    name = frame.f_code.co_filename
+    return name.startswith(_PACKAGE) or name == contextlib.__file__
+
+
+def user_line() -> Line:
+    """(file, line) of the innermost call that is not danlu's own."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def outside() -> int:
+    """The stacklevel at which the caller's warning names the user's line."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and _is_ours(frame):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def quoted(line: Line) -> str:
+    """A line of the user's as a traceback shows it."""
+    code = linecache.getline(*line).strip()
+    return f'\n  File "{line[0]}", line {line[1]}' + (f"\n    {code}" if code else "")
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """The public name that was probably meant; letters' case and underscores count little."""
+    from difflib import get_close_matches  # 8 ms, and needed after a mistake only
+
+    plain = {n.lower().replace("_", ""): n for n in names if not n.startswith("_")}
+    found = get_close_matches(name.lower().replace("_", ""), plain, 1, 0.7)
+    return plain[found[0]] if found else None
+
+
+def meant(name: str, names: Iterable[str]) -> Any:
+    """The end of a message about a name that is not there: the name that was probably meant, or nothing."""
+    near = closest(name, names)
+    return Phrase("; did you mean {near!r}?", near=near) if near else ""
+
+
+def unknown(module: str, names: dict[str, Any]) -> Callable[[str], Any]:
+    """The `__getattr__` of a module: called for a name that is not there, it says which one was probably meant.
+
+    >>> from danlu.guidance import unknown
+    >>> unknown("danlu.nn", {"Linear": 0})("Liner")
+    Traceback (most recent call last):
+        ...
+    AttributeError: module 'danlu.nn' has no attribute 'Liner'; did you mean 'Linear'?
+    """
+
+    def missing(name: str) -> Any:
+        hint = "" if name.startswith("_") else meant(name, names)
+        text = message("module {module!r} has no attribute {name!r}{hint}", module=module, name=name, hint=hint)
+        raise AttributeError(text, name=name, obj=None)  # with obj Python would append a suggestion of its own
+
+    return missing
+
+
+__all__ = ["Line", "closest", "meant", "outside", "quoted", "unknown", "user_line"]
