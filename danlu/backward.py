@@ -281,7 +281,9 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], dxs: Sequence[Value], cre
         if all(d is None for d in given):
             continue
         if gate.push is None:
-            raise GradientError(f"{gate.name} has no forward derivative; write a static method jvp(ctx, *tangents) in it")
+            raise GradientError(
+                "{name} has no forward derivative; write a static method jvp(ctx, *tangents) in it", name=gate.name
+            )
         results = gate.push(given)
         for w in order:
             if w.note is not None and w.note.gate is not None and w.note.gate[0] is gate and results[w.note.gate[1]] is not None:

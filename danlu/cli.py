@@ -19,6 +19,7 @@ import danlu
 from danlu.compile.target import describe
 from danlu.config import config
 from danlu.errors import DanluError, DataError
+from danlu.messages import message
 from danlu.runtime.pool import get_num_threads, set_num_threads
 from danlu.train.display import progress
 from danlu.train.experiment import (
@@ -209,7 +210,7 @@ def _number(text: str, kind: Callable[[str], Any], fits: Callable[[Any], bool], 
     except ValueError:
         value = None
     if value is None or not fits(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
+        raise argparse.ArgumentTypeError(message("{text!r} is not {expected}", text=text, expected=expected))
     return value
 
 
@@ -261,7 +262,7 @@ def _refuse_options(arguments: Any) -> None:
     given = [name for name, value in vars(arguments).items() if name not in (*_RESUMABLE, "parser") and value is not None]
     if given:
         word = "the source" if given[0] == "source" else f"--{given[0].replace('_', '-')}"
-        raise DataError(f"--resume goes on with the run's own data and options; leave out {word}")
+        raise DataError("--resume goes on with the run's own data and options; leave out {word}", word=word)
 
 
 def _report(outcome: Outcome, arguments: Any, say: Callable[[str], None]) -> int:

@@ -61,7 +61,9 @@ def from_numpy(dtype) -> DType:
     if found is None:
         names = ", ".join(d.name for d in ALL)
         raise DTypeError(
-            f"danlu has no dtype for NumPy's {np.dtype(dtype)}; it has {names}. Convert first: array.astype('float32')"
+            "danlu has no dtype for NumPy's {dtype}; it has {names}. Convert first: array.astype('float32')",
+            dtype=np.dtype(dtype),
+            names=names,
         )
     return found
 

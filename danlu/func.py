@@ -53,7 +53,11 @@ def _tensors(tree: Any, what: str) -> tuple[list[Any], Callable[[Sequence[Any]],
     leaves, rebuild = flatten(tree)
     for x in leaves:
         if not isinstance(x, Tensor):
-            raise GradientError(f"{what} has {type(x).__name__} where a tensor was expected; write danlu.tensor(...) around it")
+            raise GradientError(
+                "{what} has {kind} where a tensor was expected; write danlu.tensor(...) around it",
+                what=what,
+                kind=type(x).__name__,
+            )
     return leaves, rebuild
 
 
@@ -114,7 +118,8 @@ class _Run:
 def _own_value(x: Tensor) -> Value:
     if not x.dtype.is_floating_point:
         raise GradientError(
-            f"only floating dtypes have derivatives; an argument is {x.dtype.name}. Write x.float(), or leave it out by argnums"
+            "only floating dtypes have derivatives; an argument is {dtype}. Write x.float(), or leave it out by argnums",
+            dtype=x.dtype.name,
         )
     value = x._value()
     own = engine.record(TABLE["carry"], (value, value), (), True)
@@ -138,7 +143,13 @@ def _numbers(argnums: Any, count: int) -> tuple[tuple[int, ...], bool]:
     numbers = (argnums,) if single else tuple(argnums)
     for k in numbers:
         if not -count <= k < count:
-            raise GradientError(f"argnums {k}: the function was given {count} arguments; expected {-count} … {count - 1}")
+            raise GradientError(
+                "argnums {number}: the function was given {count} arguments; expected {lowest} … {highest}",
+                number=k,
+                count=count,
+                lowest=-count,
+                highest=count - 1,
+            )
     return tuple(k % count for k in numbers), single
 
 
@@ -165,7 +176,8 @@ def grad_and_value(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0,
         if len(run.ys) != 1 or run.ys[0].spec.shape != ():
             shapes = [y.spec.shape for y in run.ys]
             raise GradientError(
-                f"grad: the function must return one number (a tensor of shape ()), it returned {shapes}; use jacrev, or .sum()"
+                "grad: the function must return one number (a tensor of shape ()), it returned {shapes}; use jacrev, or .sum()",
+                shapes=shapes,
             )
         one = engine.record(TABLE["full"], (1,), ((), run.ys[0].spec.dtype), False)
         found = _given(run, run.pulled([one], run.outer), single)
@@ -205,7 +217,11 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         given, _ = _tensors(cotangents[0] if len(cotangents) == 1 else cotangents, "the cotangent")
         if [g._spec.shape for g in given] != [y.spec.shape for y in run.ys]:
             shapes, expected = [g._spec.shape for g in given], [y.spec.shape for y in run.ys]
-            raise GradientError(f"vjp: the cotangents have shapes {shapes}; expected those of the outputs, {expected}")
+            raise GradientError(
+                "vjp: the cotangents have shapes {shapes}; expected those of the outputs, {expected}",
+                shapes=shapes,
+                expected=expected,
+            )
         seeds = [g._value() for g in given]
         return tuple(_given(run, run.pulled(seeds, is_grad_enabled() and (run.outer or any(s.grad for s in seeds))), False))
 
@@ -333,7 +349,9 @@ def jvp(func: Callable[..., Any], primals: tuple, tangents: tuple, *, strict: bo
     given, _ = _tensors(list(tangents), "a tangent")
     if [d._spec.shape for d in given] != [x.spec.shape for x in run.xs]:
         shapes, expected = [d._spec.shape for d in given], [x.spec.shape for x in run.xs]
-        raise GradientError(f"jvp: the tangents have shapes {shapes}; expected those of the primals, {expected}")
+        raise GradientError(
+            "jvp: the tangents have shapes {shapes}; expected those of the primals, {expected}", shapes=shapes, expected=expected
+        )
     if strict and not all(y.grad for y in run.ys):
         raise GradientError("jvp: an output does not depend on the primals (strict=True)")
     dxs = [d._value() for d in given]
@@ -378,7 +396,7 @@ def vmap(
     tensor([2., 2., 2.])
     """
     if randomness not in ("error", "same", "different"):
-        raise GradientError(f"vmap: randomness={randomness!r}; expected 'error', 'same' or 'different'")
+        raise GradientError("vmap: randomness={randomness!r}; expected 'error', 'same' or 'different'", randomness=randomness)
 
     @functools.wraps(func)
     def mapped(*args: Any, **kwargs: Any) -> Any:
@@ -411,10 +429,14 @@ def _axis(x: Any, dim: Any) -> int | None:
         return None
     if not isinstance(x, Tensor):
         raise GradientError(
-            f"vmap: in_dims={dim} for an argument of type {type(x).__name__}; expected a tensor, or in_dims=None for it"
+            "vmap: in_dims={dim} for an argument of type {kind}; expected a tensor, or in_dims=None for it",
+            dim=dim,
+            kind=type(x).__name__,
         )
     if not -x.ndim <= dim < x.ndim:
-        raise GradientError(f"vmap: in_dims={dim} for a tensor of shape {tuple(x.shape)}; it has {x.ndim} axes")
+        raise GradientError(
+            "vmap: in_dims={dim} for a tensor of shape {shape}; it has {ndim} axes", dim=dim, shape=tuple(x.shape), ndim=x.ndim
+        )
     return dim % x.ndim
 
 
@@ -425,7 +447,11 @@ def _spread(dims: Any, tree: Any, name: str) -> list[Any]:
     branches = list(tree.values()) if isinstance(tree, dict) else tree
     chosen = list(dims.values()) if isinstance(dims, dict) else dims
     if not isinstance(branches, (list, tuple)) or len(chosen) != len(branches):
-        raise GradientError(f"vmap: {name} {dims!r} does not fit what it stands for; give a number, None, or one entry for each")
+        raise GradientError(
+            "vmap: {name} {dims!r} does not fit what it stands for; give a number, None, or one entry for each",
+            name=name,
+            dims=dims,
+        )
     return [d for below, branch in zip(chosen, branches) for d in _spread(below, branch, name)]
 
 
@@ -516,7 +542,7 @@ def _merged(dicts: Sequence[dict]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for d in dicts:
         if twice := merged.keys() & d.keys():
-            raise GradientError(f"functional_call: {sorted(twice)} are in more than one of the dicts")
+            raise GradientError("functional_call: {twice} are in more than one of the dicts", twice=sorted(twice))
         merged.update(d)
     return merged
 
@@ -533,9 +559,11 @@ def _places(module: Any) -> dict[str, tuple[dict, str]]:
 def _check_names(given: dict, places: dict, strict: bool) -> None:
     unknown, missing = sorted(given.keys() - places.keys()), sorted(places.keys() - given.keys())
     if unknown:
-        raise GradientError(f"functional_call: the module has no parameter or buffer {unknown}; it has {sorted(places)}")
+        raise GradientError(
+            "functional_call: the module has no parameter or buffer {name}; it has {names}", name=unknown, names=sorted(places)
+        )
     if strict and missing:
-        raise GradientError(f"functional_call: strict=True and {missing} are not given")
+        raise GradientError("functional_call: strict=True and {missing} are not given", missing=missing)
 
 
 __all__ = ["functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "vjp", "vmap"]

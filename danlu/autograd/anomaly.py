@@ -113,7 +113,13 @@ def _check(roots: Sequence[Value], seeds: Sequence[Value]) -> None:
         inputs = [x for x in v.inputs if type(x) is Value and id(x) in grads]
         for k, x in enumerate(inputs):
             if _has_nan(grads[id(x)]) and _has_nan(_own(v, g, x)):
-                raise NumericError(f"the derivative of {v.op.name} gave nan for its input {k}{_where(v)}{_forward(order)}")
+                raise NumericError(
+                    "the derivative of {op} gave nan for its input {number}{where}{forward}",
+                    op=v.op.name,
+                    number=k,
+                    where=_where(v),
+                    forward=_forward(order),
+                )
 
 
 def _all_gradients(order: list[Value], roots: Sequence[Value], seeds: Sequence[Value]) -> dict[int, Value]:

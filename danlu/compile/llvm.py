@@ -238,7 +238,9 @@ class Module:
             try:
                 tracker = _linker(machine).lookup(self._name, symbol)
             except RuntimeError as error:
-                raise CompileError(f"the object code has no symbol {symbol!r} that could be linked: {error}") from None
+                raise CompileError(
+                    "the object code has no symbol {symbol!r} that could be linked: {error}", symbol=symbol, error=error
+                ) from None
             self._trackers.append(tracker)
         return self._addresses.setdefault(symbol, tracker[symbol])
 
@@ -258,7 +260,7 @@ def load(code: bytes) -> Module:
         try:
             return Module(name, library.link(_linker(machine), name))
         except RuntimeError as error:
-            raise CompileError(f"object code of {len(code)} bytes cannot be linked: {error}") from None
+            raise CompileError("object code of {count} bytes cannot be linked: {error}", count=len(code), error=error) from None
 
 
 if hasattr(os, "register_at_fork"):

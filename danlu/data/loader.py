@@ -130,7 +130,9 @@ class DataLoader:
         for name in ("epoch", "position", "seed"):
             value = state.get(name)
             if type(value) is not int or value < 0:
-                raise DataError(f"the loader's state should hold {name!r}, an integer of 0 or more, got {value!r}")
+                raise DataError(
+                    "the loader's state should hold {name!r}, an integer of 0 or more, got {value!r}", name=name, value=value
+                )
         self._epoch, self._position, self.seed = state["epoch"], state["position"], state["seed"]
         self._started = False
 
@@ -140,7 +142,7 @@ def _check_arguments(batch_size: Any, shuffle: bool, sampler: Any, batch_sampler
     if batch_size is not None and (
         isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1
     ):
-        raise DataError(f"batch_size should be an integer above 0, got {batch_size!r}")
+        raise DataError("batch_size should be an integer above 0, got {batch_size!r}", batch_size=batch_size)
     if sampler is not None and shuffle:
         raise DataError("a sampler decides the order: leave shuffle out, or the sampler")
     if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
@@ -203,11 +205,13 @@ def _stack(samples: list[Any]) -> np.ndarray:
     """Arrays, tensors or numbers as one array [batch, ...]."""
     first = samples[0]
     if not isinstance(first, Tensor | np.ndarray | np.generic | bool | int | float):
-        raise DataError(f"samples of type {type(first).__name__} cannot be stacked; give collate_fn to join them")
+        raise DataError("samples of type {kind} cannot be stacked; give collate_fn to join them", kind=type(first).__name__)
     arrays = [to_array(sample) for sample in samples]
     shapes = sorted({array.shape for array in arrays})
     if len(shapes) > 1:
         raise DataError(
-            f"samples of different shapes, {shapes[0]} and {shapes[1]}, cannot be stacked; give collate_fn to join them"
+            "samples of different shapes, {first_shape} and {second_shape}, cannot be stacked; give collate_fn to join them",
+            first_shape=shapes[0],
+            second_shape=shapes[1],
         )
     return np.stack(arrays)

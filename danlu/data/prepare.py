@@ -66,7 +66,12 @@ class Preparation(ABC):
         if record.text("format") != _FORMAT:
             raise record.wrong("format", repr(_FORMAT))
         if value.get("version") != _VERSION:
-            raise DataError(f"{where} is of version {value.get('version')!r}, this danlu reads version {_VERSION}; train again")
+            raise DataError(
+                "{where} is of version {version!r}, this danlu reads version {readable}; train again",
+                where=where,
+                version=value.get("version"),
+                readable=_VERSION,
+            )
         kind = record.choice("kind", tuple(_KINDS))
         return _KINDS[kind].from_record(record)
 
@@ -96,7 +101,9 @@ class TablePreparation(Preparation):
         notes += [f"The logarithm is taken of numbers with a long upper tail: {', '.join(bent)}."] if bent else []
         if not columns:
             reasons = "; ".join(f"{name!r}: {reason}" for name, reason in left_out.items()) or "the target is the only one"
-            raise DataError(f"{table.path} has no column to learn {target.name!r} from ({reasons})")
+            raise DataError(
+                "{path} has no column to learn {name!r} from ({reasons})", path=table.path, name=target.name, reasons=reasons
+            )
         return cls(target, scale, columns, left_out), notes
 
     @property
@@ -109,7 +116,9 @@ class TablePreparation(Preparation):
         Raises: DataError for images, and naming the columns that are missing, each with the nearest one that is there.
         """
         if not isinstance(data, Table):
-            raise DataError(f"{where} holds images, but the run was trained on a table; give a CSV with the same columns")
+            raise DataError(
+                "{where} holds images, but the run was trained on a table; give a CSV with the same columns", where=where
+            )
         self._check_columns(data, where)
         parts = [column.transform(data.columns[column.name]) for column in self.columns]
         return np.clip(np.column_stack(parts), -_FLOAT32, _FLOAT32).astype(np.float32)
@@ -121,7 +130,9 @@ class TablePreparation(Preparation):
         if missing:
             hints = [f"{name!r}" + (f" (nearest there: {near!r})" if (near := nearest(name, free)) else "") for name in missing]
             needed = "the column" if len(missing) == 1 else "the columns"
-            raise DataError(f"{where} lacks {needed} {', '.join(hints)}, which the run was trained on")
+            raise DataError(
+                "{where} lacks {needed} {hints}, which the run was trained on", where=where, needed=needed, hints=", ".join(hints)
+            )
 
     def _fields(self) -> dict[str, Any]:
         return {"columns": [column.to_json() for column in self.columns], "left_out": self.left_out}
@@ -170,11 +181,18 @@ class ImagePreparation(Preparation):
         height, width = self.shape
         if isinstance(data, Table):
             raise DataError(
-                f"{where} holds a table, but the run was trained on images; give an IDX file of images {height} x {width}"
+                "{where} holds a table, but the run was trained on images; give an IDX file of images {height} x {width}",
+                where=where,
+                height=height,
+                width=width,
             )
         if data.ndim != 3 or data.shape[1:] != self.shape:
             raise DataError(
-                f"{where} holds an array of shape {data.shape}, but the run was trained on images (N, {height}, {width})"
+                "{where} holds an array of shape {shape}, but the run was trained on images (N, {height}, {width})",
+                where=where,
+                shape=data.shape,
+                height=height,
+                width=width,
             )
         exact = np.float32 if data.dtype.itemsize == 1 else np.float64  # float32 holds every pixel of one byte
         pixels = data.reshape(len(data), -1).astype(exact)

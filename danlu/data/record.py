@@ -18,14 +18,18 @@ class Record:
 
     def __init__(self, value: Any, where: str) -> None:
         if not isinstance(value, dict):
-            raise DataError(f"{where}: expected an object, found {_brief(value)}; the file is damaged")
+            raise DataError("{where}: expected an object, found {found}; the file is damaged", where=where, found=_brief(value))
         self.value, self.where = value, where
 
     def wrong(self, field: str, expected: str) -> DataError:
         """The error for a field that is missing or is not what it should be."""
         found = _brief(self.value[field]) if field in self.value else "nothing"
         return DataError(
-            f"{self.where}: {field!r} should be {expected}, found {found}; the file is damaged or of another version"
+            "{where}: {field!r} should be {expected}, found {found}; the file is damaged or of another version",
+            where=self.where,
+            field=field,
+            expected=expected,
+            found=found,
         )
 
     def text(self, field: str) -> str:

@@ -97,19 +97,21 @@ def read_csv(path: str | Path) -> Table:
     names, lines = _check_rows(path, text, separator)
     frame = _parse(path, text, names, separator)
     if len(frame) != len(lines):
-        raise DataError(f"{path} holds lines that may be blank or rows (such as one of quotation marks alone); remove them")
+        raise DataError(
+            "{path} holds lines that may be blank or rows (such as one of quotation marks alone); remove them", path=path
+        )
     columns = {name: _column(frame[name]) for name in names}
     return Table(path, columns, lines, encoding, separator)
 
 
 def _refuse_binary(path: Path, data: bytes) -> None:
     if not data.removeprefix(codecs.BOM_UTF8).strip():
-        raise DataError(f"{path} is empty; expected a CSV with a first line of column names")
+        raise DataError("{path} is empty; expected a CSV with a first line of column names", path=path)
     for magic, what in _BINARY.items():
         if data.startswith(magic):
-            raise DataError(f"{path} is not a CSV: it is {what}")
+            raise DataError("{path} is not a CSV: it is {what}", path=path, what=what)
     if (place := data.find(b"\0")) >= 0:
-        raise DataError(f"{path} is not a CSV: it holds binary data (a zero byte at position {place})")
+        raise DataError("{path} is not a CSV: it holds binary data (a zero byte at position {place})", path=path, place=place)
 
 
 def _decode(path: Path, data: bytes) -> tuple[str, str]:
@@ -123,7 +125,12 @@ def _decode(path: Path, data: bytes) -> tuple[str, str]:
     except UnicodeDecodeError as problem:
         line = data.count(b"\n", 0, problem.start) + 1
         byte = data[problem.start]
-        raise DataError(f"{path} is neither UTF-8 nor GBK (byte 0x{byte:02x} in line {line}); save it as CSV in UTF-8") from None
+        raise DataError(
+            "{path} is neither UTF-8 nor GBK (byte 0x{byte:02x} in line {line}); save it as CSV in UTF-8",
+            path=path,
+            byte=byte,
+            line=line,
+        ) from None
 
 
 def _separator(text: str) -> str:
@@ -147,13 +154,21 @@ def _check_rows(path: Path, text: str, separator: str) -> tuple[list[str], np.nd
                 names = _check_names(path, row)
             else:
                 if len(row) != len(names):
-                    raise DataError(f"{path}, line {begin}: {len(row)} fields, expected {len(names)} as in the first line")
+                    raise DataError(
+                        "{path}, line {line}: {found} fields, expected {expected} as in the first line",
+                        path=path,
+                        line=begin,
+                        found=len(row),
+                        expected=len(names),
+                    )
                 lines.append(begin)
             begin = reader.line_num + 1
     except csv.Error as problem:
-        raise DataError(f"{path}, line {begin}: not a CSV ({problem}); is a quotation mark left open?") from None
+        raise DataError(
+            "{path}, line {line}: not a CSV ({problem}); is a quotation mark left open?", path=path, line=begin, problem=problem
+        ) from None
     if not lines:
-        raise DataError(f"{path} holds no rows below its line of column names")
+        raise DataError("{path} holds no rows below its line of column names", path=path)
     return names, np.array(lines)
 
 
@@ -163,7 +178,11 @@ def _check_names(path: Path, row: list[str]) -> list[str]:
     for place, name in enumerate(names):
         if name in names[:place]:
             raise DataError(
-                f"{path}: the column name {name!r} occurs twice (columns {names.index(name) + 1} and {place + 1}); rename one"
+                "{path}: the column name {name!r} occurs twice (columns {first} and {second}); rename one",
+                path=path,
+                name=name,
+                first=names.index(name) + 1,
+                second=place + 1,
             )
     return names
 
@@ -173,7 +192,9 @@ def _parse(path: Path, text: str, names: list[str], separator: str) -> Any:
     try:
         import pandas
     except ImportError:
-        raise DataError(f"reading {path} needs pandas, which is not installed; write: pip install 'danlu[data]'") from None
+        raise DataError(
+            "reading {path} needs pandas, which is not installed; write: pip install 'danlu[data]'", path=path
+        ) from None
     return pandas.read_csv(
         io.StringIO(text, newline=""),
         sep=separator,

@@ -22,12 +22,12 @@ from danlu.tensor import Tensor, apply, changing, update_
 
 def _check_reduction(name: str, reduction: str) -> None:
     if reduction not in ("mean", "sum", "none"):
-        raise DataError(f"{name}: reduction is {reduction!r}; expected 'mean', 'sum' or 'none'")
+        raise DataError("{name}: reduction is {reduction!r}; expected 'mean', 'sum' or 'none'", name=name, reduction=reduction)
 
 
 def _check_probability(name: str, p: float) -> None:
     if not 0.0 <= p <= 1.0:
-        raise DataError(f"{name}: p is {p}; expected a probability from 0 to 1")
+        raise DataError("{name}: p is {p}; expected a probability from 0 to 1", name=name, p=p)
 
 
 def _result(x: Tensor, y: Tensor, inplace: bool) -> Tensor:
@@ -144,7 +144,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         0.8413
     """
     if approximate not in ("none", "tanh"):
-        raise DataError(f"gelu: approximate is {approximate!r}; expected 'none' or 'tanh'")
+        raise DataError("gelu: approximate is {approximate!r}; expected 'none' or 'tanh'", approximate=approximate)
     return apply(composite.gelu, input, approximate=approximate)
 
 
@@ -233,7 +233,9 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         [-1.0, 0.5, 1.0]
     """
     if min_val > max_val:
-        raise DataError(f"hardtanh: min_val is {min_val} and max_val {max_val}; expected min_val ≤ max_val")
+        raise DataError(
+            "hardtanh: min_val is {min_val} and max_val {max_val}; expected min_val ≤ max_val", min_val=min_val, max_val=max_val
+        )
     number = float if input.dtype.is_floating_point else int
     return _result(input, apply(composite.hardtanh, input, low=number(min_val), high=number(max_val)), inplace)
 
@@ -381,7 +383,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
     """
     _check_reduction("smooth_l1_loss", reduction)
     if beta < 0:
-        raise DataError(f"smooth_l1_loss: beta is {beta}; expected a number ≥ 0")
+        raise DataError("smooth_l1_loss: beta is {beta}; expected a number ≥ 0", beta=beta)
     _check_same_shape("smooth_l1_loss", input, target)
     if beta == 0:
         return apply(composite.l1_loss, input, target, reduction=reduction)
@@ -399,7 +401,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
     """
     _check_reduction("huber_loss", reduction)
     if delta <= 0:
-        raise DataError(f"huber_loss: delta is {delta}; expected a number > 0")
+        raise DataError("huber_loss: delta is {delta}; expected a number > 0", delta=delta)
     _check_same_shape("huber_loss", input, target)
     return apply(composite.huber_loss, input, target, delta=float(delta), scale=1.0, reduction=reduction)
 
@@ -407,8 +409,11 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
 def _check_equal_shapes(name: str, x: Tensor, y: Tensor) -> None:
     if x.shape != y.shape:
         raise ShapeError(
-            f"{name}: the input has shape {tuple(x.shape)} and the target {tuple(y.shape)}; expected equal shapes: "
-            f"write target.reshape({tuple(x.shape)}) if they mean the same elements"
+            "{name}: the input has shape {input_shape} and the target {target_shape}; expected equal shapes: write "
+            "target.reshape({input_shape}) if they mean the same elements",
+            name=name,
+            input_shape=tuple(x.shape),
+            target_shape=tuple(y.shape),
         )
 
 
@@ -524,7 +529,11 @@ def layer_norm(
     """
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape:
-        raise ShapeError(f"layer_norm: the input has shape {tuple(input.shape)}; expected (..., {', '.join(map(str, shape))})")
+        raise ShapeError(
+            "layer_norm: the input has shape {input_shape}; expected (..., {axes})",
+            input_shape=tuple(input.shape),
+            axes=", ".join(map(str, shape)),
+        )
     return apply(composite.layer_norm, input, *_affine(weight, bias), ndim=len(shape), eps=float(eps))
 
 
@@ -553,7 +562,7 @@ def batch_norm(
     if not prod(shape):
         return input.clone()
     if len(shape) < 2:
-        raise ShapeError(f"batch_norm: the input has shape {shape}; expected (N, C) or (N, C, …)")
+        raise ShapeError("batch_norm: the input has shape {shape}; expected (N, C) or (N, C, …)", shape=shape)
     if not training:
         if running_mean is None or running_var is None:
             raise ShapeError("batch_norm: running_mean and running_var are None; without them write training=True")
@@ -561,8 +570,9 @@ def batch_norm(
     count = prod(shape) // max(shape[1], 1)
     if count < 2:
         raise ShapeError(
-            f"batch_norm: Expected more than 1 value per channel when training, got input of shape {shape}; take a larger batch "
-            f"(DataLoader(drop_last=True) leaves out a last batch of 1), or call model.eval()"
+            "batch_norm: Expected more than 1 value per channel when training, got input of shape {shape}; take a larger "
+            "batch (DataLoader(drop_last=True) leaves out a last batch of 1), or call model.eval()",
+            shape=shape,
         )
     y, *statistics = apply(composite.batch_norm, input, *affine, eps=float(eps))
     if running_mean is not None and running_var is not None:

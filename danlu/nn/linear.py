@@ -20,7 +20,7 @@ from danlu.tensor import Tensor
 def check_size(layer: str, name: str, size: Any) -> int:
     """A size as an int ≥ 1; DataError otherwise."""
     if isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
-        raise DataError(f"{layer}: {name} is {size!r}; expected an integer ≥ 1")
+        raise DataError("{layer}: {name} is {size!r}; expected an integer ≥ 1", layer=layer, name=name, size=size)
     return int(size)
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from danlu.dtype import DType, float16, float32, float64
 from danlu.errors import DanluError, DTypeError, ShapeError
+from danlu.messages import message
 from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Parameter
 from danlu.tensor import Tensor, no_grad
@@ -92,7 +93,9 @@ class Module:
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """The computation; every subclass defines it."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward; define `def forward(self, x): ...` in the class")
+        raise NotImplementedError(
+            message("{layer} has no forward; define `def forward(self, x): ...` in the class", layer=type(self).__name__)
+        )
 
     # ---- calling -----------------------------------------------------------------------------------------------------
 
@@ -168,14 +171,21 @@ class Module:
         if "_module_names" in values and value is not None:
             if name in values["_parameter_names"]:
                 raise DTypeError(
-                    f"cannot assign {type(value).__name__} as parameter {name!r} of {type(self).__name__}; expected nn.Parameter "
-                    f"or None: write nn.Parameter(value), or `with danlu.no_grad(): module.{name}.copy_(value)`"
+                    "cannot assign {given} as parameter {name!r} of {layer}; expected nn.Parameter or None: write "
+                    "nn.Parameter(value), or `with danlu.no_grad(): module.{name}.copy_(value)`",
+                    given=type(value).__name__,
+                    name=name,
+                    layer=type(self).__name__,
                 )
             if name in values["_module_names"] or (name in values["_buffer_names"] and not isinstance(value, Tensor)):
                 kind = "nn.Module" if name in values["_module_names"] else "Tensor"
                 raise DTypeError(
-                    f"cannot assign {type(value).__name__} as {name!r} of {type(self).__name__}; expected {kind} or None: "
-                    f"`del module.{name}` first if it shall be something else"
+                    "cannot assign {given} as {name!r} of {layer}; expected {expected} or None: `del module.{name}` first if it shall "
+                    "be something else",
+                    given=type(value).__name__,
+                    name=name,
+                    layer=type(self).__name__,
+                    expected=kind,
                 )
         object.__setattr__(self, name, value)
 
@@ -188,8 +198,11 @@ class Module:
         values = self.__dict__
         if "_module_names" not in values:
             raise AttributeError(
-                f"cannot assign {name!r} before Module.__init__() call; "
-                f"write super().__init__() as the first line of {type(self).__name__}.__init__"
+                message(
+                    "cannot assign {name!r} before Module.__init__() call; write super().__init__() as the first line of {layer}.__init__",
+                    name=name,
+                    layer=type(self).__name__,
+                )
             )
         _check_name(self, kind, name)
         for other in ("_parameter_names", "_buffer_names", "_module_names"):
@@ -202,8 +215,9 @@ class Module:
         """A parameter under a name; None keeps the name without a value."""
         if param is not None and not isinstance(param, Parameter):
             raise DTypeError(
-                f"cannot register {type(param).__name__} as parameter {name!r}; "
-                f"expected nn.Parameter or None: write nn.Parameter(value)"
+                "cannot register {kind} as parameter {name!r}; expected nn.Parameter or None: write nn.Parameter(value)",
+                kind=type(param).__name__,
+                name=name,
             )
         self._register("_parameter_names", name, param)
 
@@ -211,15 +225,20 @@ class Module:
         """A tensor that is state but not trained (running statistics); `persistent=False` leaves it out of the state_dict."""
         if tensor is not None and not isinstance(tensor, Tensor):
             raise DTypeError(
-                f"cannot register {type(tensor).__name__} as buffer {name!r}; "
-                f"expected a Tensor or None: write danlu.tensor(value)"
+                "cannot register {kind} as buffer {name!r}; expected a Tensor or None: write danlu.tensor(value)",
+                kind=type(tensor).__name__,
+                name=name,
             )
         self._register("_buffer_names", name, tensor, persistent)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """A submodule under a name."""
         if module is not None and not isinstance(module, Module):
-            raise DTypeError(f"cannot register {type(module).__name__} as submodule {name!r}; expected an nn.Module or None")
+            raise DTypeError(
+                "cannot register {layer} as submodule {name!r}; expected an nn.Module or None",
+                layer=type(module).__name__,
+                name=name,
+            )
         self._register("_module_names", name, module)
 
     add_module = register_module
@@ -310,7 +329,13 @@ class Module:
             child = module._modules.get(name)
             if child is None:
                 raise AttributeError(
-                    f"{type(module).__name__} has no submodule {name!r} (of path {target!r}); it has {_listing(module._modules)}"
+                    message(
+                        "{layer} has no submodule {name!r} (of path {target!r}); it has {listing}",
+                        layer=type(module).__name__,
+                        name=name,
+                        target=target,
+                        listing=_listing(module._modules),
+                    )
                 )
             module = child
         return module
@@ -322,7 +347,13 @@ class Module:
         found = module._parameters.get(name)
         if found is None:
             raise AttributeError(
-                f"{type(module).__name__} has no parameter {name!r} (of path {target!r}); it has {_listing(module._parameters)}"
+                message(
+                    "{layer} has no parameter {name!r} (of path {target!r}); it has {listing}",
+                    layer=type(module).__name__,
+                    name=name,
+                    target=target,
+                    listing=_listing(module._parameters),
+                )
             )
         return found
 
@@ -331,7 +362,7 @@ class Module:
     def train(self: M, mode: bool = True) -> M:
         """Training mode (dropout drops, batch norm uses the batch) for this module and all below it."""
         if not isinstance(mode, bool):
-            raise DTypeError(f"train: mode is {mode!r}; expected True or False")
+            raise DTypeError("train: mode is {mode!r}; expected True or False", mode=mode)
         for module in self.modules():
             module.training = mode
         return self
@@ -416,7 +447,7 @@ class Module:
             StateError: names every key that is missing, unexpected or of another shape.
         """
         if not isinstance(state_dict, Mapping):
-            raise DTypeError(f"load_state_dict expects a dict of names to tensors, got {type(state_dict).__name__}")
+            raise DTypeError("load_state_dict expects a dict of names to tensors, got {kind}", kind=type(state_dict).__name__)
         own = dict(self._state())
         missing = [k for k in own if k not in state_dict]
         unexpected = [k for k in state_dict if k not in own]
@@ -451,14 +482,20 @@ class Module:
 def _check_name(module: Module, kind: str, name: str) -> None:
     """A name that can be registered: a word without dots that is no method or other attribute of the module."""
     if not isinstance(name, str):
-        raise DTypeError(f"the name of a parameter, buffer or submodule must be a string, got {type(name).__name__}")
+        raise DTypeError("the name of a parameter, buffer or submodule must be a string, got {kind}", kind=type(name).__name__)
     if "." in name or not name:
-        raise KeyError(f"{name!r} cannot name a parameter, buffer or submodule: expected a name without dots that is not empty")
+        raise KeyError(
+            message(
+                "{name!r} cannot name a parameter, buffer or submodule: expected a name without dots that is not empty", name=name
+            )
+        )
     taken = name in module.__dict__ and all(
         name not in module.__dict__[k] for k in ("_parameter_names", "_buffer_names", "_module_names")
     )
     if callable(getattr(type(module), name, None)) or (taken and module.__dict__[name] is not None and kind == "_buffer_names"):
-        raise KeyError(f"{type(module).__name__} already has an attribute {name!r}; choose another name")
+        raise KeyError(
+            message("{layer} already has an attribute {name!r}; choose another name", layer=type(module).__name__, name=name)
+        )
 
 
 def _listing(names: Mapping[str, Any]) -> str:

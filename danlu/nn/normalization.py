@@ -131,7 +131,10 @@ class _BatchNorm(Module):
         name = type(self).__name__
         if input.ndim not in self.ranks or input.shape[1] != self.num_features:
             raise ShapeError(
-                f"{name}: the input has shape {tuple(input.shape)}; expected {self.expected.format(C=self.num_features)}"
+                "{name}: the input has shape {shape}; expected {expected}",
+                name=name,
+                shape=tuple(input.shape),
+                expected=self.expected.format(C=self.num_features),
             )
         use_batch = self.training or self.running_mean is None
         return F.batch_norm(
@@ -218,7 +221,10 @@ class _InstanceNorm(_BatchNorm):
         x = input.unsqueeze(0) if single else input
         if x.ndim not in self.ranks or x.shape[1] != self.num_features:
             raise ShapeError(
-                f"{type(self).__name__}: the input has shape {tuple(input.shape)}; expected {self.expected.format(C=self.num_features)}"
+                "{name}: the input has shape {shape}; expected {expected}",
+                name=type(self).__name__,
+                shape=tuple(input.shape),
+                expected=self.expected.format(C=self.num_features),
             )
         use_input = self.training or self.running_mean is None
         running = (self.running_mean, self.running_var)
@@ -294,7 +300,9 @@ class GroupNorm(Module):
         self.num_channels = check_size("GroupNorm", "num_channels", num_channels)
         if num_channels % num_groups:
             raise DataError(
-                f"GroupNorm: num_channels is {num_channels} and num_groups {num_groups}; expected groups that divide the channels"
+                "GroupNorm: num_channels is {num_channels} and num_groups {num_groups}; expected groups that divide the channels",
+                num_channels=num_channels,
+                num_groups=num_groups,
             )
         self.eps, self.affine, shape = eps, affine, (self.num_channels,)
         self.register_parameter("weight", Parameter(filled(shape, 1.0, dtype, device)) if affine else None)

@@ -20,7 +20,9 @@ from danlu.ops.table import composite
 def check_floating(name: str, x: Node) -> None:
     """DTypeError for integers and bools, which have no such function."""
     if not x.dtype.is_floating_point:
-        raise DTypeError(f"{name}: the input has dtype {x.dtype.name}; expected a floating-point dtype: write x.float()")
+        raise DTypeError(
+            "{name}: the input has dtype {dtype}; expected a floating-point dtype: write x.float()", name=name, dtype=x.dtype.name
+        )
 
 
 def channel_shape(ndim: int, axis: int, size: int) -> tuple[int, ...]:
@@ -64,12 +66,17 @@ def linear(o, x: Node, w: Node, b: Node | None = None) -> Node:
         raise ShapeError(_linear_message(x.shape, w.shape))
     if x.dtype is not w.dtype:
         raise DTypeError(
-            f"linear: the input has dtype {x.dtype.name}, the weight {w.dtype.name}; expected one dtype for both: "
-            f"write x.to(danlu.{w.dtype.name}), or layer.to(danlu.{x.dtype.name})"
+            "linear: the input has dtype {input_dtype}, the weight {weight_dtype}; expected one dtype for both: write "
+            "x.to(danlu.{weight_dtype}), or layer.to(danlu.{input_dtype})",
+            input_dtype=x.dtype.name,
+            weight_dtype=w.dtype.name,
         )
     if b is not None and b.shape != w.shape[:1]:
         raise ShapeError(
-            f"linear: the bias has shape {b.shape}; expected {w.shape[:1]}, one value per row of the weight {w.shape}"
+            "linear: the bias has shape {shape}; expected {expected}, one value per row of the weight {weight_shape}",
+            shape=b.shape,
+            expected=w.shape[:1],
+            weight_shape=w.shape,
         )
     y = o.matmul(x, o.permute(w, dims=(1, 0)))  # (..., in) @ (in, out) → (..., out)
     return y if b is None else o.add(y, b)
@@ -295,8 +302,12 @@ def check_class_target(name: str, x: Node, target: Node) -> None:
     if target.dtype.kind not in "iu":
         hint = "; probabilities of the classes need the shape of the input" if target.dtype.kind == "f" else ""
         raise DTypeError(
-            f"{name}: the target has dtype {target.dtype.name} and shape {target.shape}; "
-            f"expected class indices of an integer dtype: write target.long(){hint}"
+            "{name}: the target has dtype {dtype} and shape {shape}; expected class indices of an integer dtype: write "
+            "target.long(){hint}",
+            name=name,
+            dtype=target.dtype.name,
+            shape=target.shape,
+            hint=hint,
         )
 
 
@@ -355,7 +366,11 @@ def check_class_weight(name: str, x: Node, weight: Node | None) -> None:
     count = x.shape[_class_axis(x)]
     if weight is not None and weight.shape != (count,):
         raise ShapeError(
-            f"{name}: the class weights have shape {weight.shape}; expected ({count},), one per class of the input {x.shape}"
+            "{name}: the class weights have shape {weight_shape}; expected ({count},), one per class of the input {input_shape}",
+            name=name,
+            weight_shape=weight.shape,
+            count=count,
+            input_shape=x.shape,
         )
 
 

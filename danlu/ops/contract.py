@@ -19,11 +19,21 @@ def _infer(a: Spec, b: Spec, labels: tuple[str, str, str]) -> Spec:
         for label, n in zip(word, spec.shape):
             if sizes.setdefault(label, n) != n:
                 raise ShapeError(
-                    f"contract {first},{second}->{out}: axis {label!r} has sizes {sizes[label]} and {n} (shapes {a.shape} and {b.shape})"
+                    "contract {first},{second}->{out}: axis {label!r} has sizes {left_size} and {right_size} (shapes {left} and {right})",
+                    first=first,
+                    second=second,
+                    out=out,
+                    label=label,
+                    left_size=sizes[label],
+                    right_size=n,
+                    left=a.shape,
+                    right=b.shape,
                 )
     if a.dtype is not b.dtype:
         raise DTypeError(
-            f"expected both operands of one dtype, but found {a.dtype.name} and {b.dtype.name}; convert one: x.to(danlu.{a.dtype.name})"
+            "expected both operands of one dtype, but found {left_dtype} and {right_dtype}; convert one: x.to(danlu.{left_dtype})",
+            left_dtype=a.dtype.name,
+            right_dtype=b.dtype.name,
         )
     return Spec(tuple(sizes[x] for x in out), a.dtype)
 
@@ -74,7 +84,9 @@ def matmul(o, a: Node, b: Node):
     """a @ b by NumPy's rules: vectors lose their axis, leading axes broadcast."""
     if not a.shape or not b.shape:
         raise ShapeError(
-            f"matmul: both operands need at least one axis, got shapes {a.shape} and {b.shape}; multiply by a scalar with *"
+            "matmul: both operands need at least one axis, got shapes {left} and {right}; multiply by a scalar with *",
+            left=a.shape,
+            right=b.shape,
         )
     if a.shape[-1] != b.shape[max(len(b.shape) - 2, 0)]:
         raise ShapeError(matmul_message(a.shape, b.shape))

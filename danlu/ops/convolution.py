@@ -26,16 +26,33 @@ def _check_dtypes(name: str, x: Node, w: Node, b: Node | None) -> None:
     for word, other in (("weight", w), ("bias", b)):
         if other is not None and other.dtype is not x.dtype:
             raise DTypeError(
-                f"{name}: the input has dtype {x.dtype.name}, the {word} {other.dtype.name}; expected one dtype for both: "
-                f"write x.to(danlu.{other.dtype.name}), or layer.to(danlu.{x.dtype.name})"
+                "{name}: the input has dtype {dtype}, the {word} {other_dtype}; expected one dtype for both: write "
+                "x.to(danlu.{other_dtype}), or layer.to(danlu.{dtype})",
+                name=name,
+                dtype=x.dtype.name,
+                word=word,
+                other_dtype=other.dtype.name,
             )
 
 
 def _check_rank(name: str, x: Node, w: Node, d: int) -> None:
     if len(w.shape) != d + 2:
-        raise ShapeError(f"{name}: the weight has shape {w.shape}; expected {d + 2} axes, {d} of them the window")
+        raise ShapeError(
+            "{name}: the weight has shape {shape}; expected {ndim} axes, {d} of them the window",
+            name=name,
+            shape=w.shape,
+            ndim=d + 2,
+            d=d,
+        )
     if len(x.shape) != d + 2:
-        raise ShapeError(f"{name}: the input has shape {x.shape}; expected {d + 2} axes {_layout(d)}, or {d + 1} without N")
+        raise ShapeError(
+            "{name}: the input has shape {shape}; expected {ndim} axes {layout}, or {ndim_without_batch} without N",
+            name=name,
+            shape=x.shape,
+            ndim=d + 2,
+            layout=_layout(d),
+            ndim_without_batch=d + 1,
+        )
 
 
 def _check_channels(name: str, x: Node, channels: int, w: Node, d: int) -> None:
@@ -44,19 +61,34 @@ def _check_channels(name: str, x: Node, channels: int, w: Node, d: int) -> None:
     text = f"{name}: the input has shape {x.shape} and {x.shape[1]} channels; the weight {w.shape} expects {channels} channels"
     if x.shape[-1] == channels:
         raise ShapeError(
-            f"{text}. Its last axis has {channels}: the layout here is {_layout(d)}; write x.permute{(0, d + 1, *range(1, d + 1))}"
+            "{text}. Its last axis has {channels}: the layout here is {layout}; write x.permute{order}",
+            text=text,
+            channels=channels,
+            layout=_layout(d),
+            order=(0, d + 1, *range(1, d + 1)),
         )
-    raise ShapeError(f"{text} in an input of shape {_layout(d)}")
+    raise ShapeError("{text} in an input of shape {layout}", text=text, layout=_layout(d))
 
 
 def _check_groups(name: str, size: int, word: str, groups: int) -> None:
     if groups < 1 or size % groups:
-        raise ShapeError(f"{name}: {size} {word} cannot be cut into {groups} groups; expected groups ≥ 1 that divides {size}")
+        raise ShapeError(
+            "{name}: {size} {word} cannot be cut into {groups} groups; expected groups ≥ 1 that divides {size}",
+            name=name,
+            size=size,
+            word=word,
+            groups=groups,
+        )
 
 
 def _check_bias(name: str, b: Node | None, features: int) -> None:
     if b is not None and b.shape != (features,):
-        raise ShapeError(f"{name}: the bias has shape {b.shape}; expected ({features},), one value per output channel")
+        raise ShapeError(
+            "{name}: the bias has shape {shape}; expected ({features},), one value per output channel",
+            name=name,
+            shape=b.shape,
+            features=features,
+        )
 
 
 def check_window(name: str, sizes: Sizes, kernel: Sizes, dilations: Sizes) -> None:
@@ -64,8 +96,11 @@ def check_window(name: str, sizes: Sizes, kernel: Sizes, dilations: Sizes) -> No
     reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilations))
     if any(n < r for n, r in zip(sizes, reach)):
         raise ShapeError(
-            f"{name}: the padded input has size {sizes}, and the window reaches over {reach}; expected an input at least as large as "
-            f"the window: write a larger padding or a smaller kernel"
+            "{name}: the padded input has size {sizes}, and the window reaches over {reach}; expected an input at least as "
+            "large as the window: write a larger padding or a smaller kernel",
+            name=name,
+            sizes=sizes,
+            reach=reach,
         )
 
 
@@ -154,7 +189,10 @@ def _cropped(o, name: str, y: Node, padding: Sizes) -> Node:
     sizes = y.shape[len(lead) :]
     if any(n <= 2 * p for n, p in zip(sizes, padding)):
         raise ShapeError(
-            f"{name}: padding {padding} leaves nothing of the output, whose full size is {sizes}; write a smaller padding"
+            "{name}: padding {padding} leaves nothing of the output, whose full size is {sizes}; write a smaller padding",
+            name=name,
+            padding=padding,
+            sizes=sizes,
         )
     starts = (*(0,) * len(lead), *padding)
     stops = (*lead, *[n - p for n, p in zip(sizes, padding)])
@@ -182,7 +220,13 @@ def fold(o, x: Node, output: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes
     area, positions = kernel[0] * kernel[1], counts[0] * counts[1]
     if x.shape[1] % area or x.shape[2] != positions:
         raise ShapeError(
-            f"fold: the input has shape {x.shape}; expected (N, C · {area}, {positions}) for an output of {output} and windows of {kernel}"
+            "fold: the input has shape {shape}; expected (N, C · {area}, {positions}) for an output of {output} and windows "
+            "of {kernel}",
+            shape=x.shape,
+            area=area,
+            positions=positions,
+            output=output,
+            kernel=kernel,
         )
     x = o.reshape(x, shape=(x.shape[0], x.shape[1] // area, *kernel, *counts))
     y = o.unwindow(o.permute(x, dims=(0, 1, 4, 5, 2, 3)), sizes=full, strides=stride, dilations=dilation)

@@ -44,7 +44,7 @@ def no_bool(name: str, result: str, instead: str):
 
     def infer(*specs: Spec, **attrs: Any) -> Spec:
         if promote_specs(list(specs)) is dt.bool_:
-            raise DTypeError(f"{name}: the inputs are bool; expected numbers. {instead}")
+            raise DTypeError("{name}: the inputs are bool; expected numbers. {instead}", name=name, instead=instead)
         return general(*specs, **attrs)
 
     return infer
@@ -298,7 +298,12 @@ def _whole(name: str, of_bool: bool = True):
         out = general(*specs)
         if out.dtype.kind == "f" or (out.dtype.kind == "b" and not of_bool):
             given, wanted = " and ".join(s.dtype.name for s in specs), "integers or bool" if of_bool else "integers"
-            raise DTypeError(f"{name}: the inputs are {given}; expected {wanted}. Convert first: x.to(danlu.int64)")
+            raise DTypeError(
+                "{name}: the inputs are {given}; expected {wanted}. Convert first: x.to(danlu.int64)",
+                name=name,
+                given=given,
+                wanted=wanted,
+            )
         return out
 
     return infer
@@ -339,7 +344,7 @@ _bitwise("shr", "x >> y, with the sign of x; 0 or -1 where y is not in 0 … wid
 
 def _where_infer(c: Spec, x: Spec, y: Spec) -> Spec:
     if c.dtype is not dt.bool_:
-        raise DTypeError(f"where: the condition is {c.dtype.name}; expected bool. Write where(c != 0, x, y)")
+        raise DTypeError("where: the condition is {dtype}; expected bool. Write where(c != 0, x, y)", dtype=c.dtype.name)
     return Spec(broadcast_shapes("where", [c.shape, x.shape, y.shape]), promote_specs([x, y]), c.weak and x.weak and y.weak)
 
 

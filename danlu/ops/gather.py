@@ -20,7 +20,11 @@ from danlu.ops.table import register
 
 def _check_integer(name: str, index: Spec) -> None:
     if index.dtype.kind not in "iu":
-        raise DTypeError(f"{name}: the index has dtype {index.dtype.name}; expected an integer dtype: write index.long()")
+        raise DTypeError(
+            "{name}: the index has dtype {dtype}; expected an integer dtype: write index.long()",
+            name=name,
+            dtype=index.dtype.name,
+        )
 
 
 def checked(index: np.ndarray, size: int) -> np.ndarray:
@@ -94,7 +98,12 @@ def _index_add_infer(x: Spec, index: Spec, source: Spec, dim: int) -> Spec:
     expected = (*x.shape[:dim], *index.shape, *x.shape[dim + 1 :])
     if source.shape != expected:
         raise ShapeError(
-            f"index_add: the source has shape {source.shape}; expected {expected} for x {x.shape}, index {index.shape}, axis {dim}"
+            "index_add: the source has shape {source_shape}; expected {expected} for x {shape}, index {index_shape}, axis {dim}",
+            source_shape=source.shape,
+            expected=expected,
+            shape=x.shape,
+            index_shape=index.shape,
+            dim=dim,
         )
     return Spec(x.shape, x.dtype)
 
@@ -137,8 +146,11 @@ def _along_infer(x: Spec, index: Spec, dim: int) -> Spec:
     _check_integer("gather", index)
     if index.ndim != x.ndim or any(m > n for k, (n, m) in enumerate(zip(x.shape, index.shape)) if k != dim):
         raise ShapeError(
-            f"gather: the index has shape {index.shape}, the tensor {x.shape}; both need the same number of axes, "
-            f"and on every axis but {dim} the index must not be longer"
+            "gather: the index has shape {index_shape}, the tensor {shape}; both need the same number of axes, and on every "
+            "axis but {dim} the index must not be longer",
+            index_shape=index.shape,
+            shape=x.shape,
+            dim=dim,
         )
     return Spec(index.shape, x.dtype)
 
@@ -162,7 +174,11 @@ def _scatter(x, index, source, dim, add: bool):
 def _scatter_infer(x: Spec, index: Spec, source: Spec, dim: int) -> Spec:
     _along_infer(x, index, dim)
     if source.shape != index.shape:
-        raise ShapeError(f"scatter: the source has shape {source.shape} and the index {index.shape}; expected equal shapes")
+        raise ShapeError(
+            "scatter: the source has shape {source_shape} and the index {index_shape}; expected equal shapes",
+            source_shape=source.shape,
+            index_shape=index.shape,
+        )
     return Spec(x.shape, x.dtype)
 
 

@@ -14,6 +14,7 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import COMPOSITE, ELEMENTWISE, Node, Op, Spec, toposort
+from danlu.messages import message
 
 TABLE: dict[str, Op] = {}
 
@@ -21,7 +22,7 @@ TABLE: dict[str, Op] = {}
 def register(op: Op) -> Op:
     """Puts a record into the table; a name is taken once."""
     if op.name in TABLE:
-        raise ValueError(f"op {op.name!r} is registered twice")
+        raise ValueError(message("op {name!r} is registered twice", name=op.name))
     TABLE[op.name] = op
     return op
 
@@ -47,8 +48,12 @@ def _raise_broadcast(name: str, shapes: list[tuple[int, ...]], axis: int) -> Non
     given = " and ".join(map(str, shapes))
     sizes = sorted({s[axis - max(map(len, shapes))] for s in shapes if len(s) >= max(map(len, shapes)) - axis} - {1})
     raise ShapeError(
-        f"{name}: shapes {given} cannot be broadcast together: axis {axis} has sizes {' and '.join(map(str, sizes))}. "
-        f"Axes are matched from the right, and sizes must be equal or 1; use reshape, unsqueeze or transpose to line them up"
+        "{name}: shapes {shapes} cannot be broadcast together: axis {axis} has sizes {sizes}. Axes are matched from the "
+        "right, and sizes must be equal or 1; use reshape, unsqueeze or transpose to line them up",
+        name=name,
+        shapes=given,
+        axis=axis,
+        sizes=" and ".join(map(str, sizes)),
     )
 
 
@@ -166,7 +171,7 @@ class OpTable:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         op = TABLE.get(name)
         if op is None:
-            raise AttributeError(f"no op {name!r} in the table")
+            raise AttributeError(message("no op {name!r} in the table", name=name))
         build = _builder(op)
         setattr(self, name, build)  # found once, then an ordinary attribute
         return build
@@ -199,7 +204,7 @@ def _builder(op: Op) -> Callable[..., Any]:
 def _as_nodes(inputs: tuple) -> tuple[Node, ...]:
     for x in inputs:
         if not isinstance(x, Node):
-            raise DTypeError(f"an op was given {type(x).__name__}; it takes nodes")
+            raise DTypeError("an op was given {kind}; it takes nodes", kind=type(x).__name__)
     return inputs
 
 
@@ -228,7 +233,7 @@ def number_spec(value: Any) -> Spec:
         return Spec((), dt.int64, True)
     if isinstance(value, float):
         return Spec((), dt.float32, True)
-    raise DTypeError(f"expected a tensor or a number, got {type(value).__name__}")
+    raise DTypeError("expected a tensor or a number, got {kind}", kind=type(value).__name__)
 
 
 def _fit(x: Any, dtype: DType | None, shape: tuple[int, ...]) -> Node:

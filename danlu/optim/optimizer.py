@@ -14,6 +14,7 @@ import numpy as np
 
 from danlu.engine import flush
 from danlu.errors import DanluError, DataError, DTypeError, GradientError
+from danlu.messages import message
 from danlu.tensor import Tensor, enable_grad, from_array
 
 Group = dict[str, Any]
@@ -26,7 +27,13 @@ class OptimizerStateError(DanluError, ValueError):
 def check_option(optimizer: str, name: str, value: Any, valid: bool, expected: str) -> None:
     """DataError that names the option, its value and what it may be."""
     if not valid:
-        raise DataError(f"{optimizer}: {name} is {value!r}; expected {expected}")
+        raise DataError(
+            "{optimizer}: {name} is {value!r}; expected {expected}",
+            optimizer=optimizer,
+            name=name,
+            value=value,
+            expected=expected,
+        )
 
 
 def check_not_negative(optimizer: str, **options: Any) -> None:
@@ -75,7 +82,9 @@ class Optimizer:
 
     def update_group(self, group: Group) -> None:
         """Records the update of the group's parameters; every subclass defines it."""
-        raise NotImplementedError(f"{type(self).__name__} has no update_group; define `def update_group(self, group): ...`")
+        raise NotImplementedError(
+            message("{name} has no update_group; define `def update_group(self, group): ...`", name=type(self).__name__)
+        )
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of every parameter that has a gradient; runs all that is pending as one program.
@@ -118,7 +127,9 @@ class Optimizer:
             _check_parameter(name, p)
             if id(p) in known:
                 raise DataError(
-                    f"{name}: a parameter of shape {tuple(p.shape)} appears more than once; expected each parameter once"
+                    "{name}: a parameter of shape {shape} appears more than once; expected each parameter once",
+                    name=name,
+                    shape=tuple(p.shape),
                 )
             known.add(id(p))
         for option, value in self.defaults.items():
@@ -146,8 +157,11 @@ class Optimizer:
         sizes, own_sizes = [len(g["params"]) for g in saved], [len(g["params"]) for g in self.param_groups]
         if sizes != own_sizes:
             raise OptimizerStateError(
-                f"{name}.load_state_dict: the saved groups hold {sizes} parameters, those of this optimizer {own_sizes}; "
-                f"expected the same groups in the same order"
+                "{name}.load_state_dict: the saved groups hold {sizes} parameters, those of this optimizer {own_sizes}; expected "
+                "the same groups in the same order",
+                name=name,
+                sizes=sizes,
+                own_sizes=own_sizes,
             )
         by_number = {k: p for own, g in zip(self.param_groups, saved) for k, p in zip(g["params"], own["params"])}
         state = {by_number[k]: _restored(name, k, by_number[k], s) for k, s in state_dict["state"].items() if k in by_number}
@@ -167,28 +181,35 @@ class Optimizer:
 def _as_groups(name: str, params: Any) -> list[Group]:
     if isinstance(params, Tensor):
         raise DTypeError(
-            f"{name}: params is a Tensor; expected an iterable of tensors or dicts: write [tensor], or model.parameters()"
+            "{name}: params is a Tensor; expected an iterable of tensors or dicts: write [tensor], or model.parameters()",
+            name=name,
         )
     groups = list(params)
     if not groups:
-        raise DataError(f"{name}: optimizer got an empty parameter list; pass model.parameters() of a model that has parameters")
+        raise DataError(
+            "{name}: optimizer got an empty parameter list; pass model.parameters() of a model that has parameters", name=name
+        )
     return groups if isinstance(groups[0], dict) else [{"params": groups}]
 
 
 def _as_list(name: str, params: Any) -> list[Tensor]:
     if isinstance(params, set):
-        raise DTypeError(f"{name}: the parameters came as a set, whose order changes from run to run; expected a list")
+        raise DTypeError("{name}: the parameters came as a set, whose order changes from run to run; expected a list", name=name)
     return [params] if isinstance(params, Tensor) else list(params)
 
 
 def _check_parameter(name: str, p: Any) -> None:
     if isinstance(p, tuple):
-        raise DTypeError(f"{name}: a parameter is a tuple; expected a Tensor: write model.parameters(), not named_parameters()")
+        raise DTypeError(
+            "{name}: a parameter is a tuple; expected a Tensor: write model.parameters(), not named_parameters()", name=name
+        )
     if not isinstance(p, Tensor):
-        raise DTypeError(f"{name}: a parameter is {type(p).__name__}; expected a Tensor")
+        raise DTypeError("{name}: a parameter is {kind}; expected a Tensor", name=name, kind=type(p).__name__)
     if not p.is_leaf:
         raise GradientError(
-            f"{name}: can't optimize a non-leaf Tensor of shape {tuple(p.shape)}; pass the parameters it was computed from"
+            "{name}: can't optimize a non-leaf Tensor of shape {shape}; pass the parameters it was computed from",
+            name=name,
+            shape=tuple(p.shape),
         )
 
 
@@ -201,8 +222,12 @@ def _restored(name: str, number: int, p: Tensor, state: Mapping[str, Any]) -> di
         elif isinstance(value, Tensor):
             if value.shape != p.shape:
                 raise OptimizerStateError(
-                    f"{name}.load_state_dict: {key} of parameter {number} has shape {tuple(value.shape)}; "
-                    f"expected {tuple(p.shape)}, the parameter's"
+                    "{name}.load_state_dict: {key} of parameter {number} has shape {shape}; expected {shape2}, the parameter's",
+                    name=name,
+                    key=key,
+                    number=number,
+                    shape=tuple(value.shape),
+                    shape2=tuple(p.shape),
                 )
             restored[key] = value.detach().to(p.dtype).clone()
         else:

@@ -187,7 +187,8 @@ class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Ar
         """
         if self._spec.size != 1:
             raise ShapeError(
-                f"item() of a tensor of shape {self._spec.shape}: only one element becomes a Python number. Write x.tolist(), or reduce it first"
+                "item() of a tensor of shape {shape}: only one element becomes a Python number. Write x.tolist(), or reduce it first",
+                shape=self._spec.shape,
             )
         return self._array().item()
 
@@ -203,12 +204,16 @@ class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Ar
 
     def __index__(self) -> int:
         if self.dtype.is_floating_point:
-            raise DTypeError(f"a tensor of dtype {self.dtype.name} is used as an index; only integers can be: write int(x)")
+            raise DTypeError(
+                "a tensor of dtype {dtype} is used as an index; only integers can be: write int(x)", dtype=self.dtype.name
+            )
         return int(self.item())
 
     def __bool__(self) -> bool:
         if self._spec.size != 1:
-            raise ShapeError(f"the truth of a tensor of shape {self._spec.shape} is ambiguous; write x.any() or x.all()")
+            raise ShapeError(
+                "the truth of a tensor of shape {shape} is ambiguous; write x.any() or x.all()", shape=self._spec.shape
+            )
         return bool(self.item())
 
     def __len__(self) -> int:
@@ -301,7 +306,9 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
             "the nested lists are ragged: lists on one level have different lengths. Pad them to one length first"
         ) from None
     if array.dtype.kind not in "biuf":
-        raise DTypeError(f"danlu.tensor of {type(data).__name__} gives NumPy dtype {array.dtype}; expected numbers")
+        raise DTypeError(
+            "danlu.tensor of {kind} gives NumPy dtype {dtype}; expected numbers", kind=type(data).__name__, dtype=array.dtype
+        )
     if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
         dtype = dt.float32
     return np.array(array, dtype=dtype.numpy if dtype else array.dtype, order="C")

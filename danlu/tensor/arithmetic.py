@@ -142,7 +142,8 @@ class Arithmetic(TensorCore):
         """`value` where the mask is True."""
         if isinstance(value, TensorCore) and value._spec.shape:
             raise ShapeError(
-                f"masked_fill: value has shape {value._spec.shape}; expected a number or a 0-d tensor. Write x.where(~mask, value)"
+                "masked_fill: value has shape {shape}; expected a number or a 0-d tensor. Write x.where(~mask, value)",
+                shape=value._spec.shape,
             )
         return apply("where", mask, value, self).to(self.dtype)  # type: ignore[attr-defined]
 
@@ -247,7 +248,7 @@ class Arithmetic(TensorCore):
         spec = self._spec
         if isinstance(value, TensorCore) and value._spec.shape:
             raise ShapeError(
-                f"fill_: value has shape {value._spec.shape}; expected a number or a 0-d tensor. Write x.copy_(value)"
+                "fill_: value has shape {shape}; expected a number or a 0-d tensor. Write x.copy_(value)", shape=value._spec.shape
             )
         return self._assign(apply("full", value, shape=spec.shape, dtype=spec.dtype)._value())
 
@@ -279,5 +280,6 @@ def check_device(device: Any) -> None:
     kind = getattr(device, "type", device)
     if kind is not None and not str(kind).startswith("cpu"):
         raise DTypeError(
-            f"device {str(device)!r} is not available: danlu runs on the CPU. Leave device out, or write device='cpu'"
+            "device {device!r} is not available: danlu runs on the CPU. Leave device out, or write device='cpu'",
+            device=str(device),
         )

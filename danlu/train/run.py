@@ -109,7 +109,12 @@ def checked(value: dict[str, Any], where: str) -> Record:
     if value.get("format") != FORMAT:
         raise record.wrong("format", repr(FORMAT))
     if value.get("version") != VERSION:
-        raise DataError(f"{where} is of version {value.get('version')!r}, this danlu reads version {VERSION}; train again")
+        raise DataError(
+            "{where} is of version {version!r}, this danlu reads version {readable}; train again",
+            where=where,
+            version=value.get("version"),
+            readable=VERSION,
+        )
     return record
 
 
@@ -149,10 +154,11 @@ class Run:
         """
         folder = Path(path)
         if not folder.is_dir():
-            raise DataError(f"there is no run {path}{_nearest_run(folder)}")
+            raise DataError("there is no run {path}{hint}", path=path, hint=_nearest_run(folder))
         if not (folder / "config.json").is_file():
             raise DataError(
-                f"{path} is no run: it has no config.json; expected a folder that `danlu train` made, for example runs/digits-001"
+                "{path} is no run: it has no config.json; expected a folder that `danlu train` made, for example runs/digits-001",
+                path=path,
             )
         config = Config.from_json(read_json(folder / "config.json"), str(folder / "config.json"))
         prepare = folder / "prepare.json"
@@ -166,8 +172,13 @@ class Run:
         outputs = len(classes) if classes else 1
         if (features, outputs) != (self.config.inputs, self.config.outputs):
             raise DataError(
-                f"{self.folder / 'prepare.json'} gives {features} features and {outputs} outputs, but config.json says "
-                f"{self.config.inputs} and {self.config.outputs}; the two files are of different runs"
+                "{path} gives {features} features and {outputs} outputs, but config.json says {own_features} and {own_outputs}; "
+                "the two files are of different runs",
+                path=self.folder / "prepare.json",
+                features=features,
+                outputs=outputs,
+                own_features=self.config.inputs,
+                own_outputs=self.config.outputs,
             )
 
     # -- weights
@@ -217,7 +228,7 @@ class Run:
         state = load(path)
         expected = {"epoch", "step", "position", "loader", "random", "model", "optimizer", "history", "callbacks", "seconds"}
         if not isinstance(state, dict) or not expected <= state.keys():
-            raise DataError(f"{path} holds no state of a training; the file is damaged or of another kind")
+            raise DataError("{path} holds no state of a training; the file is damaged or of another kind", path=path)
         check_weights(state["model"], model, str(path))
         return state
 
@@ -262,8 +273,11 @@ def check_weights(weights: Any, model: Module, where: str) -> None:
     for name in expected.keys() | found.keys():
         if expected.get(name) != found.get(name):
             raise DataError(
-                f"{where}: {name!r} has the shape {found.get(name, 'of nothing: it is missing')}, "
-                f"the run's network expects {expected.get(name, 'no such weight')}; the file is of another run"
+                "{where}: {name!r} has the shape {shape}, the run's network expects {expected}; the file is of another run",
+                where=where,
+                name=name,
+                shape=found.get(name, "of nothing: it is missing"),
+                expected=expected.get(name, "no such weight"),
             )
 
 
@@ -281,7 +295,11 @@ def _new_folder(out: Path, name: str) -> Path:
                 continue
             return folder
     except OSError as error:
-        raise DataError(f"cannot make a run in {out}: {error.strerror or error}; choose another folder with --out DIR") from error
+        raise DataError(
+            "cannot make a run in {out}: {problem}; choose another folder with --out DIR",
+            out=out,
+            problem=error.strerror or error,
+        ) from error
 
 
 def _number(entry: str, name: str) -> int:
