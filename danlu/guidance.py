@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import linecache
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -58,6 +60,33 @@ def meant(name: str, names: Iterable[str]) -> Any:
     return Phrase("; did you mean {near!r}?", near=near) if near else ""
 
 
+@cache
+def _keywords(cls: type) -> frozenset[str] | None:
+    """The names that a class's constructor takes; None where it takes any."""
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return frozenset(p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY) - {"self"}
+
+
+def check_keywords(cls: type, given: Iterable[str]) -> None:
+    """TypeError for a keyword that the constructor of a class does not take, with the one that was probably meant."""
+    known = _keywords(cls)
+    if known is None or known.issuperset(given):
+        return
+    name = next(n for n in given if n not in known)
+    near = ALIASES.get(name) if ALIASES.get(name) in known else closest(name, known)
+    hint = Phrase("; did you mean {near!r}?", near=near) if near else Phrase("; it takes {names}", names=", ".join(sorted(known)))
+    template = "{kind}.__init__() got an unexpected keyword argument {name!r}{hint}"
+    raise TypeError(message(template, kind=cls.__name__, name=name, hint=hint))
+
+
+ALIASES = {  # what other libraries call it
+    "learning_rate": "lr", "units": "out_features", "filters": "out_channels", "rate": "p", "activation": "nonlinearity", "epsilon": "eps",
+    "input_dim": "in_features", "output_dim": "out_features", "strides": "stride", "pool_size": "kernel_size", "alpha": "negative_slope",
+}  # fmt: skip
+
+
 def unknown(module: str, names: dict[str, Any]) -> Callable[[str], Any]:
     """The `__getattr__` of a module: called for a name that is not there, it says which one was probably meant.
 
@@ -76,4 +105,4 @@ def unknown(module: str, names: dict[str, Any]) -> Callable[[str], Any]:
     return missing
 
 
-__all__ = ["Line", "closest", "meant", "outside", "quoted", "unknown", "user_line"]
+__all__ = ["Line", "check_keywords", "closest", "meant", "outside", "quoted", "unknown", "user_line"]

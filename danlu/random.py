@@ -135,6 +135,8 @@ def randint(
     check_device(device)
     if size is None:
         low, high, size = 0, low, high
+    if isinstance(size, int):
+        raise DTypeError("randint: size is {size}; expected a tuple of sizes: write ({size},)", size=size)
     return _draw("randint", tuple(size), dtype or dt.int64, generator, low=int(low), high=int(high))
 
 

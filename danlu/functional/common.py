@@ -11,11 +11,15 @@ from math import prod
 
 from danlu import random
 from danlu.dtype import DType, float64
-from danlu.errors import DataError, ShapeError
+from danlu.errors import DataError, DTypeError, ShapeError, warn
+from danlu.graph import Op
+from danlu.guidance import outside
 from danlu.ops import composite
 from danlu.ops.movement import normalize_axis
-from danlu.ops.table import broadcast_shapes
+from danlu.ops.table import TABLE, broadcast_shapes
 from danlu.tensor import Tensor, apply, changing, update_
+
+SIGMOID = TABLE["sigmoid"]
 
 # ---- options ----------------------------------------------------------------------------------------------------------------
 
@@ -35,8 +39,21 @@ def _result(x: Tensor, y: Tensor, inplace: bool) -> Tensor:
     return x.copy_(y) if inplace else y
 
 
+def _check_target(name: str, target: object) -> None:
+    if not isinstance(target, Tensor):
+        kind = type(target).__name__
+        raise DTypeError("{name}: the target is {kind}; expected a tensor: write danlu.tensor(target)", name=name, kind=kind)
+
+
+def _made_by(op: Op, attrs: tuple, x: Tensor) -> bool:
+    """Whether a tensor is the result of this very op: seen in the graph, so never a guess."""
+    value = x._storage.value
+    return value.op is op and value.attrs == attrs and x._base is None
+
+
 def _check_same_shape(name: str, x: Tensor, y: Tensor) -> None:
     """A warning where a loss would broadcast its inputs: (N,) against (N, 1) gives N² differences."""
+    _check_target(name, y)
     if x.shape == y.shape:
         return
     shape = broadcast_shapes(name, [tuple(x.shape), tuple(y.shape)])
@@ -407,6 +424,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
 
 
 def _check_equal_shapes(name: str, x: Tensor, y: Tensor) -> None:
+    _check_target(name, y)
     if x.shape != y.shape:
         raise ShapeError(
             "{name}: the input has shape {input_shape} and the target {target_shape}; expected equal shapes: write "
@@ -444,6 +462,13 @@ def binary_cross_entropy_with_logits(
         0.6931
     """
     _check_reduction("binary_cross_entropy_with_logits", reduction)
+    if _made_by(SIGMOID, (), input):
+        warn(
+            "binary_cross_entropy_with_logits: the input is the result of sigmoid, which this loss applies itself. Leave sigmoid out of the "
+            "model, or write binary_cross_entropy",
+            UserWarning,
+            outside(),
+        )
     _check_equal_shapes("binary_cross_entropy_with_logits", input, target)
     weights = [w for w in (weight, pos_weight) if w is not None]
     options = {"weighted": weight is not None, "positive": pos_weight is not None, "reduction": reduction}
@@ -461,7 +486,15 @@ def nll_loss(
         >>> F.nll_loss(danlu.tensor([[-1.0, -2.0]]), danlu.tensor([1])).item()
         2.0
     """
+    _check_target("nll_loss", target)
     _check_reduction("nll_loss", reduction)
+    if _made_by(composite.softmax, (1 if input.ndim > 1 else 0,), input):
+        warn(
+            "nll_loss: the input is the result of softmax; expected logarithms of probabilities: write log_softmax, or cross_entropy of "
+            "the logits",
+            UserWarning,
+            outside(),
+        )
     weights = () if weight is None else (weight,)
     return apply(composite.nll_loss, input, target, *weights, ignore_index=ignore_index, reduction=reduction)
 
@@ -493,7 +526,15 @@ def cross_entropy(
         >>> round(F.cross_entropy(danlu.zeros(2, 4), danlu.tensor([3, 0])).item(), 4)  # log 4
         1.3863
     """
+    _check_target("cross_entropy", target)
     _check_reduction("cross_entropy", reduction)
+    if _made_by(composite.softmax, (1 if input.ndim > 1 else 0,), input):
+        warn(
+            "cross_entropy: the input is the result of softmax, which this loss applies itself: twice, it makes gradients small and "
+            "training slow. Leave softmax out of the model",
+            UserWarning,
+            outside(),
+        )
     _check_probability("cross_entropy label_smoothing", label_smoothing)
     weights = () if weight is None else (weight,)
     options = {"label_smoothing": float(label_smoothing), "reduction": reduction}

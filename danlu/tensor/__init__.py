@@ -9,7 +9,8 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.dtype import DType
-from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
+from danlu.errors import DanluError, DTypeError, GradientError, ShapeError, warn
+from danlu.guidance import outside
 from danlu.ops.movement import normalize_axis
 from danlu.tensor.arithmetic import Arithmetic, check_device
 from danlu.tensor.core import (
@@ -290,6 +291,13 @@ def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, d
     """
     check_device(device)
     if isinstance(data, Tensor):
+        if data.requires_grad and is_grad_enabled():
+            warn(
+                "danlu.tensor(x) of a tensor that requires grad: the copy has no history, and no gradient reaches x. "
+                "Write x.clone(), or x.detach().clone() if that is meant",
+                UserWarning,
+                outside(),
+            )
         out = data.detach().clone().to(dtype or data.dtype)
     else:
         out = from_array(_array_of(data, dtype))

@@ -221,6 +221,13 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     return tensor(data, dtype)
 
 
+def _check_list(name: str, tensors: Any) -> None:
+    if isinstance(tensors, Tensor):
+        raise DTypeError(
+            "{name}: the first argument is one tensor; expected a list of tensors: write danlu.{name}([a, b])", name=name
+        )
+
+
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors one after another along an existing axis; all other sizes must be equal.
 
@@ -228,6 +235,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     >>> danlu.cat([danlu.ones(1), danlu.zeros(2)])
     tensor([1., 0., 0.])
     """
+    _check_list("cat", tensors)
     if not tensors:
         raise ShapeError("cat of an empty list of tensors; expected at least one")
     tensors = [t for t in tensors if t._spec.shape != (0,)] or list(tensors[:1])
@@ -246,6 +254,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensor([[1., 1.],
             [0., 0.]])
     """
+    _check_list("stack", tensors)
     if not tensors:
         raise ShapeError("stack of an empty list of tensors; expected at least one")
     for k, t in enumerate(tensors):

@@ -52,7 +52,7 @@ def _as_index(x: Any) -> Any:
     if isinstance(x, TensorCore) and not x._spec.shape and x._spec.dtype is dt.bool_:
         return bool(x)
     if not (x is None or x is Ellipsis or isinstance(x, (int, slice, TensorCore))):
-        raise DTypeError("an index may be an integer, a slice, `...`, None or a tensor; got {kind}", kind=type(x).__name__)
+        raise AxisError("an index may be an integer, a slice, `...`, None or a tensor; got {kind}", kind=type(x).__name__)
     return x
 
 
