@@ -14,6 +14,7 @@ from typing import Any
 from danlu.autodiff import GRADIENT, TANGENT
 from danlu.engine import Value, record
 from danlu.errors import GradientError
+from danlu.messages import Phrase
 from danlu.ops import TABLE
 
 Pull = Callable[[Any, list[Any], bool], list[Any]]
@@ -52,7 +53,7 @@ def _used_up(gate: Gate, grads: list[Any], create_graph: bool) -> list[Any]:
     raise GradientError(USED_UP)
 
 
-USED_UP = (
+USED_UP = Phrase(
     "backward through the same graph a second time: what it needs was let go after the first. "
     "Compute the loss again, or write loss.backward(retain_graph=True) the first time"
 )

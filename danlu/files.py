@@ -354,7 +354,7 @@ def _read_header(data: bytes, name: str) -> tuple[dict[str, Entry], dict[str, st
 
 def _entry(key: str, record: Any, name: str) -> Entry:
     """One tensor's record of the header, checked in itself."""
-    fault = f"{name}: the tensor {key!r} has"
+    fault = Phrase("{name}: the tensor {key!r} has", name=name, key=key)
     if not isinstance(record, dict) or not {"dtype", "shape", "data_offsets"} <= record.keys():
         raise DataError("{fault} no dtype, shape and data_offsets; the file is damaged", fault=fault)
     dtype, shape, offsets = record["dtype"], record["shape"], record["data_offsets"]

@@ -16,6 +16,7 @@ from danlu.batching import BATCH
 from danlu.engine import Value
 from danlu.errors import GradientError
 from danlu.graph import Spec
+from danlu.messages import Phrase
 from danlu.ops import TABLE
 from danlu.random import get_state
 from danlu.tensor import Tensor, enable_grad, is_grad_enabled
@@ -49,7 +50,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     return [x for leaves, _ in parts for x in leaves], rebuild_all
 
 
-def _tensors(tree: Any, what: str) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
+def _tensors(tree: Any, what: Phrase) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     leaves, rebuild = flatten(tree)
     for x in leaves:
         if not isinstance(x, Tensor):
@@ -70,7 +71,7 @@ class _Run:
     def __init__(
         self, function: Callable[..., Any], args: Sequence[Any], kwargs: dict, argnums: Sequence[int], has_aux: bool
     ) -> None:
-        given, self.rebuild = _tensors([args[k] for k in argnums], "an argument that is differentiated")
+        given, self.rebuild = _tensors([args[k] for k in argnums], Phrase("an argument that is differentiated"))
         self.xs = [_own_value(x) for x in given]
         placed = list(args)
         for k, new in zip(argnums, self.rebuild([wrap(v) for v in self.xs])):
@@ -80,7 +81,7 @@ class _Run:
             if has_aux and not (isinstance(result, tuple) and len(result) == 2):
                 raise GradientError("has_aux=True: the function must return a pair (output, auxiliary)")
             output, self.aux = result if has_aux else (result, None)
-            self.outputs, self.rebuild_outputs = _tensors(output, "what the function returned")
+            self.outputs, self.rebuild_outputs = _tensors(output, Phrase("what the function returned"))
             self.ys = [y._value() for y in self.outputs]
         self.outer = is_grad_enabled() and _depends_on_more(self.ys, self.xs)
         self.aux = self._plain_tree(self.aux)
@@ -214,7 +215,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     run = _Run(func, primals, {}, range(len(primals)), has_aux)
 
     def pull(*cotangents: Any) -> Any:
-        given, _ = _tensors(cotangents[0] if len(cotangents) == 1 else cotangents, "the cotangent")
+        given, _ = _tensors(cotangents[0] if len(cotangents) == 1 else cotangents, Phrase("the cotangent"))
         if [g._spec.shape for g in given] != [y.spec.shape for y in run.ys]:
             shapes, expected = [g._spec.shape for g in given], [y.spec.shape for y in run.ys]
             raise GradientError(
@@ -346,7 +347,7 @@ def jvp(func: Callable[..., Any], primals: tuple, tangents: tuple, *, strict: bo
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
         raise GradientError("jvp: primals and tangents are tuples, one entry for each argument: jvp(f, (x,), (dx,))")
     run = _Run(func, primals, {}, range(len(primals)), has_aux)
-    given, _ = _tensors(list(tangents), "a tangent")
+    given, _ = _tensors(list(tangents), Phrase("a tangent"))
     if [d._spec.shape for d in given] != [x.spec.shape for x in run.xs]:
         shapes, expected = [d._spec.shape for d in given], [x.spec.shape for x in run.xs]
         raise GradientError(
@@ -416,11 +417,9 @@ def _arguments(args: tuple, kwargs: dict, in_dims: Any) -> tuple[list[Any], Call
     dims = [_axis(x, d) for x, d in zip(leaves, dims)]
     sizes = {x.shape[d] for x, d in zip(leaves, dims) if d is not None}
     if len(sizes) != 1:
-        raise GradientError(
-            f"vmap: the mapped axes have sizes {sorted(sizes)}; expected one size"
-            if sizes
-            else "vmap: no argument has an axis to map over; in_dims must not be None for all"
-        )
+        if not sizes:
+            raise GradientError("vmap: no argument has an axis to map over; in_dims must not be None for all")
+        raise GradientError("vmap: the mapped axes have sizes {sizes}; expected one size", sizes=sorted(sizes))
     return leaves, rebuild, dims
 
 
@@ -462,7 +461,7 @@ def _together(func: Any, leaves: list[Any], rebuild: Any, dims: list[int | None]
     args, kwargs = rebuild([x if d is None else wrap(next(waiting)) for x, d in zip(leaves, dims)])
     before = get_state()
     with engine.watch(_mark_traced):
-        outputs, rebuild_outputs = _tensors(func(*args, **kwargs), "what the mapped function returned")
+        outputs, rebuild_outputs = _tensors(func(*args, **kwargs), Phrase("what the mapped function returned"))
         ys = [y._value() for y in outputs]
     if randomness == "error" and get_state() != before:
         raise GradientError(
@@ -491,7 +490,7 @@ def _each(func: Any, leaves: list[Any], rebuild: Any, dims: list[int | None], ou
     rows, rebuild_outputs = [], None
     for k in range(size):
         args, kwargs = rebuild([x if d is None else x.movedim(d, 0)[k] for x, d in zip(leaves, dims)])
-        outputs, rebuild_outputs = _tensors(func(*args, **kwargs), "what the mapped function returned")
+        outputs, rebuild_outputs = _tensors(func(*args, **kwargs), Phrase("what the mapped function returned"))
         rows.append(outputs)
     if rebuild_outputs is None:
         raise GradientError("vmap: randomness='different' over an axis of size 0; there is no element to call the function for")

@@ -16,6 +16,7 @@ from danlu.autodiff import GRADIENT
 from danlu.backward import history, is_station
 from danlu.engine import Value, realize
 from danlu.errors import NumericError
+from danlu.messages import Phrase
 from danlu.tensor.core import checks
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -143,19 +144,20 @@ def _has_nan(v: Value) -> bool:
     return bool(np.isnan(array).any())
 
 
-def _where(v: Value) -> str:
+def _where(v: Value) -> Phrase:
     line = v.note.line if v.note is not None else None
     if line is None:
-        return "; it was recorded outside detect_anomaly: run the forward pass inside to see its line"
+        return Phrase("; it was recorded outside detect_anomaly: run the forward pass inside to see its line")
     code = linecache.getline(*line).strip()
-    return f', recorded at\n  File "{line[0]}", line {line[1]}' + (f"\n    {code}" if code else "")
+    place = f'  File "{line[0]}", line {line[1]}' + (f"\n    {code}" if code else "")
+    return Phrase(", recorded at\n{place}", place=place)
 
 
-def _forward(order: list[Value]) -> str:
+def _forward(order: list[Value]) -> Phrase | str:
     """Where the forward pass itself had a NaN first."""
     for v in order:
         if v.inputs and _has_nan(v):
-            return f"\nIn the forward pass {v.op.name} is the first whose result has nan{_where(v)}"
+            return Phrase("\nIn the forward pass {op} is the first whose result has nan{where}", op=v.op.name, where=_where(v))
     return ""
 
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from danlu.errors import DataError
-from danlu.messages import Phrase
+from danlu.messages import Phrase, message
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -74,7 +74,7 @@ def _read_stream(stream: BinaryIO, path: Path, most: int) -> np.ndarray:
     while len(data) <= needed and (piece := stream.read(min(_CHUNK, needed + 1 - len(data)))):
         data += piece
     if len(data) != needed:
-        held = "more" if len(data) > needed else f"{len(data)}"
+        held = Phrase("more") if len(data) > needed else len(data)
         raise DataError(
             "{path}: the header says shape {shape}, {needed} bytes of data, but the file holds {held}; its length lies",
             path=path,
@@ -89,7 +89,7 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[np.dtype, tuple[int, ...
     """Element type and shape, read and checked."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES or not 1 <= magic[3] <= _MOST_AXES:
-        expected = "00 00, a type 08..0e, a number of axes; MNIST's images begin 00 00 08 03, its labels 00 00 08 01"
+        expected = Phrase("00 00, a type 08..0e, a number of axes; MNIST's images begin 00 00 08 03, its labels 00 00 08 01")
         raise DataError(
             "{path} is not an IDX file: it begins with {found}, expected {expected}",
             path=path,
@@ -165,7 +165,7 @@ def read_labelled(path: str | Path) -> Images:
             )
     if len(pairs) > 1:
         names = ", ".join(f"{images.name} ({len(part[0])})" for (images, _), part in zip(pairs, parts))
-        notes.append(f"The rows of all pairs in the folder are used together: {names}.")
+        notes.append(message("The rows of all pairs in the folder are used together: {names}.", names=names))
     return Images(
         np.concatenate([images for images, _ in parts]),
         np.concatenate([labels for _, labels in parts]),
@@ -209,7 +209,7 @@ def _pairs_in(folder: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
             folder=folder,
             names=", ".join(alone),
         )
-    return pairs, [f"{name} has no labels and is left out." for name in alone]
+    return pairs, [message("{name} has no labels and is left out.", name=name) for name in alone]
 
 
 def _read_pair(images_file: Path, labels_file: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from danlu.data.split import check_rows, split
 from danlu.data.table import Table, did_you_mean, read_csv
 from danlu.data.target import TASKS, ClassTarget, NumberTarget, Target, infer_task
 from danlu.errors import DataError
+from danlu.messages import Phrase, message
 
 DIGITS = "digits"
 _LABEL = "label"
@@ -139,7 +140,7 @@ def _refuse_target(what: str, target: str | None) -> None:
 def _open_images(path: Path) -> Source:
     if path.is_dir() and not any(is_idx_name(file) for file in path.iterdir()):
         tables = sorted(file.name for file in path.iterdir() if file.suffix.lower() == ".csv")
-        hint = f"; for a CSV write its name: {path / tables[0]}" if tables else ""
+        hint = Phrase("; for a CSV write its name: {path}", path=path / tables[0]) if tables else ""
         raise DataError(
             "{path} holds no IDX files (X-images-idx3-ubyte and X-labels-idx1-ubyte, .gz or not){hint}", path=path, hint=hint
         )
@@ -167,14 +168,16 @@ def _open_table(path: Path, what: str, target: str | None) -> Source:
 
 def _table_notes(table: Table) -> list[str]:
     """What a user should know of how a table was read."""
-    notes = [f"{table.path.name} was read as GBK, as it is not UTF-8."] if table.encoding != "UTF-8" else []
-    mark = {"\t": "tabs"}.get(table.separator, repr(table.separator))
-    return notes if table.separator == "," else [*notes, f"The columns of {table.path.name} are separated by {mark}."]
+    notes = [message("{name} was read as GBK, as it is not UTF-8.", name=table.path.name)] if table.encoding != "UTF-8" else []
+    if table.separator == ",":
+        return notes
+    mark = Phrase("tabs") if table.separator == "\t" else repr(table.separator)
+    return [*notes, message("The columns of {name} are separated by {mark}.", name=table.path.name, mark=mark)]
 
 
-def _listed(names: list[str]) -> str:
-    more = len(names) - _MOST_LISTED
-    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+def _listed(names: list[str]) -> str | Phrase:
+    more, first = len(names) - _MOST_LISTED, ", ".join(names[:_MOST_LISTED])
+    return Phrase("{first} and {more} more", first=first, more=more) if more > 0 else first
 
 
 def _run_name(path: Path) -> str:
@@ -245,7 +248,7 @@ def _rows_with_target(source: Source, notes: list[str]) -> np.ndarray:
             "the target {target!r} is missing in all {count} rows; choose another column", target=source.target, count=len(values)
         )
     if not present.all():
-        notes.append(f"{int((~present).sum())} rows without a target are left out.")
+        notes.append(message("{count} rows without a target are left out.", count=int((~present).sum())))
     return np.flatnonzero(present)
 
 
@@ -255,7 +258,7 @@ def _rare(classes: ClassTarget | None, values: np.ndarray) -> list[str]:
         return []
     counts = np.bincount(classes.transform(values))
     alone = [classes.classes[place] for place in np.flatnonzero(counts == 1)]
-    return [f"Classes with a single row are in the training part only: {_listed(alone)}."] if alone else []
+    return [message("Classes with a single row are in the training part only: {names}.", names=_listed(alone))] if alone else []
 
 
 def apply(preparation: Preparation, what: str | Path) -> np.ndarray:

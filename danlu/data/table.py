@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 
 from danlu.errors import DataError
+from danlu.messages import Phrase
 
 _SEPARATORS = ",;\t|"
 _MISSING = frozenset(["", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None"])
 _BINARY = {
-    b"PK\x03\x04": "a zip or Excel file; save the sheet as CSV",
-    b"\x1f\x8b": "gzip data; unpack it first",
-    b"%PDF": "a PDF; a CSV is needed",
-    b"\x89PNG": "a PNG image; a CSV is needed",
-    b"PAR1": "a Parquet file; save the table as CSV",
-    b"\xff\xfe": "text in UTF-16; save it as CSV in UTF-8",
-    b"\xfe\xff": "text in UTF-16; save it as CSV in UTF-8",
+    b"PK\x03\x04": Phrase("a zip or Excel file; save the sheet as CSV"),
+    b"\x1f\x8b": Phrase("gzip data; unpack it first"),
+    b"%PDF": Phrase("a PDF; a CSV is needed"),
+    b"\x89PNG": Phrase("a PNG image; a CSV is needed"),
+    b"PAR1": Phrase("a Parquet file; save the table as CSV"),
+    b"\xff\xfe": Phrase("text in UTF-16; save it as CSV in UTF-8"),
+    b"\xfe\xff": Phrase("text in UTF-16; save it as CSV in UTF-8"),
 }
 
 
@@ -67,14 +68,14 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     return lowered[found[0]] if found else None
 
 
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
+def did_you_mean(name: str, choices: Iterable[str]) -> Phrase | str:
     """The end of a message: the nearest choice as a question, or nothing.
 
     >>> did_you_mean("pric", ["price", "rooms"])
-    "; did you mean 'price'?"
+    ; did you mean 'price'?
     """
     near = nearest(name, choices)
-    return f"; did you mean {near!r}?" if near is not None else ""
+    return Phrase("; did you mean {near!r}?", near=near) if near is not None else ""
 
 
 def read_csv(path: str | Path) -> Table:

@@ -11,6 +11,7 @@ import numpy as np
 from danlu.data.columns import as_numbers, as_texts, is_missing, is_whole
 from danlu.data.record import Record
 from danlu.errors import DataError
+from danlu.messages import Phrase, message
 
 TASKS = ("auto", "classification", "regression")
 _FEW_NUMBERS = 20  # up to so many different whole numbers are classes
@@ -113,7 +114,7 @@ def target_from_json(record: Record) -> Target:
         return NumberTarget(record.text("name"), record.number("mean"), record.positive("deviation"))
     classes = record.texts("classes")
     if len(classes) < 2:
-        raise record.wrong("classes", "a list of two classes or more")
+        raise record.wrong("classes", Phrase("a list of two classes or more"))
     return ClassTarget(record.text("name"), classes)
 
 
@@ -147,7 +148,11 @@ def infer_task(name: str, values: np.ndarray, task: str) -> tuple[str, str]:
     if is_whole(numbers) and different <= _FEW_NUMBERS and different * _ROWS_PER_NUMBER <= len(present):
         return (
             "classification",
-            f"The target {name!r} has {different} different whole numbers: read as classes (task 'regression' reads numbers).",
+            message(
+                "The target {name!r} has {count} different whole numbers: read as classes (task 'regression' reads numbers).",
+                name=name,
+                count=different,
+            ),
         )
     return "regression", ""
 
@@ -166,7 +171,7 @@ def _check_numbers(name: str, present: np.ndarray, numbers: np.ndarray) -> None:
 def _check_classes(name: str, present: np.ndarray, different: int) -> None:
     """Classes must repeat."""
     if different > max(_FEW_NUMBERS, len(present) / 2):
-        kind = "texts" if present.dtype == object else "numbers"
+        kind = Phrase("texts") if present.dtype == object else Phrase("numbers")
         raise DataError(
             "the target {name!r} has {classes} different {kind} in {count} rows; classes must repeat: choose another target, "
             "or the task 'regression' if it is a number",

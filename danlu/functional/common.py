@@ -5,7 +5,6 @@ Each is one node of the graph. Checked here is what a formula cannot know: optio
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from math import prod
 
@@ -57,11 +56,15 @@ def _check_same_shape(name: str, x: Tensor, y: Tensor) -> None:
     if x.shape == y.shape:
         return
     shape = broadcast_shapes(name, [tuple(x.shape), tuple(y.shape)])
-    warnings.warn(
-        f"{name}: the input has shape {tuple(x.shape)} and the target {tuple(y.shape)}; they are broadcast to {shape}, "
-        f"which is rarely meant. Give both one shape, for example target.reshape({tuple(x.shape)})",
+    warn(
+        "{name}: the input has shape {input} and the target {target}; they are broadcast to {shape}, "
+        "which is rarely meant. Give both one shape, for example target.reshape({input})",
         UserWarning,
-        stacklevel=3,
+        3,
+        name=name,
+        input=tuple(x.shape),
+        target=tuple(y.shape),
+        shape=shape,
     )
 
 
@@ -296,10 +299,13 @@ def softsign(input: Tensor) -> Tensor:
 def _along(name: str, input: Tensor, dim: int | None, dtype: DType | None) -> Tensor:
     if dim is None:
         dim = 0 if input.ndim in (0, 1, 3) else 1
-        warnings.warn(
-            f"{name}: no axis was given for an input of shape {tuple(input.shape)}; axis {dim} is taken. Write dim={dim}",
+        warn(
+            "{name}: no axis was given for an input of shape {shape}; axis {dim} is taken. Write dim={dim}",
             UserWarning,
-            stacklevel=3,
+            3,
+            name=name,
+            shape=tuple(input.shape),
+            dim=dim,
         )
     input = input if dtype is None else input.to(dtype)
     if not input.numel():

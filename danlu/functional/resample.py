@@ -15,6 +15,7 @@ import numpy as np
 from danlu.errors import DataError, ShapeError
 from danlu.functional.pooling import adaptive_average, along_axes
 from danlu.functional.vision import sizes
+from danlu.messages import either
 from danlu.tensor import Tensor, apply, from_array
 
 
@@ -115,7 +116,7 @@ def _check_mode(x: Tensor, mode: str, align_corners: bool | None, antialias: boo
         )
     ranks = (_RANKS[mode],) if mode in _RANKS else (1, 2, 3)
     if x.ndim - 2 not in ranks:
-        expected = " or ".join(str(r + 2) for r in ranks)
+        expected = either(str(r + 2) for r in ranks)
         raise ShapeError(
             "interpolate: the input has shape {shape}; mode {mode!r} expects {expected} axes (N, C, …)",
             shape=tuple(x.shape),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from danlu.errors import DataError, ShapeError
+from danlu.messages import Phrase
 from danlu.ops import convolution as ops
 from danlu.tensor import Tensor, apply, from_array
 
@@ -279,7 +280,7 @@ def _pad_axis(x: Tensor, axis: int, low: int, high: int, mode: str) -> Tensor:
     edges, less = _EDGES[mode]
     n = x.shape[axis]
     if n == 0 or (less is not None and max(low, high) > n - less):
-        bound = f"at most {n - less}" if less is not None and n else "an axis with elements"
+        bound = Phrase("at most {count}", count=n - less) if less is not None and n else Phrase("an axis with elements")
         raise ShapeError(
             "pad: padding {padding} of axis {axis} (size {size}) with mode {mode!r}; expected {expected}: pad in several steps",
             padding=(low, high),

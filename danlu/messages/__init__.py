@@ -8,7 +8,8 @@ used without values is text as it stands, braces and all. The Chinese is read wh
 from __future__ import annotations
 
 import json
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -64,4 +65,14 @@ class Phrase:
     __repr__ = __str__
 
 
-__all__ = ["LANGUAGES", "Phrase", "chinese", "language", "message", "use"]
+def both(items: Iterable[Any]) -> Any:
+    """`a and b and c`"""
+    return reduce(lambda first, second: Phrase("{first} and {second}", first=first, second=second), items)
+
+
+def either(items: Iterable[Any]) -> Any:
+    """`a or b or c`"""
+    return reduce(lambda first, second: Phrase("{first} or {second}", first=first, second=second), items)
+
+
+__all__ = ["LANGUAGES", "Phrase", "both", "chinese", "either", "language", "message", "use"]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from danlu.dtype import DType, float16, float32, float64
 from danlu.errors import DanluError, DataError, DTypeError, ShapeError, warn
 from danlu.guidance import check_keywords, meant, outside
-from danlu.messages import message
+from danlu.messages import Phrase, message
 from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Parameter
 from danlu.tensor import Tensor, no_grad
@@ -471,7 +471,10 @@ class Module:
             _shape_problem(k, own[k], state_dict[k]) for k in own if k in state_dict and not _fits(own[k], state_dict[k])
         ]
         if problems:
-            raise StateError(f"load_state_dict: the state does not fit {type(self).__name__}:\n  " + "\n  ".join(problems))
+            problem = "\n  ".join(map(str, problems))
+            raise StateError(
+                "load_state_dict: the state does not fit {layer}:\n  {problem}", layer=type(self).__name__, problem=problem
+            )
         with no_grad():
             for name in own.keys() & state_dict.keys():
                 _load(own[name], state_dict[name], assign)
@@ -513,8 +516,8 @@ def _check_name(module: Module, kind: str, name: str) -> None:
         )
 
 
-def _listing(names: Mapping[str, Any]) -> str:
-    return ", ".join(map(repr, names)) or "none"
+def _listing(names: Mapping[str, Any]) -> str | Phrase:
+    return ", ".join(map(repr, names)) or Phrase("none")
 
 
 # ---- errors that name the layer ---------------------------------------------------------------------------------------------
@@ -527,7 +530,7 @@ def _name_layer(error: DanluError, module: Module) -> None:
         trail = error.layers = []  # type: ignore[attr-defined]
         error.plain_message = str(error)  # type: ignore[attr-defined]
     trail.append(module)
-    error.args = (error.plain_message + _location(trail),)  # type: ignore[attr-defined]
+    error.args = (error.plain_message + str(_location(trail)),)  # type: ignore[attr-defined]
 
 
 def _warn_of_hidden(root: Module, found: list[Parameter]) -> None:
@@ -581,14 +584,15 @@ def _name_meant(error: AttributeError) -> None:
     error.args = (message("{kind!r} object has no attribute {name!r}{hint}", kind=type(owner).__name__, name=name, hint=hint),)
 
 
-def _location(trail: list[Module]) -> str:
+def _location(trail: list[Module]) -> Phrase:
     """`trail`: the innermost module first."""
     inner, root = trail[0], trail[-1]
     layer = f"{inner._get_name()}({inner.extra_repr()})"
     if inner is root:
-        return f"\n  in {layer}"
+        return Phrase("\n  in {layer}", layer=layer)
     steps = [_path(parent, child) for parent, child in zip(reversed(trail), list(reversed(trail))[1:])]
-    return f"\n  in layer {'.'.join(filter(None, steps))} ({layer}) of {root._get_name()}"
+    path = ".".join(filter(None, steps))
+    return Phrase("\n  in layer {path} ({layer}) of {model}", path=path, layer=layer, model=root._get_name())
 
 
 def _path(parent: Module, child: Module) -> str:
@@ -598,12 +602,13 @@ def _path(parent: Module, child: Module) -> str:
 # ---- loading ------------------------------------------------------------------------------------------------------------------
 
 
-def _key_problems(missing: list[str], unexpected: list[str]) -> list[str]:
+def _key_problems(missing: list[str], unexpected: list[str]) -> list[Phrase]:
     problems = []
     if missing:
-        problems.append(f"missing keys: {_listing(dict.fromkeys(missing))}")
+        problems.append(Phrase("missing keys: {keys}", keys=_listing(dict.fromkeys(missing))))
     if unexpected:
-        problems.append(f"unexpected keys: {_listing(dict.fromkeys(unexpected))}; strict=False leaves them out")
+        keys = _listing(dict.fromkeys(unexpected))
+        problems.append(Phrase("unexpected keys: {keys}; strict=False leaves them out", keys=keys))
     return problems
 
 
@@ -611,10 +616,18 @@ def _fits(own: Tensor, given: Any) -> bool:
     return hasattr(given, "shape") and tuple(given.shape) == tuple(own.shape)
 
 
-def _shape_problem(name: str, own: Tensor, given: Any) -> str:
+def _shape_problem(name: str, own: Tensor, given: Any) -> Phrase:
+    expected = tuple(own.shape)
     if not hasattr(given, "shape"):
-        return f"{name}: got {type(given).__name__}; expected a tensor of shape {tuple(own.shape)}"
-    return f"size mismatch for {name}: the given tensor has shape {tuple(given.shape)}, the module's {tuple(own.shape)}"
+        return Phrase(
+            "{name}: got {kind}; expected a tensor of shape {expected}", name=name, kind=type(given).__name__, expected=expected
+        )
+    return Phrase(
+        "size mismatch for {name}: the given tensor has shape {shape}, the module's {expected}",
+        name=name,
+        shape=tuple(given.shape),
+        expected=expected,
+    )
 
 
 def _load(own: Tensor, given: Any, assign: bool) -> None:

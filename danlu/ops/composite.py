@@ -82,13 +82,20 @@ def linear(o, x: Node, w: Node, b: Node | None = None) -> Node:
     return y if b is None else o.add(y, b)
 
 
-def _linear_message(x: tuple[int, ...], w: tuple[int, ...]) -> str:
+def _linear_message(x: tuple[int, ...], w: tuple[int, ...]) -> Phrase:
     if len(w) != 2:
-        return f"linear: the weight has shape {w}; expected two axes (out_features, in_features)"
-    text = f"linear: mat1 and mat2 shapes cannot be multiplied: input {x}, weight {w}; expected an input of shape (..., {w[1]})"
+        return Phrase("linear: the weight has shape {shape}; expected two axes (out_features, in_features)", shape=w)
+    hint = Phrase("the last axis of the input must have in_features = {features}", features=w[1])
     if prod(x[1:]) == w[1] and x:
-        return text + f"; flatten it first: x.flatten(1) has shape {(x[0], w[1])}"
-    return text + f"; the last axis of the input must have in_features = {w[1]}"
+        hint = Phrase("flatten it first: x.flatten(1) has shape {shape}", shape=(x[0], w[1]))
+    return Phrase(
+        "linear: mat1 and mat2 shapes cannot be multiplied: input {input}, weight {weight}; "
+        "expected an input of shape (..., {features}); {hint}",
+        input=x,
+        weight=w,
+        features=w[1],
+        hint=hint,
+    )
 
 
 # ---- softmax and its logarithm ------------------------------------------------------------------------------------------
@@ -300,7 +307,7 @@ def check_class_target(name: str, x: Node, target: Node) -> None:
     if not x.shape or target.shape != expected:
         raise ShapeError(_target_message(name, x.shape, target.shape, expected))
     if target.dtype.kind not in "iu":
-        hint = "; probabilities of the classes need the shape of the input" if target.dtype.kind == "f" else ""
+        hint = Phrase("; probabilities of the classes need the shape of the input") if target.dtype.kind == "f" else ""
         raise DTypeError(
             "{name}: the target has dtype {dtype} and shape {shape}; expected class indices of an integer dtype: write "
             "target.long(){hint}",
@@ -311,17 +318,29 @@ def check_class_target(name: str, x: Node, target: Node) -> None:
         )
 
 
-def _target_message(name: str, x: tuple, target: tuple, expected: tuple) -> str:
+def _target_message(name: str, x: tuple, target: tuple, expected: tuple) -> Phrase:
     if not x:
-        return f"{name}: the input is a scalar; expected logits of shape (C,), (N, C) or (N, C, d1, …)"
-    text = f"{name}: the input has shape {x} and the target {target}; expected class indices of shape {expected}"
+        return Phrase("{name}: the input is a scalar; expected logits of shape (C,), (N, C) or (N, C, d1, …)", name=name)
+    if len(target) == len(expected) and len(x) > 1 and x[0] != target[0] and target != x:
+        return Phrase(
+            "{name}: the batch sizes {input_size} (input {input}) and {target_size} (target {target}) differ; expected equal ones",
+            name=name,
+            input_size=x[0],
+            input=x,
+            target_size=target[0],
+            target=target,
+        )
+    hint = Phrase(": write target.squeeze(-1)") if target == (*expected, 1) else ""
     if target == x:
-        return text + "; one-hot targets: write target.argmax(1), or give probabilities as floats"
-    if target == (*expected, 1):
-        return text + ": write target.squeeze(-1)"
-    if len(target) == len(expected) and len(x) > 1 and x[0] != target[0]:
-        return f"{name}: the batch sizes {x[0]} (input {x}) and {target[0]} (target {target}) differ; expected equal ones"
-    return text
+        hint = Phrase("; one-hot targets: write target.argmax(1), or give probabilities as floats")
+    return Phrase(
+        "{name}: the input has shape {input} and the target {target}; expected class indices of shape {expected}{hint}",
+        name=name,
+        input=x,
+        target=target,
+        expected=expected,
+        hint=hint,
+    )
 
 
 class _Classes:

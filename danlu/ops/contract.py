@@ -9,6 +9,7 @@ import numpy as np
 
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import CONTRACT, Node, Op, Spec
+from danlu.messages import Phrase
 from danlu.ops.table import composite, register
 
 
@@ -65,18 +66,22 @@ CONTRACTION = register(
 )  # fmt: skip
 
 
-def matmul_message(a: Sequence[int], b: Sequence[int]) -> str:
+def matmul_message(a: Sequence[int], b: Sequence[int]) -> Phrase:
     """What to say when two matrices do not fit, with the transposes that would."""
-    inner, word = (b[-2], "last but one axis") if len(b) > 1 else (b[-1], "axis")
-    text = (
-        f"matmul: shapes {a} and {b} cannot be multiplied: "
-        f"the last axis of the first ({a[-1]}) must equal the {word} of the second ({inner})"
-    )
+    inner, axis = (b[-2], Phrase("last but one axis")) if len(b) > 1 else (b[-1], Phrase("axis"))
+    hint = Phrase("; the first transposed would fit: a.mT @ b") if len(a) > 1 and a[-2] == inner else ""
     if len(b) > 1 and a[-1] == b[-1]:
-        return text + "; the second transposed would fit: a @ b.mT"
-    if len(a) > 1 and a[-2] == inner:
-        return text + "; the first transposed would fit: a.mT @ b"
-    return text
+        hint = Phrase("; the second transposed would fit: a @ b.mT")
+    return Phrase(
+        "matmul: shapes {left} and {right} cannot be multiplied: the last axis of the first ({last}) must equal the {axis} "
+        "of the second ({inner}){hint}",
+        left=a,
+        right=b,
+        last=a[-1],
+        axis=axis,
+        inner=inner,
+        hint=hint,
+    )
 
 
 @composite

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import Node
+from danlu.messages import Phrase
 from danlu.ops.table import composite
 from danlu.ops.window import Sizes, window_counts
 
@@ -58,7 +59,14 @@ def _check_rank(name: str, x: Node, w: Node, d: int) -> None:
 def _check_channels(name: str, x: Node, channels: int, w: Node, d: int) -> None:
     if x.shape[1] == channels:
         return
-    text = f"{name}: the input has shape {x.shape} and {x.shape[1]} channels; the weight {w.shape} expects {channels} channels"
+    text = Phrase(
+        "{name}: the input has shape {shape} and {found} channels; the weight {weight} expects {channels} channels",
+        name=name,
+        shape=x.shape,
+        found=x.shape[1],
+        weight=w.shape,
+        channels=channels,
+    )
     if x.shape[-1] == channels:
         raise ShapeError(
             "{text}. Its last axis has {channels}: the layout here is {layout}; write x.permute{order}",
@@ -70,7 +78,7 @@ def _check_channels(name: str, x: Node, channels: int, w: Node, d: int) -> None:
     raise ShapeError("{text} in an input of shape {layout}", text=text, layout=_layout(d))
 
 
-def _check_groups(name: str, size: int, word: str, groups: int) -> None:
+def _check_groups(name: str, size: int, word: Phrase, groups: int) -> None:
     if groups < 1 or size % groups:
         raise ShapeError(
             "{name}: {size} {word} cannot be cut into {groups} groups; expected groups ≥ 1 that divides {size}",
@@ -117,7 +125,7 @@ def convolution(
     """y[n, f, p] = b[f] + Σ_{c, k} w[f, c, k] · x[n, c, p · stride + k · dilation − low]."""
     d, name = len(stride), f"conv{len(stride)}d"
     _check_rank(name, x, w, d)
-    _check_groups(name, w.shape[0], "output channels", groups)
+    _check_groups(name, w.shape[0], Phrase("output channels"), groups)
     _check_channels(name, x, w.shape[1] * groups, w, d)
     _check_dtypes(name, x, w, b)
     _check_bias(name, b, w.shape[0])
@@ -162,7 +170,7 @@ def convolution_transposed(
     d, name = len(stride), f"conv_transpose{len(stride)}d"
     _check_rank(name, x, w, d)
     _check_channels(name, x, w.shape[0], w, d)
-    _check_groups(name, x.shape[1], "input channels", groups)
+    _check_groups(name, x.shape[1], Phrase("input channels"), groups)
     _check_dtypes(name, x, w, b)
     _check_bias(name, b, w.shape[1] * groups)
     n, f, kernel = x.shape[0], w.shape[1], w.shape[2:]

@@ -14,6 +14,7 @@ import numpy as np
 from danlu.dtype import int64
 from danlu.errors import AxisError, DTypeError, ShapeError
 from danlu.graph import GATHER, SCATTER, Node, Op, Spec
+from danlu.messages import Phrase
 from danlu.ops.source import zeros_like
 from danlu.ops.table import register
 
@@ -42,11 +43,17 @@ def index_error(position: int, size: int) -> AxisError:
     return error
 
 
-def index_message(index: int, size: int) -> str:
+def index_message(index: int, size: int) -> Phrase:
     """What to say of an index that does not exist."""
     if size == 0:
-        return f"index {index} is out of range: the axis has no elements"
-    return f"index {index} is out of range for an axis of size {size}; expected {-size} … {size - 1}"
+        return Phrase("index {index} is out of range: the axis has no elements", index=index)
+    return Phrase(
+        "index {index} is out of range for an axis of size {size}; expected {lowest} … {highest}",
+        index=index,
+        size=size,
+        lowest=-size,
+        highest=size - 1,
+    )
 
 
 def _set_vjp(put: str, get: str) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
 from danlu.graph import OPAQUE, Node, Op, Spec
-from danlu.messages import Phrase
+from danlu.messages import Phrase, both
 from danlu.ops.table import composite, register
 
 
@@ -159,27 +159,35 @@ def _plus(o, a: Node | None, b: Node | None) -> Any:
     return b if a is None else a if b is None else o.add(a, b)
 
 
-def blamed(name: str, function: Callable[..., Any], advice: str) -> Callable[..., Any]:
+_COMPLAINTS = {
+    "singular matrix": Phrase("singular matrix"),
+    "matrix is not positive definite": Phrase("matrix is not positive definite"),
+    "eigenvalues did not converge": Phrase("eigenvalues did not converge"),
+    "svd did not converge": Phrase("svd did not converge"),
+}
+
+
+def blamed(name: str, function: Callable[..., Any], advice: Phrase) -> Callable[..., Any]:
     """The function with LAPACK's complaint in words that say what to do."""
 
     def call(*arrays: np.ndarray, **attrs: Any) -> Any:
         try:
             return function(*arrays, **attrs)
         except np.linalg.LinAlgError as error:
-            shapes = " and ".join(str(a.shape) for a in arrays)
+            shapes = both(str(a.shape) for a in arrays)
             raise LinAlgError(
                 "{name} of shape {shapes}: {problem}. {advice}",
                 name=name,
                 shapes=shapes,
-                problem=str(error).lower(),
+                problem=_COMPLAINTS.get(str(error).lower(), str(error).lower()),
                 advice=advice,
             ) from None
 
     return call
 
 
-_SINGULAR = "No inverse exists; write danlu.linalg.lstsq or pinv, or add a little to the diagonal"
-ITERATION = "The input holds NaN or infinity, or the iteration did not converge; check it with x.isfinite().all()"
+_SINGULAR = Phrase("No inverse exists; write danlu.linalg.lstsq or pinv, or add a little to the diagonal")
+ITERATION = Phrase("The input holds NaN or infinity, or the iteration did not converge; check it with x.isfinite().all()")
 
 
 def opaque(name: str, doc: str, **fields: Any) -> Op:
@@ -396,7 +404,7 @@ def _cholesky_jvp(o, y, xs, dxs):
 opaque(
     "cholesky", "The lower L with L Lᵀ = A, for symmetric positive-definite A; reads the lower triangle.", infer=_square_spec("linalg.cholesky"),
     numpy=blamed("linalg.cholesky", np.linalg.cholesky,
-                  "All eigenvalues of a symmetric A must be > 0: check it with danlu.linalg.eigvalsh(A), or add a little to the diagonal"),
+                  Phrase("All eigenvalues of a symmetric A must be > 0: check it with danlu.linalg.eigvalsh(A), or add a little to the diagonal")),
     vjp=_cholesky_vjp, jvp=_cholesky_jvp,
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import Node
+from danlu.messages import Phrase
 from danlu.ops.linear_algebra import as_column, diagonal_of, part
 from danlu.ops.table import broadcast_shapes, composite
 
@@ -76,7 +77,7 @@ def _explicit(equation: str, right: str, terms: list[list[Label]]) -> list[Label
     known = {x for term in terms for x in term}
     for c in [*before, *after]:
         if c not in known or out.count(c) > 1:
-            why = "occurs twice" if c in known else "is in no operand"
+            why = Phrase("occurs twice") if c in known else Phrase("is in no operand")
             raise ShapeError(
                 "einsum {equation!r}: label {label!r} of the result {why}; each label there must come from an operand, once",
                 equation=equation,
@@ -211,11 +212,11 @@ def check_one_dtype(name: str, *xs: Node) -> None:
 # ---- the matrix products with one rank ----------------------------------------------------------------------------------------------------
 
 _RANKS = {
-    "mm": (2, 2, "two matrices, (n, k) and (k, m); danlu.matmul takes other shapes"),
-    "bmm": (3, 3, "two stacks of matrices, (b, n, k) and (b, k, m); danlu.matmul takes other shapes"),
-    "mv": (2, 1, "a matrix (n, k) and a vector (k); danlu.matmul takes other shapes"),
-    "dot": (1, 1, "two vectors of one length; danlu.matmul takes matrices"),
-    "outer": (1, 1, "two vectors; flatten them first: x.ravel()"),
+    "mm": (2, 2, Phrase("two matrices, (n, k) and (k, m); danlu.matmul takes other shapes")),
+    "bmm": (3, 3, Phrase("two stacks of matrices, (b, n, k) and (b, k, m); danlu.matmul takes other shapes")),
+    "mv": (2, 1, Phrase("a matrix (n, k) and a vector (k); danlu.matmul takes other shapes")),
+    "dot": (1, 1, Phrase("two vectors of one length; danlu.matmul takes matrices")),
+    "outer": (1, 1, Phrase("two vectors; flatten them first: x.ravel()")),
 }
 
 
@@ -232,10 +233,16 @@ def _check_product(name: str, a: Node, b: Node, title: str | None = None) -> Non
     check_one_dtype(title or name, a, b)
 
 
-def _inner_message(name: str, a: Node, b: Node) -> str:
-    return (
-        f"{name}: shapes {a.shape} and {b.shape} cannot be multiplied: the last axis of the first ({a.shape[-1]}) must equal "
-        f"the {'only axis' if len(b.shape) == 1 else 'last but one axis'} of the second ({b.shape[max(len(b.shape) - 2, 0)]})"
+def _inner_message(name: str, a: Node, b: Node) -> Phrase:
+    return Phrase(
+        "{name}: shapes {left} and {right} cannot be multiplied: the last axis of the first ({last}) must equal "
+        "the {axis} of the second ({inner})",
+        name=name,
+        left=a.shape,
+        right=b.shape,
+        last=a.shape[-1],
+        axis=Phrase("only axis") if len(b.shape) == 1 else Phrase("last but one axis"),
+        inner=b.shape[max(len(b.shape) - 2, 0)],
     )
 
 

@@ -14,7 +14,7 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import COMPOSITE, ELEMENTWISE, Node, Op, Spec, toposort
-from danlu.messages import message
+from danlu.messages import both, message
 
 TABLE: dict[str, Op] = {}
 
@@ -53,7 +53,7 @@ def _raise_broadcast(name: str, shapes: list[tuple[int, ...]], axis: int) -> Non
         name=name,
         shapes=given,
         axis=axis,
-        sizes=" and ".join(map(str, sizes)),
+        sizes=both(map(str, sizes)),
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from danlu.engine import flush
 from danlu.errors import DanluError, DataError, DTypeError, GradientError, warn
 from danlu.guidance import check_keywords, outside
-from danlu.messages import message
+from danlu.messages import Phrase, message
 from danlu.tensor import Tensor, enable_grad, from_array
 
 Group = dict[str, Any]
@@ -26,7 +26,7 @@ class OptimizerStateError(DanluError, ValueError):
     """A state_dict that does not fit the optimizer."""
 
 
-def check_option(optimizer: str, name: str, value: Any, valid: bool, expected: str) -> None:
+def check_option(optimizer: str, name: str, value: Any, valid: bool, expected: Phrase) -> None:
     """DataError that names the option, its value and what it may be."""
     if not valid:
         raise DataError(
@@ -49,7 +49,7 @@ def check_not_negative(optimizer: str, **options: Any) -> None:
                 value=value,
                 kind=type(value).__name__,
             )
-        check_option(optimizer, name, value, isinstance(value, Tensor) or value >= 0, "a number ≥ 0")
+        check_option(optimizer, name, value, isinstance(value, Tensor) or value >= 0, Phrase("a number ≥ 0"))
 
 
 def zero_state(p: Tensor) -> Tensor:
@@ -267,12 +267,12 @@ def _restored(name: str, number: int, p: Tensor, state: Mapping[str, Any]) -> di
         elif isinstance(value, Tensor):
             if value.shape != p.shape:
                 raise OptimizerStateError(
-                    "{name}.load_state_dict: {key} of parameter {number} has shape {shape}; expected {shape2}, the parameter's",
+                    "{name}.load_state_dict: {key} of parameter {number} has shape {shape}; expected {expected}, the parameter's",
                     name=name,
                     key=key,
                     number=number,
                     shape=tuple(value.shape),
-                    shape2=tuple(p.shape),
+                    expected=tuple(p.shape),
                 )
             restored[key] = value.detach().to(p.dtype).clone()
         else:

@@ -12,7 +12,7 @@ import numpy as np
 from danlu import random
 from danlu.data.loader import DataLoader
 from danlu.errors import DataError, NumericError
-from danlu.messages import message
+from danlu.messages import Phrase, message
 from danlu.nn import Module
 from danlu.optim import Optimizer
 from danlu.tensor import Tensor
@@ -81,7 +81,7 @@ class History:
 
     def __getitem__(self, name: str) -> list[Any]:
         if not any(name in row for row in self.rows):
-            names = ", ".join(self.rows[0]) if self.rows else "no epoch has ended yet"
+            names = ", ".join(self.rows[0]) if self.rows else Phrase("no epoch has ended yet")
             raise KeyError(message("the history has no column {name!r}; it has: {names}", name=name, names=names))
         return [row.get(name) for row in self.rows]
 
@@ -269,9 +269,10 @@ class Loop:
                 where = origin_of_fault(self.model, self.loss, *map(as_tensor, batch))
                 self.stop = f"the loss became {value} at step {target}"
                 raise NumericError(
-                    "{stop} (epoch {epoch}): it began {where}. Try a smaller learning rate ({smaller:g} instead of {rate:g}), or "
-                    "scaled inputs (standard or minmax).",
-                    stop=self.stop,
+                    "the loss became {value} at step {step} (epoch {epoch}): it began {where}. "
+                    "Try a smaller learning rate ({smaller:g} instead of {rate:g}), or scaled inputs (standard or minmax).",
+                    value=value,
+                    step=target,
                     epoch=self.epoch + 1,
                     where=where,
                     smaller=self._rates[0] / 10,

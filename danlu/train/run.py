@@ -26,6 +26,7 @@ from danlu.data.record import Record
 from danlu.data.table import nearest
 from danlu.errors import DataError
 from danlu.files import load, parse_json, read_bytes, read_json, save, write_atomic, write_json
+from danlu.messages import Phrase
 from danlu.nn import Module
 from danlu.train.loop import Loop
 
@@ -121,7 +122,7 @@ def checked(value: dict[str, Any], where: str) -> Record:
 def _whole(record: Record, field: str, least: int) -> int:
     value = record.value.get(field)
     if type(value) is not int or value < least:
-        raise record.wrong(field, f"a whole number from {least} on")
+        raise record.wrong(field, Phrase("a whole number from {least} on", least=least))
     return value
 
 
@@ -276,8 +277,8 @@ def check_weights(weights: Any, model: Module, where: str) -> None:
                 "{where}: {name!r} has the shape {shape}, the run's network expects {expected}; the file is of another run",
                 where=where,
                 name=name,
-                shape=found.get(name, "of nothing: it is missing"),
-                expected=expected.get(name, "no such weight"),
+                shape=found.get(name, Phrase("of nothing: it is missing")),
+                expected=expected.get(name, Phrase("no such weight")),
             )
 
 
@@ -308,11 +309,11 @@ def _number(entry: str, name: str) -> int:
     return int(tail) if head == name and tail.isascii() and tail.isdigit() and len(tail) < 10 else 0
 
 
-def _nearest_run(folder: Path) -> str:
+def _nearest_run(folder: Path) -> Phrase:
     """A hint at a run of a like name, in the folder named or in ./runs."""
     if (Path("runs") / folder).is_dir():
-        return f"; did you mean {Path('runs') / folder}?"
+        return Phrase("; did you mean {run}?", run=Path("runs") / folder)
     if not folder.parent.is_dir():
-        return f": there is no folder {folder.parent}"
+        return Phrase(": there is no folder {parent}", parent=folder.parent)
     near = nearest(folder.name, [entry.name for entry in os.scandir(folder.parent) if entry.is_dir()])
-    return f"; did you mean {folder.parent / near}?" if near else "; `danlu train` makes one"
+    return Phrase("; did you mean {run}?", run=folder.parent / near) if near else Phrase("; `danlu train` makes one")
