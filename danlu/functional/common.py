@@ -47,7 +47,8 @@ def _check_target(name: str, target: object) -> None:
 def _made_by(op: Op, attrs: tuple, x: Tensor) -> bool:
     """Whether a tensor is the result of this very op: seen in the graph, so never a guess."""
     value = x._storage.value
-    return value.op is op and value.attrs == attrs and x._base is None
+    plain = value.spec is x._spec and all(name == "reshape" for name, _ in x._chain)
+    return plain and value.op is op and value.attrs == attrs
 
 
 def _check_same_shape(name: str, x: Tensor, y: Tensor) -> None:
@@ -60,7 +61,7 @@ def _check_same_shape(name: str, x: Tensor, y: Tensor) -> None:
         "{name}: the input has shape {input} and the target {target}; they are broadcast to {shape}, "
         "which is rarely meant. Give both one shape, for example target.reshape({input})",
         UserWarning,
-        3,
+        outside(),
         name=name,
         input=tuple(x.shape),
         target=tuple(y.shape),
@@ -302,7 +303,7 @@ def _along(name: str, input: Tensor, dim: int | None, dtype: DType | None) -> Te
         warn(
             "{name}: no axis was given for an input of shape {shape}; axis {dim} is taken. Write dim={dim}",
             UserWarning,
-            3,
+            outside(),
             name=name,
             shape=tuple(input.shape),
             dim=dim,

@@ -65,6 +65,7 @@ def linear(o, x: Node, w: Node, b: Node | None = None) -> Node:
     if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[1]:
         raise ShapeError(_linear_message(x.shape, w.shape))
     if x.dtype is not w.dtype:
+        check_floating("linear", x)
         raise DTypeError(
             "linear: the input has dtype {input_dtype}, the weight {weight_dtype}; expected one dtype for both: write "
             "x.to(danlu.{weight_dtype}), or layer.to(danlu.{input_dtype})",
