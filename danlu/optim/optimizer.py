@@ -110,10 +110,10 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        if not self._has_gradient():
+        if self._waits_for_backward():
             warn(
-                "{name}.step: no parameter has a gradient, so nothing changes. Call loss.backward() before step(), "
-                "and zero_grad() before backward()",
+                "{name}.step: a loss was computed, but no parameter has a gradient, so nothing changes. Call loss.backward() before "
+                "step(), and zero_grad() before backward()",
                 UserWarning,
                 outside(),
                 name=type(self).__name__,
@@ -123,12 +123,15 @@ class Optimizer:
         flush()
         return loss
 
-    def _has_gradient(self) -> bool:
+    def _waits_for_backward(self) -> bool:
+        """No parameter has a gradient, but some history reads one: a loss was computed and not differentiated."""
+        read = False
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
-                    return True
-        return False
+                    return False
+                read = read or p._storage.value.held > 0
+        return read
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients (or sets them to zero)."""

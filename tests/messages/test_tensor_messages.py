@@ -153,7 +153,7 @@ CASES = [
         DTypeError,
         "an index tensor has dtype uint8, which is a mask to some and a position to others: write x.bool()",
     ),
-    (lambda: m["one"], DTypeError, "an index may be an integer, a slice, `...`, None or a tensor; got str"),
+    (lambda: m["one"], AxisError, "an index may be an integer, a slice, `...`, None or a tensor; got str"),
     (lambda: m[::-1], AxisError, "a slice with a negative step is not supported, as in PyTorch; write x.flip(dim)"),
     (lambda: m[2], AxisError, "index 2 is out of range for an axis of size 2; expected -2 … 1 (axis 0 of shape (2, 3))"),
     (lambda: m[v > 0], AxisError, "the mask has shape (3,); the axes it indexes, from axis 0 on, have (2,). They must be equal"),
@@ -213,6 +213,13 @@ CASES = [
     ),
     (lambda: danlu.cat([]), ShapeError, "cat of an empty list of tensors; expected at least one"),
     (lambda: danlu.cat([s, s]), ShapeError, "cat: a 0-d tensor has no axis to be joined along; use danlu.stack"),
+    (
+        lambda: danlu.cat(m, m),
+        DTypeError,
+        "cat: the first argument is one tensor; expected a list of tensors: write danlu.cat([a, b])",
+    ),
+    (lambda: danlu.rand(5 / 2), DTypeError, "sizes are (2.5,); expected integers: write int(n), or n // 2 instead of n / 2"),
+    (lambda: danlu.randint(0, 9, 3), DTypeError, "randint: size is 3; expected a tuple of sizes: write (3,)"),
     (lambda: danlu.stack([]), ShapeError, "stack of an empty list of tensors; expected at least one"),
     (lambda: danlu.stack([m, m[0]]), ShapeError, "stack: tensor 1 has shape (3,), tensor 0 has (2, 3); all shapes must be equal"),
     (
