@@ -112,8 +112,8 @@ class Optimizer:
                 loss = closure()
         if self._waits_for_backward():
             warn(
-                "{name}.step: a loss was computed, but no parameter has a gradient, so nothing changes. Call loss.backward() before "
-                "step(), and zero_grad() before backward()",
+                "{name}.step: no parameter has a gradient, so nothing changes. Call loss.backward() before step(), and zero_grad() "
+                "before backward()",
                 UserWarning,
                 outside(),
                 name=type(self).__name__,
