@@ -93,10 +93,10 @@ class Collector:
         self.faults = [fault for fault in self.faults if not fault.place.startswith(PLUMBING)]
 
     def _visit(self, node: ast.AST, file: str) -> None:
-        if isinstance(node, ast.Call) and name_of(node.func) in self.errors | MAKERS and node.args:
-            self._template(node.args[0], node, f"{file}:{node.lineno}")
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "warnings.warn":
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "warnings.warn":
             self.faults.append(Fault(f"{file}:{node.lineno}", "warnings.warn; write warn(template, category, stacklevel, ...)"))
+        elif isinstance(node, ast.Call) and name_of(node.func) in self.errors | MAKERS and node.args:
+            self._template(node.args[0], node, f"{file}:{node.lineno}")
         elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             self._builtin(node.exc, f"{file}:{node.lineno}")
 

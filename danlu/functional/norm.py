@@ -66,14 +66,14 @@ def instance_norm(
     """
     shape = tuple(input.shape)
     if len(shape) < 2:
-        raise ShapeError("instance_norm: the input has shape {expected}; expected (N, C, …)", expected=shape)
+        raise ShapeError("instance_norm: the input has shape {shape}; expected (N, C, …)", shape=shape)
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if prod(shape[2:]) < 2:
         raise ShapeError(
-            "instance_norm: Expected more than 1 spatial element when training, got input of shape {expected}; write "
+            "instance_norm: Expected more than 1 spatial element when training, got input of shape {shape}; write "
             "use_input_stats=False, or call model.eval()",
-            expected=shape,
+            shape=shape,
         )
     _check_channels("instance_norm", input, weight=weight, bias=bias)
     if running_mean is not None and running_var is not None:

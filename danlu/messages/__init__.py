@@ -62,7 +62,8 @@ class Phrase:
     def __str__(self) -> str:
         return message(self.template, **self.values)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return repr(str(self))
 
 
 def both(items: Iterable[Any]) -> Any:

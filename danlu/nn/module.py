@@ -247,8 +247,8 @@ class Module:
         """A submodule under a name."""
         if module is not None and not isinstance(module, Module):
             raise DTypeError(
-                "cannot register {layer} as submodule {name!r}; expected an nn.Module or None",
-                layer=type(module).__name__,
+                "cannot register {kind} as submodule {name!r}; expected an nn.Module or None",
+                kind=type(module).__name__,
                 name=name,
             )
         self._register("_module_names", name, module)

@@ -62,7 +62,7 @@ class Scanning(TensorCore):
             raise ShapeError("diff needs at least 1 axis, the tensor is 0-d")
         axis = normalize_axis("diff", dim, self._spec.ndim)
         if n < 0:
-            raise ShapeError("diff: n={size}; expected 0 or more", size=n)
+            raise ShapeError("diff: n={n}; expected 0 or more", n=n)
         if n == 0:
             return self.clone()  # type: ignore[attr-defined]
         out = _joined([part for part in (prepend, self, append) if part is not None], axis)

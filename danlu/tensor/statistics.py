@@ -18,9 +18,7 @@ INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 def _float(name: str, x: Any) -> None:
     if not x._spec.dtype.is_floating_point:
-        raise DTypeError(
-            "{name} of {expected}; expected a floating dtype: write x.float()", name=name, expected=x._spec.dtype.name
-        )
+        raise DTypeError("{name} of {dtype}; expected a floating dtype: write x.float()", name=name, dtype=x._spec.dtype.name)
 
 
 class Statistics(TensorCore):
