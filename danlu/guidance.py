@@ -77,8 +77,9 @@ def check_keywords(cls: type, given: Iterable[str]) -> None:
     name = next(n for n in given if n not in known)
     near = ALIASES.get(name) if ALIASES.get(name) in known else closest(name, known)
     hint = Phrase("; did you mean {near!r}?", near=near) if near else Phrase("; it takes {names}", names=", ".join(sorted(known)))
-    template = "{kind}.__init__() got an unexpected keyword argument {name!r}{hint}"
-    raise TypeError(message(template, kind=cls.__name__, name=name, hint=hint))
+    raise TypeError(
+        message("{kind}.__init__() got an unexpected keyword argument {name!r}{hint}", kind=cls.__name__, name=name, hint=hint)
+    )
 
 
 ALIASES = {  # what other libraries call it
@@ -99,8 +100,11 @@ def unknown(module: str, names: dict[str, Any]) -> Callable[[str], Any]:
 
     def missing(name: str) -> Any:
         hint = "" if name.startswith("_") else meant(name, names)
-        text = message("module {module!r} has no attribute {name!r}{hint}", module=module, name=name, hint=hint)
-        raise AttributeError(text, name=name, obj=None)  # with obj Python would append a suggestion of its own
+        raise AttributeError(
+            message("module {module!r} has no attribute {name!r}{hint}", module=module, name=name, hint=hint),
+            name=name,
+            obj=None,  # with the module here Python would append a suggestion of its own
+        )
 
     return missing
 
