@@ -86,12 +86,17 @@ def _sync_folder(folder: Path) -> None:
 
 def read_bytes(path: str | os.PathLike) -> bytes:
     """The bytes of a file; DataError that names the file where it cannot be read."""
+    check_exists(Path(path))
     try:
         return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise MissingFileError("cannot read {path}: {problem}", path=path, problem=_not_there(Path(path))) from None
     except OSError as error:
         raise DataError("cannot read {path}: {problem}", path=path, problem=error.strerror or error) from error
+
+
+def check_exists(path: Path) -> None:
+    """MissingFileError, with the nearest name in the folder, for a path where nothing is."""
+    if not path.exists():
+        raise MissingFileError("cannot read {path}: {problem}", path=path, problem=_not_there(path))
 
 
 def _not_there(path: Path) -> Phrase:

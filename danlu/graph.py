@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from danlu.dtype import DType
+from danlu.dtype import DType, check_dtype
 
 # The families: the shapes of work that the compiler knows.
 ELEMENTWISE, MOVEMENT, REDUCE, CONTRACT = "elementwise", "movement", "reduce", "contract"
@@ -29,6 +29,7 @@ class Spec:
         key = (shape, dtype, weak)
         found = cls._known.get(key)
         if found is None:
+            check_dtype(dtype)
             found = object.__new__(cls)
             found.shape, found.dtype, found.weak = shape, dtype, weak
             found.size = 1

@@ -87,6 +87,7 @@ def _draw(
 ) -> Tensor:
     if any(n < 0 for n in shape):
         raise DataError("random numbers of shape {shape}: sizes must not be negative", shape=shape)
+    dt.check_dtype(dtype)
     out = apply(op, *map(changing, next_key(generator)), shape=shape, dtype=dtype, **attrs)
     return out.requires_grad_() if requires_grad else out
 

@@ -219,7 +219,7 @@ def _as_groups(name: str, params: Any) -> list[Group]:
     try:
         iter(params)
     except TypeError:
-        kind = "a method" if inspect.ismethod(params) else type(params).__name__
+        kind = Phrase("a method") if inspect.ismethod(params) else type(params).__name__
         raise DTypeError(
             "{name}: params is {kind}; expected the tensors to train: write model.parameters()", name=name, kind=kind
         ) from None

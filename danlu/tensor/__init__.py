@@ -306,6 +306,8 @@ def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, d
 
 
 def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
+    if dtype is not None:
+        dt.check_dtype(dtype)
     if isinstance(data, (list, tuple)):
         data = _plain(data)
     try:

@@ -193,9 +193,13 @@ class Arithmetic(TensorCore):
                 dtype = a
             elif isinstance(a, TensorCore):
                 dtype = a._spec.dtype
-            elif isinstance(a, str) or hasattr(a, "type"):
+            elif isinstance(a, (str, int)) or hasattr(a, "type"):
                 device = a
+            elif a is not None:
+                dtype = a
         check_device(device)
+        if dtype is not None:
+            dt.check_dtype(dtype)
         if dtype is None or dtype is self._spec.dtype:
             return self.clone() if copy else self  # type: ignore[attr-defined]
         return apply("cast", self, dtype=dtype)
@@ -292,6 +296,8 @@ def check_device(device: Any) -> None:
     """Refuses every device but the CPU, which is the only one there is."""
     kind = getattr(device, "type", device)
     if kind is not None and not str(kind).startswith("cpu"):
+        if isinstance(device, str) and device in dt.NAMES:
+            dt.check_dtype(device)
         raise DTypeError(
             "device {device!r} is not available: danlu runs on the CPU. Leave device out, or write device='cpu'",
             device=str(device),

@@ -124,6 +124,8 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+    if dtype is not None:
+        dt.check_dtype(dtype)
     if dtype is not None and not dtype.is_floating_point:
         start, end, step = int(start), int(end), int(step)
     if step == 0 or (end - start) * step < 0:
