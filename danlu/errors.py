@@ -60,7 +60,7 @@ class GradientError(DanluError, RuntimeError):
     """
 
 
-class NumericError(DanluError, ArithmeticError):
+class NumericError(DanluError, ArithmeticError, RuntimeError):
     """A value became NaN or infinite where training cannot go on.
 
     >>> import danlu

@@ -49,7 +49,8 @@ def closest(name: str, names: Iterable[str]) -> str | None:
     """The public name that was probably meant; letters' case and underscores count little."""
     from difflib import get_close_matches  # 8 ms, and needed after a mistake only
 
-    plain = {n.lower().replace("_", ""): n for n in names if not n.startswith("_")}
+    public = sorted((n for n in names if not n.startswith("_")), key=len, reverse=True)
+    plain = {n.lower().replace("_", ""): n for n in public}  # of `sigmoid` and `sigmoid_` the shorter
     found = get_close_matches(name.lower().replace("_", ""), plain, 1, 0.7)
     return plain[found[0]] if found else None
 

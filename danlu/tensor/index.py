@@ -42,7 +42,7 @@ def _as_index(x: Any) -> Any:
     if isinstance(x, (np.integer, np.bool_)):
         return x.item()
     if isinstance(x, TensorCore) and x._spec.dtype.is_floating_point:
-        raise DTypeError(
+        raise AxisError(
             "an index tensor has dtype {dtype}; indices are integers or bools: write index.long()", dtype=x._spec.dtype.name
         )
     if isinstance(x, TensorCore) and x._spec.dtype is dt.uint8:

@@ -147,7 +147,7 @@ CASES = [
     (lambda: m.add("one"), DTypeError, "add takes tensors and numbers, got str; write danlu.tensor(...) around it"),
     (lambda: m[0, 0, 0], AxisError, "too many indices: 3 for a tensor with 2 axes"),
     (lambda: m[..., ...], AxisError, "an index may hold one `...` only"),
-    (lambda: m[m[0]], DTypeError, "an index tensor has dtype float32; indices are integers or bools: write index.long()"),
+    (lambda: m[m[0]], AxisError, "an index tensor has dtype float32; indices are integers or bools: write index.long()"),
     (
         lambda: m[v.byte()],
         DTypeError,
