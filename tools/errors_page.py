@@ -23,7 +23,8 @@ import danlu  # noqa: E402
 HEAD = """\
 # Mistakes, and what danlu says of them
 
-{count} mistakes that learners make, collected from forums, issue trackers and teaching, each with the message of PyTorch 2.13 and danlu's in both
+{count} mistakes that learners make, as forums, courses and issue trackers know them (pytorch/pytorch #39, #46763, #56542 and #135463, for
+example), each with the message of PyTorch 2.13 and danlu's in both
 languages (`DANLU_LANG=zh` or `en`; `danlu.set_language`). `# ←` marks the line that danlu blames: the last line of the learner's in the
 traceback, the line of the warning or, where only the data is wrong and it shows when a value is read, the line named in the message.
 What danlu raises is caught by the `except` that catches PyTorch's; the exceptions to that are listed in `tests/messages/test_mistakes.py`.
@@ -63,6 +64,7 @@ def said_by(library: str, language: str = "en") -> dict[str, str]:
 def shorter(text: str) -> str:
     """PyTorch's message: numbers of this process left out, the beginning only where it is long."""
     text = re.sub(r" at 0x[0-9a-f]+", "", text)
+    text = re.sub(r"\{('[^{}]*')\}", lambda m: "{" + ", ".join(sorted(m[1].split(", "))) + "}", text)  # a set has no order
     text = re.sub(r"\n\s*File \"(?!\w+\.py\").*|\n.*\(Triggered internally.*", "", text)
     return text if len(text) <= LONGEST else text[:LONGEST].rsplit(" ", 1)[0] + " …"
 
