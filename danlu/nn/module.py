@@ -6,18 +6,18 @@ no more than any attribute. Three registries hold the *names* of parameters, buf
 
 from __future__ import annotations
 
-import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from danlu.dtype import DType, float16, float32, float64
-from danlu.errors import DanluError, DataError, DTypeError, ShapeError, warn
-from danlu.guidance import check_keywords, meant, outside
+from danlu.errors import DanluError, DataError, DTypeError, ShapeError
+from danlu.guidance import check_keywords
 from danlu.messages import Phrase, message
 from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Parameter
+from danlu.nn.teaching import name_layer, name_meant, refuse_data, warn_of_hidden
 from danlu.tensor import Tensor, no_grad
 from danlu.tensor.creation import as_tensor
 
@@ -93,7 +93,7 @@ class Module:
         if named:
             check_keywords(cls, named)
         if args and cls.__module__.startswith("danlu.nn."):
-            _refuse_data(cls, args)
+            refuse_data(cls, args)
         return super().__new__(cls)
 
     def __init__(self) -> None:
@@ -114,10 +114,10 @@ class Module:
                 return self.forward(*inputs, **named)
             return self._call_with_hooks(self._hooks, inputs, named)
         except DanluError as error:
-            _name_layer(error, self)
+            name_layer(error, self)
             raise
         except AttributeError as error:
-            _name_meant(error)
+            name_meant(error)
             raise
 
     def _call_with_hooks(self, hooks: Hooks, inputs: tuple, named: dict[str, Any]) -> Any:
@@ -324,7 +324,7 @@ class Module:
         """All parameters; shared ones once. Warns of layers in plain lists and dicts, which are not among them."""
         found = [p for _, p in self.named_parameters(recurse=recurse)]
         if recurse:
-            _warn_of_hidden(self, found)
+            warn_of_hidden(self, found)
         return iter(found)
 
     def named_buffers(
@@ -518,85 +518,6 @@ def _check_name(module: Module, kind: str, name: str) -> None:
 
 def _listing(names: Mapping[str, Any]) -> str | Phrase:
     return ", ".join(map(repr, names)) or Phrase("none")
-
-
-# ---- errors that name the layer ---------------------------------------------------------------------------------------------
-
-
-def _name_layer(error: DanluError, module: Module) -> None:
-    """Writes into the message where in the model it arose; each module on the way out makes the path longer."""
-    trail: list[Module] | None = getattr(error, "layers", None)
-    if trail is None:
-        trail = error.layers = []  # type: ignore[attr-defined]
-        error.plain_message = str(error)  # type: ignore[attr-defined]
-    trail.append(module)
-    error.args = (error.plain_message + str(_location(trail)),)  # type: ignore[attr-defined]
-
-
-def _warn_of_hidden(root: Module, found: list[Parameter]) -> None:
-    """Layers that only a plain list, tuple or dict of a module holds: nobody trains, saves or moves their parameters."""
-    known = {id(p) for p in found}
-    for module in root.modules():
-        for name, value in vars(module).items():
-            if type(value) not in (list, tuple, dict) or not value or name in _REGISTRIES:
-                continue
-            inside = [m for m in (value.values() if type(value) is dict else value) if isinstance(m, Module)]
-            if any(p.requires_grad and id(p) not in known for m in inside for _, p in m.named_parameters()):
-                warn(
-                    "{kind}.{name} is a {container} of layers: their parameters are not among {kind}.parameters() and are neither trained "
-                    "nor saved. Write self.{name} = nn.{right}(...)",
-                    UserWarning,
-                    outside(),
-                    kind=type(module).__name__,
-                    name=name,
-                    container=type(value).__name__,
-                    right="ModuleDict" if type(value) is dict else "ModuleList",
-                )
-
-
-_REGISTRIES = frozenset(("_parameter_names", "_buffer_names", "_module_names"))
-
-
-def _refuse_data(cls: type, args: tuple) -> None:
-    """Data where a layer's options are expected: `nn.ReLU(x)`."""
-    for name, value in zip([*inspect.signature(cls.__init__).parameters][1:], args):
-        if type(value) is Tensor and "weight" not in name:
-            raise DTypeError(
-                "{kind}: {name} is a tensor; a layer is made first and then called with data: write nn.{kind}(...)(x)",
-                kind=cls.__name__,
-                name=name,
-            )
-    if len(args) > 1 and all(type(value) is Tensor for value in args):
-        raise DTypeError(
-            "{kind} was given tensors; a loss is made first and then called with data: write nn.{kind}()(input, target)",
-            kind=cls.__name__,
-        )
-
-
-def _name_meant(error: AttributeError) -> None:
-    """Writes into the message about an attribute that a module or tensor lacks which one was probably meant. Here and not in a
-    `__getattr__`, which would make every attribute slower; outside a forward Python's own traceback suggests the name."""
-    owner, name = error.obj, error.name
-    if not isinstance(owner, (Module, Tensor)) or not name or name.startswith("__"):
-        return
-    hint = meant(name, [*vars(owner), *dir(type(owner))] if isinstance(owner, Module) else dir(type(owner)))
-    error.obj = None  # or Python would append a suggestion of its own
-    error.args = (message("{kind!r} object has no attribute {name!r}{hint}", kind=type(owner).__name__, name=name, hint=hint),)
-
-
-def _location(trail: list[Module]) -> Phrase:
-    """`trail`: the innermost module first."""
-    inner, root = trail[0], trail[-1]
-    layer = f"{inner._get_name()}({inner.extra_repr()})"
-    if inner is root:
-        return Phrase("\n  in {layer}", layer=layer)
-    steps = [_path(parent, child) for parent, child in zip(reversed(trail), list(reversed(trail))[1:])]
-    path = ".".join(filter(None, steps))
-    return Phrase("\n  in layer {path} ({layer}) of {model}", path=path, layer=layer, model=root._get_name())
-
-
-def _path(parent: Module, child: Module) -> str:
-    return next((path for path, module in parent.named_modules() if module is child), child._get_name())
 
 
 # ---- loading ------------------------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def check_not_negative(optimizer: str, **options: Any) -> None:
                 value=value,
                 kind=type(value).__name__,
             )
-        check_option(optimizer, name, value, isinstance(value, Tensor) or value >= 0, Phrase("a number ≥ 0"))
+        check_option(optimizer, name, value, isinstance(value, Tensor) or bool(value >= 0), Phrase("a number ≥ 0"))
 
 
 def zero_state(p: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ class Outcome:
 
 
 def run(mistake: Mistake, library: str, folder: Path) -> Outcome:
-    """Runs a snippet in an empty folder. A warning counts before the error that follows from it."""
+    """Runs a snippet in an empty folder. A warning counts where no error follows."""
     code = mistake.code.replace("danlu", library)
     linecache.cache[mistake.file] = (len(code), None, code.splitlines(keepends=True), mistake.file)
     scope: dict[str, Any] = {"__name__": "lesson"}
@@ -103,7 +103,7 @@ def run(mistake: Mistake, library: str, folder: Path) -> Outcome:
         os.chdir(before)
         del linecache.cache[mistake.file]
     own = [w for w in caught if w.category is UserWarning]
-    if own:
+    if own and error is None:
         return Outcome(error, str(own[0].message), printed.getvalue(), own[0].lineno, str(folder))
     lines = (
         [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == mistake.file] if error else []

@@ -164,14 +164,16 @@ MODULES = (
         "TypeError: list is not a Module subclass", """
         model = nn.Sequential([nn.Linear(2, 2), nn.ReLU()])
     """),
-    Mistake("layers_in_plain_list", 5, "UserWarning", ("Net.layers", "self.layers = nn.ModuleList(...)"),
+    Mistake("layers_in_plain_list", 7, "UserWarning", ("Net.layers", "self.layers = nn.ModuleList(...)"),
         "neither trained nor saved", "既不会被训练，也不会被保存",
-        "ValueError: optimizer got an empty parameter list", """
+        "", """
         class Net(nn.Module):
             def __init__(self):
                 super().__init__()
-                self.layers = [nn.Linear(2, 2), nn.Linear(2, 1)]
-        optimizer = danlu.optim.SGD(Net().parameters(), lr=0.1)
+                self.layers = [nn.Linear(2, 2), nn.Linear(2, 2)]
+                self.out = nn.Linear(2, 1)
+        model = Net()
+        optimizer = danlu.optim.SGD(model.parameters(), lr=0.1)
     """),
     Mistake("tensor_as_parameter", 2, "DTypeError", ("'weight'", "nn.Parameter(value)"),
         "cannot assign Tensor", "不能把 Tensor 赋给",
