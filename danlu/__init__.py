@@ -261,6 +261,7 @@ from danlu.functions import (
     vsplit,
     xlogy,
 )  # fmt: skip
+from danlu.guidance import unknown
 from danlu.random import (
     Generator,
     bernoulli,
@@ -321,6 +322,8 @@ from danlu.tensor.products import cdist, chain_matmul, einsum, tensordot
 from danlu.version import __version__
 
 float, double, half, int, long, short = float32, float64, float16, int32, int64, int16
+
+__getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "AxisError",

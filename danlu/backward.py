@@ -111,7 +111,7 @@ def gradients(
         if not v.grad:
             raise GradientError(
                 "backward of a tensor that does not require grad: no tensor that it was computed from has requires_grad=True, "
-                "or it was computed under no_grad() or detached"
+                "or it was computed under no_grad(), detached, or by what has no derivative (argmax, comparisons, whole numbers)"
             )
     order = history(roots)
     leaves = [v for v in order if v.leaf is not None] if targets is None else list(targets)

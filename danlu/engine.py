@@ -22,7 +22,7 @@ from danlu.compile import program
 from danlu.config import config
 from danlu.errors import DanluError, GradientError
 from danlu.graph import Node, Op, Spec, toposort
-from danlu.lines import shown, user_line
+from danlu.guidance import Line, quoted, user_line
 from danlu.messages import message
 from danlu.ops.source import BUFFER, CONST, NUMBER, aliased, stopped
 from danlu.ops.table import PLACEHOLDER, number_spec, o
@@ -45,16 +45,18 @@ class Note:
     """What is said of a few values only.
 
     `gate`: its derivative is a Python function, `(gate, which of its results)` (danlu/backward.py). `hooks`: what its gradient passes.
-    `line`: (file, line) of the call that recorded it. `recompute`: never kept for a derivative, but computed again (a checkpoint).
+    `line`: the user's line that recorded it, of ops that may fail on data. `explain(position, size)`: what an index that does not exist
+    means there, more clearly than "out of range". `recompute`: never kept for a derivative, but computed again (a checkpoint).
     `traced`: it stands for one element of a batch and never has a value (vmap).
     """
 
-    __slots__ = ("gate", "hooks", "line", "recompute", "traced")
+    __slots__ = ("explain", "gate", "hooks", "line", "recompute", "traced")
 
     def __init__(self) -> None:
         self.gate: Any = None
         self.hooks: dict[int, Callable[[Any], Any]] | None = None
-        self.line: tuple[str, int] | None = None
+        self.line: Line | None = None
+        self.explain: Callable[[int, int], Any] | None = None
         self.recompute = self.traced = False
 
 
@@ -290,16 +292,21 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
                 value.trace, value.slot = trace, len(values)
                 values.append(value)
             result = tuple(values[-len(spec) :]) if spec else ()
-    if op.fallible:
-        line = user_line()
-        for value in result if type(result) is tuple else (result,):
-            value.noted().line = line  # type: ignore[union-attr]
+    if op.blamed:
+        _note_line(op, result if type(result) is tuple else (result,))  # type: ignore[arg-type]
     if _watchers:
         for watcher in _watchers:
             watcher(inputs, result)
     if len(trace.values) > MAX_PENDING or trace.pinned > MAX_PINNED:
         _flush_with(result if type(result) is tuple else (result,))  # type: ignore[arg-type]
     return result
+
+
+def _note_line(op: Op, values: Sequence[Value]) -> None:
+    line = user_line()
+    for value in values:
+        note = value.noted()
+        note.line, note.explain = line, op.explain
 
 
 def _number(trace: Trace, x: Any) -> int:
@@ -453,10 +460,11 @@ def _execute(trace: Trace) -> None:
     _statistics["runs"] += 1
     try:
         buffers = executable.run(trace.buffers, trace.numbers)
-    except BaseException as error:
+    except DanluError as error:
         _undo(trace)
-        if isinstance(error, DanluError):
-            _blame(error, trace, slots)
+        raise _blamed(trace, slots, error) from None
+    except BaseException:
+        _undo(trace)
         raise
     capture = capturing()
     if capture is not None:
@@ -474,6 +482,26 @@ def _execute(trace: Trace) -> None:
             old.buffer = None  # its memory was given away
 
 
+def _blamed(trace: Trace, slots: Sequence[int], error: DanluError) -> DanluError:
+    """An error in the data with the user's line that recorded it in its message. Where several went into the program, the
+    NumPy references do the work again, and the first that fails gives message and line."""
+    nodes, known = replay(trace.entries)
+    reached = {id(n) for n in toposort([nodes[s] for s in slots], stop=lambda n: id(n) in known)}
+    noted = [v for v in trace.values if v is not None and v.note and v.note.line and id(nodes[v.slot]) in reached]
+    if len({(v.noted().line, v.noted().explain) for v in noted}) > 1:
+        found = Interpreted([nodes[v.slot] for v in noted], known).failure(trace.buffers, trace.numbers)
+        if found is None:
+            return error
+        error, noted = found[0], [noted[found[1]]]
+    if noted:
+        note = noted[0].noted()
+        missing = getattr(error, "missing", None)
+        told = note.explain(*missing) if missing and note.explain else error
+        error = told if isinstance(told, DanluError) else error
+        error.args = (message("{told}; recorded at{line}", told=told, line=quoted(note.line)),)  # type: ignore[arg-type]
+    return error
+
+
 def _undo(trace: Trace) -> None:
     """After an error in the data: storages hold again what they held before this program, so that a bad label costs a step and
     not the model (a program overwrites no memory before it has looked for errors)."""
@@ -481,20 +509,6 @@ def _undo(trace: Trace) -> None:
         storage = reference()
         if storage is not None and storage.value.trace is trace and storage.value.buffer is None:
             storage.set(old)
-
-
-def _blame(error: DanluError, trace: Trace, slots: Sequence[int]) -> None:
-    """Ends the message of an error in the data with the line of the user's that recorded what failed. Where several lines could
-    have, the references run once more, one op after the other, and the first that fails gives the message too."""
-    lines = {s: v.note.line for s, v in enumerate(trace.values) if v is not None and v.note is not None and v.note.line}
-    nodes, known = replay(trace.entries)
-    reached = {id(n) for n in toposort([nodes[s] for s in slots], stop=lambda n: id(n) in known)}
-    suspects = [s for s in lines if id(nodes[s]) in reached]
-    found: tuple[str, int] | None = (str(error), 0) if len({lines[s] for s in suspects}) == 1 else None
-    found = found or Interpreted([nodes[s] for s in suspects], known).failure(trace.buffers, trace.numbers)
-    if found is not None:
-        problem, number = found
-        error.args = (message("{problem}\nrecorded at\n{place}", problem=problem, place=shown(lines[suspects[number]])),)
 
 
 # ---- making a program ---------------------------------------------------------------------------------------------------------

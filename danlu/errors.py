@@ -24,8 +24,8 @@ class DanluError(Exception):
         super().__init__(str(template) if isinstance(template, Phrase) else message(template, **values))
 
 
-class ShapeError(DanluError, RuntimeError):
-    """Shapes, ranks or axes do not fit (a RuntimeError, as in PyTorch).
+class ShapeError(DanluError, RuntimeError, ValueError):
+    """Shapes, ranks or axes do not fit (PyTorch raises RuntimeError here and ValueError there: this is both).
 
     >>> import danlu
     >>> issubclass(danlu.ShapeError, RuntimeError)
@@ -60,7 +60,7 @@ class GradientError(DanluError, RuntimeError):
     """
 
 
-class NumericError(DanluError, ArithmeticError):
+class NumericError(DanluError, ArithmeticError, RuntimeError):
     """A value became NaN or infinite where training cannot go on.
 
     >>> import danlu
@@ -69,12 +69,23 @@ class NumericError(DanluError, ArithmeticError):
     """
 
 
-class DataError(DanluError, ValueError):
-    """A file, a column or an option of the user's that cannot be used; the command line prints it and exits with 2.
+class DataError(DanluError, ValueError, RuntimeError):
+    """A value, a file, a column or an option of the user's that cannot be used; the command line prints it and exits with 2.
 
     >>> import danlu
     >>> issubclass(danlu.DataError, ValueError)
     True
+    """
+
+
+class MissingFileError(DataError, FileNotFoundError):
+    """A file that is not there.
+
+    >>> import danlu
+    >>> danlu.load("nowhere.safetensors")
+    Traceback (most recent call last):
+        ...
+    danlu.errors.MissingFileError: cannot read nowhere.safetensors: there is no such file in ...
     """
 
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from danlu.errors import DataError
+from danlu.errors import DataError, DTypeError, MissingFileError
+from danlu.guidance import meant
 from danlu.messages import Phrase, message
 from danlu.tensor import Tensor
 from danlu.tensor.creation import from_numpy
@@ -85,10 +86,25 @@ def _sync_folder(folder: Path) -> None:
 
 def read_bytes(path: str | os.PathLike) -> bytes:
     """The bytes of a file; DataError that names the file where it cannot be read."""
+    check_exists(Path(path))
     try:
         return Path(path).read_bytes()
     except OSError as error:
         raise DataError("cannot read {path}: {problem}", path=path, problem=error.strerror or error) from error
+
+
+def check_exists(path: Path) -> None:
+    """MissingFileError, with the nearest name in the folder, for a path where nothing is."""
+    if not path.exists():
+        raise MissingFileError("cannot read {path}: {problem}", path=path, problem=_not_there(path))
+
+
+def _not_there(path: Path) -> Phrase:
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return Phrase("the folder {folder} does not exist", folder=folder)
+    hint = meant(path.name, [entry.name for entry in folder.iterdir()])
+    return Phrase("there is no such file in {folder}{hint}", folder=folder, hint=hint)
 
 
 # ---- JSON
@@ -154,6 +170,10 @@ def save(state: Any, path: str | os.PathLike) -> None:
     >>> load(path)["step"]
     3
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise DTypeError(
+            "save: the path is {kind}; expected a string or a Path: write danlu.save(state, path)", kind=type(path).__name__
+        )
     write_atomic(path, pack(state))
 
 
@@ -230,6 +250,12 @@ def _flatten(value: Any, place: str, arrays: dict[str, np.ndarray], depth: int) 
         return value
     if isinstance(value, (np.bool_, np.integer, np.floating)):
         return value.item()
+    if hasattr(value, "state_dict"):
+        raise DataError(
+            "cannot save {kind} at {place!r}: write danlu.save(x.state_dict(), path), and x.load_state_dict(danlu.load(path)) to read it",
+            kind=type(value).__name__,
+            place=place or Phrase("the top"),
+        )
     raise DataError(
         "cannot save {kind} at {place!r}: a state holds tensors, arrays, numbers, strings, None and dicts or lists of them",
         kind=type(value).__name__,
@@ -294,6 +320,16 @@ def _pair(item: Any, name: str) -> list:
 Entry = tuple[np.dtype, tuple[int, ...], int, int]  # dtype, shape, first byte, one past the last
 
 
+def _refuse_pickle(data: bytes, name: str) -> None:
+    """What `torch.save` and `pickle.dump` write: a ZIP archive, or the opcode of the protocol (which may also begin a length)."""
+    if data.startswith(b"PK\x03\x04") or (data[0] == 0x80 and data[1] <= 5):
+        raise DataError(
+            "{name} is a file of torch.save or pickle; danlu never reads these: reading one can run any code. In PyTorch write "
+            "safetensors.torch.save_file(model.state_dict(), 'model.safetensors') and load that",
+            name=name,
+        )
+
+
 def _read_header(data: bytes, name: str) -> tuple[dict[str, Entry], dict[str, str], int]:
     """Every tensor's entry, the metadata, and where the data starts; all of it checked."""
     if len(data) < 8:
@@ -304,6 +340,7 @@ def _read_header(data: bytes, name: str) -> tuple[dict[str, Entry], dict[str, st
         )
     (length,) = struct.unpack("<Q", data[:8])
     if length > min(len(data) - 8, MAX_HEADER):
+        _refuse_pickle(data, name)
         raise DataError(
             "{name}: the header claims {length} bytes, the file has {held}; it is cut off or of another kind",
             name=name,

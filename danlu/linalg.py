@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from danlu.dtype import DType
 from danlu.errors import ShapeError
+from danlu.guidance import unknown
 from danlu.ops.linear_algebra import LinAlgError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor import Tensor, apply
@@ -522,6 +523,8 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
         )
     return apply("householder_product", floating("linalg.householder_product", A, None), tau)
 
+
+__getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "SVD",

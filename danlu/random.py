@@ -101,6 +101,7 @@ def _draw(
 ) -> Tensor:
     if any(n < 0 for n in shape):
         raise DataError("random numbers of shape {shape}: sizes must not be negative", shape=shape)
+    dt.check_dtype(dtype)
     out = apply(op, *changing_key(generator), shape=shape, dtype=dtype, **attrs)
     return out.requires_grad_() if requires_grad else out
 
@@ -149,6 +150,8 @@ def randint(
     check_device(device)
     if size is None:
         low, high, size = 0, low, high
+    if isinstance(size, int):
+        raise DTypeError("randint: size is {size}; expected a tuple of sizes: write ({size},)", size=size)
     return _draw("randint", tuple(size), dtype or dt.int64, generator, low=int(low), high=int(high))
 
 

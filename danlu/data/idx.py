@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from danlu.errors import DataError
+from danlu.files import check_exists
 from danlu.messages import Phrase, message
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -41,6 +42,7 @@ def read_idx(path: str | Path) -> np.ndarray:
     Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database", section "File formats".
     """
     path = Path(path)
+    check_exists(path)
     size = path.stat().st_size
     with path.open("rb") as raw:
         packed = raw.read(2) == _GZIP_MAGIC

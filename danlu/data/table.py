@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from danlu.errors import DataError
+from danlu.files import read_bytes
 from danlu.messages import Phrase
 
 _SEPARATORS = ",;\t|"
@@ -91,7 +92,7 @@ def read_csv(path: str | Path) -> Table:
     array([1.5, 2. , nan])
     """
     path = Path(path)
-    data = path.read_bytes()
+    data = read_bytes(path)
     _refuse_binary(path, data)
     text, encoding = _decode(path, data)
     separator = _separator(text)

@@ -11,45 +11,21 @@ from math import prod
 from danlu import random
 from danlu.dtype import DType, float64
 from danlu.errors import DataError, ShapeError, warn
+from danlu.functional.checks import (
+    _check_equal_shapes,
+    _check_probability,
+    _check_reduction,
+    _check_same_shape,
+    _check_target,
+    _result,
+    _warn_of_probabilities,
+    _warn_of_sigmoid,
+    _warn_of_softmax,
+)
+from danlu.guidance import outside
 from danlu.ops import composite
 from danlu.ops.movement import normalize_axis
-from danlu.ops.table import broadcast_shapes
 from danlu.tensor import Tensor, apply, update_
-
-# ---- options ----------------------------------------------------------------------------------------------------------------
-
-
-def _check_reduction(name: str, reduction: str) -> None:
-    if reduction not in ("mean", "sum", "none"):
-        raise DataError("{name}: reduction is {reduction!r}; expected 'mean', 'sum' or 'none'", name=name, reduction=reduction)
-
-
-def _check_probability(name: str, p: float) -> None:
-    if not 0.0 <= p <= 1.0:
-        raise DataError("{name}: p is {p}; expected a probability from 0 to 1", name=name, p=p)
-
-
-def _result(x: Tensor, y: Tensor, inplace: bool) -> Tensor:
-    """y, or x with y's values."""
-    return x.copy_(y) if inplace else y
-
-
-def _check_same_shape(name: str, x: Tensor, y: Tensor) -> None:
-    """A warning where a loss would broadcast its inputs: (N,) against (N, 1) gives N² differences."""
-    if x.shape == y.shape:
-        return
-    shape = broadcast_shapes(name, [tuple(x.shape), tuple(y.shape)])
-    warn(
-        "{name}: the input has shape {input} and the target {target}; they are broadcast to {shape}, "
-        "which is rarely meant. Give both one shape, for example target.reshape({input})",
-        UserWarning,
-        3,
-        name=name,
-        input=tuple(x.shape),
-        target=tuple(y.shape),
-        shape=shape,
-    )
-
 
 # ---- linear -------------------------------------------------------------------------------------------------------------------
 
@@ -285,7 +261,7 @@ def _along(name: str, input: Tensor, dim: int | None, dtype: DType | None) -> Te
         warn(
             "{name}: no axis was given for an input of shape {shape}; axis {dim} is taken. Write dim={dim}",
             UserWarning,
-            3,
+            outside(),
             name=name,
             shape=tuple(input.shape),
             dim=dim,
@@ -412,17 +388,6 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
     return apply(composite.huber_loss, input, target, delta=float(delta), scale=1.0, reduction=reduction)
 
 
-def _check_equal_shapes(name: str, x: Tensor, y: Tensor) -> None:
-    if x.shape != y.shape:
-        raise ShapeError(
-            "{name}: the input has shape {input_shape} and the target {target_shape}; expected equal shapes: write "
-            "target.reshape({input_shape}) if they mean the same elements",
-            name=name,
-            input_shape=tuple(x.shape),
-            target_shape=tuple(y.shape),
-        )
-
-
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean") -> Tensor:
     """The mean of −(y log p + (1 − y) log(1 − p)) for probabilities p; each logarithm is at least −100.
 
@@ -450,6 +415,7 @@ def binary_cross_entropy_with_logits(
         0.6931
     """
     _check_reduction("binary_cross_entropy_with_logits", reduction)
+    _warn_of_sigmoid(input)
     _check_equal_shapes("binary_cross_entropy_with_logits", input, target)
     weights = [w for w in (weight, pos_weight) if w is not None]
     options = {"weighted": weight is not None, "positive": pos_weight is not None, "reduction": reduction}
@@ -467,7 +433,9 @@ def nll_loss(
         >>> F.nll_loss(danlu.tensor([[-1.0, -2.0]]), danlu.tensor([1])).item()
         2.0
     """
+    _check_target("nll_loss", target)
     _check_reduction("nll_loss", reduction)
+    _warn_of_probabilities(input)
     weights = () if weight is None else (weight,)
     return apply(composite.nll_loss, input, target, *weights, ignore_index=ignore_index, reduction=reduction)
 
@@ -499,7 +467,9 @@ def cross_entropy(
         >>> round(F.cross_entropy(danlu.zeros(2, 4), danlu.tensor([3, 0])).item(), 4)  # log 4
         1.3863
     """
+    _check_target("cross_entropy", target)
     _check_reduction("cross_entropy", reduction)
+    _warn_of_softmax(input)
     _check_probability("cross_entropy label_smoothing", label_smoothing)
     weights = () if weight is None else (weight,)
     options = {"label_smoothing": float(label_smoothing), "reduction": reduction}

@@ -11,6 +11,7 @@ from danlu.dtype import int64
 from danlu.errors import DataError, DTypeError, ShapeError
 from danlu.functional.common import dropout, softmax
 from danlu.functional.loss import _length
+from danlu.messages import Phrase
 from danlu.tensor import Tensor, apply, from_array, no_grad
 
 # ---- embeddings -----------------------------------------------------------------------------------------------------------------
@@ -30,6 +31,17 @@ def _rows(name: str, input: Tensor, weight: Tensor) -> Tensor:
         )
     index = input.to(int64)
     return apply("where", index < 0, index - weight.shape[0], index)
+
+
+def _no_such_row(position: int, size: int) -> Phrase:
+    """Negative indices were moved below −size."""
+    number = position + size if position < 0 else position
+    return Phrase(
+        "embedding: index {number} is out of range: the table has {size} rows; expected 0 … {last}, or a larger num_embeddings",
+        number=number,
+        size=size,
+        last=size - 1,
+    )
 
 
 def _padding_row(name: str, padding_idx: int | None, weight: Tensor) -> int | None:
@@ -65,6 +77,7 @@ def _renormalize(weight: Tensor, index: Tensor, max_norm: float, norm_type: floa
 def _looked_up(weight: Tensor, index: Tensor, padding: int | None, by_frequency: bool) -> Tensor:
     """The rows, (…, D); no derivative to the padding row, and each divided by how often it is read where that is wanted."""
     y = apply("take", weight, index, dim=0)
+    y._value().noted().explain = _no_such_row
     if by_frequency:
         times = apply("take", _used(weight.detach(), index), index, dim=0).unsqueeze(-1)
         y = apply("carry", y, y / times)

@@ -15,6 +15,7 @@ import numpy as np
 from danlu.dtype import int64
 from danlu.errors import DataError, ShapeError
 from danlu.graph import Op
+from danlu.guidance import unknown
 from danlu.ops import composite
 from danlu.ops.table import o
 from danlu.random import Generator, next_key
@@ -263,6 +264,8 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     q = q * np.sign(np.diag(r))
     return _write(tensor, gain * (q.T if wide else q).reshape(tuple(tensor.shape)))
 
+
+__getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "calculate_gain",

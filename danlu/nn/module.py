@@ -13,10 +13,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from danlu.dtype import DType, float16, float32, float64
 from danlu.engine import changed
-from danlu.errors import DanluError, DTypeError, ShapeError
+from danlu.errors import DanluError, DataError, DTypeError, ShapeError
+from danlu.guidance import check_keywords
 from danlu.messages import Phrase, message
 from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Parameter
+from danlu.nn.teaching import name_layer, name_meant, refuse_data, warn_of_hidden
 from danlu.tensor import Tensor, no_grad
 from danlu.tensor.creation import as_tensor
 
@@ -88,6 +90,13 @@ class Module:
     _buffer_names: dict[str, bool]  # name → is it part of the state_dict
     _module_names: dict[str, None]
 
+    def __new__(cls, *args: Any, **named: Any) -> Any:
+        if named:
+            check_keywords(cls, named)
+        if args and cls.__module__.startswith("danlu.nn."):
+            refuse_data(cls, args)
+        return super().__new__(cls)
+
     def __init__(self) -> None:
         values = self.__dict__
         values["_parameter_names"], values["_buffer_names"], values["_module_names"] = {}, {}, {}
@@ -106,7 +115,10 @@ class Module:
                 return self.forward(*inputs, **named)
             return self._call_with_hooks(self._hooks, inputs, named)
         except DanluError as error:
-            _name_layer(error, self)
+            name_layer(error, self)
+            raise
+        except AttributeError as error:
+            name_meant(error)
             raise
 
     def _call_with_hooks(self, hooks: Hooks, inputs: tuple, named: dict[str, Any]) -> Any:
@@ -314,8 +326,11 @@ class Module:
         return self._named_members("_parameter_names", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """All parameters; shared ones once."""
-        return (p for _, p in self.named_parameters(recurse=recurse))
+        """All parameters; shared ones once. Warns of layers in plain lists and dicts, which are not among them."""
+        found = [p for _, p in self.named_parameters(recurse=recurse)]
+        if recurse:
+            warn_of_hidden(self, found)
+        return iter(found)
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -367,7 +382,7 @@ class Module:
     def train(self: M, mode: bool = True) -> M:
         """Training mode (dropout drops, batch norm uses the batch) for this module and all below it."""
         if not isinstance(mode, bool):
-            raise DTypeError("train: mode is {mode!r}; expected True or False", mode=mode)
+            raise DataError("train: mode is {mode!r}; expected True or False", mode=mode)
         for module in self.modules():
             module.training = mode
         return self
@@ -384,7 +399,7 @@ class Module:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients (or sets them to zero)."""
-        for p in self.parameters():
+        for _, p in self.named_parameters():
             if set_to_none:
                 p.grad = None
             elif p.grad is not None:
@@ -508,34 +523,6 @@ def _check_name(module: Module, kind: str, name: str) -> None:
 
 def _listing(names: Mapping[str, Any]) -> str | Phrase:
     return ", ".join(map(repr, names)) or Phrase("none")
-
-
-# ---- errors that name the layer ---------------------------------------------------------------------------------------------
-
-
-def _name_layer(error: DanluError, module: Module) -> None:
-    """Writes into the message where in the model it arose; each module on the way out makes the path longer."""
-    trail: list[Module] | None = getattr(error, "layers", None)
-    if trail is None:
-        trail = error.layers = []  # type: ignore[attr-defined]
-        error.plain_message = str(error)  # type: ignore[attr-defined]
-    trail.append(module)
-    error.args = (error.plain_message + str(_location(trail)),)  # type: ignore[attr-defined]
-
-
-def _location(trail: list[Module]) -> Phrase:
-    """`trail`: the innermost module first."""
-    inner, root = trail[0], trail[-1]
-    layer = f"{inner._get_name()}({inner.extra_repr()})"
-    if inner is root:
-        return Phrase("\n  in {layer}", layer=layer)
-    steps = [_path(parent, child) for parent, child in zip(reversed(trail), list(reversed(trail))[1:])]
-    path = ".".join(filter(None, steps))
-    return Phrase("\n  in layer {path} ({layer}) of {model}", path=path, layer=layer, model=root._get_name())
-
-
-def _path(parent: Module, child: Module) -> str:
-    return next((path for path, module in parent.named_modules() if module is child), child._get_name())
 
 
 # ---- loading ------------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import pi, prod, sqrt
 
 from danlu import dtype as dt
-from danlu.errors import DTypeError, ShapeError
+from danlu.errors import DataError, DTypeError, ShapeError
 from danlu.graph import Node
 from danlu.messages import Phrase
 from danlu.ops.table import composite
@@ -65,6 +65,7 @@ def linear(o, x: Node, w: Node, b: Node | None = None) -> Node:
     if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[1]:
         raise ShapeError(_linear_message(x.shape, w.shape))
     if x.dtype is not w.dtype:
+        check_floating("linear", x)
         raise DTypeError(
             "linear: the input has dtype {input_dtype}, the weight {weight_dtype}; expected one dtype for both: write "
             "x.to(danlu.{weight_dtype}), or layer.to(danlu.{input_dtype})",
@@ -261,9 +262,19 @@ def _floored_log(o, p: Node) -> Node:
     return o.where(positive, o.maximum(o.log(o.where(positive, p, 1.0)), -100.0), -100.0)
 
 
-@composite(attrs=("reduction",))
+def _not_probabilities(position: int, size: int) -> DataError:
+    return DataError(
+        "binary_cross_entropy: the input has elements outside 0 … 1; expected probabilities: write danlu.sigmoid(x) first, or "
+        "binary_cross_entropy_with_logits(x, target)"
+    )
+
+
+@composite(attrs=("reduction",), explain=_not_probabilities)
 def binary_cross_entropy(o, p: Node, y: Node, weight: Node | None = None, *, reduction: str) -> Node:
     """−(y log p + (1 − y) log(1 − p)), each logarithm at least −100."""
+    inside = o.logical_and(o.ge(p, 0.0), o.le(p, 1.0))  # an index that does not exist reports what is outside, NaN too
+    zero = o.take(o.expand(o.number(0.0, p.dtype), shape=(1,)), o.where(inside, 0, 1), dim=0)
+    p = o.carry(o.add(p, zero), p)
     loss = o.neg(o.add(o.mul(y, _floored_log(o, p)), o.mul(o.sub(1.0, y), _floored_log(o, o.sub(1.0, p)))))
     return _reduced(o, loss if weight is None else o.mul(loss, weight), reduction)
 
@@ -390,7 +401,18 @@ def _weighted_mean(o, loss: Node, weights: Node, reduction: str) -> Node:
     return o.div(_reduced(o, loss, "sum"), _reduced(o, weights, "sum"))
 
 
-@composite(attrs=("ignore_index", "reduction"))
+def _no_such_class(position: int, size: int) -> Phrase:
+    """Of a gather by class: negative ones were moved below −size."""
+    number = position + size if position < 0 else position
+    return Phrase(
+        "class {number} of the target is out of range: the input has {size} classes; expected class indices 0 … {last}",
+        number=number,
+        size=size,
+        last=size - 1,
+    )
+
+
+@composite(attrs=("ignore_index", "reduction"), explain=_no_such_class)
 def nll_loss(o, log_p: Node, target: Node, weight: Node | None = None, *, ignore_index: int, reduction: str) -> Node:
     """−w[t] log p[t] for the class t of each target."""
     check_class_target("nll_loss", log_p, target)
@@ -401,7 +423,7 @@ def nll_loss(o, log_p: Node, target: Node, weight: Node | None = None, *, ignore
     return _weighted_mean(o, loss if weight is None else o.mul(loss, w), w, reduction)
 
 
-@composite(attrs=("ignore_index", "label_smoothing", "reduction"))
+@composite(attrs=("ignore_index", "label_smoothing", "reduction"), explain=_no_such_class)
 def cross_entropy(
     o, x: Node, target: Node, weight: Node | None = None, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Node:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import Node
 from danlu.messages import Phrase
+from danlu.ops.composite import check_floating
 from danlu.ops.table import composite
 from danlu.ops.window import Sizes, window_counts
 
@@ -26,6 +27,7 @@ def _layout(d: int) -> str:
 def _check_dtypes(name: str, x: Node, w: Node, b: Node | None) -> None:
     for word, other in (("weight", w), ("bias", b)):
         if other is not None and other.dtype is not x.dtype:
+            check_floating(name, x)
             raise DTypeError(
                 "{name}: the input has dtype {dtype}, the {word} {other_dtype}; expected one dtype for both: write "
                 "x.to(danlu.{other_dtype}), or layer.to(danlu.{dtype})",
@@ -75,7 +77,8 @@ def _check_channels(name: str, x: Node, channels: int, w: Node, d: int) -> None:
             layout=_layout(d),
             order=(0, d + 1, *range(1, d + 1)),
         )
-    raise ShapeError("{text} in an input of shape {layout}", text=text, layout=_layout(d))
+    hint = Phrase("; images without an axis of channels: write x.unsqueeze(1)") if channels == x.shape[0] == 1 else ""
+    raise ShapeError("{text} in an input of shape {layout}{hint}", text=text, layout=_layout(d), hint=hint)
 
 
 def _check_groups(name: str, size: int, word: Phrase, groups: int) -> None:

@@ -32,8 +32,15 @@ def checked(index: np.ndarray, size: int) -> np.ndarray:
     """The index with negative entries counted from the end; AxisError at the first one that does not exist."""
     bad = (index < -size) | (index >= size)
     if bad.any():
-        raise AxisError(index_message(int(index[bad][0]), size))
+        raise index_error(int(index[bad][0]), size)
     return np.where(index < 0, index + size, index)
+
+
+def index_error(position: int, size: int) -> AxisError:
+    """The error of an index that does not exist; `missing` tells the engine what to explain."""
+    error = AxisError(index_message(position, size))
+    error.missing = position, size  # type: ignore[attr-defined]
+    return error
 
 
 def index_message(index: int, size: int) -> Phrase:

@@ -17,7 +17,7 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.dtype import DType
-from danlu.errors import DanluError, DTypeError
+from danlu.errors import DataError, DTypeError
 from danlu.graph import Node, Spec
 from danlu.ops.table import broadcast_shapes, composite, elementwise
 
@@ -134,7 +134,7 @@ def bernoulli_mask(o, seed: Node, counter: Node, p: Node, *, shape: tuple[int, .
 def randint(o, seed: Node, counter: Node, *, low: int, high: int, shape: tuple[int, ...], dtype: DType) -> Node:
     """Whole numbers from low to high - 1, evenly: ⌊(high - low)·w / 2⁶⁴⌋ of 64 random bits w; the unevenness is below 2⁻³²."""
     if not low < high <= low + 2**32:
-        raise DanluError(
+        raise DataError(
             "randint: low is {low} and high is {high}; expected low < high, and at most 2**32 numbers between them",
             low=low,
             high=high,

@@ -139,7 +139,9 @@ def _from_partials(partials: tuple[Partial | None, ...]) -> tuple[Callable[..., 
     return vjp, jvp
 
 
-def composite(expand: Callable[..., Any] | None = None, *, attrs: tuple[str, ...] = (), name: str | None = None) -> Any:
+def composite(
+    expand: Callable[..., Any] | None = None, *, attrs: tuple[str, ...] = (), name: str | None = None, explain: Any = None
+) -> Any:
     """Registers a named function of other ops: `@composite def linear(o, x, w, b): ...`. Its shape rule is a dry run of itself,
     its derivative that of its parts; it is one node while recording and is expanded when a program is compiled."""
 
@@ -148,11 +150,11 @@ def composite(expand: Callable[..., Any] | None = None, *, attrs: tuple[str, ...
 
         def infer(*specs: Spec, **given: Any) -> Any:
             out = function(o, *[Node(PLACEHOLDER, (), (), s) for s in specs], **given)
-            op.fallible = op.fallible or any(n.op.fallible for n in toposort(out if isinstance(out, tuple) else (out,)))
+            op.blamed = op.blamed or any(n.op.blamed for n in toposort(out if isinstance(out, tuple) else (out,)))
             return tuple(x.spec for x in out) if isinstance(out, tuple) else out.spec
 
         doc = (function.__doc__ or title).strip().splitlines()[0]
-        op = register(Op(title, COMPOSITE, doc, infer=infer, attrs=attrs, expand=function))
+        op = register(Op(title, COMPOSITE, doc, infer=infer, attrs=attrs, expand=function, explain=explain))
         return op
 
     return decorate if expand is None else decorate(expand)

@@ -12,7 +12,8 @@ from math import cos, pi
 from typing import Any
 
 from danlu.engine import capturing
-from danlu.errors import DataError
+from danlu.errors import DataError, DTypeError
+from danlu.guidance import unknown
 from danlu.messages import message
 from danlu.optim.optimizer import Group, Optimizer
 
@@ -35,7 +36,7 @@ class LRScheduler:
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not isinstance(optimizer, Optimizer):
-            raise DataError(
+            raise DTypeError(
                 "{name}: the optimizer is {kind}; expected an Optimizer", name=type(self).__name__, kind=type(optimizer).__name__
             )
         self.optimizer, self.last_epoch = optimizer, last_epoch
@@ -325,6 +326,8 @@ class OneCycleLR(LRScheduler):
         elif "momentum" in group:
             group["momentum"] = momentum
 
+
+__getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "CosineAnnealingLR",

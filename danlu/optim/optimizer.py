@@ -6,6 +6,7 @@ and the update itself) becomes one program that writes parameters and state in p
 
 from __future__ import annotations
 
+import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from danlu.engine import changed, flush
-from danlu.errors import DanluError, DataError, DTypeError, GradientError
+from danlu.errors import DanluError, DataError, DTypeError, GradientError, warn
+from danlu.guidance import check_keywords, outside
 from danlu.messages import Phrase, message
 from danlu.replay import repeat_updates
 from danlu.tensor import Tensor, enable_grad, from_array
@@ -40,7 +42,15 @@ def check_option(optimizer: str, name: str, value: Any, valid: bool, expected: P
 def check_not_negative(optimizer: str, **options: Any) -> None:
     """Numbers ≥ 0; tensors (a learning rate may be one) are taken as they are."""
     for name, value in options.items():
-        check_option(optimizer, name, value, isinstance(value, Tensor) or value >= 0, Phrase("a number ≥ 0"))
+        if not isinstance(value, (int, float, Tensor, np.number)):
+            raise DTypeError(
+                "{optimizer}: {name} is {value!r}, a {kind}; expected a number ≥ 0",
+                optimizer=optimizer,
+                name=name,
+                value=value,
+                kind=type(value).__name__,
+            )
+        check_option(optimizer, name, value, isinstance(value, Tensor) or bool(value >= 0), Phrase("a number ≥ 0"))
 
 
 def zero_state(p: Tensor) -> Tensor:
@@ -70,6 +80,10 @@ class Optimizer:
         [0.5, 0.5]
     """
 
+    def __new__(cls, *args: Any, **named: Any) -> Any:
+        check_keywords(cls, named)
+        return super().__new__(cls)
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
@@ -97,6 +111,14 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        if self._waits_for_backward():
+            warn(
+                "{name}.step: no parameter has a gradient, so nothing changes. Call loss.backward() before step(), and zero_grad() "
+                "before backward()",
+                UserWarning,
+                outside(),
+                name=type(self).__name__,
+            )
         repeat_updates(self._update, self._options, self.numbers_again)
         flush()
         return loss
@@ -113,6 +135,16 @@ class Optimizer:
     def _update(self) -> None:
         for group in self.param_groups:
             self.update_group(group)
+
+    def _waits_for_backward(self) -> bool:
+        """No parameter has a gradient, but some history reads one: a loss was computed and not differentiated."""
+        read = False
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    return False
+                read = read or p._storage.value.held > 0
+        return read
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients (or sets them to zero)."""
@@ -198,10 +230,24 @@ def _as_groups(name: str, params: Any) -> list[Group]:
             "{name}: params is a Tensor; expected an iterable of tensors or dicts: write [tensor], or model.parameters()",
             name=name,
         )
+    try:
+        iter(params)
+    except TypeError:
+        kind = Phrase("a method") if inspect.ismethod(params) else type(params).__name__
+        raise DTypeError(
+            "{name}: params is {kind}; expected the tensors to train: write model.parameters()", name=name, kind=kind
+        ) from None
+    if isinstance(params, Mapping):
+        raise DTypeError(
+            "{name}: params is a dict; expected an iterable of tensors or dicts: write model.parameters(), or [group] for one group",
+            name=name,
+        )
     groups = list(params)
     if not groups:
         raise DataError(
-            "{name}: optimizer got an empty parameter list; pass model.parameters() of a model that has parameters", name=name
+            "{name}: optimizer got an empty parameter list; pass model.parameters() of a model that has parameters. A generator can be "
+            "read once only, and layers in a Python list are found when it is an nn.ModuleList",
+            name=name,
         )
     return groups if isinstance(groups[0], dict) else [{"params": groups}]
 
@@ -217,6 +263,8 @@ def _check_parameter(name: str, p: Any) -> None:
         raise DTypeError(
             "{name}: a parameter is a tuple; expected a Tensor: write model.parameters(), not named_parameters()", name=name
         )
+    if hasattr(p, "parameters"):
+        raise DTypeError("{name}: a parameter is {kind}, a module; write model.parameters()", name=name, kind=type(p).__name__)
     if not isinstance(p, Tensor):
         raise DTypeError("{name}: a parameter is {kind}; expected a Tensor", name=name, kind=type(p).__name__)
     if not p.is_leaf:

@@ -15,10 +15,10 @@ from danlu.compile import llvm
 from danlu.compile.codegen import ERROR, FIRST
 from danlu.compile.program import LibraryCall, Memory, Output, Program
 from danlu.dtype import DType, from_numpy
-from danlu.errors import AxisError, DanluError
+from danlu.errors import DanluError
 from danlu.graph import SOURCE, Node, Spec, is_memory, toposort
 from danlu.ops import TABLE
-from danlu.ops.gather import index_message
+from danlu.ops.gather import index_error
 from danlu.runtime import cache
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.pool import current_pool
@@ -79,7 +79,7 @@ class Compiled:
         if self.program.checks:
             size, position = struct.unpack("<qq", error)
             if size:
-                raise AxisError(index_message(position, size - 1))
+                raise index_error(position, size - 1)
 
     def _library_call(self, table: Any, number: int) -> None:
         """Runs one opaque op on the memory of the program; an exception is kept until the program has returned."""
@@ -145,7 +145,7 @@ class Bound:
     def _raise(self) -> None:
         (size, position), self.error[0] = tuple(self.error), 0
         failure, self.executable.failure = self.executable.failure, None
-        raise failure or AxisError(index_message(position, size - 1))
+        raise failure or index_error(position, size - 1)
 
 
 def _array(table: Any, memory: Memory) -> np.ndarray:
@@ -176,8 +176,8 @@ class Interpreted:
                 values[id(node)] = self._value(node, values, inputs, numbers)
         return [_to_buffer(values[id(self._known(r))]) for r in self.roots]
 
-    def failure(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> tuple[str, int] | None:
-        """What the first op says that finds an error in its data, and for which root it was computed; None where all is well."""
+    def failure(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> tuple[DanluError, int] | None:
+        """The error of the first op that finds one in its data, and for which root it was computed; None where all is well."""
         values: dict[int, np.ndarray] = {}
         for k, root in enumerate(self.roots):
             for node in toposort([root], stop=lambda n: id(self._known(n)) in values or id(n) in self.replace):
@@ -186,7 +186,7 @@ class Interpreted:
                     if id(node) not in values:
                         values[id(node)] = self._value(node, values, inputs, numbers)
                 except DanluError as error:
-                    return str(error), k
+                    return error, k
         return None
 
     def _known(self, node: Node) -> Node:

@@ -9,7 +9,9 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.dtype import DType
-from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
+from danlu.errors import DanluError, DTypeError, GradientError, ShapeError, warn
+from danlu.guidance import outside
+from danlu.messages import Phrase
 from danlu.ops.movement import normalize_axis
 from danlu.tensor.arithmetic import Arithmetic, check_device
 from danlu.tensor.core import (
@@ -290,6 +292,13 @@ def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, d
     """
     check_device(device)
     if isinstance(data, Tensor):
+        if data.requires_grad and is_grad_enabled():
+            warn(
+                "danlu.tensor(x) of a tensor that requires grad: the copy has no history, and no gradient reaches x. "
+                "Write x.clone(), or x.detach().clone() if that is meant",
+                UserWarning,
+                outside(),
+            )
         out = data.detach().clone().to(dtype or data.dtype)
     else:
         out = from_array(_array_of(data, dtype))
@@ -297,6 +306,8 @@ def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, d
 
 
 def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
+    if dtype is not None:
+        dt.check_dtype(dtype)
     if isinstance(data, (list, tuple)):
         data = _plain(data)
     try:
@@ -307,11 +318,23 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
         ) from None
     if array.dtype.kind not in "biuf":
         raise DTypeError(
-            "danlu.tensor of {kind} gives NumPy dtype {dtype}; expected numbers", kind=type(data).__name__, dtype=array.dtype
+            "danlu.tensor of {kind} gives NumPy dtype {dtype}; expected numbers{hint}",
+            kind=type(data).__name__,
+            dtype=array.dtype,
+            hint=_not_numbers(array),
         )
     if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
         dtype = dt.float32
     return np.array(array, dtype=dtype.numpy if dtype else array.dtype, order="C")
+
+
+def _not_numbers(array: np.ndarray) -> Any:
+    """How to make numbers of what an array holds."""
+    if array.dtype.kind in "US":
+        return Phrase(": number the classes first, for example [names.index(text) for text in texts]")
+    if any(x is None for x in array.flat):
+        return Phrase(": None is no number, write float('nan') or leave it out")
+    return ""
 
 
 def _plain(data: Any) -> Any:

@@ -124,6 +124,8 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+    if dtype is not None:
+        dt.check_dtype(dtype)
     if dtype is not None and not dtype.is_floating_point:
         start, end, step = int(start), int(end), int(step)
     if step == 0 or (end - start) * step < 0:
@@ -221,6 +223,13 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     return tensor(data, dtype)
 
 
+def _check_list(name: str, tensors: Any) -> None:
+    if isinstance(tensors, Tensor):
+        raise DTypeError(
+            "{name}: the first argument is one tensor; expected a list of tensors: write danlu.{name}([a, b])", name=name
+        )
+
+
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors one after another along an existing axis; all other sizes must be equal.
 
@@ -228,6 +237,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     >>> danlu.cat([danlu.ones(1), danlu.zeros(2)])
     tensor([1., 0., 0.])
     """
+    _check_list("cat", tensors)
     if not tensors:
         raise ShapeError("cat of an empty list of tensors; expected at least one")
     tensors = [t for t in tensors if t._spec.shape != (0,)] or list(tensors[:1])
@@ -246,6 +256,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensor([[1., 1.],
             [0., 0.]])
     """
+    _check_list("stack", tensors)
     if not tensors:
         raise ShapeError("stack of an empty list of tensors; expected at least one")
     for k, t in enumerate(tensors):

@@ -42,7 +42,7 @@ def _as_index(x: Any) -> Any:
     if isinstance(x, (np.integer, np.bool_)):
         return x.item()
     if isinstance(x, TensorCore) and x._spec.dtype.is_floating_point:
-        raise DTypeError(
+        raise AxisError(
             "an index tensor has dtype {dtype}; indices are integers or bools: write index.long()", dtype=x._spec.dtype.name
         )
     if isinstance(x, TensorCore) and x._spec.dtype is dt.uint8:
@@ -52,7 +52,7 @@ def _as_index(x: Any) -> Any:
     if isinstance(x, TensorCore) and not x._spec.shape and x._spec.dtype is dt.bool_:
         return bool(x)
     if not (x is None or x is Ellipsis or isinstance(x, (int, slice, TensorCore))):
-        raise DTypeError("an index may be an integer, a slice, `...`, None or a tensor; got {kind}", kind=type(x).__name__)
+        raise AxisError("an index may be an integer, a slice, `...`, None or a tensor; got {kind}", kind=type(x).__name__)
     return x
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from math import prod
+from operator import index
 from typing import Any
 
 from danlu import dtype as dt
@@ -17,7 +18,10 @@ def sizes(args: tuple) -> tuple[int, ...]:
     """Sizes given as f(2, 3) or f((2, 3))."""
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = tuple(args[0])
-    return tuple(int(a) for a in args)
+    try:
+        return tuple([index(a) for a in args])
+    except TypeError:
+        raise DTypeError("sizes are {given}; expected integers: write int(n), or n // 2 instead of n / 2", given=args) from None
 
 
 def complete(name: str, shape: tuple[int, ...], count: int) -> tuple[int, ...]:
