@@ -2,7 +2,7 @@
 
 from danlu import autograd, data, distributions, engine, func, linalg, nn, optim, random, train, utils
 from danlu.autograd import inference_mode
-from danlu.config import config
+from danlu.config import config, set_language
 from danlu.dtype import DType, float16, float32, float64, int8, int16, int32, int64, uint8
 from danlu.dtype import bool_ as bool
 from danlu.errors import AxisError, DanluError, DataError, DTypeError, GradientError, NumericError, ShapeError
@@ -261,6 +261,7 @@ from danlu.functions import (
     vsplit,
     xlogy,
 )  # fmt: skip
+from danlu.guidance import unknown
 from danlu.random import (
     Generator,
     bernoulli,
@@ -322,6 +323,8 @@ from danlu.tensor.products import cdist, chain_matmul, einsum, tensordot
 from danlu.version import __version__
 
 float, double, half, int, long, short = float32, float64, float16, int32, int64, int16
+
+__getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "AxisError",
@@ -614,6 +617,7 @@ __all__ = [
     "searchsorted",
     "select",
     "set_grad_enabled",
+    "set_language",
     "set_num_threads",
     "short",
     "sigmoid",

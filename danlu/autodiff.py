@@ -58,7 +58,9 @@ def _collect(grads: dict[int, Any], x: Node, gx: Node) -> None:
 def _vjp(node: Node, g: Any) -> tuple[Node | None, ...]:
     if node.op.vjp is None:
         if type(node.spec) is tuple or node.dtype.is_floating_point:
-            raise GradientError(f"{node.op.name} has no derivative; call it on x.detach(), or write one with autograd.Function")
+            raise GradientError(
+                "{op} has no derivative; call it on x.detach(), or write one with autograd.Function", op=node.op.name
+            )
         return (None,) * len(node.inputs)
     if type(node.spec) is tuple:
         picks = tuple(o.pick(node, index=k) for k in range(len(node.spec)))
@@ -90,7 +92,7 @@ def tangent(ys: Sequence[Node], xs: Sequence[Node], dxs: Sequence[Node]) -> list
 def _refuse_tangent(node: Node) -> None:
     if type(node.spec) is tuple or node.dtype.is_floating_point:
         raise GradientError(
-            f"{node.op.name} has no forward derivative; take the reverse one (vjp, jacrev), or call it on x.detach()"
+            "{op} has no forward derivative; take the reverse one (vjp, jacrev), or call it on x.detach()", op=node.op.name
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from danlu.autodiff import GRADIENT, TANGENT
 from danlu.engine import Value, record
 from danlu.errors import GradientError
+from danlu.messages import Phrase
 from danlu.ops import TABLE
 
 Pull = Callable[[Any, list[Any], bool], list[Any]]
@@ -52,7 +53,7 @@ def _used_up(gate: Gate, grads: list[Any], create_graph: bool) -> list[Any]:
     raise GradientError(USED_UP)
 
 
-USED_UP = (
+USED_UP = Phrase(
     "backward through the same graph a second time: what it needs was let go after the first. "
     "Compute the loss again, or write loss.backward(retain_graph=True) the first time"
 )
@@ -110,7 +111,7 @@ def gradients(
         if not v.grad:
             raise GradientError(
                 "backward of a tensor that does not require grad: no tensor that it was computed from has requires_grad=True, "
-                "or it was computed under no_grad() or detached"
+                "or it was computed under no_grad(), detached, or by what has no derivative (argmax, comparisons, whole numbers)"
             )
     order = history(roots)
     leaves = [v for v in order if v.leaf is not None] if targets is None else list(targets)
@@ -281,7 +282,9 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], dxs: Sequence[Value], cre
         if all(d is None for d in given):
             continue
         if gate.push is None:
-            raise GradientError(f"{gate.name} has no forward derivative; write a static method jvp(ctx, *tangents) in it")
+            raise GradientError(
+                "{name} has no forward derivative; write a static method jvp(ctx, *tangents) in it", name=gate.name
+            )
         results = gate.push(given)
         for w in order:
             if w.note is not None and w.note.gate is not None and w.note.gate[0] is gate and results[w.note.gate[1]] is not None:

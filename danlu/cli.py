@@ -19,6 +19,7 @@ import danlu
 from danlu.compile.target import describe
 from danlu.config import config
 from danlu.errors import DanluError, DataError
+from danlu.messages import Phrase, message
 from danlu.runtime.pool import get_num_threads, set_num_threads
 from danlu.train.display import progress
 from danlu.train.experiment import (
@@ -203,34 +204,34 @@ def _sizes(text: str) -> tuple[int, ...]:
     return () if text == "none" else tuple(_count(part) for part in text.split(","))
 
 
-def _number(text: str, kind: Callable[[str], Any], fits: Callable[[Any], bool], expected: str) -> Any:
+def _number(text: str, kind: Callable[[str], Any], fits: Callable[[Any], bool], expected: Phrase) -> Any:
     try:
         value = kind(text)
     except ValueError:
         value = None
     if value is None or not fits(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
+        raise argparse.ArgumentTypeError(message("{text!r} is not {expected}", text=text, expected=expected))
     return value
 
 
 def _count(text: str) -> int:
-    return _number(text.strip(), int, lambda value: 0 < value < 2**31, "a whole number from 1 on")
+    return _number(text.strip(), int, lambda value: 0 < value < 2**31, Phrase("a whole number from 1 on"))
 
 
 def _seed(text: str) -> int:
-    return _number(text, int, lambda value: 0 <= value < 2**63, "a whole number from 0 on")
+    return _number(text, int, lambda value: 0 <= value < 2**63, Phrase("a whole number from 0 on"))
 
 
 def _positive(text: str) -> float:
-    return _number(text, float, lambda value: 0 < value < math.inf, "a number above 0")
+    return _number(text, float, lambda value: 0 < value < math.inf, Phrase("a number above 0"))
 
 
 def _not_negative(text: str) -> float:
-    return _number(text, float, lambda value: 0 <= value < math.inf, "a number from 0 on")
+    return _number(text, float, lambda value: 0 <= value < math.inf, Phrase("a number from 0 on"))
 
 
 def _share(text: str) -> float:
-    return _number(text, float, lambda value: 0 <= value < 1, "a share from 0 to below 1")
+    return _number(text, float, lambda value: 0 <= value < 1, Phrase("a share from 0 to below 1"))
 
 
 # ---- commands
@@ -260,8 +261,8 @@ def _refuse_options(arguments: Any) -> None:
     """A resumed run keeps its own options: others beside --resume would be ignored."""
     given = [name for name, value in vars(arguments).items() if name not in (*_RESUMABLE, "parser") and value is not None]
     if given:
-        word = "the source" if given[0] == "source" else f"--{given[0].replace('_', '-')}"
-        raise DataError(f"--resume goes on with the run's own data and options; leave out {word}")
+        word = Phrase("the source") if given[0] == "source" else f"--{given[0].replace('_', '-')}"
+        raise DataError("--resume goes on with the run's own data and options; leave out {word}", word=word)
 
 
 def _report(outcome: Outcome, arguments: Any, say: Callable[[str], None]) -> int:

@@ -7,6 +7,7 @@
 | `DANLU_NUM_THREADS` | threads of one program | the cores this process may use |
 | `DANLU_CACHE_DIR` | folder of compiled programs | the platform's cache folder + `danlu` |
 | `DANLU_CACHE_MB` | bound of that folder, in MiB; 0 keeps nothing on disk | 512 |
+| `DANLU_LANG` | language of messages: `zh` or `en` | `zh` where the locale is Chinese, else `en` |
 | `DANLU_VERIFY` | `1` checks the kernel IR after every pass (on in the tests) | 0 |
 """
 
@@ -15,6 +16,8 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+
+from danlu.messages import LANGUAGES, message, use
 
 
 def _cores() -> int:
@@ -42,7 +45,37 @@ def _integer(name: str, default: int) -> int:
     try:
         return int(text) if text else default
     except ValueError:
-        raise ValueError(f"{name}={text!r} is not an integer; write for example {name}={default}") from None
+        raise ValueError(
+            message(
+                "{name}={text!r} is not an integer; write for example {name}={default}", name=name, text=text, default=default
+            )
+        ) from None
+
+
+def _language() -> str:
+    """`DANLU_LANG`, else zh where the locale is Chinese, else en."""
+    chosen = os.environ.get("DANLU_LANG")
+    if chosen:
+        return chosen
+    locale = next(
+        filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), ""
+    )  # the first that is set, as POSIX has it
+    return "zh" if locale.startswith("zh") else "en"
+
+
+def set_language(language: str | None = None) -> None:
+    """The language of messages from here on: "zh", "en", or None for what the environment says (`DANLU_LANG`, else the locale).
+
+    Raises: ValueError for another word.
+
+    >>> import danlu
+    >>> danlu.set_language("zh")
+    >>> danlu.set_language("en")
+    """
+    code = _language() if language is None else language
+    if code not in LANGUAGES:
+        raise ValueError(message("language {language!r} is not there; write 'zh' or 'en'", language=code))
+    use(code)
 
 
 class Config:
@@ -57,4 +90,5 @@ class Config:
         self.verify: bool = os.environ.get("DANLU_VERIFY", "0") == "1"
 
 
+set_language()
 config = Config()

@@ -52,7 +52,15 @@ float32 = DType("float32", 9)
 float64 = DType("float64", 10)
 
 ALL = (bool_, uint8, int8, int16, int32, int64, uint32, uint64, float16, float32, float64)
+NAMES = {d.name: d for d in ALL}
 _BY_NUMPY = {d.numpy: d for d in ALL}
+
+
+def check_dtype(dtype: object) -> None:
+    """DTypeError for what is no dtype of danlu: its name, NumPy's or Python's."""
+    if type(dtype) is not DType:
+        meant = NAMES.get(str(getattr(dtype, "__name__", dtype)), float32)
+        raise DTypeError("dtype is {dtype!r}; expected a dtype of danlu: write {meant!r}", dtype=dtype, meant=meant)
 
 
 def from_numpy(dtype) -> DType:
@@ -61,7 +69,9 @@ def from_numpy(dtype) -> DType:
     if found is None:
         names = ", ".join(d.name for d in ALL)
         raise DTypeError(
-            f"danlu has no dtype for NumPy's {np.dtype(dtype)}; it has {names}. Convert first: array.astype('float32')"
+            "danlu has no dtype for NumPy's {dtype}; it has {names}. Convert first: array.astype('float32')",
+            dtype=np.dtype(dtype),
+            names=names,
         )
     return found
 

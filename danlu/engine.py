@@ -22,6 +22,8 @@ from danlu.compile import program
 from danlu.config import config
 from danlu.errors import DanluError, GradientError
 from danlu.graph import Node, Op, Spec, toposort
+from danlu.guidance import Line, quoted, user_line
+from danlu.messages import message
 from danlu.ops.source import BUFFER, CONST, NUMBER, aliased, stopped
 from danlu.ops.table import PLACEHOLDER, number_spec, o
 from danlu.runtime.buffers import Buffer
@@ -43,16 +45,18 @@ class Note:
     """What is said of a few values only.
 
     `gate`: its derivative is a Python function, `(gate, which of its results)` (danlu/backward.py). `hooks`: what its gradient passes.
-    `line`: (file, line) of the call that recorded it. `recompute`: never kept for a derivative, but computed again (a checkpoint).
+    `line`: the user's line that recorded it, of ops that may fail on data. `explain(position, size)`: what an index that does not exist
+    means there, more clearly than "out of range". `recompute`: never kept for a derivative, but computed again (a checkpoint).
     `traced`: it stands for one element of a batch and never has a value (vmap).
     """
 
-    __slots__ = ("gate", "hooks", "line", "recompute", "traced")
+    __slots__ = ("explain", "gate", "hooks", "line", "recompute", "traced")
 
     def __init__(self) -> None:
         self.gate: Any = None
         self.hooks: dict[int, Callable[[Any], Any]] | None = None
-        self.line: tuple[str, int] | None = None
+        self.line: Line | None = None
+        self.explain: Callable[[int, int], Any] | None = None
         self.recompute = self.traced = False
 
 
@@ -291,12 +295,21 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
                 value.trace, value.slot = trace, len(values)
                 values.append(value)
             result = tuple(values[-len(spec) :]) if spec else ()
+    if op.blamed:
+        _note_line(op, result if type(result) is tuple else (result,))  # type: ignore[arg-type]
     if _watchers:
         for watcher in _watchers:
             watcher(inputs, result)
     if len(trace.values) > MAX_PENDING or trace.pinned > MAX_PINNED:
         _flush_with(result if type(result) is tuple else (result,))  # type: ignore[arg-type]
     return result
+
+
+def _note_line(op: Op, values: Sequence[Value]) -> None:
+    line = user_line()
+    for value in values:
+        note = value.noted()
+        note.line, note.explain = line, op.explain
 
 
 def _number(trace: Trace, x: Any) -> int:
@@ -450,6 +463,9 @@ def _execute(trace: Trace) -> None:
     _statistics["runs"] += 1
     try:
         buffers = executable.run(trace.buffers, trace.numbers)
+    except DanluError as error:
+        _undo(trace)
+        raise _blamed(trace, slots, error) from None
     except BaseException:
         _undo(trace)
         raise
@@ -467,6 +483,26 @@ def _execute(trace: Trace) -> None:
     for _, old in trace.replaced:
         if old.buffer is not None and trace.places.get(id(old.buffer)) in lost:
             old.buffer = None  # its memory was given away
+
+
+def _blamed(trace: Trace, slots: Sequence[int], error: DanluError) -> DanluError:
+    """An error in the data with the user's line that recorded it in its message. Where several went into the program, the
+    NumPy references do the work again, and the first that fails gives message and line."""
+    nodes, known = replay(trace.entries)
+    reached = {id(n) for n in toposort([nodes[s] for s in slots], stop=lambda n: id(n) in known)}
+    noted = [v for v in trace.values if v is not None and v.note and v.note.line and id(nodes[v.slot]) in reached]
+    if len({(v.noted().line, v.noted().explain) for v in noted}) > 1:
+        found = Interpreted([nodes[v.slot] for v in noted], known).failure(trace.buffers, trace.numbers)
+        if found is None:
+            return error
+        error, noted = found[0], [noted[found[1]]]
+    if noted:
+        note = noted[0].noted()
+        missing = getattr(error, "missing", None)
+        told = note.explain(*missing) if missing and note.explain else error
+        error = told if isinstance(told, DanluError) else error
+        error.args = (message("{told}; recorded at{line}", told=told, line=quoted(note.line)),)  # type: ignore[arg-type]
+    return error
 
 
 def _undo(trace: Trace) -> None:

@@ -1,17 +1,31 @@
-"""L0. The exceptions of danlu. A message says what came, what was expected and what to write instead."""
+"""L0. The exceptions of danlu. A message says what came, what was expected and what to write instead, in English or Chinese."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from danlu.messages import Phrase, message
 
 
 class DanluError(Exception):
-    """Base of every error that danlu raises on purpose.
+    """Base of every error that danlu raises on purpose: a template, and the values of its holes by name.
+
+    The text is made where the error is raised, in the language of that moment; a `Phrase` may stand for template and values.
 
     >>> import danlu
     >>> issubclass(danlu.ShapeError, danlu.DanluError)
     True
+    >>> danlu.DanluError("{count} classes; expected at least {least}", count=1, least=2)
+    DanluError('1 classes; expected at least 2')
     """
 
+    def __init__(self, template: str | Phrase = "", /, **values: Any) -> None:
+        super().__init__(str(template) if isinstance(template, Phrase) else message(template, **values))
 
-class ShapeError(DanluError, RuntimeError):
-    """Shapes, ranks or axes do not fit (a RuntimeError, as in PyTorch).
+
+class ShapeError(DanluError, RuntimeError, ValueError):
+    """Shapes, ranks or axes do not fit (PyTorch raises RuntimeError here and ValueError there: this is both).
 
     >>> import danlu
     >>> issubclass(danlu.ShapeError, RuntimeError)
@@ -46,7 +60,7 @@ class GradientError(DanluError, RuntimeError):
     """
 
 
-class NumericError(DanluError, ArithmeticError):
+class NumericError(DanluError, ArithmeticError, RuntimeError):
     """A value became NaN or infinite where training cannot go on.
 
     >>> import danlu
@@ -55,10 +69,26 @@ class NumericError(DanluError, ArithmeticError):
     """
 
 
-class DataError(DanluError, ValueError):
-    """A file, a column or an option of the user's that cannot be used; the command line prints it and exits with 2.
+class DataError(DanluError, ValueError, RuntimeError):
+    """A value, a file, a column or an option of the user's that cannot be used; the command line prints it and exits with 2.
 
     >>> import danlu
     >>> issubclass(danlu.DataError, ValueError)
     True
     """
+
+
+class MissingFileError(DataError, FileNotFoundError):
+    """A file that is not there.
+
+    >>> import danlu
+    >>> danlu.load("nowhere.safetensors")
+    Traceback (most recent call last):
+        ...
+    danlu.errors.MissingFileError: cannot read nowhere.safetensors: there is no such file in ...
+    """
+
+
+def warn(template: str, category: type[Warning], stacklevel: int, /, **values: Any) -> None:
+    """`warnings.warn` with a template; `stacklevel` counts from the caller, as there."""
+    warnings.warn(message(template, **values), category, stacklevel + 1)

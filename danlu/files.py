@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from danlu.errors import DataError
+from danlu.errors import DataError, DTypeError, MissingFileError
+from danlu.guidance import meant
+from danlu.messages import Phrase, message
 from danlu.tensor import Tensor
 from danlu.tensor.creation import from_numpy
 
@@ -59,7 +61,9 @@ def write_atomic(path: str | os.PathLike, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}; choose a folder that you may write to") from error
+        raise DataError(
+            "cannot write {path}: {problem}; choose a folder that you may write to", path=path, problem=error.strerror or error
+        ) from error
 
 
 def _write_synced(path: Path, data: bytes) -> None:
@@ -82,10 +86,25 @@ def _sync_folder(folder: Path) -> None:
 
 def read_bytes(path: str | os.PathLike) -> bytes:
     """The bytes of a file; DataError that names the file where it cannot be read."""
+    check_exists(Path(path))
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+        raise DataError("cannot read {path}: {problem}", path=path, problem=error.strerror or error) from error
+
+
+def check_exists(path: Path) -> None:
+    """MissingFileError, with the nearest name in the folder, for a path where nothing is."""
+    if not path.exists():
+        raise MissingFileError("cannot read {path}: {problem}", path=path, problem=_not_there(path))
+
+
+def _not_there(path: Path) -> Phrase:
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return Phrase("the folder {folder} does not exist", folder=folder)
+    hint = meant(path.name, [entry.name for entry in folder.iterdir()])
+    return Phrase("there is no such file in {folder}{hint}", folder=folder, hint=hint)
 
 
 # ---- JSON
@@ -104,7 +123,7 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
     """
     value = parse_json(read_bytes(path), str(path))
     if not isinstance(value, dict):
-        raise DataError(f"{path}: expected a JSON object {{...}}, found {type(value).__name__}")
+        raise DataError("{path}: expected a JSON object {{...}}, found {kind}", path=path, kind=type(value).__name__)
     return value
 
 
@@ -113,17 +132,23 @@ def parse_json(data: bytes, name: str) -> Any:
     try:
         return json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
     except UnicodeDecodeError as error:
-        raise DataError(f"{name}: not UTF-8 text at byte {error.start}; the file is damaged") from error
+        raise DataError(
+            "{name}: not UTF-8 text at byte {position}; the file is damaged", name=name, position=error.start
+        ) from error
     except json.JSONDecodeError as error:
-        raise DataError(f"{name}: not JSON at line {error.lineno}: {error.msg}; the file is damaged") from error
+        raise DataError(
+            "{name}: not JSON at line {line}: {problem}; the file is damaged", name=name, line=error.lineno, problem=error.msg
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{name}: {str(error) or 'nested too deep'}; the file is damaged") from error
+        raise DataError(
+            "{name}: {problem}; the file is damaged", name=name, problem=str(error) or Phrase("nested too deep")
+        ) from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError(message("a key stands twice in one object"))
     return found
 
 
@@ -145,6 +170,10 @@ def save(state: Any, path: str | os.PathLike) -> None:
     >>> load(path)["step"]
     3
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise DTypeError(
+            "save: the path is {kind}; expected a string or a Path: write danlu.save(state, path)", kind=type(path).__name__
+        )
     write_atomic(path, pack(state))
 
 
@@ -183,24 +212,27 @@ def _checksum(structure: str, arrays: dict[str, np.ndarray]) -> int:
     return checksum
 
 
-def unpack(data: bytes, name: str = "the file") -> Any:
+def unpack(data: bytes, name: str = "") -> Any:
     """The state in the bytes of a safetensors file; `name` stands in error messages."""
+    name = name or message("the file")
     entries, metadata, start = _read_header(data, name)
     arrays = {key: _array(data, start, *entry) for key, entry in entries.items()}
     if STRUCTURE not in metadata:
         return {key: from_numpy(array) for key, array in arrays.items()}
     record = parse_json(metadata[STRUCTURE].encode(), f"{name} (metadata)")
     if not isinstance(record, dict) or not isinstance(record.get("structure"), str):
-        raise DataError(f"{name}: the structure of the state is damaged")
+        raise DataError("{name}: the structure of the state is damaged", name=name)
     if record.get("checksum") != _checksum(record["structure"], arrays):
-        raise DataError(f"{name}: the checksum does not fit the content; the file is damaged")
+        raise DataError("{name}: the checksum does not fit the content; the file is damaged", name=name)
     return _restore(parse_json(record["structure"].encode(), f"{name} (structure)"), arrays, name, 0)
 
 
 def _flatten(value: Any, place: str, arrays: dict[str, np.ndarray], depth: int) -> Any:
     """The JSON form of `value`, whose tensors move to `arrays`: {"tensor": name}, {"dict": [[key, value], ...]}, ..."""
     if depth > MAX_DEPTH:
-        raise DataError(f"cannot save a state nested deeper than {MAX_DEPTH} levels (at {place[:80]!r})")
+        raise DataError(
+            "cannot save a state nested deeper than {max_depth} levels (at {place!r})", max_depth=MAX_DEPTH, place=place[:80]
+        )
     if isinstance(value, Tensor):
         return {"tensor": _store(value.detach().numpy(), place, arrays)}
     if isinstance(value, np.ndarray):
@@ -218,22 +250,36 @@ def _flatten(value: Any, place: str, arrays: dict[str, np.ndarray], depth: int) 
         return value
     if isinstance(value, (np.bool_, np.integer, np.floating)):
         return value.item()
+    if hasattr(value, "state_dict"):
+        raise DataError(
+            "cannot save {kind} at {place!r}: write danlu.save(x.state_dict(), path), and x.load_state_dict(danlu.load(path)) to read it",
+            kind=type(value).__name__,
+            place=place or Phrase("the top"),
+        )
     raise DataError(
-        f"cannot save {type(value).__name__} at {place or 'the top'!r}: "
-        "a state holds tensors, arrays, numbers, strings, None and dicts or lists of them"
+        "cannot save {kind} at {place!r}: a state holds tensors, arrays, numbers, strings, None and dicts or lists of them",
+        kind=type(value).__name__,
+        place=place or Phrase("the top"),
     )
 
 
 def _key(key: Any, place: str) -> str | int:
     if type(key) in (str, int):
         return key
-    raise DataError(f"cannot save the key {key!r} at {place or 'the top'!r}: keys are strings or integers")
+    raise DataError(
+        "cannot save the key {key!r} at {place!r}: keys are strings or integers", key=key, place=place or Phrase("the top")
+    )
 
 
 def _store(array: np.ndarray, place: str, arrays: dict[str, np.ndarray]) -> str:
     """Put an array under its place as name; a name that is taken (`a.b` twice) gets a number."""
     if array.dtype.newbyteorder("=").type not in _DTYPES.values():
-        raise DataError(f"cannot save the dtype {array.dtype} at {place or 'the top'!r}: known are {', '.join(_DTYPES)}")
+        raise DataError(
+            "cannot save the dtype {dtype} at {place!r}: known are {known}",
+            dtype=array.dtype,
+            place=place or Phrase("the top"),
+            known=", ".join(_DTYPES),
+        )
     place = place if place != "__metadata__" else "metadata"
     name, count = place, 1
     while name in arrays:
@@ -248,14 +294,14 @@ def _restore(value: Any, arrays: dict[str, np.ndarray], name: str, depth: int) -
     if not isinstance(value, (dict, list)):
         return value
     if isinstance(value, list) or len(value) != 1 or depth > MAX_DEPTH:
-        raise DataError(f"{name}: the structure of the state is damaged")
+        raise DataError("{name}: the structure of the state is damaged", name=name)
     ((kind, body),) = value.items()
     if kind in ("tensor", "array"):
         if not isinstance(body, str) or body not in arrays:
-            raise DataError(f"{name}: the structure names the tensor {body!r}, which the file does not hold")
+            raise DataError("{name}: the structure names the tensor {key!r}, which the file does not hold", name=name, key=body)
         return from_numpy(arrays[body]) if kind == "tensor" else arrays[body]
     if kind not in ("dict", "list", "tuple") or not isinstance(body, list):
-        raise DataError(f"{name}: the structure of the state is damaged")
+        raise DataError("{name}: the structure of the state is damaged", name=name)
     if kind == "dict":
         return {_pair(item, name)[0]: _restore(item[1], arrays, name, depth + 1) for item in body}
     items = [_restore(item, arrays, name, depth + 1) for item in body]
@@ -265,7 +311,7 @@ def _restore(value: Any, arrays: dict[str, np.ndarray], name: str, depth: int) -
 def _pair(item: Any, name: str) -> list:
     if isinstance(item, list) and len(item) == 2 and type(item[0]) in (str, int):
         return item
-    raise DataError(f"{name}: the structure of the state is damaged")
+    raise DataError("{name}: the structure of the state is damaged", name=name)
 
 
 # ---- the safetensors format: 8 bytes length of the header, the header as JSON, the data
@@ -274,21 +320,39 @@ def _pair(item: Any, name: str) -> list:
 Entry = tuple[np.dtype, tuple[int, ...], int, int]  # dtype, shape, first byte, one past the last
 
 
+def _refuse_pickle(data: bytes, name: str) -> None:
+    """What `torch.save` and `pickle.dump` write: a ZIP archive, or the opcode of the protocol (which may also begin a length)."""
+    if data.startswith(b"PK\x03\x04") or (data[0] == 0x80 and data[1] <= 5):
+        raise DataError(
+            "{name} is a file of torch.save or pickle; danlu never reads these: reading one can run any code. In PyTorch write "
+            "safetensors.torch.save_file(model.state_dict(), 'model.safetensors') and load that",
+            name=name,
+        )
+
+
 def _read_header(data: bytes, name: str) -> tuple[dict[str, Entry], dict[str, str], int]:
     """Every tensor's entry, the metadata, and where the data starts; all of it checked."""
     if len(data) < 8:
-        raise DataError(f"{name}: {len(data)} bytes are too few for a safetensors file; it is cut off or of another kind")
+        raise DataError(
+            "{name}: {count} bytes are too few for a safetensors file; it is cut off or of another kind",
+            name=name,
+            count=len(data),
+        )
     (length,) = struct.unpack("<Q", data[:8])
     if length > min(len(data) - 8, MAX_HEADER):
+        _refuse_pickle(data, name)
         raise DataError(
-            f"{name}: the header claims {length} bytes, the file has {len(data) - 8}; it is cut off or of another kind"
+            "{name}: the header claims {length} bytes, the file has {held}; it is cut off or of another kind",
+            name=name,
+            length=length,
+            held=len(data) - 8,
         )
     header = parse_json(data[8 : 8 + length], f"{name} (header)")
     if not isinstance(header, dict):
-        raise DataError(f"{name}: the header is no JSON object; the file is damaged")
+        raise DataError("{name}: the header is no JSON object; the file is damaged", name=name)
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise DataError(f"{name}: the metadata is not a table of strings; the file is damaged")
+        raise DataError("{name}: the metadata is not a table of strings; the file is damaged", name=name)
     entries = {key: _entry(key, record, name) for key, record in header.items()}
     _check_layout(entries, len(data) - 8 - length, name)
     return entries, metadata, 8 + length
@@ -296,22 +360,30 @@ def _read_header(data: bytes, name: str) -> tuple[dict[str, Entry], dict[str, st
 
 def _entry(key: str, record: Any, name: str) -> Entry:
     """One tensor's record of the header, checked in itself."""
-    fault = f"{name}: the tensor {key!r} has"
+    fault = Phrase("{name}: the tensor {key!r} has", name=name, key=key)
     if not isinstance(record, dict) or not {"dtype", "shape", "data_offsets"} <= record.keys():
-        raise DataError(f"{fault} no dtype, shape and data_offsets; the file is damaged")
+        raise DataError("{fault} no dtype, shape and data_offsets; the file is damaged", fault=fault)
     dtype, shape, offsets = record["dtype"], record["shape"], record["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise DataError(f"{fault} the dtype {dtype!r}; danlu reads {', '.join(_DTYPES)}")
+        raise DataError("{fault} the dtype {dtype!r}; danlu reads {known}", fault=fault, dtype=dtype, known=", ".join(_DTYPES))
     if not _counts(shape) or not _counts(offsets) or len(offsets) != 2:
         raise DataError(
-            f"{fault} shape {shape!r} and data_offsets {offsets!r}; expected lists of sizes >= 0; the file is damaged"
+            "{fault} shape {shape!r} and data_offsets {offsets!r}; expected lists of sizes >= 0; the file is damaged",
+            fault=fault,
+            shape=shape,
+            offsets=offsets,
         )
     kind, size = np.dtype(_DTYPES[dtype]), 1
     for extent in shape:
         size *= extent
     if offsets[1] - offsets[0] != size * kind.itemsize:
         raise DataError(
-            f"{fault} {offsets[1] - offsets[0]} bytes, but {dtype} of shape {tuple(shape)} needs {size * kind.itemsize}"
+            "{fault} {held} bytes, but {dtype} of shape {shape} needs {needed}",
+            fault=fault,
+            held=offsets[1] - offsets[0],
+            dtype=dtype,
+            shape=tuple(shape),
+            needed=size * kind.itemsize,
         )
     return kind, tuple(shape), offsets[0], offsets[1]
 
@@ -326,12 +398,23 @@ def _check_layout(entries: dict[str, Entry], size: int, name: str) -> None:
     for key, (_, _, begin, end) in sorted(entries.items(), key=lambda item: item[1][2:]):
         if begin != position or end > size:
             raise DataError(
-                f"{name}: the tensor {key!r} is said to lie at bytes {begin} to {end}, "
-                f"expected from {position} within {size}; the file is cut off or damaged"
+                "{name}: the tensor {key!r} is said to lie at bytes {begin} to {end}, expected from {position} within {size}; the "
+                "file is cut off or damaged",
+                name=name,
+                key=key,
+                begin=begin,
+                end=end,
+                position=position,
+                size=size,
             )
         position = end
     if position != size:
-        raise DataError(f"{name}: {size} bytes of data, but the tensors fill {position}; the file is cut off or damaged")
+        raise DataError(
+            "{name}: {size} bytes of data, but the tensors fill {position}; the file is cut off or damaged",
+            name=name,
+            size=size,
+            position=position,
+        )
 
 
 def _array(data: bytes, start: int, kind: np.dtype, shape: tuple[int, ...], begin: int, end: int) -> np.ndarray:

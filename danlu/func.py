@@ -16,6 +16,7 @@ from danlu.batching import BATCH
 from danlu.engine import Value
 from danlu.errors import GradientError
 from danlu.graph import Spec
+from danlu.messages import Phrase
 from danlu.ops import TABLE
 from danlu.random import get_state
 from danlu.tensor import Tensor, enable_grad, is_grad_enabled
@@ -49,11 +50,15 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     return [x for leaves, _ in parts for x in leaves], rebuild_all
 
 
-def _tensors(tree: Any, what: str) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
+def _tensors(tree: Any, what: Phrase) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     leaves, rebuild = flatten(tree)
     for x in leaves:
         if not isinstance(x, Tensor):
-            raise GradientError(f"{what} has {type(x).__name__} where a tensor was expected; write danlu.tensor(...) around it")
+            raise GradientError(
+                "{what} has {kind} where a tensor was expected; write danlu.tensor(...) around it",
+                what=what,
+                kind=type(x).__name__,
+            )
     return leaves, rebuild
 
 
@@ -66,7 +71,7 @@ class _Run:
     def __init__(
         self, function: Callable[..., Any], args: Sequence[Any], kwargs: dict, argnums: Sequence[int], has_aux: bool
     ) -> None:
-        given, self.rebuild = _tensors([args[k] for k in argnums], "an argument that is differentiated")
+        given, self.rebuild = _tensors([args[k] for k in argnums], Phrase("an argument that is differentiated"))
         self.xs = [_own_value(x) for x in given]
         placed = list(args)
         for k, new in zip(argnums, self.rebuild([wrap(v) for v in self.xs])):
@@ -76,7 +81,7 @@ class _Run:
             if has_aux and not (isinstance(result, tuple) and len(result) == 2):
                 raise GradientError("has_aux=True: the function must return a pair (output, auxiliary)")
             output, self.aux = result if has_aux else (result, None)
-            self.outputs, self.rebuild_outputs = _tensors(output, "what the function returned")
+            self.outputs, self.rebuild_outputs = _tensors(output, Phrase("what the function returned"))
             self.ys = [y._value() for y in self.outputs]
         self.outer = is_grad_enabled() and _depends_on_more(self.ys, self.xs)
         self.aux = self._plain_tree(self.aux)
@@ -114,7 +119,8 @@ class _Run:
 def _own_value(x: Tensor) -> Value:
     if not x.dtype.is_floating_point:
         raise GradientError(
-            f"only floating dtypes have derivatives; an argument is {x.dtype.name}. Write x.float(), or leave it out by argnums"
+            "only floating dtypes have derivatives; an argument is {dtype}. Write x.float(), or leave it out by argnums",
+            dtype=x.dtype.name,
         )
     value = x._value()
     own = engine.record(TABLE["carry"], (value, value), (), True)
@@ -138,7 +144,13 @@ def _numbers(argnums: Any, count: int) -> tuple[tuple[int, ...], bool]:
     numbers = (argnums,) if single else tuple(argnums)
     for k in numbers:
         if not -count <= k < count:
-            raise GradientError(f"argnums {k}: the function was given {count} arguments; expected {-count} … {count - 1}")
+            raise GradientError(
+                "argnums {number}: the function was given {count} arguments; expected {lowest} … {highest}",
+                number=k,
+                count=count,
+                lowest=-count,
+                highest=count - 1,
+            )
     return tuple(k % count for k in numbers), single
 
 
@@ -165,7 +177,8 @@ def grad_and_value(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0,
         if len(run.ys) != 1 or run.ys[0].spec.shape != ():
             shapes = [y.spec.shape for y in run.ys]
             raise GradientError(
-                f"grad: the function must return one number (a tensor of shape ()), it returned {shapes}; use jacrev, or .sum()"
+                "grad: the function must return one number (a tensor of shape ()), it returned {shapes}; use jacrev, or .sum()",
+                shapes=shapes,
             )
         one = engine.record(TABLE["full"], (1,), ((), run.ys[0].spec.dtype), False)
         found = _given(run, run.pulled([one], run.outer), single)
@@ -202,10 +215,14 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     run = _Run(func, primals, {}, range(len(primals)), has_aux)
 
     def pull(*cotangents: Any) -> Any:
-        given, _ = _tensors(cotangents[0] if len(cotangents) == 1 else cotangents, "the cotangent")
+        given, _ = _tensors(cotangents[0] if len(cotangents) == 1 else cotangents, Phrase("the cotangent"))
         if [g._spec.shape for g in given] != [y.spec.shape for y in run.ys]:
             shapes, expected = [g._spec.shape for g in given], [y.spec.shape for y in run.ys]
-            raise GradientError(f"vjp: the cotangents have shapes {shapes}; expected those of the outputs, {expected}")
+            raise GradientError(
+                "vjp: the cotangents have shapes {shapes}; expected those of the outputs, {expected}",
+                shapes=shapes,
+                expected=expected,
+            )
         seeds = [g._value() for g in given]
         return tuple(_given(run, run.pulled(seeds, is_grad_enabled() and (run.outer or any(s.grad for s in seeds))), False))
 
@@ -330,10 +347,12 @@ def jvp(func: Callable[..., Any], primals: tuple, tangents: tuple, *, strict: bo
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
         raise GradientError("jvp: primals and tangents are tuples, one entry for each argument: jvp(f, (x,), (dx,))")
     run = _Run(func, primals, {}, range(len(primals)), has_aux)
-    given, _ = _tensors(list(tangents), "a tangent")
+    given, _ = _tensors(list(tangents), Phrase("a tangent"))
     if [d._spec.shape for d in given] != [x.spec.shape for x in run.xs]:
         shapes, expected = [d._spec.shape for d in given], [x.spec.shape for x in run.xs]
-        raise GradientError(f"jvp: the tangents have shapes {shapes}; expected those of the primals, {expected}")
+        raise GradientError(
+            "jvp: the tangents have shapes {shapes}; expected those of the primals, {expected}", shapes=shapes, expected=expected
+        )
     if strict and not all(y.grad for y in run.ys):
         raise GradientError("jvp: an output does not depend on the primals (strict=True)")
     dxs = [d._value() for d in given]
@@ -378,7 +397,7 @@ def vmap(
     tensor([2., 2., 2.])
     """
     if randomness not in ("error", "same", "different"):
-        raise GradientError(f"vmap: randomness={randomness!r}; expected 'error', 'same' or 'different'")
+        raise GradientError("vmap: randomness={randomness!r}; expected 'error', 'same' or 'different'", randomness=randomness)
 
     @functools.wraps(func)
     def mapped(*args: Any, **kwargs: Any) -> Any:
@@ -398,11 +417,9 @@ def _arguments(args: tuple, kwargs: dict, in_dims: Any) -> tuple[list[Any], Call
     dims = [_axis(x, d) for x, d in zip(leaves, dims)]
     sizes = {x.shape[d] for x, d in zip(leaves, dims) if d is not None}
     if len(sizes) != 1:
-        raise GradientError(
-            f"vmap: the mapped axes have sizes {sorted(sizes)}; expected one size"
-            if sizes
-            else "vmap: no argument has an axis to map over; in_dims must not be None for all"
-        )
+        if not sizes:
+            raise GradientError("vmap: no argument has an axis to map over; in_dims must not be None for all")
+        raise GradientError("vmap: the mapped axes have sizes {sizes}; expected one size", sizes=sorted(sizes))
     return leaves, rebuild, dims
 
 
@@ -411,10 +428,14 @@ def _axis(x: Any, dim: Any) -> int | None:
         return None
     if not isinstance(x, Tensor):
         raise GradientError(
-            f"vmap: in_dims={dim} for an argument of type {type(x).__name__}; expected a tensor, or in_dims=None for it"
+            "vmap: in_dims={dim} for an argument of type {kind}; expected a tensor, or in_dims=None for it",
+            dim=dim,
+            kind=type(x).__name__,
         )
     if not -x.ndim <= dim < x.ndim:
-        raise GradientError(f"vmap: in_dims={dim} for a tensor of shape {tuple(x.shape)}; it has {x.ndim} axes")
+        raise GradientError(
+            "vmap: in_dims={dim} for a tensor of shape {shape}; it has {ndim} axes", dim=dim, shape=tuple(x.shape), ndim=x.ndim
+        )
     return dim % x.ndim
 
 
@@ -425,7 +446,11 @@ def _spread(dims: Any, tree: Any, name: str) -> list[Any]:
     branches = list(tree.values()) if isinstance(tree, dict) else tree
     chosen = list(dims.values()) if isinstance(dims, dict) else dims
     if not isinstance(branches, (list, tuple)) or len(chosen) != len(branches):
-        raise GradientError(f"vmap: {name} {dims!r} does not fit what it stands for; give a number, None, or one entry for each")
+        raise GradientError(
+            "vmap: {name} {dims!r} does not fit what it stands for; give a number, None, or one entry for each",
+            name=name,
+            dims=dims,
+        )
     return [d for below, branch in zip(chosen, branches) for d in _spread(below, branch, name)]
 
 
@@ -436,7 +461,7 @@ def _together(func: Any, leaves: list[Any], rebuild: Any, dims: list[int | None]
     args, kwargs = rebuild([x if d is None else wrap(next(waiting)) for x, d in zip(leaves, dims)])
     before = get_state()
     with engine.watch(_mark_traced):
-        outputs, rebuild_outputs = _tensors(func(*args, **kwargs), "what the mapped function returned")
+        outputs, rebuild_outputs = _tensors(func(*args, **kwargs), Phrase("what the mapped function returned"))
         ys = [y._value() for y in outputs]
     if randomness == "error" and get_state() != before:
         raise GradientError(
@@ -465,7 +490,7 @@ def _each(func: Any, leaves: list[Any], rebuild: Any, dims: list[int | None], ou
     rows, rebuild_outputs = [], None
     for k in range(size):
         args, kwargs = rebuild([x if d is None else x.movedim(d, 0)[k] for x, d in zip(leaves, dims)])
-        outputs, rebuild_outputs = _tensors(func(*args, **kwargs), "what the mapped function returned")
+        outputs, rebuild_outputs = _tensors(func(*args, **kwargs), Phrase("what the mapped function returned"))
         rows.append(outputs)
     if rebuild_outputs is None:
         raise GradientError("vmap: randomness='different' over an axis of size 0; there is no element to call the function for")
@@ -516,7 +541,7 @@ def _merged(dicts: Sequence[dict]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for d in dicts:
         if twice := merged.keys() & d.keys():
-            raise GradientError(f"functional_call: {sorted(twice)} are in more than one of the dicts")
+            raise GradientError("functional_call: {twice} are in more than one of the dicts", twice=sorted(twice))
         merged.update(d)
     return merged
 
@@ -533,9 +558,11 @@ def _places(module: Any) -> dict[str, tuple[dict, str]]:
 def _check_names(given: dict, places: dict, strict: bool) -> None:
     unknown, missing = sorted(given.keys() - places.keys()), sorted(places.keys() - given.keys())
     if unknown:
-        raise GradientError(f"functional_call: the module has no parameter or buffer {unknown}; it has {sorted(places)}")
+        raise GradientError(
+            "functional_call: the module has no parameter or buffer {name}; it has {names}", name=unknown, names=sorted(places)
+        )
     if strict and missing:
-        raise GradientError(f"functional_call: strict=True and {missing} are not given")
+        raise GradientError("functional_call: strict=True and {missing} are not given", missing=missing)
 
 
 __all__ = ["functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "vjp", "vmap"]

@@ -16,7 +16,9 @@ NUMBER_FIRST = {"add", "sub", "mul", "div", "pow", "floor_divide", "remainder", 
 def _first_number(name: str, x: Any, args: tuple) -> Tensor:
     """A number as the first operand: a 0-d tensor, with all its digits beside a float tensor."""
     if name not in NUMBER_FIRST or not args or not isinstance(args[0], Tensor) or not isinstance(x, (bool, int, float)):
-        raise DTypeError(f"danlu.{name} takes a tensor first, got {type(x).__name__}; write danlu.tensor(...) around it")
+        raise DTypeError(
+            "danlu.{name} takes a tensor first, got {kind}; write danlu.tensor(...) around it", name=name, kind=type(x).__name__
+        )
     return tensor(x, args[0].dtype if args[0].dtype.is_floating_point else None)
 
 

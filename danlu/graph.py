@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from danlu.dtype import DType
+from danlu.dtype import DType, check_dtype
 
 # The families: the shapes of work that the compiler knows.
 ELEMENTWISE, MOVEMENT, REDUCE, CONTRACT = "elementwise", "movement", "reduce", "contract"
@@ -29,6 +29,7 @@ class Spec:
         key = (shape, dtype, weak)
         found = cls._known.get(key)
         if found is None:
+            check_dtype(dtype)
             found = object.__new__(cls)
             found.shape, found.dtype, found.weak = shape, dtype, weak
             found.size = 1
@@ -63,12 +64,13 @@ class Op:
     | `sample` | the domain of test inputs, a list of (low, high, kind) with one entry an input; see `testing` |
     | `neutral` | elementwise, two inputs: the constants (left, right) that leave the other input as it is |
     | `rewrite(*xs, **attrs)` | an equal value that already exists, or None |
+    | `explain(position, size)` | what an index that does not exist means to the user, where the op says more than "out of range" |
     | `folds` | more for the family: documented where the family is |
     """
 
     __slots__ = (
-        "attrs", "cache", "doc", "emit", "expand", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy", "rewrite", "sample",
-        "vjp",
+        "attrs", "blamed", "cache", "doc", "emit", "expand", "explain", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy",
+        "rewrite", "sample", "vjp",
     )  # fmt: skip
 
     def __init__(
@@ -88,12 +90,14 @@ class Op:
         sample: Any = None,
         neutral: tuple[Any, Any] | None = None,
         rewrite: Callable[..., Any] | None = None,
+        explain: Callable[[int, int], Any] | None = None,
         folds: Any = None,
     ) -> None:
         self.name, self.family, self.doc, self.attrs, self.infer = name, family, doc, attrs, infer
         self.numpy, self.vjp, self.jvp, self.emit, self.expand = numpy, vjp, jvp, emit, expand
         self.identity, self.sample, self.folds = identity, sample, folds
-        self.neutral, self.rewrite = neutral, rewrite
+        self.neutral, self.rewrite, self.explain = neutral, rewrite, explain
+        self.blamed = explain is not None or family in (GATHER, SCATTER)  # may fail on its data: the user's line is kept
         self.cache: dict[tuple, Any] = {}  # (attrs, specs) → Spec: shapes are checked once
 
     def result(self, specs: tuple[Spec, ...], attrs: tuple) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from danlu.dtype import DType
 from danlu.errors import ShapeError
+from danlu.guidance import unknown
 from danlu.ops.linear_algebra import LinAlgError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor import Tensor, apply
@@ -100,7 +101,9 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
     if dim is None:
         if A.ndim not in (1, 2):
             raise ShapeError(
-                f"linalg.norm: order {ord!r} of shape {tuple(A.shape)}: say with dim= which axis (vector) or axes (matrix) are meant"
+                "linalg.norm: order {order!r} of shape {shape}: say with dim= which axis (vector) or axes (matrix) are meant",
+                order=ord,
+                shape=tuple(A.shape),
             )
         dim = tuple(range(A.ndim))
     axes = (dim,) if isinstance(dim, int) else tuple(dim)
@@ -108,7 +111,10 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
         return _matrix_norm("linalg.norm", A, ord, axes, keepdim, dtype)
     if len(axes) != 1:
         raise ShapeError(
-            f"linalg.norm: dim={dim} names {len(axes)} axes; a norm of order {ord!r} is taken over 1 (vector) or 2 (matrix)"
+            "linalg.norm: dim={dim} names {count} axes; a norm of order {order!r} is taken over 1 (vector) or 2 (matrix)",
+            dim=dim,
+            count=len(axes),
+            order=ord,
         )
     return _vector_norm("linalg.norm", A, ord, axes, keepdim, dtype)
 
@@ -186,10 +192,14 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     """
     driver = driver or "gelsy"
     if driver not in ("gels", "gelsy", "gelsd", "gelss"):
-        raise ShapeError(f"linalg.lstsq: driver {driver!r} is unknown; expected 'gels', 'gelsy', 'gelsd' or 'gelss'")
+        raise ShapeError(
+            "linalg.lstsq: driver {driver!r} is unknown; expected 'gels', 'gelsy', 'gelsd' or 'gelss'", driver=driver
+        )
     if A.ndim < 2 or A.shape[-2] != B.shape[-1 if B.ndim == A.ndim - 1 else -2]:
         raise ShapeError(
-            f"linalg.lstsq: A has shape {tuple(A.shape)} and B {tuple(B.shape)}; expected (*, m, n) and (*, m, k) or (*, m)"
+            "linalg.lstsq: A has shape {a_shape} and B {b_shape}; expected (*, m, n) and (*, m, k) or (*, m)",
+            a_shape=tuple(A.shape),
+            b_shape=tuple(B.shape),
         )
     vector = B.ndim == A.ndim - 1
     right = B.unsqueeze(-1) if vector else B
@@ -222,8 +232,12 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     rows, columns = A.shape[:ind], A.shape[ind:]
     if ind <= 0 or _count(rows) != _count(columns):
         raise ShapeError(
-            f"linalg.tensorinv: ind={ind} cuts shape {tuple(A.shape)} into {tuple(rows)} and {tuple(columns)}; "
-            f"ind must be positive and both must have as many elements"
+            "linalg.tensorinv: ind={ind} cuts shape {shape} into {rows} and {columns}; ind must be positive and both must "
+            "have as many elements",
+            ind=ind,
+            shape=tuple(A.shape),
+            rows=tuple(rows),
+            columns=tuple(columns),
         )
     return inv(A.reshape(_count(rows), _count(columns))).reshape(*columns, *rows)
 
@@ -248,7 +262,9 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tens
     shape = A.shape[B.ndim :]
     if _count(shape) != B.numel() or B.numel() ** 2 != A.numel():
         raise ShapeError(
-            f"linalg.tensorsolve: A has shape {tuple(A.shape)} and B {tuple(B.shape)}; A must have B.numel()² elements, B's axes first"
+            "linalg.tensorsolve: A has shape {a_shape} and B {b_shape}; A must have B.numel()² elements, B's axes first",
+            a_shape=tuple(A.shape),
+            b_shape=tuple(B.shape),
         )
     return solve(A.reshape(B.numel(), B.numel()), B.reshape(-1)).reshape(*shape)
 
@@ -302,7 +318,7 @@ def qr(A: Tensor, mode: str = "reduced") -> QR:
             [0., 2.]])
     """
     if mode not in ("reduced", "complete", "r"):
-        raise ShapeError(f"linalg.qr: mode {mode!r} is unknown; expected 'reduced', 'complete' or 'r'")
+        raise ShapeError("linalg.qr: mode {mode!r} is unknown; expected 'reduced', 'complete' or 'r'", mode=mode)
     q, r = apply("qr", A, complete=mode == "complete")
     return QR(zeros(0, dtype=A.dtype) if mode == "r" else q, r)
 
@@ -332,7 +348,9 @@ def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
 
 def _is_lower(name: str, uplo: str) -> bool:
     if uplo.upper() not in ("L", "U"):
-        raise ShapeError(f"{name}: UPLO={uplo!r}; expected 'L' (read the lower triangle) or 'U' (the upper one)")
+        raise ShapeError(
+            "{name}: UPLO={uplo!r}; expected 'L' (read the lower triangle) or 'U' (the upper one)", name=name, uplo=uplo
+        )
     return uplo.upper() == "L"
 
 
@@ -460,7 +478,10 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
     a, b = normalize_axis("linalg.diagonal", dim1, A.ndim), normalize_axis("linalg.diagonal", dim2, A.ndim)
     if a == b or A.ndim < 2:
         raise ShapeError(
-            f"linalg.diagonal: dim1={dim1} and dim2={dim2} of shape {tuple(A.shape)}; a diagonal needs two different axes"
+            "linalg.diagonal: dim1={dim1} and dim2={dim2} of shape {shape}; a diagonal needs two different axes",
+            dim1=dim1,
+            dim2=dim2,
+            shape=tuple(A.shape),
         )
     return apply("matrix_diagonal", A, offset=int(offset), dim1=a, dim2=b)
 
@@ -476,7 +497,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     x = x.reshape(1) if x.ndim == 0 else x
     count = x.shape[-1] if N is None else N
     if count < 2:
-        raise ShapeError(f"linalg.vander: N={count}; expected at least 2 columns")
+        raise ShapeError("linalg.vander: N={columns}; expected at least 2 columns", columns=count)
     columns = [x * 0 + 1]
     for _ in range(count - 1):
         columns.append(columns[-1] * x)
@@ -495,11 +516,15 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     """
     if A.ndim < 2 or A.shape[-2] < A.shape[-1] or tau.shape[-1] > A.shape[-1] or tau.shape[:-1] != A.shape[:-2]:
         raise ShapeError(
-            f"linalg.householder_product: A has shape {tuple(A.shape)} and tau {tuple(tau.shape)}; "
-            f"expected (*, m, n) with m ≥ n and (*, k) with k ≤ n"
+            "linalg.householder_product: A has shape {a_shape} and tau {tau_shape}; expected (*, m, n) with m ≥ n and (*, k) "
+            "with k ≤ n",
+            a_shape=tuple(A.shape),
+            tau_shape=tuple(tau.shape),
         )
     return apply("householder_product", floating("linalg.householder_product", A, None), tau)
 
+
+__getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "SVD",

@@ -687,13 +687,15 @@ def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     unknown = options.keys() - {"mode", "fullgraph", "dynamic", "backend", "options", "disable"}
     if unknown:
         raise DanluError(
-            f"danlu.compile: unknown option {sorted(unknown)[0]!r}; expected mode, fullgraph, dynamic, backend or disable"
+            "danlu.compile: unknown option {option!r}; expected mode, fullgraph, dynamic, backend or disable",
+            option=sorted(unknown)[0],
         )
     if function is None:
         return functools.partial(compile, **options)
     if not callable(function):
         raise ShapeError(
-            f"danlu.compile: {type(function).__name__} is not callable; write danlu.compile(step), not danlu.compile(step(x, y))"
+            "danlu.compile: {kind} is not callable; write danlu.compile(step), not danlu.compile(step(x, y))",
+            kind=type(function).__name__,
         )
     return function if options.get("disable") else CompiledFunction(function)
 

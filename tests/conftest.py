@@ -13,6 +13,7 @@ from pathlib import Path
 CACHE = tempfile.mkdtemp(prefix="danlu-tests-")
 os.environ["DANLU_CACHE_DIR"] = CACHE
 os.environ["DANLU_VERIFY"] = "1"
+os.environ["DANLU_LANG"] = "en"
 
 import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402

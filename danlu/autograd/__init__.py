@@ -4,8 +4,11 @@ from danlu.autograd import functional
 from danlu.autograd.anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from danlu.autograd.function import Function, FunctionCtx, once_differentiable
 from danlu.autograd.gradient import backward, grad, inference_mode
+from danlu.guidance import unknown
 from danlu.teaching import compare
 from danlu.tensor import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+
+__getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "Function",

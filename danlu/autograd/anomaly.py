@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import linecache
-import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +13,9 @@ from danlu.autodiff import GRADIENT
 from danlu.backward import history, is_station
 from danlu.engine import Value, realize
 from danlu.errors import NumericError
+from danlu.guidance import quoted, user_line
+from danlu.messages import Phrase
 from danlu.tensor.core import checks
-
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class detect_anomaly(contextlib.ContextDecorator):
@@ -93,13 +90,9 @@ def is_anomaly_enabled() -> bool:
 
 
 def _note_line(inputs: Sequence[Any], result: Any) -> None:
-    frame = sys._getframe(1)
-    while frame.f_back is not None and (
-        frame.f_code.co_filename.startswith(PACKAGE) or frame.f_code.co_filename == contextlib.__file__
-    ):
-        frame = frame.f_back
+    line = user_line()
     for value in result if type(result) is tuple else (result,):
-        value.noted().line = frame.f_code.co_filename, frame.f_lineno
+        value.noted().line = line
 
 
 def _check(roots: Sequence[Value], seeds: Sequence[Value]) -> None:
@@ -113,7 +106,13 @@ def _check(roots: Sequence[Value], seeds: Sequence[Value]) -> None:
         inputs = [x for x in v.inputs if type(x) is Value and id(x) in grads]
         for k, x in enumerate(inputs):
             if _has_nan(grads[id(x)]) and _has_nan(_own(v, g, x)):
-                raise NumericError(f"the derivative of {v.op.name} gave nan for its input {k}{_where(v)}{_forward(order)}")
+                raise NumericError(
+                    "the derivative of {op} gave nan for its input {number}{where}{forward}",
+                    op=v.op.name,
+                    number=k,
+                    where=_where(v),
+                    forward=_forward(order),
+                )
 
 
 def _all_gradients(order: list[Value], roots: Sequence[Value], seeds: Sequence[Value]) -> dict[int, Value]:
@@ -137,19 +136,18 @@ def _has_nan(v: Value) -> bool:
     return bool(np.isnan(array).any())
 
 
-def _where(v: Value) -> str:
+def _where(v: Value) -> Phrase:
     line = v.note.line if v.note is not None else None
     if line is None:
-        return "; it was recorded outside detect_anomaly: run the forward pass inside to see its line"
-    code = linecache.getline(*line).strip()
-    return f', recorded at\n  File "{line[0]}", line {line[1]}' + (f"\n    {code}" if code else "")
+        return Phrase("; it was recorded outside detect_anomaly: run the forward pass inside to see its line")
+    return Phrase(", recorded at{line}", line=quoted(line))
 
 
-def _forward(order: list[Value]) -> str:
+def _forward(order: list[Value]) -> Phrase | str:
     """Where the forward pass itself had a NaN first."""
     for v in order:
         if v.inputs and _has_nan(v):
-            return f"\nIn the forward pass {v.op.name} is the first whose result has nan{_where(v)}"
+            return Phrase("\nIn the forward pass {op} is the first whose result has nan{where}", op=v.op.name, where=_where(v))
     return ""
 
 

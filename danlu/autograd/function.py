@@ -8,6 +8,7 @@ from danlu import engine
 from danlu.backward import USED_UP, Gate
 from danlu.engine import Value
 from danlu.errors import GradientError
+from danlu.messages import message
 from danlu.ops import TABLE
 from danlu.tensor import Tensor, is_grad_enabled, no_grad, set_grad_enabled
 from danlu.tensor.core import wrap
@@ -34,7 +35,8 @@ class FunctionCtx:
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
                 raise GradientError(
-                    f"save_for_backward takes tensors and None, got {type(t).__name__}; write ctx.name = value for others"
+                    "save_for_backward takes tensors and None, got {kind}; write ctx.name = value for others",
+                    kind=type(t).__name__,
                 )
         self._saved = tensors
 
@@ -89,24 +91,24 @@ class Function:
     """
 
     def __init__(self) -> None:
-        raise GradientError(f"{type(self).__name__} is not instantiated; write {type(self).__name__}.apply(...)")
+        raise GradientError("{name} is not instantiated; write {name}.apply(...)", name=type(self).__name__)
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
         """The values."""
-        raise NotImplementedError("a Function needs a static method forward(ctx, *args)")
+        raise NotImplementedError(message("a Function needs a static method forward(ctx, *args)"))
 
     @staticmethod
     def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Any) -> None:
         """Where forward takes no ctx: what backward will need."""
         raise NotImplementedError(
-            "a Function whose forward takes no ctx needs a static method setup_context(ctx, inputs, output)"
+            message("a Function whose forward takes no ctx needs a static method setup_context(ctx, inputs, output)")
         )
 
     @staticmethod
     def backward(ctx: FunctionCtx, *grads: Any) -> Any:
         """The gradients of the arguments from those of the results."""
-        raise NotImplementedError("a Function that is differentiated needs a static method backward(ctx, *grads)")
+        raise NotImplementedError(message("a Function that is differentiated needs a static method backward(ctx, *grads)"))
 
     jvp: Any = None
 
@@ -190,7 +192,8 @@ class _Pull:
             if t is None:
                 continue
             position = next((j for j, r in enumerate(raw) if r is t), None)
-            if position is not None and made[position]._storage.value.note is not None:
+            note = None if position is None else made[position]._storage.value.note
+            if position is not None and note is not None and note.gate is not None:
                 self.own[k] = position
             saved[k] = wrap(history[id(t)]) if id(t) in history and k not in self.own else wrap(t.detach()._value())
         self.ctx._saved = tuple(saved)
@@ -221,13 +224,19 @@ class _Pull:
         name = self.cls.__name__
         if (len(found) != self.total and any(g is not None for g in found[self.total :])) or len(found) < self.total:
             raise GradientError(
-                f"{name}.backward returned {len(found)} gradients; forward took {self.total} arguments: "
-                f"return one for each, None where there is no derivative"
+                "{name}.backward returned {count} gradients; forward took {total} arguments: return one for each, None where "
+                "there is no derivative",
+                name=name,
+                count=len(found),
+                total=self.total,
             )
         for k in self.places:
             if found[k] is not None and not isinstance(found[k], Tensor):
                 raise GradientError(
-                    f"{name}.backward returned {type(found[k]).__name__} for argument {k}; expected a tensor or None"
+                    "{name}.backward returned {kind} for argument {number}; expected a tensor or None",
+                    name=name,
+                    kind=type(found[k]).__name__,
+                    number=k,
                 )
 
 

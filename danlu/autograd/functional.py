@@ -40,7 +40,7 @@ def _check_strict(strict: bool, func: Function, inputs: Any) -> None:
         outputs = _tuple(func(*own))
     for k, y in enumerate(outputs):
         if not y.requires_grad:
-            raise GradientError(f"output {k} of the function does not depend on the inputs (strict=True)")
+            raise GradientError("output {number} of the function does not depend on the inputs (strict=True)", number=k)
 
 
 def _vector(v: Any, outputs: Any, name: str) -> Any:
@@ -48,7 +48,7 @@ def _vector(v: Any, outputs: Any, name: str) -> Any:
         return v
     if isinstance(outputs, tuple) or outputs.numel() != 1:
         raise GradientError(
-            f"{name}: v may only be left out where the function returns one number; give a vector of the right shape"
+            "{name}: v may only be left out where the function returns one number; give a vector of the right shape", name=name
         )
     return ones_like(outputs)
 
@@ -69,7 +69,7 @@ def jacobian(
             [0., 6.]])
     """
     if strategy not in ("reverse-mode", "forward-mode"):
-        raise GradientError(f"jacobian: strategy={strategy!r}; expected 'reverse-mode' or 'forward-mode'")
+        raise GradientError("jacobian: strategy={strategy!r}; expected 'reverse-mode' or 'forward-mode'", strategy=strategy)
     _check_strict(strict, func, inputs)
     transform = transforms.jacrev if strategy == "reverse-mode" else transforms.jacfwd
     args = _tuple(inputs)

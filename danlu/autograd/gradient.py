@@ -37,7 +37,10 @@ def _seeds(outputs: list[Any], given: Any, name: str) -> list[Any]:
     seeds = [None] * len(outputs) if given is None else _listed(given)
     if len(seeds) != len(outputs):
         raise GradientError(
-            f"{name} has {len(seeds)} gradients for {len(outputs)} tensors; give one for each, None where it is 1"
+            "{name} has {seed_count} gradients for {output_count} tensors; give one for each, None where it is 1",
+            name=name,
+            seed_count=len(seeds),
+            output_count=len(outputs),
         )
     return seeds
 
@@ -81,7 +84,9 @@ def grad(
     _, found = gradients(ys, _seeds(ys, grad_outputs, "grad_outputs"), xs, keep, create_graph)
     if not (allow_unused or materialize_grads) and any(g is None for g in found):
         at = next(k for k, g in enumerate(found) if g is None)
-        raise GradientError(f"grad: input {at} was not used in the graph of the outputs; allow_unused=True gives None for it")
+        raise GradientError(
+            "grad: input {at} was not used in the graph of the outputs; allow_unused=True gives None for it", at=at
+        )
     zeros = [x.detach() * 0 if g is None and materialize_grads else None for x, g in zip(xs, found)]
     return tuple(zero if g is None else g for g, zero in zip(found, zeros))
 

@@ -38,6 +38,7 @@ from danlu.compile.kernel import (
     statements,
 )  # fmt: skip
 from danlu.dtype import DType
+from danlu.messages import message
 
 ERROR, NUMBERS, CALLBACK, WORKSPACE, FIRST = 0, 1, 2, 3, 4
 
@@ -184,7 +185,7 @@ class Writer:
                     self.value(following.value)
                 self.store(s)
             else:
-                raise TypeError(f"no code for {type(s).__name__} here")
+                raise TypeError(message("no code for {kind} here", kind=type(s).__name__))
 
     def loop(self, s: Loop) -> None:
         """A loop; with chunks it runs the part of its range that the function was called for."""

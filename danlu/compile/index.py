@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from danlu.messages import message
+
 
 class Atom:
     """A part of an index that is not a constant; equal atoms are one object only within one kernel, so they compare by key."""
@@ -239,6 +241,6 @@ def substitute(index: Index, replace: dict[Var, Index], expression: Callable[[An
         elif isinstance(atom, Position):
             new = Index(((Position(expression(atom.expression), atom.extent), 1),))
         else:
-            raise TypeError(f"no such atom: {type(atom).__name__}")
+            raise TypeError(message("no such atom: {kind}", kind=type(atom).__name__))
         parts.append(i.affine(new, c, 0))
     return i.add(*parts)

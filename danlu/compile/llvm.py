@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from danlu.config import config
 from danlu.errors import DanluError
+from danlu.messages import Phrase
 
 # Which pipeline pays (LLVM 22, Zen 4; a 12x32 GEMM kernel with its accumulators in alloca, a vectorised sigmoid):
 #
@@ -129,7 +130,7 @@ def _parse(text: str):
     return module
 
 
-def _blame(text: str, message: str) -> str:
+def _blame(text: str, message: str) -> Phrase:
     """LLVM's message with the line of the IR that it speaks of: a number in a parse error, the text in a verifier's."""
     lines = text.splitlines()
     found = re.search(r":(\d+):\d+: error: ([^\n]*)", message)
@@ -138,8 +139,10 @@ def _blame(text: str, message: str) -> str:
     else:
         said = {line.strip() for line in message.splitlines()}
         number = next((i for i, line in enumerate(lines, 1) if line.strip() and line.strip() in said), 0)
-    place = f"line {number}: {lines[number - 1].strip()}" if 0 < number <= len(lines) else "an unknown line"
-    return f"danlu made LLVM IR that LLVM refuses, at {place}\n{found[2] if found else message.strip()}"
+    known = 0 < number <= len(lines)
+    place = Phrase("line {number}: {line}", number=number, line=lines[number - 1].strip()) if known else Phrase("an unknown line")
+    problem = found[2] if found else message.strip()
+    return Phrase("danlu made LLVM IR that LLVM refuses, at {place}\n{problem}", place=place, problem=problem)
 
 
 def _optimize(module, machine, level: int) -> None:
@@ -238,7 +241,9 @@ class Module:
             try:
                 tracker = _linker(machine).lookup(self._name, symbol)
             except RuntimeError as error:
-                raise CompileError(f"the object code has no symbol {symbol!r} that could be linked: {error}") from None
+                raise CompileError(
+                    "the object code has no symbol {symbol!r} that could be linked: {error}", symbol=symbol, error=error
+                ) from None
             self._trackers.append(tracker)
         return self._addresses.setdefault(symbol, tracker[symbol])
 
@@ -258,7 +263,7 @@ def load(code: bytes) -> Module:
         try:
             return Module(name, library.link(_linker(machine), name))
         except RuntimeError as error:
-            raise CompileError(f"object code of {len(code)} bytes cannot be linked: {error}") from None
+            raise CompileError("object code of {count} bytes cannot be linked: {error}", count=len(code), error=error) from None
 
 
 if hasattr(os, "register_at_fork"):

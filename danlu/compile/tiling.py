@@ -159,7 +159,11 @@ def _problem(c: Contraction, target: Target, axis: str) -> _Problem:
     for name, strides in (("a_strides", c.a_strides), ("b_strides", c.b_strides)):
         if len(strides) != len(c.batch) + 2:
             raise ShapeError(
-                f"{name} has {len(strides)} entries; expected {len(c.batch) + 2}: one per batch axis of {c.batch} and two more"
+                "{name} has {count} entries; expected {expected}: one per batch axis of {batch} and two more",
+                name=name,
+                count=len(strides),
+                expected=len(c.batch) + 2,
+                batch=c.batch,
             )
     if (c.n if axis == "n" else c.m) == 1:
         axis = "m" if axis == "n" else "n"

@@ -5,6 +5,9 @@ from danlu.data.digits import load_digits
 from danlu.data.idx import read_idx
 from danlu.data.loader import DataLoader, default_collate
 from danlu.data.table import Table, read_csv
+from danlu.guidance import unknown
+
+__getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "DataLoader",

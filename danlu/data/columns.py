@@ -26,6 +26,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from danlu.data.record import Record
+from danlu.messages import Phrase, message
 
 SCALES = ("standard", "minmax", "none")
 _MOSTLY = 0.95  # share of a column that must be numbers (or dates) for it to be one
@@ -305,7 +306,7 @@ class DateColumn(Column):
         """The column of an object that to_json wrote."""
         parts = record.record("parts")
         if not parts.value or not set(parts.value) <= set(_DATE_PARTS):
-            raise record.wrong("parts", "an object with some of " + ", ".join(_DATE_PARTS))
+            raise record.wrong("parts", Phrase("an object with some of {names}", names=", ".join(_DATE_PARTS)))
         return cls(record.text("name"), {part: NumberColumn.from_json(parts.record(part)) for part in parts.value})
 
 
@@ -362,7 +363,7 @@ def infer(name: str, values: np.ndarray, scale: str) -> Finding:
     present = values[~is_missing(values)]
     different = len(set(present.tolist()))
     if different == 0:
-        return Finding(None, "it holds no value in the training rows")
+        return Finding(None, message("it holds no value in the training rows"))
     if different == 1:
         return _infer_constant(name, values, present)
     numbers = as_numbers(values)
@@ -375,7 +376,7 @@ def infer(name: str, values: np.ndarray, scale: str) -> Finding:
 def _infer_constant(name: str, values: np.ndarray, present: np.ndarray) -> Finding:
     """One value everywhere says nothing; one value or none says something."""
     if len(present) == len(values):
-        return Finding(None, f"it is {_text(present.tolist()[0])!r} in every training row")
+        return Finding(None, message("it is {value!r} in every training row", value=_text(present.tolist()[0])))
     return Finding(CategoryColumn.fit(name, as_texts(values)))
 
 
@@ -383,22 +384,30 @@ def _infer_numbers(name: str, values: np.ndarray, numbers: np.ndarray, words: in
     """A column of numbers: an id, a category of numbered things, or a number."""
     present = numbers[~np.isnan(numbers)]
     if present.std() == 0:
-        return Finding(None, "its numbers are all the same in the training rows")
+        return Finding(None, message("its numbers are all the same in the training rows"))
     if is_whole(present) and values.dtype != bool:
         different = len(np.unique(present))
         if _ID_NAME.fullmatch(name):
             return _infer_id(name, values, different, len(present))
         if different == len(values) >= _INDEX_ROWS and np.abs(present).max() <= 2 * different:
-            return Finding(None, "it counts the rows, like an index")
-    note = f"Column {name!r} holds numbers and {words} words in the training rows: the words count as missing." if words else ""
+            return Finding(None, message("it counts the rows, like an index"))
+    note = (
+        message(
+            "Column {name!r} holds numbers and {count} words in the training rows: the words count as missing.",
+            name=name,
+            count=words,
+        )
+        if words
+        else ""
+    )
     return Finding(NumberColumn.fit(name, numbers, scale), note=note)
 
 
 def _infer_id(name: str, values: np.ndarray, different: int, rows: int) -> Finding:
     """Whole numbers named like an id: of no use where nearly every row has its own, else the number of a thing."""
     if different == rows or different > max(_FEW, rows / 2):
-        return Finding(None, f"it is an id ({different} different numbers in {rows} rows)")
-    note = f"Column {name!r} is named like an id and its numbers repeat: read as a category."
+        return Finding(None, message("it is an id ({count} different numbers in {rows} rows)", count=different, rows=rows))
+    note = message("Column {name!r} is named like an id and its numbers repeat: read as a category.", name=name)
     return Finding(CategoryColumn.fit(name, as_texts(values)), note=note)
 
 
@@ -408,13 +417,23 @@ def _infer_texts(name: str, texts: np.ndarray, different: int, scale: str) -> Fi
     years = date_parts(texts)["year"]
     if (~np.isnan(years)).sum() >= _MOSTLY * len(present):
         column = DateColumn.fit(name, texts, scale)
-        return Finding(column) if column.parts else Finding(None, "it is one date in every training row")
+        return Finding(column) if column.parts else Finding(None, message("it is one date in every training row"))
     if different == len(present) or different > max(_FEW, len(present) / 2):
-        what = "free text" if np.mean([len(text.split()) for text in present]) > 2 else "an id or a name"
-        return Finding(None, f"it looks like {what} ({different} different texts in {len(present)} rows)")
+        what = Phrase("free text") if np.mean([len(text.split()) for text in present]) > 2 else Phrase("an id or a name")
+        return Finding(
+            None,
+            message(
+                "it looks like {what} ({count} different texts in {rows} rows)", what=what, count=different, rows=len(present)
+            ),
+        )
     rest = different - _MOST_LEVELS
     note = (
-        f"Column {name!r} has {different} different texts: the {_MOST_LEVELS} most frequent have a feature each."
+        message(
+            "Column {name!r} has {count} different texts: the {most} most frequent have a feature each.",
+            name=name,
+            count=different,
+            most=_MOST_LEVELS,
+        )
         if rest > 0
         else ""
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from danlu.errors import DataError
+from danlu.messages import message
 from danlu.random import Generator, next_key
 
 
@@ -22,10 +23,14 @@ class Dataset:
     """
 
     def __getitem__(self, place: int) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} defines no __getitem__(place); write it to return one sample")
+        raise NotImplementedError(
+            message("{name} defines no __getitem__(place); write it to return one sample", name=type(self).__name__)
+        )
 
     def __len__(self) -> int:
-        raise NotImplementedError(f"{type(self).__name__} defines no __len__(); write it to return the number of samples")
+        raise NotImplementedError(
+            message("{name} defines no __len__(); write it to return the number of samples", name=type(self).__name__)
+        )
 
 
 class TensorDataset(Dataset):
@@ -45,7 +50,9 @@ class TensorDataset(Dataset):
             raise DataError("TensorDataset needs at least one tensor; write TensorDataset(features, targets)")
         shapes = [tuple(tensor.shape) for tensor in tensors]
         if any(not shape for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
-            raise DataError(f"TensorDataset needs tensors of one length on axis 0, got shapes {', '.join(map(str, shapes))}")
+            raise DataError(
+                "TensorDataset needs tensors of one length on axis 0, got shapes {shapes}", shapes=", ".join(map(str, shapes))
+            )
         self.tensors = tensors
 
     def __getitem__(self, place: Any) -> tuple[Any, ...]:
@@ -92,7 +99,7 @@ def random_split(
 def _counts(size: int, lengths: Sequence[float]) -> list[int]:
     """Numbers of samples that add up to `size`."""
     if not lengths or min(lengths) < 0:
-        raise DataError(f"random_split needs lengths of 0 or more, got {list(lengths)}")
+        raise DataError("random_split needs lengths of 0 or more, got {lengths}", lengths=list(lengths))
     if all(isinstance(length, int | np.integer) for length in lengths):
         counts = [int(length) for length in lengths]
     elif abs(sum(lengths) - 1) < 1e-6:
@@ -100,9 +107,16 @@ def _counts(size: int, lengths: Sequence[float]) -> list[int]:
         for place in range(size - sum(counts)):
             counts[place % len(counts)] += 1
     else:
-        raise DataError(f"random_split got shares {list(lengths)}, which add up to {sum(lengths):g}, expected 1")
+        raise DataError(
+            "random_split got shares {lengths}, which add up to {total:g}, expected 1", lengths=list(lengths), total=sum(lengths)
+        )
     if sum(counts) != size:
-        raise DataError(f"random_split got lengths {counts}, {sum(counts)} together, but the data set has {size} samples")
+        raise DataError(
+            "random_split got lengths {counts}, {total} together, but the data set has {size} samples",
+            counts=counts,
+            total=sum(counts),
+            size=size,
+        )
     return counts
 
 
@@ -116,7 +130,7 @@ def seed_of(generator: Generator | None, seed: int | None) -> int:
     if generator is not None and seed is not None:
         raise DataError("give a generator or a seed, not both")
     if generator is not None and not isinstance(generator, Generator):
-        raise DataError(f"generator should be a danlu.Generator, got {type(generator).__name__}; write seed=0 instead")
+        raise DataError("generator should be a danlu.Generator, got {kind}; write seed=0 instead", kind=type(generator).__name__)
     if seed is not None:
         return _check_seed(seed)
     return int(np.random.SeedSequence(next_key(generator)).generate_state(1, np.uint64)[0]) >> 2
@@ -133,5 +147,5 @@ def seeded(*seeds: int) -> np.random.Generator:
 
 def _check_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise DataError(f"a seed should be an integer of 0 or more, got {seed!r}")
+        raise DataError("a seed should be an integer of 0 or more, got {seed!r}", seed=seed)
     return int(seed)

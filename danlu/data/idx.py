@@ -13,6 +13,8 @@ from typing import BinaryIO
 import numpy as np
 
 from danlu.errors import DataError
+from danlu.files import check_exists
+from danlu.messages import Phrase, message
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -40,19 +42,22 @@ def read_idx(path: str | Path) -> np.ndarray:
     Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database", section "File formats".
     """
     path = Path(path)
+    check_exists(path)
     size = path.stat().st_size
     with path.open("rb") as raw:
         packed = raw.read(2) == _GZIP_MAGIC
         raw.seek(0)
         if path.suffix == ".gz" and not packed:
-            raise DataError(f"{path} is named .gz but is not gzip data; rename it, or fetch it again")
+            raise DataError("{path} is named .gz but is not gzip data; rename it, or fetch it again", path=path)
         if not packed:
             return _read_stream(raw, path, size)
         try:
             with gzip.open(raw) as stream:
                 return _read_stream(stream, path, size * _DEFLATE_RATIO)  # type: ignore[arg-type]
         except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
-            raise DataError(f"{path} is a truncated or damaged .gz file ({problem}); fetch it again") from None
+            raise DataError(
+                "{path} is a truncated or damaged .gz file ({problem}); fetch it again", path=path, problem=problem
+            ) from None
 
 
 def _read_stream(stream: BinaryIO, path: Path, most: int) -> np.ndarray:
@@ -61,15 +66,23 @@ def _read_stream(stream: BinaryIO, path: Path, most: int) -> np.ndarray:
     needed = math.prod(shape) * dtype.itemsize
     if needed > most:
         raise DataError(
-            f"{path}: the header says shape {shape}, {needed} bytes, but the file can hold at most {most}; its length lies"
+            "{path}: the header says shape {shape}, {needed} bytes, but the file can hold at most {most}; its length lies",
+            path=path,
+            shape=shape,
+            needed=needed,
+            most=most,
         )
     data = bytearray()
     while len(data) <= needed and (piece := stream.read(min(_CHUNK, needed + 1 - len(data)))):
         data += piece
     if len(data) != needed:
-        held = "more" if len(data) > needed else f"{len(data)}"
+        held = Phrase("more") if len(data) > needed else len(data)
         raise DataError(
-            f"{path}: the header says shape {shape}, {needed} bytes of data, but the file holds {held}; its length lies"
+            "{path}: the header says shape {shape}, {needed} bytes of data, but the file holds {held}; its length lies",
+            path=path,
+            shape=shape,
+            needed=needed,
+            held=held,
         )
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
@@ -78,14 +91,24 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[np.dtype, tuple[int, ...
     """Element type and shape, read and checked."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES or not 1 <= magic[3] <= _MOST_AXES:
-        expected = "00 00, a type 08..0e, a number of axes; MNIST's images begin 00 00 08 03, its labels 00 00 08 01"
-        raise DataError(f"{path} is not an IDX file: it begins with {magic.hex(' ') or 'nothing'}, expected {expected}")
+        expected = Phrase("00 00, a type 08..0e, a number of axes; MNIST's images begin 00 00 08 03, its labels 00 00 08 01")
+        raise DataError(
+            "{path} is not an IDX file: it begins with {found}, expected {expected}",
+            path=path,
+            found=magic.hex(" ") or Phrase("nothing"),
+            expected=expected,
+        )
     sizes = stream.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
-        raise DataError(f"{path} ends inside its header: {magic[3]} axes are announced, {len(sizes) // 4} sizes are there")
+        raise DataError(
+            "{path} ends inside its header: {announced} axes are announced, {held} sizes are there",
+            path=path,
+            announced=magic[3],
+            held=len(sizes) // 4,
+        )
     shape = tuple(np.frombuffer(sizes, ">u4").tolist())
     if 0 in shape:
-        raise DataError(f"{path} holds no elements: its header says shape {shape}")
+        raise DataError("{path} holds no elements: its header says shape {shape}", path=path, shape=shape)
     return np.dtype(_DTYPES[magic[2]]), shape
 
 
@@ -135,11 +158,16 @@ def read_labelled(path: str | Path) -> Images:
     for (images, _), (file, _) in zip(parts, pairs):
         if images.shape[1:] != first.shape[1:]:
             raise DataError(
-                f"{file} holds images {images.shape[1:]}, {pairs[0][0]} {first.shape[1:]}; give one file instead of {path}"
+                "{file} holds images {shape}, {other} {other_shape}; give one file instead of {path}",
+                file=file,
+                shape=images.shape[1:],
+                other=pairs[0][0],
+                other_shape=first.shape[1:],
+                path=path,
             )
     if len(pairs) > 1:
         names = ", ".join(f"{images.name} ({len(part[0])})" for (images, _), part in zip(pairs, parts))
-        notes.append(f"The rows of all pairs in the folder are used together: {names}.")
+        notes.append(message("The rows of all pairs in the folder are used together: {names}.", names=names))
     return Images(
         np.concatenate([images for images, _ in parts]),
         np.concatenate([labels for _, labels in parts]),
@@ -159,7 +187,9 @@ def _pair_of(path: Path) -> tuple[Path, Path]:
     wanted = (
         re.sub(r"images([-.])idx3", r"labels\1idx1", path.name) if _IMAGES_NAME.fullmatch(path.name) else "X-labels-idx1-ubyte"
     )
-    raise DataError(f"{path}: images without labels; training needs {wanted} (or its .gz) beside X-images-idx3-ubyte")
+    raise DataError(
+        "{path}: images without labels; training needs {wanted} (or its .gz) beside X-images-idx3-ubyte", path=path, wanted=wanted
+    )
 
 
 def _pairs_in(folder: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
@@ -172,21 +202,40 @@ def _pairs_in(folder: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
     pairs = [(file, labels) for file in found.values() if (labels := labels_path(file))]
     alone = [file.name for file in found.values() if labels_path(file) is None]
     if not found:
-        raise DataError(f"{folder} holds no IDX files; expected a pair X-images-idx3-ubyte and X-labels-idx1-ubyte (.gz or not)")
+        raise DataError(
+            "{folder} holds no IDX files; expected a pair X-images-idx3-ubyte and X-labels-idx1-ubyte (.gz or not)", folder=folder
+        )
     if not pairs:
         raise DataError(
-            f"{folder}: images without labels ({', '.join(alone)}); expected X-labels-idx1-ubyte beside X-images-idx3-ubyte"
+            "{folder}: images without labels ({names}); expected X-labels-idx1-ubyte beside X-images-idx3-ubyte",
+            folder=folder,
+            names=", ".join(alone),
         )
-    return pairs, [f"{name} has no labels and is left out." for name in alone]
+    return pairs, [message("{name} has no labels and is left out.", name=name) for name in alone]
 
 
 def _read_pair(images_file: Path, labels_file: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images [N, height, width] and labels int64 [N] of one pair."""
     images, labels = read_idx(images_file), read_idx(labels_file)
     if images.ndim != 3:
-        raise DataError(f"{images_file} holds an array of shape {images.shape}; expected images [N, height, width]")
+        raise DataError(
+            "{images_file} holds an array of shape {shape}; expected images [N, height, width]",
+            images_file=images_file,
+            shape=images.shape,
+        )
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(f"{labels_file} holds {labels.dtype} of shape {labels.shape}; expected integer labels [N]")
+        raise DataError(
+            "{labels_file} holds {dtype} of shape {shape}; expected integer labels [N]",
+            labels_file=labels_file,
+            dtype=labels.dtype,
+            shape=labels.shape,
+        )
     if len(images) != len(labels):
-        raise DataError(f"{images_file} holds {len(images)} images, {labels_file} {len(labels)} labels; they must be as many")
+        raise DataError(
+            "{images_file} holds {image_count} images, {labels_file} {label_count} labels; they must be as many",
+            images_file=images_file,
+            image_count=len(images),
+            labels_file=labels_file,
+            label_count=len(labels),
+        )
     return images, labels.astype(np.int64)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from danlu.data.dataset import Subset, TensorDataset, seed_of, seeded
-from danlu.errors import DataError
+from danlu.data.dataset import Dataset, Subset, TensorDataset, seed_of, seeded
+from danlu.errors import DataError, DTypeError
 from danlu.random import Generator
 from danlu.tensor import Tensor
 from danlu.tensor.creation import from_numpy
@@ -51,6 +51,7 @@ class DataLoader:
         num_workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
+        _check_dataset(dataset, sampler is None and batch_sampler is None)
         _check_arguments(batch_size, bool(shuffle), sampler, batch_sampler, drop_last)
         self.dataset = dataset
         self.batch_size = None if batch_sampler is not None else batch_size
@@ -152,9 +153,25 @@ class DataLoader:
         for name in ("epoch", "position", "seed"):
             value = state.get(name)
             if type(value) is not int or value < 0:
-                raise DataError(f"the loader's state should hold {name!r}, an integer of 0 or more, got {value!r}")
+                raise DataError(
+                    "the loader's state should hold {name!r}, an integer of 0 or more, got {value!r}", name=name, value=value
+                )
         self._epoch, self._position, self.seed = state["epoch"], state["position"], state["seed"]
         self._started = False
+
+
+def _check_dataset(dataset: Any, counted: bool) -> None:
+    """What a data set must define: samples by place and, unless a sampler says the places, their number."""
+    needed = {"__getitem__": "(self, place)", "__len__": "(self)"} if counted else {"__getitem__": "(self, place)"}
+    for name, arguments in needed.items():
+        found = getattr(type(dataset), name, None)
+        if found is None or found is getattr(Dataset, name):
+            raise DTypeError(
+                "DataLoader: {kind} defines no {name}; write `def {name}{arguments}: ...` in the class, or pass a list",
+                kind=type(dataset).__name__,
+                name=name,
+                arguments=arguments,
+            )
 
 
 def _check_arguments(batch_size: Any, shuffle: bool, sampler: Any, batch_sampler: Any, drop_last: bool) -> None:
@@ -162,7 +179,7 @@ def _check_arguments(batch_size: Any, shuffle: bool, sampler: Any, batch_sampler
     if batch_size is not None and (
         isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1
     ):
-        raise DataError(f"batch_size should be an integer above 0, got {batch_size!r}")
+        raise DataError("batch_size should be an integer above 0, got {batch_size!r}", batch_size=batch_size)
     if sampler is not None and shuffle:
         raise DataError("a sampler decides the order: leave shuffle out, or the sampler")
     if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
@@ -223,13 +240,15 @@ def _rebuild(like: Any, values: list[Any]) -> Any:
 
 def _stack(samples: list[Any]) -> np.ndarray:
     """Arrays, tensors or numbers as one array [batch, ...]."""
-    first = samples[0]
-    if not isinstance(first, Tensor | np.ndarray | np.generic | bool | int | float):
-        raise DataError(f"samples of type {type(first).__name__} cannot be stacked; give collate_fn to join them")
+    for sample in samples:
+        if not isinstance(sample, Tensor | np.ndarray | np.generic | bool | int | float):
+            raise DataError("samples of type {kind} cannot be stacked; give collate_fn to join them", kind=type(sample).__name__)
     arrays = [to_array(sample) for sample in samples]
     shapes = sorted({array.shape for array in arrays})
     if len(shapes) > 1:
         raise DataError(
-            f"samples of different shapes, {shapes[0]} and {shapes[1]}, cannot be stacked; give collate_fn to join them"
+            "samples of different shapes, {first_shape} and {second_shape}, cannot be stacked; give collate_fn to join them",
+            first_shape=shapes[0],
+            second_shape=shapes[1],
         )
     return np.stack(arrays)

@@ -13,9 +13,12 @@ from danlu.data.record import Record
 from danlu.data.table import Table, nearest
 from danlu.data.target import ClassTarget, Target, target_from_json
 from danlu.errors import DataError
+from danlu.messages import Phrase, message
 
 _FORMAT, _VERSION = "danlu.preparation", 1
 _FLOAT32 = float(np.finfo(np.float32).max)
+
+_DATA = Phrase("the data")
 
 
 class Preparation(ABC):
@@ -31,7 +34,7 @@ class Preparation(ABC):
         """One name for each column of the features."""
 
     @abstractmethod
-    def transform(self, data: Table | np.ndarray, where: str = "the data") -> np.ndarray:
+    def transform(self, data: Table | np.ndarray, where: str | Phrase = _DATA) -> np.ndarray:
         """Features float32 [N, F] of a table, or of images [N, height, width]; `where` names the file in messages."""
 
     @abstractmethod
@@ -66,7 +69,12 @@ class Preparation(ABC):
         if record.text("format") != _FORMAT:
             raise record.wrong("format", repr(_FORMAT))
         if value.get("version") != _VERSION:
-            raise DataError(f"{where} is of version {value.get('version')!r}, this danlu reads version {_VERSION}; train again")
+            raise DataError(
+                "{where} is of version {version!r}, this danlu reads version {readable}; train again",
+                where=where,
+                version=value.get("version"),
+                readable=_VERSION,
+            )
         kind = record.choice("kind", tuple(_KINDS))
         return _KINDS[kind].from_record(record)
 
@@ -89,39 +97,52 @@ class TablePreparation(Preparation):
         """
         findings = {name: infer(name, values, scale) for name, values in table.columns.items() if name != target.name}
         left_out = {name: finding.reason for name, finding in findings.items() if finding.column is None}
-        notes = [f"Column {name!r} is left out: {reason}." for name, reason in left_out.items()]
+        notes = [message("Column {name!r} is left out: {reason}.", name=name, reason=reason) for name, reason in left_out.items()]
         notes += [finding.note for finding in findings.values() if finding.note]
         columns = [finding.column for finding in findings.values() if finding.column is not None]
         bent = [repr(column.name) for column in columns if isinstance(column, NumberColumn) and column.scaling.unit is not None]
-        notes += [f"The logarithm is taken of numbers with a long upper tail: {', '.join(bent)}."] if bent else []
+        notes += (
+            [message("The logarithm is taken of numbers with a long upper tail: {names}.", names=", ".join(bent))] if bent else []
+        )
         if not columns:
-            reasons = "; ".join(f"{name!r}: {reason}" for name, reason in left_out.items()) or "the target is the only one"
-            raise DataError(f"{table.path} has no column to learn {target.name!r} from ({reasons})")
+            reasons = "; ".join(f"{name!r}: {reason}" for name, reason in left_out.items()) or Phrase(
+                "the target is the only one"
+            )
+            raise DataError(
+                "{path} has no column to learn {name!r} from ({reasons})", path=table.path, name=target.name, reasons=reasons
+            )
         return cls(target, scale, columns, left_out), notes
 
     @property
     def feature_names(self) -> list[str]:
         return [name for column in self.columns for name in column.feature_names]
 
-    def transform(self, data: Table | np.ndarray, where: str = "the data") -> np.ndarray:
+    def transform(self, data: Table | np.ndarray, where: str | Phrase = _DATA) -> np.ndarray:
         """Features float32 [N, F]; columns that are left out and the target need not be there.
 
         Raises: DataError for images, and naming the columns that are missing, each with the nearest one that is there.
         """
         if not isinstance(data, Table):
-            raise DataError(f"{where} holds images, but the run was trained on a table; give a CSV with the same columns")
+            raise DataError(
+                "{where} holds images, but the run was trained on a table; give a CSV with the same columns", where=where
+            )
         self._check_columns(data, where)
         parts = [column.transform(data.columns[column.name]) for column in self.columns]
         return np.clip(np.column_stack(parts), -_FLOAT32, _FLOAT32).astype(np.float32)
 
-    def _check_columns(self, table: Table, where: str) -> None:
+    def _check_columns(self, table: Table, where: str | Phrase) -> None:
         used = {column.name for column in self.columns}
         missing = [column.name for column in self.columns if column.name not in table.columns]
         free = [name for name in table.columns if name not in used]
         if missing:
-            hints = [f"{name!r}" + (f" (nearest there: {near!r})" if (near := nearest(name, free)) else "") for name in missing]
-            needed = "the column" if len(missing) == 1 else "the columns"
-            raise DataError(f"{where} lacks {needed} {', '.join(hints)}, which the run was trained on")
+            hints = [_with_nearest(name, nearest(name, free)) for name in missing]
+            needed = Phrase("the column") if len(missing) == 1 else Phrase("the columns")
+            raise DataError(
+                "{where} lacks {needed} {hints}, which the run was trained on",
+                where=where,
+                needed=needed,
+                hints=", ".join(map(str, hints)),
+            )
 
     def _fields(self) -> dict[str, Any]:
         return {"columns": [column.to_json() for column in self.columns], "left_out": self.left_out}
@@ -132,7 +153,7 @@ class TablePreparation(Preparation):
         columns = [column_from_json(column) for column in record.records("columns")]
         names = [column.name for column in columns]
         if not columns or len(set(names)) < len(names):
-            raise record.wrong("columns", "a list of columns with different names")
+            raise record.wrong("columns", Phrase("a list of columns with different names"))
         left_out = record.record("left_out")
         reasons = {name: left_out.text(name) for name in left_out.value}
         return cls(target_from_json(record.record("target")), record.choice("scale", SCALES), columns, reasons)
@@ -162,7 +183,7 @@ class ImagePreparation(Preparation):
         height, width = self.shape
         return [f"pixel {row},{column}" for row in range(height) for column in range(width)]
 
-    def transform(self, data: Table | np.ndarray, where: str = "the data") -> np.ndarray:
+    def transform(self, data: Table | np.ndarray, where: str | Phrase = _DATA) -> np.ndarray:
         """Features float32 [N, height · width] of images [N, height, width].
 
         Raises: DataError for a table, and for images of another shape.
@@ -170,11 +191,18 @@ class ImagePreparation(Preparation):
         height, width = self.shape
         if isinstance(data, Table):
             raise DataError(
-                f"{where} holds a table, but the run was trained on images; give an IDX file of images {height} x {width}"
+                "{where} holds a table, but the run was trained on images; give an IDX file of images {height} x {width}",
+                where=where,
+                height=height,
+                width=width,
             )
         if data.ndim != 3 or data.shape[1:] != self.shape:
             raise DataError(
-                f"{where} holds an array of shape {data.shape}, but the run was trained on images (N, {height}, {width})"
+                "{where} holds an array of shape {shape}, but the run was trained on images (N, {height}, {width})",
+                where=where,
+                shape=data.shape,
+                height=height,
+                width=width,
             )
         exact = np.float32 if data.dtype.itemsize == 1 else np.float64  # float32 holds every pixel of one byte
         pixels = data.reshape(len(data), -1).astype(exact)
@@ -230,3 +258,7 @@ class Prepared:
     def feature_names(self) -> list[str]:
         """One name for each column of the features."""
         return self.preparation.feature_names
+
+
+def _with_nearest(name: str, near: str | None) -> Phrase | str:
+    return repr(name) if near is None else Phrase("{name!r} (nearest there: {near!r})", name=name, near=near)

@@ -19,6 +19,7 @@ from danlu.data.split import check_rows, split
 from danlu.data.table import Table, did_you_mean, read_csv
 from danlu.data.target import TASKS, ClassTarget, NumberTarget, Target, infer_task
 from danlu.errors import DataError
+from danlu.messages import Phrase, message
 
 DIGITS = "digits"
 _LABEL = "label"
@@ -99,14 +100,21 @@ def _existing(what: str) -> Path:
     path = Path(what).expanduser().absolute()
     if os.path.isdir(path) or os.path.isfile(path):  # unlike Path's own they never raise
         if not os.access(path, os.R_OK):
-            raise DataError(f"{what} may not be read (no permission)")
+            raise DataError("{what} may not be read (no permission)", what=what)
         return path
     if os.path.exists(path):
-        raise DataError(f"{what} is neither a file nor a folder; expected 'digits', a CSV, an IDX file or a folder of IDX files")
+        raise DataError(
+            "{what} is neither a file nor a folder; expected 'digits', a CSV, an IDX file or a folder of IDX files", what=what
+        )
     if not os.path.isdir(path.parent):
-        raise DataError(f"{what} does not exist: there is no folder {path.parent}")
+        raise DataError("{what} does not exist: there is no folder {parent}", what=what, parent=path.parent)
     neighbours = [entry.name for entry, _ in zip(os.scandir(path.parent), range(_MOST_NEIGHBOURS))]
-    raise DataError(f"{what} does not exist in {path.parent}{did_you_mean(path.name, [*neighbours, DIGITS])}")
+    raise DataError(
+        "{what} does not exist in {parent}{hint}",
+        what=what,
+        parent=path.parent,
+        hint=did_you_mean(path.name, [*neighbours, DIGITS]),
+    )
 
 
 def _is_idx(path: Path) -> bool:
@@ -122,14 +130,20 @@ def _is_idx(path: Path) -> bool:
 
 def _refuse_target(what: str, target: str | None) -> None:
     if target is not None:
-        raise DataError(f"{what} has labels of its own; a target column ({target!r}) is for a CSV: leave --target out")
+        raise DataError(
+            "{what} has labels of its own; a target column ({target!r}) is for a CSV: leave --target out",
+            what=what,
+            target=target,
+        )
 
 
 def _open_images(path: Path) -> Source:
     if path.is_dir() and not any(is_idx_name(file) for file in path.iterdir()):
         tables = sorted(file.name for file in path.iterdir() if file.suffix.lower() == ".csv")
-        hint = f"; for a CSV write its name: {path / tables[0]}" if tables else ""
-        raise DataError(f"{path} holds no IDX files (X-images-idx3-ubyte and X-labels-idx1-ubyte, .gz or not){hint}")
+        hint = Phrase("; for a CSV write its name: {path}", path=path / tables[0]) if tables else ""
+        raise DataError(
+            "{path} holds no IDX files (X-images-idx3-ubyte and X-labels-idx1-ubyte, .gz or not){hint}", path=path, hint=hint
+        )
     read = read_labelled(path)
     return Source("idx", _run_name(path), path, read.files, _LABEL, read.labels, read.images, read.notes)
 
@@ -138,22 +152,32 @@ def _open_table(path: Path, what: str, target: str | None) -> Source:
     table = read_csv(path)
     names = list(table.columns)
     if target is None:
-        raise DataError(f"{what} needs a column to learn: --target COLUMN; its columns are {_listed(names)}")
+        raise DataError(
+            "{what} needs a column to learn: --target COLUMN; its columns are {columns}", what=what, columns=_listed(names)
+        )
     if target not in table.columns:
-        raise DataError(f"{what} has no column {target!r}{did_you_mean(target, names)} (its columns are {_listed(names)})")
+        raise DataError(
+            "{what} has no column {target!r}{hint} (its columns are {columns})",
+            what=what,
+            target=target,
+            hint=did_you_mean(target, names),
+            columns=_listed(names),
+        )
     return Source("csv", _run_name(path), path, [path], target, table.columns[target], table, _table_notes(table))
 
 
 def _table_notes(table: Table) -> list[str]:
     """What a user should know of how a table was read."""
-    notes = [f"{table.path.name} was read as GBK, as it is not UTF-8."] if table.encoding != "UTF-8" else []
-    mark = {"\t": "tabs"}.get(table.separator, repr(table.separator))
-    return notes if table.separator == "," else [*notes, f"The columns of {table.path.name} are separated by {mark}."]
+    notes = [message("{name} was read as GBK, as it is not UTF-8.", name=table.path.name)] if table.encoding != "UTF-8" else []
+    if table.separator == ",":
+        return notes
+    mark = Phrase("tabs") if table.separator == "\t" else repr(table.separator)
+    return [*notes, message("The columns of {name} are separated by {mark}.", name=table.path.name, mark=mark)]
 
 
-def _listed(names: list[str]) -> str:
-    more = len(names) - _MOST_LISTED
-    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+def _listed(names: list[str]) -> str | Phrase:
+    more, first = len(names) - _MOST_LISTED, ", ".join(names[:_MOST_LISTED])
+    return Phrase("{first} and {more} more", first=first, more=more) if more > 0 else first
 
 
 def _run_name(path: Path) -> str:
@@ -210,7 +234,9 @@ def _fit(data: Table | np.ndarray, target: Target, scale: str) -> tuple[Preparat
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise DataError(f"{name} {value!r} is unknown; choose one of {', '.join(choices)}")
+        raise DataError(
+            "{name} {value!r} is unknown; choose one of {choices}", name=name, value=value, choices=", ".join(choices)
+        )
 
 
 def _rows_with_target(source: Source, notes: list[str]) -> np.ndarray:
@@ -218,9 +244,11 @@ def _rows_with_target(source: Source, notes: list[str]) -> np.ndarray:
     values = source.values
     present = ~is_missing(values) if values.dtype == object else ~np.isnan(as_numbers(values))
     if not present.any():
-        raise DataError(f"the target {source.target!r} is missing in all {len(values)} rows; choose another column")
+        raise DataError(
+            "the target {target!r} is missing in all {count} rows; choose another column", target=source.target, count=len(values)
+        )
     if not present.all():
-        notes.append(f"{int((~present).sum())} rows without a target are left out.")
+        notes.append(message("{count} rows without a target are left out.", count=int((~present).sum())))
     return np.flatnonzero(present)
 
 
@@ -230,7 +258,7 @@ def _rare(classes: ClassTarget | None, values: np.ndarray) -> list[str]:
         return []
     counts = np.bincount(classes.transform(values))
     alone = [classes.classes[place] for place in np.flatnonzero(counts == 1)]
-    return [f"Classes with a single row are in the training part only: {_listed(alone)}."] if alone else []
+    return [message("Classes with a single row are in the training part only: {names}.", names=_listed(alone))] if alone else []
 
 
 def apply(preparation: Preparation, what: str | Path) -> np.ndarray:

@@ -41,7 +41,11 @@ def split(rows: int, seed: int, labels: np.ndarray | None = None) -> tuple[np.nd
 def check_rows(rows: int) -> None:
     """Raises: DataError for fewer rows than the three parts need."""
     if rows < MINIMUM_ROWS:
-        raise DataError(f"{rows} rows are too few to train, validate and test; at least {MINIMUM_ROWS} are needed")
+        raise DataError(
+            "{rows} rows are too few to train, validate and test; at least {minimum_rows} are needed",
+            rows=rows,
+            minimum_rows=MINIMUM_ROWS,
+        )
 
 
 def _keys(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -59,5 +63,7 @@ def _check_classes(labels: np.ndarray, held_out: int) -> None:
     classes = len(np.unique(labels))
     if len(labels) - classes < held_out:
         raise DataError(
-            f"{classes} classes in {len(labels)} rows are too many to test; there must be about two rows of a class at least"
+            "{classes} classes in {count} rows are too many to test; there must be about two rows of a class at least",
+            classes=classes,
+            count=len(labels),
         )

@@ -13,17 +13,19 @@ from typing import Any
 import numpy as np
 
 from danlu.errors import DataError
+from danlu.files import read_bytes
+from danlu.messages import Phrase
 
 _SEPARATORS = ",;\t|"
 _MISSING = frozenset(["", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None"])
 _BINARY = {
-    b"PK\x03\x04": "a zip or Excel file; save the sheet as CSV",
-    b"\x1f\x8b": "gzip data; unpack it first",
-    b"%PDF": "a PDF; a CSV is needed",
-    b"\x89PNG": "a PNG image; a CSV is needed",
-    b"PAR1": "a Parquet file; save the table as CSV",
-    b"\xff\xfe": "text in UTF-16; save it as CSV in UTF-8",
-    b"\xfe\xff": "text in UTF-16; save it as CSV in UTF-8",
+    b"PK\x03\x04": Phrase("a zip or Excel file; save the sheet as CSV"),
+    b"\x1f\x8b": Phrase("gzip data; unpack it first"),
+    b"%PDF": Phrase("a PDF; a CSV is needed"),
+    b"\x89PNG": Phrase("a PNG image; a CSV is needed"),
+    b"PAR1": Phrase("a Parquet file; save the table as CSV"),
+    b"\xff\xfe": Phrase("text in UTF-16; save it as CSV in UTF-8"),
+    b"\xfe\xff": Phrase("text in UTF-16; save it as CSV in UTF-8"),
 }
 
 
@@ -67,14 +69,14 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     return lowered[found[0]] if found else None
 
 
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
+def did_you_mean(name: str, choices: Iterable[str]) -> Phrase | str:
     """The end of a message: the nearest choice as a question, or nothing.
 
     >>> did_you_mean("pric", ["price", "rooms"])
     "; did you mean 'price'?"
     """
     near = nearest(name, choices)
-    return f"; did you mean {near!r}?" if near is not None else ""
+    return Phrase("; did you mean {near!r}?", near=near) if near is not None else ""
 
 
 def read_csv(path: str | Path) -> Table:
@@ -90,26 +92,28 @@ def read_csv(path: str | Path) -> Table:
     array([1.5, 2. , nan])
     """
     path = Path(path)
-    data = path.read_bytes()
+    data = read_bytes(path)
     _refuse_binary(path, data)
     text, encoding = _decode(path, data)
     separator = _separator(text)
     names, lines = _check_rows(path, text, separator)
     frame = _parse(path, text, names, separator)
     if len(frame) != len(lines):
-        raise DataError(f"{path} holds lines that may be blank or rows (such as one of quotation marks alone); remove them")
+        raise DataError(
+            "{path} holds lines that may be blank or rows (such as one of quotation marks alone); remove them", path=path
+        )
     columns = {name: _column(frame[name]) for name in names}
     return Table(path, columns, lines, encoding, separator)
 
 
 def _refuse_binary(path: Path, data: bytes) -> None:
     if not data.removeprefix(codecs.BOM_UTF8).strip():
-        raise DataError(f"{path} is empty; expected a CSV with a first line of column names")
+        raise DataError("{path} is empty; expected a CSV with a first line of column names", path=path)
     for magic, what in _BINARY.items():
         if data.startswith(magic):
-            raise DataError(f"{path} is not a CSV: it is {what}")
+            raise DataError("{path} is not a CSV: it is {what}", path=path, what=what)
     if (place := data.find(b"\0")) >= 0:
-        raise DataError(f"{path} is not a CSV: it holds binary data (a zero byte at position {place})")
+        raise DataError("{path} is not a CSV: it holds binary data (a zero byte at position {place})", path=path, place=place)
 
 
 def _decode(path: Path, data: bytes) -> tuple[str, str]:
@@ -123,7 +127,12 @@ def _decode(path: Path, data: bytes) -> tuple[str, str]:
     except UnicodeDecodeError as problem:
         line = data.count(b"\n", 0, problem.start) + 1
         byte = data[problem.start]
-        raise DataError(f"{path} is neither UTF-8 nor GBK (byte 0x{byte:02x} in line {line}); save it as CSV in UTF-8") from None
+        raise DataError(
+            "{path} is neither UTF-8 nor GBK (byte 0x{byte:02x} in line {line}); save it as CSV in UTF-8",
+            path=path,
+            byte=byte,
+            line=line,
+        ) from None
 
 
 def _separator(text: str) -> str:
@@ -147,13 +156,21 @@ def _check_rows(path: Path, text: str, separator: str) -> tuple[list[str], np.nd
                 names = _check_names(path, row)
             else:
                 if len(row) != len(names):
-                    raise DataError(f"{path}, line {begin}: {len(row)} fields, expected {len(names)} as in the first line")
+                    raise DataError(
+                        "{path}, line {line}: {found} fields, expected {expected} as in the first line",
+                        path=path,
+                        line=begin,
+                        found=len(row),
+                        expected=len(names),
+                    )
                 lines.append(begin)
             begin = reader.line_num + 1
     except csv.Error as problem:
-        raise DataError(f"{path}, line {begin}: not a CSV ({problem}); is a quotation mark left open?") from None
+        raise DataError(
+            "{path}, line {line}: not a CSV ({problem}); is a quotation mark left open?", path=path, line=begin, problem=problem
+        ) from None
     if not lines:
-        raise DataError(f"{path} holds no rows below its line of column names")
+        raise DataError("{path} holds no rows below its line of column names", path=path)
     return names, np.array(lines)
 
 
@@ -163,7 +180,11 @@ def _check_names(path: Path, row: list[str]) -> list[str]:
     for place, name in enumerate(names):
         if name in names[:place]:
             raise DataError(
-                f"{path}: the column name {name!r} occurs twice (columns {names.index(name) + 1} and {place + 1}); rename one"
+                "{path}: the column name {name!r} occurs twice (columns {first} and {second}); rename one",
+                path=path,
+                name=name,
+                first=names.index(name) + 1,
+                second=place + 1,
             )
     return names
 
@@ -173,7 +194,9 @@ def _parse(path: Path, text: str, names: list[str], separator: str) -> Any:
     try:
         import pandas
     except ImportError:
-        raise DataError(f"reading {path} needs pandas, which is not installed; write: pip install 'danlu[data]'") from None
+        raise DataError(
+            "reading {path} needs pandas, which is not installed; write: pip install 'danlu[data]'", path=path
+        ) from None
     return pandas.read_csv(
         io.StringIO(text, newline=""),
         sep=separator,

@@ -11,6 +11,7 @@ import numpy as np
 from danlu.data.columns import as_numbers, as_texts, is_missing, is_whole
 from danlu.data.record import Record
 from danlu.errors import DataError
+from danlu.messages import Phrase, message
 
 TASKS = ("auto", "classification", "regression")
 _FEW_NUMBERS = 20  # up to so many different whole numbers are classes
@@ -59,7 +60,10 @@ class ClassTarget(Target):
         unknown = sorted({str(text) for text in texts if text not in places})
         if unknown:
             raise DataError(
-                f"the target {self.name!r} holds {unknown[0]!r}, which is none of its classes ({', '.join(self.classes[:10])})"
+                "the target {name!r} holds {value!r}, which is none of its classes ({classes})",
+                name=self.name,
+                value=unknown[0],
+                classes=", ".join(self.classes[:10]),
             )
         return np.array([places[text] for text in texts], dtype=np.int64)
 
@@ -85,7 +89,11 @@ class NumberTarget(Target):
         """From the training values [N] of the column. Raises: DataError when they are all the same."""
         numbers = as_numbers(values)
         if numbers.std() == 0:
-            raise DataError(f"the target {name!r} is {float(numbers[0]):g} in every training row; there is nothing to learn")
+            raise DataError(
+                "the target {name!r} is {value:g} in every training row; there is nothing to learn",
+                name=name,
+                value=float(numbers[0]),
+            )
         return cls(name, float(numbers.mean()), float(numbers.std()))
 
     def transform(self, values: np.ndarray) -> np.ndarray:
@@ -106,7 +114,7 @@ def target_from_json(record: Record) -> Target:
         return NumberTarget(record.text("name"), record.number("mean"), record.positive("deviation"))
     classes = record.texts("classes")
     if len(classes) < 2:
-        raise record.wrong("classes", "a list of two classes or more")
+        raise record.wrong("classes", Phrase("a list of two classes or more"))
     return ClassTarget(record.text("name"), classes)
 
 
@@ -122,7 +130,10 @@ def infer_task(name: str, values: np.ndarray, task: str) -> tuple[str, str]:
     different = len(set(present.tolist()))
     if different == 1:
         raise DataError(
-            f"the target {name!r} has one value only ({as_texts(present)[0]!r} in all {len(present)} rows); nothing to learn"
+            "the target {name!r} has one value only ({value!r} in all {count} rows); nothing to learn",
+            name=name,
+            value=as_texts(present)[0],
+            count=len(present),
         )
     numbers = as_numbers(present)
     if task == "regression":
@@ -137,7 +148,11 @@ def infer_task(name: str, values: np.ndarray, task: str) -> tuple[str, str]:
     if is_whole(numbers) and different <= _FEW_NUMBERS and different * _ROWS_PER_NUMBER <= len(present):
         return (
             "classification",
-            f"The target {name!r} has {different} different whole numbers: read as classes (task 'regression' reads numbers).",
+            message(
+                "The target {name!r} has {count} different whole numbers: read as classes (task 'regression' reads numbers).",
+                name=name,
+                count=different,
+            ),
         )
     return "regression", ""
 
@@ -147,15 +162,21 @@ def _check_numbers(name: str, present: np.ndarray, numbers: np.ndarray) -> None:
     if np.isnan(numbers).any():
         odd = as_texts(present[np.isnan(numbers)])[0]
         raise DataError(
-            f"the target {name!r} holds {odd!r}, which is no number that regression could learn; use the task 'classification'"
+            "the target {name!r} holds {value!r}, which is no number that regression could learn; use the task 'classification'",
+            name=name,
+            value=odd,
         )
 
 
 def _check_classes(name: str, present: np.ndarray, different: int) -> None:
     """Classes must repeat."""
     if different > max(_FEW_NUMBERS, len(present) / 2):
-        kind = "texts" if present.dtype == object else "numbers"
+        kind = Phrase("texts") if present.dtype == object else Phrase("numbers")
         raise DataError(
-            f"the target {name!r} has {different} different {kind} in {len(present)} rows; classes must repeat: "
-            "choose another target, or the task 'regression' if it is a number"
+            "the target {name!r} has {classes} different {kind} in {count} rows; classes must repeat: choose another target, "
+            "or the task 'regression' if it is a number",
+            name=name,
+            classes=different,
+            kind=kind,
+            count=len(present),
         )

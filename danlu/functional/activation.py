@@ -41,7 +41,10 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     n = input.shape[axis] if input.ndim else 1
     if n % 2:
         raise ShapeError(
-            f"glu: axis {dim} of the input of shape {tuple(input.shape)} has size {n}; expected an even size: it is halved"
+            "glu: axis {dim} of the input of shape {shape} has size {size}; expected an even size: it is halved",
+            dim=dim,
+            shape=tuple(input.shape),
+            size=n,
         )
     return input.narrow(axis, 0, n // 2) * input.narrow(axis, n // 2, n // 2).sigmoid()
 
@@ -68,7 +71,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
         [-0.5, 0.0, 1.5]
     """
     if lambd < 0:
-        raise DataError(f"softshrink: lambd is {lambd}; expected a number ≥ 0")
+        raise DataError("softshrink: lambd is {lambd}; expected a number ≥ 0", lambd=lambd)
     return apply("where", input > lambd, input - lambd, apply("where", input < -lambd, input + lambd, input * 0.0))
 
 
@@ -110,7 +113,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.numel() not in (1, channels):
         raise ShapeError(
-            f"prelu: {weight.numel()} weights for an input of shape {tuple(input.shape)}; expected 1, or {channels}, one a channel"
+            "prelu: {count} weights for an input of shape {shape}; expected 1, or {channels}, one a channel",
+            count=weight.numel(),
+            shape=tuple(input.shape),
+            channels=channels,
         )
     w = (
         weight.reshape(*[-1 if k == min(1, input.ndim - 1) else 1 for k in range(input.ndim)])
@@ -130,7 +136,7 @@ def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: b
         [-1.0, 2.0]
     """
     if lower > upper:
-        raise DataError(f"rrelu: lower is {lower} and upper {upper}; expected lower ≤ upper")
+        raise DataError("rrelu: lower is {lower} and upper {upper}; expected lower ≤ upper", lower=lower, upper=upper)
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     seed, counter = random.changing_key()
@@ -177,7 +183,13 @@ def _channel_mask(name: str, x: Tensor, d: int | None, p: float) -> Tensor:
     """0 or 1 / (1 − p) for each channel of (N, C, …) (or of (C, …), if the rank says so)."""
     _check_probability(name, p)
     if d is not None and x.ndim not in (d + 1, d + 2):
-        raise ShapeError(f"{name}: the input has shape {tuple(x.shape)}; expected {d + 2} axes (N, C, …), or {d + 1} without N")
+        raise ShapeError(
+            "{name}: the input has shape {shape}; expected {ndim} axes (N, C, …), or {ndim_without_batch} without N",
+            name=name,
+            shape=tuple(x.shape),
+            ndim=d + 2,
+            ndim_without_batch=d + 1,
+        )
     kept = 1 if d is not None and x.ndim == d + 1 else 2
     return dropout(x.new_ones(*[n if k < kept else 1 for k, n in enumerate(x.shape)]), p)
 

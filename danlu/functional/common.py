@@ -5,48 +5,27 @@ Each is one node of the graph. Checked here is what a formula cannot know: optio
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from math import prod
 
 from danlu import random
 from danlu.dtype import DType, float64
-from danlu.errors import DataError, ShapeError
+from danlu.errors import DataError, ShapeError, warn
+from danlu.functional.checks import (
+    _check_equal_shapes,
+    _check_probability,
+    _check_reduction,
+    _check_same_shape,
+    _check_target,
+    _result,
+    _warn_of_probabilities,
+    _warn_of_sigmoid,
+    _warn_of_softmax,
+)
+from danlu.guidance import outside
 from danlu.ops import composite
 from danlu.ops.movement import normalize_axis
-from danlu.ops.table import broadcast_shapes
 from danlu.tensor import Tensor, apply, update_
-
-# ---- options ----------------------------------------------------------------------------------------------------------------
-
-
-def _check_reduction(name: str, reduction: str) -> None:
-    if reduction not in ("mean", "sum", "none"):
-        raise DataError(f"{name}: reduction is {reduction!r}; expected 'mean', 'sum' or 'none'")
-
-
-def _check_probability(name: str, p: float) -> None:
-    if not 0.0 <= p <= 1.0:
-        raise DataError(f"{name}: p is {p}; expected a probability from 0 to 1")
-
-
-def _result(x: Tensor, y: Tensor, inplace: bool) -> Tensor:
-    """y, or x with y's values."""
-    return x.copy_(y) if inplace else y
-
-
-def _check_same_shape(name: str, x: Tensor, y: Tensor) -> None:
-    """A warning where a loss would broadcast its inputs: (N,) against (N, 1) gives N² differences."""
-    if x.shape == y.shape:
-        return
-    shape = broadcast_shapes(name, [tuple(x.shape), tuple(y.shape)])
-    warnings.warn(
-        f"{name}: the input has shape {tuple(x.shape)} and the target {tuple(y.shape)}; they are broadcast to {shape}, "
-        f"which is rarely meant. Give both one shape, for example target.reshape({tuple(x.shape)})",
-        UserWarning,
-        stacklevel=3,
-    )
-
 
 # ---- linear -------------------------------------------------------------------------------------------------------------------
 
@@ -144,7 +123,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         0.8413
     """
     if approximate not in ("none", "tanh"):
-        raise DataError(f"gelu: approximate is {approximate!r}; expected 'none' or 'tanh'")
+        raise DataError("gelu: approximate is {approximate!r}; expected 'none' or 'tanh'", approximate=approximate)
     return apply(composite.gelu, input, approximate=approximate)
 
 
@@ -233,7 +212,9 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         [-1.0, 0.5, 1.0]
     """
     if min_val > max_val:
-        raise DataError(f"hardtanh: min_val is {min_val} and max_val {max_val}; expected min_val ≤ max_val")
+        raise DataError(
+            "hardtanh: min_val is {min_val} and max_val {max_val}; expected min_val ≤ max_val", min_val=min_val, max_val=max_val
+        )
     number = float if input.dtype.is_floating_point else int
     return _result(input, apply(composite.hardtanh, input, low=number(min_val), high=number(max_val)), inplace)
 
@@ -277,10 +258,13 @@ def softsign(input: Tensor) -> Tensor:
 def _along(name: str, input: Tensor, dim: int | None, dtype: DType | None) -> Tensor:
     if dim is None:
         dim = 0 if input.ndim in (0, 1, 3) else 1
-        warnings.warn(
-            f"{name}: no axis was given for an input of shape {tuple(input.shape)}; axis {dim} is taken. Write dim={dim}",
+        warn(
+            "{name}: no axis was given for an input of shape {shape}; axis {dim} is taken. Write dim={dim}",
             UserWarning,
-            stacklevel=3,
+            outside(),
+            name=name,
+            shape=tuple(input.shape),
+            dim=dim,
         )
     input = input if dtype is None else input.to(dtype)
     if not input.numel():
@@ -381,7 +365,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
     """
     _check_reduction("smooth_l1_loss", reduction)
     if beta < 0:
-        raise DataError(f"smooth_l1_loss: beta is {beta}; expected a number ≥ 0")
+        raise DataError("smooth_l1_loss: beta is {beta}; expected a number ≥ 0", beta=beta)
     _check_same_shape("smooth_l1_loss", input, target)
     if beta == 0:
         return apply(composite.l1_loss, input, target, reduction=reduction)
@@ -399,17 +383,9 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
     """
     _check_reduction("huber_loss", reduction)
     if delta <= 0:
-        raise DataError(f"huber_loss: delta is {delta}; expected a number > 0")
+        raise DataError("huber_loss: delta is {delta}; expected a number > 0", delta=delta)
     _check_same_shape("huber_loss", input, target)
     return apply(composite.huber_loss, input, target, delta=float(delta), scale=1.0, reduction=reduction)
-
-
-def _check_equal_shapes(name: str, x: Tensor, y: Tensor) -> None:
-    if x.shape != y.shape:
-        raise ShapeError(
-            f"{name}: the input has shape {tuple(x.shape)} and the target {tuple(y.shape)}; expected equal shapes: "
-            f"write target.reshape({tuple(x.shape)}) if they mean the same elements"
-        )
 
 
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean") -> Tensor:
@@ -439,6 +415,7 @@ def binary_cross_entropy_with_logits(
         0.6931
     """
     _check_reduction("binary_cross_entropy_with_logits", reduction)
+    _warn_of_sigmoid(input)
     _check_equal_shapes("binary_cross_entropy_with_logits", input, target)
     weights = [w for w in (weight, pos_weight) if w is not None]
     options = {"weighted": weight is not None, "positive": pos_weight is not None, "reduction": reduction}
@@ -456,7 +433,9 @@ def nll_loss(
         >>> F.nll_loss(danlu.tensor([[-1.0, -2.0]]), danlu.tensor([1])).item()
         2.0
     """
+    _check_target("nll_loss", target)
     _check_reduction("nll_loss", reduction)
+    _warn_of_probabilities(input)
     weights = () if weight is None else (weight,)
     return apply(composite.nll_loss, input, target, *weights, ignore_index=ignore_index, reduction=reduction)
 
@@ -488,7 +467,9 @@ def cross_entropy(
         >>> round(F.cross_entropy(danlu.zeros(2, 4), danlu.tensor([3, 0])).item(), 4)  # log 4
         1.3863
     """
+    _check_target("cross_entropy", target)
     _check_reduction("cross_entropy", reduction)
+    _warn_of_softmax(input)
     _check_probability("cross_entropy label_smoothing", label_smoothing)
     weights = () if weight is None else (weight,)
     options = {"label_smoothing": float(label_smoothing), "reduction": reduction}
@@ -524,7 +505,11 @@ def layer_norm(
     """
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape:
-        raise ShapeError(f"layer_norm: the input has shape {tuple(input.shape)}; expected (..., {', '.join(map(str, shape))})")
+        raise ShapeError(
+            "layer_norm: the input has shape {input_shape}; expected (..., {axes})",
+            input_shape=tuple(input.shape),
+            axes=", ".join(map(str, shape)),
+        )
     return apply(composite.layer_norm, input, *_affine(weight, bias), ndim=len(shape), eps=float(eps))
 
 
@@ -553,7 +538,7 @@ def batch_norm(
     if not prod(shape):
         return input.clone()
     if len(shape) < 2:
-        raise ShapeError(f"batch_norm: the input has shape {shape}; expected (N, C) or (N, C, …)")
+        raise ShapeError("batch_norm: the input has shape {shape}; expected (N, C) or (N, C, …)", shape=shape)
     if not training:
         if running_mean is None or running_var is None:
             raise ShapeError("batch_norm: running_mean and running_var are None; without them write training=True")
@@ -561,8 +546,9 @@ def batch_norm(
     count = prod(shape) // max(shape[1], 1)
     if count < 2:
         raise ShapeError(
-            f"batch_norm: Expected more than 1 value per channel when training, got input of shape {shape}; take a larger batch "
-            f"(DataLoader(drop_last=True) leaves out a last batch of 1), or call model.eval()"
+            "batch_norm: Expected more than 1 value per channel when training, got input of shape {shape}; take a larger "
+            "batch (DataLoader(drop_last=True) leaves out a last batch of 1), or call model.eval()",
+            shape=shape,
         )
     y, *statistics = apply(composite.batch_norm, input, *affine, eps=float(eps))
     if running_mean is not None and running_var is not None:

@@ -30,7 +30,9 @@ def _at_least(x: Any, low: float) -> Tensor:
 
 def _floating(name: str, x: Tensor) -> None:
     if not x.dtype.is_floating_point:
-        raise DTypeError(f"{name}: the input has dtype {x.dtype.name}; expected a floating-point dtype: write x.float()")
+        raise DTypeError(
+            "{name}: the input has dtype {dtype}; expected a floating-point dtype: write x.float()", name=name, dtype=x.dtype.name
+        )
 
 
 def _length(x: Tensor, p: float, dim: Any, keepdim: bool) -> Tensor:
@@ -100,7 +102,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         [1.0, 3.0, 2.0]
     """
     if input.ndim != 2:
-        raise ShapeError(f"pdist: the input has shape {tuple(input.shape)}; expected (N, D)")
+        raise ShapeError("pdist: the input has shape {shape}; expected (N, D)", shape=tuple(input.shape))
     first, second = (from_array(np.ascontiguousarray(at)) for at in np.triu_indices(input.shape[0], 1))
     return _length(apply("take", input, first, dim=0) - apply("take", input, second, dim=0), p, -1, False)
 
@@ -161,8 +163,11 @@ def gaussian_nll_loss(
         var = var.unsqueeze(-1)
     elif var.shape != input.shape and (var.ndim != input.ndim or any(n not in (1, m) for n, m in zip(var.shape, input.shape))):
         raise ShapeError(
-            f"gaussian_nll_loss: the variance has shape {tuple(var.shape)}, the input {tuple(input.shape)}; expected equal shapes, or "
-            f"one variance for the last axis: {tuple(input.shape[:-1])}, or sizes of 1"
+            "gaussian_nll_loss: the variance has shape {var_shape}, the input {input_shape}; expected equal shapes, or one "
+            "variance for the last axis: {leading}, or sizes of 1",
+            var_shape=tuple(var.shape),
+            input_shape=tuple(input.shape),
+            leading=tuple(input.shape[:-1]),
         )
     variance: Tensor = apply("carry", _at_least(var, eps).detach(), var)
     difference = input - target
@@ -211,8 +216,10 @@ def margin_ranking_loss(
     """
     if not input1.ndim == input2.ndim == target.ndim:
         raise ShapeError(
-            f"margin_ranking_loss: the shapes are {tuple(input1.shape)}, {tuple(input2.shape)} and {tuple(target.shape)}; "
-            f"expected equal numbers of axes"
+            "margin_ranking_loss: the shapes are {input1_shape}, {input2_shape} and {target_shape}; expected equal numbers of axes",
+            input1_shape=tuple(input1.shape),
+            input2_shape=tuple(input2.shape),
+            target_shape=tuple(target.shape),
         )
     return _reduced("margin_ranking_loss", _at_least(-target * (input1 - input2) + margin, 0.0), reduction)
 
@@ -230,8 +237,11 @@ def cosine_embedding_loss(
     """
     if target.ndim + 1 != max(input1.ndim, input2.ndim):
         raise ShapeError(
-            f"cosine_embedding_loss: the inputs have shapes {tuple(input1.shape)} and {tuple(input2.shape)}, the target "
-            f"{tuple(target.shape)}; expected inputs (N, D) and a target (N,), or (D,) and ()"
+            "cosine_embedding_loss: the inputs have shapes {input1_shape} and {input2_shape}, the target {target_shape}; "
+            "expected inputs (N, D) and a target (N,), or (D,) and ()",
+            input1_shape=tuple(input1.shape),
+            input2_shape=tuple(input2.shape),
+            target_shape=tuple(target.shape),
         )
     squares = [(x * x).sum(-1) + 1e-12 for x in (input1, input2)]
     cosine = (input1 * input2).sum(-1) / (squares[0] * squares[1]).sqrt()
@@ -304,7 +314,7 @@ def multilabel_soft_margin_loss(
 def _rows(name: str, input: Tensor) -> Tensor:
     """(C,) as (1, C)."""
     if input.ndim > 2:
-        raise ShapeError(f"{name}: the input has shape {tuple(input.shape)}; expected (N, C), (C,) or ()")
+        raise ShapeError("{name}: the input has shape {shape}; expected (N, C), (C,) or ()", name=name, shape=tuple(input.shape))
     return input if input.ndim == 2 else input.reshape(1, input.numel())
 
 
@@ -320,11 +330,14 @@ def multi_margin_loss(
         0.75
     """
     if p not in (1, 2):
-        raise DataError(f"multi_margin_loss: p is {p}; expected 1 or 2")
+        raise DataError("multi_margin_loss: p is {p}; expected 1 or 2", p=p)
     x, column = _rows("multi_margin_loss", input), target.reshape(-1, 1)
     if column.shape[0] != x.shape[0]:
         raise ShapeError(
-            f"multi_margin_loss: the input has shape {tuple(input.shape)}, the target {tuple(target.shape)}; expected ({x.shape[0]},)"
+            "multi_margin_loss: the input has shape {input_shape}, the target {target_shape}; expected ({expected},)",
+            input_shape=tuple(input.shape),
+            target_shape=tuple(target.shape),
+            expected=x.shape[0],
         )
     distance = _at_least(margin - x.gather(1, column) + x, 0.0)
     distance = distance if p == 1 else distance * distance

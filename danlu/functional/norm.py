@@ -19,7 +19,11 @@ def _check_channels(name: str, x: Tensor, **values: Tensor | None) -> None:
     for word, value in values.items():
         if value is not None and tuple(value.shape) != (x.shape[1],):
             raise ShapeError(
-                f"{name}: the {word} has shape {tuple(value.shape)}; expected ({x.shape[1]},), one value per channel"
+                "{name}: the {word} has shape {shape}; expected ({channels},), one value per channel",
+                name=name,
+                word=word,
+                shape=tuple(value.shape),
+                channels=x.shape[1],
             )
 
 
@@ -36,7 +40,9 @@ def group_norm(
     """
     if input.ndim < 2 or num_groups < 1 or input.shape[1] % num_groups:
         raise ShapeError(
-            f"group_norm: the input has shape {tuple(input.shape)}; expected (N, C, …) with a number of channels that {num_groups} divides"
+            "group_norm: the input has shape {shape}; expected (N, C, …) with a number of channels that {num_groups} divides",
+            shape=tuple(input.shape),
+            num_groups=num_groups,
         )
     _check_channels("group_norm", input, weight=weight, bias=bias)
     if prod(input.shape) == 0:
@@ -60,13 +66,14 @@ def instance_norm(
     """
     shape = tuple(input.shape)
     if len(shape) < 2:
-        raise ShapeError(f"instance_norm: the input has shape {shape}; expected (N, C, …)")
+        raise ShapeError("instance_norm: the input has shape {shape}; expected (N, C, …)", shape=shape)
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if prod(shape[2:]) < 2:
         raise ShapeError(
-            f"instance_norm: Expected more than 1 spatial element when training, got input of shape {shape}; "
-            f"write use_input_stats=False, or call model.eval()"
+            "instance_norm: Expected more than 1 spatial element when training, got input of shape {shape}; write "
+            "use_input_stats=False, or call model.eval()",
+            shape=shape,
         )
     _check_channels("instance_norm", input, weight=weight, bias=bias)
     if running_mean is not None and running_var is not None:
@@ -95,9 +102,13 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
     """
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape:
-        raise ShapeError(f"rms_norm: the input has shape {tuple(input.shape)}; expected (..., {', '.join(map(str, shape))})")
+        raise ShapeError(
+            "rms_norm: the input has shape {input_shape}; expected (..., {axes})",
+            input_shape=tuple(input.shape),
+            axes=", ".join(map(str, shape)),
+        )
     if weight is not None and tuple(weight.shape) != shape:
-        raise ShapeError(f"rms_norm: the weight has shape {tuple(weight.shape)}; expected {shape}")
+        raise ShapeError("rms_norm: the weight has shape {shape}; expected {expected}", shape=tuple(weight.shape), expected=shape)
     small = float(np.finfo(input.dtype.numpy).eps) if eps is None and input.dtype.is_floating_point else eps
     return apply(ops.rms_norm, input, *(() if weight is None else (weight,)), ndim=len(shape), eps=float(small or 0.0))
 
@@ -113,10 +124,10 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     """
     if input.ndim < 3:
         raise ShapeError(
-            f"local_response_norm: the input has shape {tuple(input.shape)}; expected (N, C, …) with at least 3 axes"
+            "local_response_norm: the input has shape {shape}; expected (N, C, …) with at least 3 axes", shape=tuple(input.shape)
         )
     if size < 1:
-        raise DataError(f"local_response_norm: size is {size}; expected an integer ≥ 1")
+        raise DataError("local_response_norm: size is {size}; expected an integer ≥ 1", size=size)
     if prod(input.shape) == 0:
         return input
     squares: Any = (input * input).movedim(1, -1)

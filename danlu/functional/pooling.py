@@ -28,7 +28,12 @@ def _options(name: str, d: int, kernel_size: Size, stride: Size | None, padding:
     strides = kernel if stride is None or stride in ((), []) else sizes(name, "stride", stride, d)
     padding = sizes(name, "padding", padding, d, 0)
     if any(2 * p > k for p, k in zip(padding, kernel)):
-        raise DataError(f"{name}: padding is {padding}; expected at most half of the kernel size {kernel}")
+        raise DataError(
+            "{name}: padding is {padding}; expected at most half of the kernel size {kernel}",
+            name=name,
+            padding=padding,
+            kernel=kernel,
+        )
     return kernel, strides, padding
 
 
@@ -131,7 +136,7 @@ def _avg_pool(
     name = f"avg_pool{d}d"
     kernel, strides, low = _options(name, d, kernel_size, stride, padding)
     if divisor == 0:
-        raise DataError(f"{name}: divisor_override is 0; expected another number, or None for the size of the window")
+        raise DataError("{name}: divisor_override is 0; expected another number, or None for the size of the window", name=name)
 
     def run(x: Tensor) -> Tensor:
         shape = tuple(x.shape[2:])
@@ -229,8 +234,12 @@ def _max_unpool(
     strides, low = kernel if stride is None else sizes(name, "stride", stride, d), sizes(name, "padding", padding, d, 0)
     if input.shape != indices.shape:
         raise ShapeError(
-            f"{name}: the input has shape {tuple(input.shape)}, the indices {tuple(indices.shape)}; expected equal shapes: both "
-            f"results of max_pool{d}d(return_indices=True)"
+            "{name}: the input has shape {input_shape}, the indices {indices_shape}; expected equal shapes: both results of "
+            "max_pool{d}d(return_indices=True)",
+            name=name,
+            input_shape=tuple(input.shape),
+            indices_shape=tuple(indices.shape),
+            d=d,
         )
     if output_size is None:
         out = tuple((n - 1) * s - 2 * p + k for n, k, s, p in zip(input.shape[-d:], kernel, strides, low))
@@ -352,7 +361,9 @@ def adaptive_average(d: int, input: Tensor, output_size: Any) -> Tensor:
 
 def _check_not_empty(name: str, x: Tensor, shape: tuple) -> None:
     if 0 in shape:
-        raise ShapeError(f"{name}: the input has shape {tuple(x.shape)}; expected axes with at least one element")
+        raise ShapeError(
+            "{name}: the input has shape {shape}; expected axes with at least one element", name=name, shape=tuple(x.shape)
+        )
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:

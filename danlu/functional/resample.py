@@ -15,6 +15,7 @@ import numpy as np
 from danlu.errors import DataError, ShapeError
 from danlu.functional.pooling import adaptive_average, along_axes
 from danlu.functional.vision import sizes
+from danlu.messages import either
 from danlu.tensor import Tensor, apply, from_array
 
 
@@ -70,17 +71,29 @@ def _new_size(x: Tensor, size: Any, scale_factor: Any) -> tuple[tuple[int, ...],
     """The sizes of the result, and the given factors."""
     d, shape = x.ndim - 2, tuple(x.shape[2:])
     if (size is None) == (scale_factor is None):
-        raise DataError(f"interpolate: size is {size!r} and scale_factor {scale_factor!r}; expected exactly one of the two")
+        raise DataError(
+            "interpolate: size is {size!r} and scale_factor {scale_factor!r}; expected exactly one of the two",
+            size=size,
+            scale_factor=scale_factor,
+        )
     if size is not None:
         return sizes("interpolate", "size", size, d), (None,) * d
     factors = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * d
     if len(factors) != d:
         raise DataError(
-            f"interpolate: scale_factor is {scale_factor!r}; expected a number, or {d} for an input of shape {tuple(x.shape)}"
+            "interpolate: scale_factor is {scale_factor!r}; expected a number, or {dims} for an input of shape {shape}",
+            scale_factor=scale_factor,
+            dims=d,
+            shape=tuple(x.shape),
         )
     out = tuple(int(n * f) for n, f in zip(shape, factors))
     if min(out) < 1:
-        raise DataError(f"interpolate: scale_factor {scale_factor!r} makes {shape} to {out}; expected sizes ≥ 1")
+        raise DataError(
+            "interpolate: scale_factor {scale_factor!r} makes {shape} to {out}; expected sizes ≥ 1",
+            scale_factor=scale_factor,
+            shape=shape,
+            out=out,
+        )
     return out, tuple(map(float, factors))
 
 
@@ -89,17 +102,27 @@ _RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 
 def _check_mode(x: Tensor, mode: str, align_corners: bool | None, antialias: bool) -> None:
     if mode not in ("nearest", "nearest-exact", "area", *_RANKS):
-        raise DataError(f"interpolate: mode is {mode!r}; expected nearest, nearest-exact, area, {', '.join(_RANKS)}")
+        raise DataError(
+            "interpolate: mode is {mode!r}; expected nearest, nearest-exact, area, {modes}", mode=mode, modes=", ".join(_RANKS)
+        )
     if antialias:
         raise DataError("interpolate: antialias=True is not there; average first: F.adaptive_avg_pool2d(x, size)")
     if align_corners is not None and mode not in _RANKS:
         raise DataError(
-            f"interpolate: align_corners={align_corners} with mode {mode!r}; expected it with {', '.join(_RANKS)} alone"
+            "interpolate: align_corners={align_corners} with mode {mode!r}; expected it with {modes} alone",
+            align_corners=align_corners,
+            mode=mode,
+            modes=", ".join(_RANKS),
         )
     ranks = (_RANKS[mode],) if mode in _RANKS else (1, 2, 3)
     if x.ndim - 2 not in ranks:
-        expected = " or ".join(str(r + 2) for r in ranks)
-        raise ShapeError(f"interpolate: the input has shape {tuple(x.shape)}; mode {mode!r} expects {expected} axes (N, C, …)")
+        expected = either(str(r + 2) for r in ranks)
+        raise ShapeError(
+            "interpolate: the input has shape {shape}; mode {mode!r} expects {expected} axes (N, C, …)",
+            shape=tuple(x.shape),
+            mode=mode,
+            expected=expected,
+        )
 
 
 def interpolate(

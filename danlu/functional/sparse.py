@@ -11,6 +11,7 @@ from danlu.dtype import int64
 from danlu.errors import DataError, DTypeError, ShapeError
 from danlu.functional.common import dropout, softmax
 from danlu.functional.loss import _length
+from danlu.messages import Phrase
 from danlu.tensor import Tensor, apply, from_array, no_grad
 
 # ---- embeddings -----------------------------------------------------------------------------------------------------------------
@@ -19,13 +20,28 @@ from danlu.tensor import Tensor, apply, from_array, no_grad
 def _rows(name: str, input: Tensor, weight: Tensor) -> Tensor:
     """The index, where a negative one becomes one that does not exist: nothing counts from the end here."""
     if weight.ndim != 2:
-        raise ShapeError(f"{name}: the weight has shape {tuple(weight.shape)}; expected (num_embeddings, embedding_dim)")
+        raise ShapeError(
+            "{name}: the weight has shape {shape}; expected (num_embeddings, embedding_dim)", name=name, shape=tuple(weight.shape)
+        )
     if input.dtype.kind not in "iu":
         raise DTypeError(
-            f"{name}: the input has dtype {input.dtype.name}; expected indices of an integer dtype: write input.long()"
+            "{name}: the input has dtype {dtype}; expected indices of an integer dtype: write input.long()",
+            name=name,
+            dtype=input.dtype.name,
         )
     index = input.to(int64)
     return apply("where", index < 0, index - weight.shape[0], index)
+
+
+def _no_such_row(position: int, size: int) -> Phrase:
+    """Negative indices were moved below −size."""
+    number = position + size if position < 0 else position
+    return Phrase(
+        "embedding: index {number} is out of range: the table has {size} rows; expected 0 … {last}, or a larger num_embeddings",
+        number=number,
+        size=size,
+        last=size - 1,
+    )
 
 
 def _padding_row(name: str, padding_idx: int | None, weight: Tensor) -> int | None:
@@ -33,7 +49,14 @@ def _padding_row(name: str, padding_idx: int | None, weight: Tensor) -> int | No
         return None
     n = weight.shape[0]
     if not -n <= padding_idx < n:
-        raise DataError(f"{name}: padding_idx is {padding_idx}; expected one of {-n} … {n - 1} for {n} embeddings")
+        raise DataError(
+            "{name}: padding_idx is {padding_idx}; expected one of {lowest} … {highest} for {count} embeddings",
+            name=name,
+            padding_idx=padding_idx,
+            lowest=-n,
+            highest=n - 1,
+            count=n,
+        )
     return padding_idx % n
 
 
@@ -54,6 +77,7 @@ def _renormalize(weight: Tensor, index: Tensor, max_norm: float, norm_type: floa
 def _looked_up(weight: Tensor, index: Tensor, padding: int | None, by_frequency: bool) -> Tensor:
     """The rows, (…, D); no derivative to the padding row, and each divided by how often it is read where that is wanted."""
     y = apply("take", weight, index, dim=0)
+    y._value().noted().explain = _no_such_row
     if by_frequency:
         times = apply("take", _used(weight.detach(), index), index, dim=0).unsqueeze(-1)
         y = apply("carry", y, y / times)
@@ -91,13 +115,16 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Te
     if input.ndim == 2:
         if offsets is not None:
             raise DataError(
-                f"embedding_bag: offsets with an input of shape {tuple(input.shape)}; expected offsets with one axis of indices alone"
+                "embedding_bag: offsets with an input of shape {shape}; expected offsets with one axis of indices alone",
+                shape=tuple(input.shape),
             )
         rows, length = input.shape
         return from_array(np.repeat(np.arange(rows), length)), rows
     if input.ndim != 1 or offsets is None or offsets.ndim != 1:
         raise ShapeError(
-            f"embedding_bag: the input has shape {tuple(input.shape)}; expected (bags, length), or one axis of indices and offsets of shape (bags,)"
+            "embedding_bag: the input has shape {shape}; expected (bags, length), or one axis of indices and offsets of shape "
+            "(bags,)",
+            shape=tuple(input.shape),
         )
     starts = offsets[:-1] if include_last else offsets
     position = from_array(np.arange(input.shape[0]))
@@ -121,9 +148,9 @@ def embedding_bag(
         [[2.0, 3.0]]
     """
     if mode not in ("sum", "mean", "max"):
-        raise DataError(f"embedding_bag: mode is {mode!r}; expected 'sum', 'mean' or 'max'")
+        raise DataError("embedding_bag: mode is {mode!r}; expected 'sum', 'mean' or 'max'", mode=mode)
     if per_sample_weights is not None and mode != "sum":
-        raise DataError(f"embedding_bag: per_sample_weights with mode {mode!r}; expected mode='sum'")
+        raise DataError("embedding_bag: per_sample_weights with mode {mode!r}; expected mode='sum'", mode=mode)
     bag, count = _bags(input, offsets, include_last_offset)
     index, padding = _rows("embedding_bag", input, weight).reshape(-1), _padding_row("embedding_bag", padding_idx, weight)
     if max_norm is not None:
@@ -135,7 +162,9 @@ def embedding_bag(
     if per_sample_weights is not None:
         if per_sample_weights.shape != input.shape:
             raise ShapeError(
-                f"embedding_bag: per_sample_weights have shape {tuple(per_sample_weights.shape)}; expected {tuple(input.shape)}"
+                "embedding_bag: per_sample_weights have shape {shape}; expected {input_shape}",
+                shape=tuple(per_sample_weights.shape),
+                input_shape=tuple(input.shape),
             )
         rows = rows * per_sample_weights.reshape(-1, 1)
     rows = apply("where", kept.unsqueeze(1), rows, 0.0)
@@ -169,16 +198,21 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
         [[0, 1], [1, 0]]
     """
     if input.dtype is not int64:
-        raise DTypeError(f"one_hot: the input has dtype {input.dtype.name}; expected int64: write input.long()")
+        raise DTypeError("one_hot: the input has dtype {dtype}; expected int64: write input.long()", dtype=input.dtype.name)
     low, high = (int(input.min().item()), int(input.max().item())) if input.numel() else (0, -1)
     if low < 0:
-        raise DataError(f"one_hot: class {low} is negative; expected classes from 0")
+        raise DataError("one_hot: class {low} is negative; expected classes from 0", low=low)
     if num_classes == -1 and not input.numel():
         raise DataError("one_hot: an empty input has no largest class; write num_classes")
     if num_classes == -1:
         num_classes = high + 1
     if num_classes < 1 or high >= num_classes:
-        raise DataError(f"one_hot: class {high} with num_classes={num_classes}; expected num_classes ≥ {high + 1}, or -1")
+        raise DataError(
+            "one_hot: class {high} with num_classes={num_classes}; expected num_classes ≥ {expected}, or -1",
+            high=high,
+            num_classes=num_classes,
+            expected=high + 1,
+        )
     return (input.unsqueeze(-1) == from_array(np.arange(num_classes))).to(int64)
 
 
@@ -214,7 +248,8 @@ def scaled_dot_product_attention(
     if min(query.ndim, key.ndim, value.ndim) < 2:
         shapes = [tuple(x.shape) for x in (query, key, value)]
         raise ShapeError(
-            f"scaled_dot_product_attention: query, key and value have shapes {shapes}; expected at least (length, features)"
+            "scaled_dot_product_attention: query, key and value have shapes {shapes}; expected at least (length, features)",
+            shapes=shapes,
         )
     if is_causal and attn_mask is not None:
         raise DataError("scaled_dot_product_attention: attn_mask together with is_causal=True; expected one of the two")
@@ -243,8 +278,11 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     lead, shape = tuple(input1.shape[:-1]), tuple(weight.shape)
     if len(shape) != 3 or tuple(input2.shape[:-1]) != lead or (input1.shape[-1], input2.shape[-1]) != shape[1:]:
         raise ShapeError(
-            f"bilinear: the inputs have shapes {tuple(input1.shape)} and {tuple(input2.shape)}, the weight {shape}; "
-            f"expected (..., I), (..., J) and (O, I, J)"
+            "bilinear: the inputs have shapes {input1_shape} and {input2_shape}, the weight {weight_shape}; expected (..., "
+            "I), (..., J) and (O, I, J)",
+            input1_shape=tuple(input1.shape),
+            input2_shape=tuple(input2.shape),
+            weight_shape=shape,
         )
     x1, x2 = input1.reshape(-1, shape[1]), input2.reshape(-1, shape[2])
     half = apply("contract", x1, weight, labels=("na", "oab", "nob"))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from danlu.errors import DataError, ShapeError
+from danlu.messages import Phrase
 from danlu.ops import convolution as ops
 from danlu.tensor import Tensor, apply, from_array
 
@@ -23,7 +24,14 @@ def sizes(name: str, word: str, value: Size, d: int, least: int = 1) -> tuple[in
     given = (value,) * d if isinstance(value, int) else tuple(value)
     given = given * d if len(given) == 1 else given
     if len(given) != d or any(isinstance(n, bool) or not hasattr(n, "__index__") or n < least for n in given):
-        raise DataError(f"{name}: {word} is {value!r}; expected an integer ≥ {least}, or {d} of them")
+        raise DataError(
+            "{name}: {word} is {value!r}; expected an integer ≥ {least}, or {dims} of them",
+            name=name,
+            word=word,
+            value=value,
+            least=least,
+            dims=d,
+        )
     return tuple(int(n) for n in given)
 
 
@@ -33,7 +41,13 @@ def batched(name: str, x: Tensor, d: int, function: Callable[[Tensor], Any]) -> 
         return function(x)
     if x.ndim != d + 1:
         raise ShapeError(
-            f"{name}: the input has shape {tuple(x.shape)}; expected {d + 2} axes (batch, channels, then {d}), or {d + 1} without the batch"
+            "{name}: the input has shape {shape}; expected {ndim} axes (batch, channels, then {dims}), or "
+            "{ndim_without_batch} without the batch",
+            name=name,
+            shape=tuple(x.shape),
+            ndim=d + 2,
+            dims=d,
+            ndim_without_batch=d + 1,
         )
     y = function(x.unsqueeze(0))
     return tuple(part.squeeze(0) for part in y) if isinstance(y, tuple) else y.squeeze(0)
@@ -49,11 +63,20 @@ def _padding(name: str, padding: Size | str, kernel: tuple, stride: tuple, dilat
         both = sizes(name, "padding", padding, d, 0)
         return both, both
     if padding not in ("valid", "same"):
-        raise DataError(f"{name}: padding is {padding!r}; expected 'valid', 'same', an integer or {d} of them")
+        raise DataError(
+            "{name}: padding is {padding!r}; expected 'valid', 'same', an integer or {dims} of them",
+            name=name,
+            padding=padding,
+            dims=d,
+        )
     if padding == "valid":
         return (0,) * d, (0,) * d
     if any(s != 1 for s in stride):
-        raise DataError(f"{name}: padding='same' with stride {stride}; expected stride 1: write the padding as numbers")
+        raise DataError(
+            "{name}: padding='same' with stride {stride}; expected stride 1: write the padding as numbers",
+            name=name,
+            stride=stride,
+        )
     total = tuple(e * (k - 1) for e, k in zip(dilation, kernel))
     return tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
 
@@ -130,7 +153,13 @@ def _convolve_transposed(
     strides, dilations = sizes(name, "stride", stride, d), sizes(name, "dilation", dilation, d)
     extra = sizes(name, "output_padding", output_padding, d, 0)
     if any(e and e >= max(s, n) for e, s, n in zip(extra, strides, dilations)):
-        raise DataError(f"{name}: output_padding is {extra}; expected less than the stride {strides} or the dilation {dilations}")
+        raise DataError(
+            "{name}: output_padding is {extra}; expected less than the stride {strides} or the dilation {dilations}",
+            name=name,
+            extra=extra,
+            strides=strides,
+            dilations=dilations,
+        )
     options = {
         "stride": strides,
         "padding": sizes(name, "padding", padding, d, 0),
@@ -251,9 +280,14 @@ def _pad_axis(x: Tensor, axis: int, low: int, high: int, mode: str) -> Tensor:
     edges, less = _EDGES[mode]
     n = x.shape[axis]
     if n == 0 or (less is not None and max(low, high) > n - less):
-        bound = f"at most {n - less}" if less is not None and n else "an axis with elements"
+        bound = Phrase("at most {count}", count=n - less) if less is not None and n else Phrase("an axis with elements")
         raise ShapeError(
-            f"pad: padding {(low, high)} of axis {axis} (size {n}) with mode {mode!r}; expected {bound}: pad in several steps"
+            "pad: padding {padding} of axis {axis} (size {size}) with mode {mode!r}; expected {expected}: pad in several steps",
+            padding=(low, high),
+            axis=axis,
+            size=n,
+            mode=mode,
+            expected=bound,
         )
     parts = edges(x, axis, low, high)
     parts = [part for part, wanted in zip(parts, (low, 1, high)) if wanted]
@@ -274,13 +308,18 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     widths = tuple(int(n) for n in pad)
     if len(widths) % 2 or len(widths) > 2 * input.ndim:
         raise ShapeError(
-            f"pad: pad is {widths} for an input of shape {tuple(input.shape)}; expected pairs (low, high), the last axis first, "
-            f"at most {input.ndim} of them"
+            "pad: pad is {pad} for an input of shape {shape}; expected pairs (low, high), the last axis first, at most {ndim} "
+            "of them",
+            pad=widths,
+            shape=tuple(input.shape),
+            ndim=input.ndim,
         )
     if mode != "constant" and mode not in _EDGES:
-        raise DataError(f"pad: mode is {mode!r}; expected 'constant', 'reflect', 'replicate' or 'circular'")
+        raise DataError("pad: mode is {mode!r}; expected 'constant', 'reflect', 'replicate' or 'circular'", mode=mode)
     if mode != "constant" and value:
-        raise DataError(f"pad: value {value} with mode {mode!r}; expected a value with mode='constant' alone")
+        raise DataError(
+            "pad: value {value} with mode {mode!r}; expected a value with mode='constant' alone", value=value, mode=mode
+        )
     axes = [(input.ndim - 1 - k // 2, widths[k], widths[k + 1]) for k in range(0, len(widths), 2)]
     for axis, low, high in axes:
         if mode == "replicate" and min(low, high) < 0:  # an axis that is cut away whole can still be repeated
@@ -299,7 +338,13 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 def _cut(x: Tensor, axis: int, low: int, high: int) -> Tensor:
     n = x.shape[axis]
     if low + high > n:
-        raise ShapeError(f"pad: {low} and {high} elements are cut from axis {axis}, which has {n}; expected at most {n} together")
+        raise ShapeError(
+            "pad: {low} and {high} elements are cut from axis {axis}, which has {size}; expected at most {size} together",
+            low=low,
+            high=high,
+            axis=axis,
+            size=n,
+        )
     return _part(x, axis, low, n - high)
 
 
@@ -317,7 +362,7 @@ def _pad_constant(x: Tensor, axes: list[tuple[int, int, int]], value: float | No
 
 def _check_image(name: str, x: Tensor) -> None:
     if x.ndim < 3:
-        raise ShapeError(f"{name}: the input has shape {tuple(x.shape)}; expected (…, C, H, W)")
+        raise ShapeError("{name}: the input has shape {shape}; expected (…, C, H, W)", name=name, shape=tuple(x.shape))
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
@@ -334,7 +379,11 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     *lead, c, h, w = input.shape
     if c % (r * r):
         raise ShapeError(
-            f"pixel_shuffle: the input has {c} channels (shape {tuple(input.shape)}); expected a multiple of {r}² = {r * r}"
+            "pixel_shuffle: the input has {channels} channels (shape {shape}); expected a multiple of {factor}² = {square}",
+            channels=c,
+            shape=tuple(input.shape),
+            factor=r,
+            square=r * r,
         )
     n = len(lead)
     if not input.numel():
@@ -357,7 +406,9 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     *lead, c, h, w = input.shape
     if h % r or w % r:
         raise ShapeError(
-            f"pixel_unshuffle: the input has shape {tuple(input.shape)}; expected a height and width that {r} divides"
+            "pixel_unshuffle: the input has shape {shape}; expected a height and width that {factor} divides",
+            shape=tuple(input.shape),
+            factor=r,
         )
     n = len(lead)
     if not input.numel():
@@ -377,7 +428,9 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """
     if input.ndim < 3 or groups < 1 or input.shape[1] % groups:
         raise ShapeError(
-            f"channel_shuffle: the input has shape {tuple(input.shape)}; expected (N, C, …) with C a multiple of {groups}"
+            "channel_shuffle: the input has shape {shape}; expected (N, C, …) with C a multiple of {groups}",
+            shape=tuple(input.shape),
+            groups=groups,
         )
     n, c, *rest = input.shape
     x = input.reshape(n, groups, c // groups, prod(rest)).transpose(1, 2)

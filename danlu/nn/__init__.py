@@ -1,5 +1,6 @@
 """L7. Layers, containers and losses, with PyTorch's names."""
 
+from danlu.guidance import unknown
 from danlu.nn import functional, init, utils
 from danlu.nn.activation import (
     ELU,
@@ -153,6 +154,8 @@ from danlu.nn.vision import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
+
+__getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "CELU",

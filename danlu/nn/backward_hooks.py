@@ -84,6 +84,9 @@ def _changed(result: Any, grads: Grads, name: str) -> Grads:
     result = result if isinstance(result, tuple) else (result,)
     if len(result) != len(grads):
         raise GradientError(
-            f"a hook of {name} returned {len(result)} gradients; expected {len(grads)}, or None to change nothing"
+            "a hook of {name} returned {result_count} gradients; expected {grad_count}, or None to change nothing",
+            name=name,
+            result_count=len(result),
+            grad_count=len(grads),
         )
     return result

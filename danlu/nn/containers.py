@@ -8,6 +8,7 @@ from operator import index as as_index
 from typing import Any
 
 from danlu.errors import AxisError, DTypeError
+from danlu.messages import Phrase, message
 from danlu.nn.module import Module
 
 
@@ -29,7 +30,9 @@ class _List(Module):
         count = len(self._module_names)
         k = as_index(index)
         if not -count <= k < count:
-            raise AxisError(f"index {k} is out of range: this {type(self).__name__} holds {count} modules")
+            raise AxisError(
+                "index {index} is out of range: this {name} holds {count} modules", index=k, name=type(self).__name__, count=count
+            )
         return k % count
 
     def __len__(self) -> int:
@@ -94,8 +97,10 @@ class Sequential(_List):
         for name, module in named:
             if not isinstance(module, Module):
                 raise DTypeError(
-                    f"Sequential: item {name} is {type(module).__name__}; expected an nn.Module: for a function "
-                    f"write a class with forward, and for a list write Sequential(*layers)"
+                    "Sequential: item {name} is {kind}; expected an nn.Module: for a function write a class with forward, and for a "
+                    "list write Sequential(*layers)",
+                    name=name,
+                    kind=type(module).__name__,
                 )
             self.register_module(str(name), module)
 
@@ -144,7 +149,11 @@ class ModuleDict(Module):
 
     def __getitem__(self, key: str) -> Module:
         if key not in self._module_names:
-            raise KeyError(f"{key!r}; this ModuleDict holds {', '.join(self._module_names) or 'nothing'}")
+            raise KeyError(
+                message(
+                    "{key!r}; this ModuleDict holds {names}", key=key, names=", ".join(self._module_names) or Phrase("nothing")
+                )
+            )
         return self.__dict__[key]
 
     def __setitem__(self, key: str, module: Module) -> None:

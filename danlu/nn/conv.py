@@ -38,9 +38,20 @@ class _Conv(Module):
         self.groups = check_size(name, "groups", groups)
         for word, size in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
             if size % self.groups:
-                raise DataError(f"{name}: {word} is {size} and groups {groups}; expected groups that divides {word}")
+                raise DataError(
+                    "{name}: {word} is {size} and groups {groups}; expected groups that divides {word}",
+                    name=name,
+                    word=word,
+                    size=size,
+                    groups=groups,
+                )
         if padding_mode not in _MODES:
-            raise DataError(f"{name}: padding_mode is {padding_mode!r}; expected one of {', '.join(_MODES)}")
+            raise DataError(
+                "{name}: padding_mode is {padding_mode!r}; expected one of {modes}",
+                name=name,
+                padding_mode=padding_mode,
+                modes=", ".join(_MODES),
+            )
         self.kernel_size = F.sizes(name, "kernel_size", kernel_size, d)
         self.stride, self.dilation = F.sizes(name, "stride", stride, d), F.sizes(name, "dilation", dilation, d)
         self.padding = padding if isinstance(padding, str) else F.sizes(name, "padding", padding, d, 0)
@@ -83,7 +94,10 @@ class _ConvForward(_Conv):
         self._build(channels, kernel_size, stride, padding, 0, dilation, *rest)
         if self.padding not in ("same", "valid") and isinstance(self.padding, str):
             raise DataError(
-                f"{type(self).__name__}: padding is {padding!r}; expected 'valid', 'same', an integer or {self.dims} of them"
+                "{name}: padding is {padding!r}; expected 'valid', 'same', an integer or {dims} of them",
+                name=type(self).__name__,
+                padding=padding,
+                dims=self.dims,
             )
 
     def forward(self, input: Tensor) -> Tensor:
@@ -116,7 +130,9 @@ class _ConvTransposed(_Conv):
     ) -> None:  # fmt: skip
         super().__init__()
         if padding_mode != "zeros":
-            raise DataError(f"{type(self).__name__}: padding_mode is {padding_mode!r}; expected 'zeros'")
+            raise DataError(
+                "{name}: padding_mode is {padding_mode!r}; expected 'zeros'", name=type(self).__name__, padding_mode=padding_mode
+            )
         channels, rest = (in_channels, out_channels), (groups, bias, padding_mode, device, dtype, generator)
         self._build(channels, kernel_size, stride, padding, output_padding, dilation, *rest)
 
@@ -134,7 +150,13 @@ class _ConvTransposed(_Conv):
         wanted = tuple(output_size)[-d:]
         if any(not 0 <= w - m < s for w, m, s in zip(wanted, least, self.stride)):
             most = [m + s - 1 for m, s in zip(least, self.stride)]
-            raise DataError(f"{type(self).__name__}: output_size is {tuple(output_size)}; expected sizes from {least} to {most}")
+            raise DataError(
+                "{name}: output_size is {output_size}; expected sizes from {least} to {most}",
+                name=type(self).__name__,
+                output_size=tuple(output_size),
+                least=least,
+                most=most,
+            )
         return tuple(w - m for w, m in zip(wanted, least))
 
 

@@ -25,7 +25,7 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         if not 0.0 <= p <= 1.0:
-            raise DataError(f"{type(self).__name__}: p is {p}; expected a probability from 0 to 1")
+            raise DataError("{name}: p is {p}; expected a probability from 0 to 1", name=type(self).__name__, p=p)
         self.p, self.inplace = p, inplace
 
     def forward(self, input: Tensor) -> Tensor:

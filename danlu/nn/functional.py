@@ -119,6 +119,9 @@ from danlu.functional.vision import (
     pixel_unshuffle,
     unfold,
 )
+from danlu.guidance import unknown
+
+__getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "adaptive_avg_pool1d",

@@ -15,6 +15,7 @@ import numpy as np
 from danlu.dtype import int64
 from danlu.errors import DataError, ShapeError
 from danlu.graph import Op
+from danlu.guidance import unknown
 from danlu.ops import composite
 from danlu.ops.table import o
 from danlu.random import Generator, next_key
@@ -43,7 +44,11 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         slope = 0.01 if param is None else param
         return sqrt(2.0 / (1 + slope**2))
     if nonlinearity not in _GAINS:
-        raise DataError(f"calculate_gain: nonlinearity is {nonlinearity!r}; expected leaky_relu, {', '.join(_GAINS)}")
+        raise DataError(
+            "calculate_gain: nonlinearity is {nonlinearity!r}; expected leaky_relu, {names}",
+            nonlinearity=nonlinearity,
+            names=", ".join(_GAINS),
+        )
     return _GAINS[nonlinearity]
 
 
@@ -58,8 +63,9 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     """
     if tensor.ndim < 2:
         raise ShapeError(
-            f"a tensor of shape {tuple(tensor.shape)} has no fan in and fan out; expected at least two axes (out, in): "
-            f"for a bias use init.zeros_ or init.uniform_"
+            "a tensor of shape {shape} has no fan in and fan out; expected at least two axes (out, in): for a bias use "
+            "init.zeros_ or init.uniform_",
+            shape=tuple(tensor.shape),
         )
     receptive = prod(tensor.shape[2:])
     return tensor.shape[1] * receptive, tensor.shape[0] * receptive
@@ -119,7 +125,7 @@ def trunc_normal_(
         True
     """
     if not a < b:
-        raise DataError(f"trunc_normal_: a is {a} and b {b}; expected a < b")
+        raise DataError("trunc_normal_: a is {low} and b {high}; expected a < b", low=a, high=b)
     normal = NormalDist(mean, std)
     share = uniform_(tensor, generator=generator).detach().numpy().astype(np.float64)
     p = normal.cdf(a) + (normal.cdf(b) - normal.cdf(a)) * share
@@ -173,7 +179,7 @@ def eye_(tensor: Tensor) -> Tensor:
         [[1.0, 0.0], [0.0, 1.0]]
     """
     if tensor.ndim != 2:
-        raise ShapeError(f"eye_: the tensor has shape {tuple(tensor.shape)}; expected two axes")
+        raise ShapeError("eye_: the tensor has shape {shape}; expected two axes", shape=tuple(tensor.shape))
     return _write(tensor, np.eye(*tensor.shape))
 
 
@@ -204,7 +210,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     if mode not in ("fan_in", "fan_out"):
-        raise DataError(f"kaiming: mode is {mode!r}; expected 'fan_in' or 'fan_out'")
+        raise DataError("kaiming: mode is {mode!r}; expected 'fan_in' or 'fan_out'", mode=mode)
     return calculate_gain(nonlinearity, a) / sqrt(fans(tensor)[mode == "fan_out"])
 
 
@@ -250,7 +256,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
         [1.0, 1.0, 1.0]
     """
     if tensor.ndim < 2:
-        raise ShapeError(f"orthogonal_: the tensor has shape {tuple(tensor.shape)}; expected at least two axes")
+        raise ShapeError("orthogonal_: the tensor has shape {shape}; expected at least two axes", shape=tuple(tensor.shape))
     numbers = normal_(tensor, generator=generator).detach().numpy().astype(np.float64)
     matrix = numbers.reshape(tensor.shape[0], -1)
     wide = matrix.shape[0] < matrix.shape[1]
@@ -258,6 +264,8 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     q = q * np.sign(np.diag(r))
     return _write(tensor, gain * (q.T if wide else q).reshape(tuple(tensor.shape)))
 
+
+__getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "calculate_gain",

@@ -7,7 +7,7 @@ from math import sqrt
 from typing import Any
 
 from danlu.dtype import DType
-from danlu.errors import DataError
+from danlu.errors import DataError, DTypeError
 from danlu.functional import common as F
 from danlu.functional.sparse import bilinear
 from danlu.nn import init
@@ -19,8 +19,16 @@ from danlu.tensor import Tensor
 
 def check_size(layer: str, name: str, size: Any) -> int:
     """A size as an int ≥ 1; DataError otherwise."""
-    if isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
-        raise DataError(f"{layer}: {name} is {size!r}; expected an integer ≥ 1")
+    if isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise DTypeError(
+            "{layer}: {name} is {size!r}, a {kind}; expected an integer ≥ 1: write int(n), or n // 2 instead of n / 2",
+            layer=layer,
+            name=name,
+            size=size,
+            kind=type(size).__name__,
+        )
+    if size < 1:
+        raise DataError("{layer}: {name} is {size!r}; expected an integer ≥ 1", layer=layer, name=name, size=size)
     return int(size)
 
 

@@ -14,7 +14,11 @@ class Loss(Module):
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
         if reduction not in ("mean", "sum", "none"):
-            raise DataError(f"{type(self).__name__}: reduction is {reduction!r}; expected 'mean', 'sum' or 'none'")
+            raise DataError(
+                "{name}: reduction is {reduction!r}; expected 'mean', 'sum' or 'none'",
+                name=type(self).__name__,
+                reduction=reduction,
+            )
         self.reduction = reduction
 
 

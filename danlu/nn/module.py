@@ -13,9 +13,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from danlu.dtype import DType, float16, float32, float64
 from danlu.engine import capturing, changed
-from danlu.errors import DanluError, DTypeError, ShapeError
+from danlu.errors import DanluError, DataError, DTypeError, ShapeError
+from danlu.guidance import check_keywords
+from danlu.messages import Phrase, message
 from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Parameter
+from danlu.nn.teaching import name_layer, name_meant, refuse_data, warn_of_hidden
 from danlu.tensor import Tensor, no_grad
 from danlu.tensor.creation import as_tensor
 
@@ -87,13 +90,22 @@ class Module:
     _buffer_names: dict[str, bool]  # name → is it part of the state_dict
     _module_names: dict[str, None]
 
+    def __new__(cls, *args: Any, **named: Any) -> Any:
+        if named:
+            check_keywords(cls, named)
+        if args and cls.__module__.startswith("danlu.nn."):
+            refuse_data(cls, args)
+        return super().__new__(cls)
+
     def __init__(self) -> None:
         values = self.__dict__
         values["_parameter_names"], values["_buffer_names"], values["_module_names"] = {}, {}, {}
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """The computation; every subclass defines it."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward; define `def forward(self, x): ...` in the class")
+        raise NotImplementedError(
+            message("{layer} has no forward; define `def forward(self, x): ...` in the class", layer=type(self).__name__)
+        )
 
     # ---- calling -----------------------------------------------------------------------------------------------------
 
@@ -103,7 +115,10 @@ class Module:
                 return self.forward(*inputs, **named)
             return self._call_with_hooks(self._hooks, inputs, named)
         except DanluError as error:
-            _name_layer(error, self)
+            name_layer(error, self)
+            raise
+        except AttributeError as error:
+            name_meant(error)
             raise
 
     def _call_with_hooks(self, hooks: Hooks, inputs: tuple, named: dict[str, Any]) -> Any:
@@ -169,14 +184,21 @@ class Module:
         if "_module_names" in values and value is not None:
             if name in values["_parameter_names"]:
                 raise DTypeError(
-                    f"cannot assign {type(value).__name__} as parameter {name!r} of {type(self).__name__}; expected nn.Parameter "
-                    f"or None: write nn.Parameter(value), or `with danlu.no_grad(): module.{name}.copy_(value)`"
+                    "cannot assign {given} as parameter {name!r} of {layer}; expected nn.Parameter or None: write "
+                    "nn.Parameter(value), or `with danlu.no_grad(): module.{name}.copy_(value)`",
+                    given=type(value).__name__,
+                    name=name,
+                    layer=type(self).__name__,
                 )
             if name in values["_module_names"] or (name in values["_buffer_names"] and not isinstance(value, Tensor)):
                 kind = "nn.Module" if name in values["_module_names"] else "Tensor"
                 raise DTypeError(
-                    f"cannot assign {type(value).__name__} as {name!r} of {type(self).__name__}; expected {kind} or None: "
-                    f"`del module.{name}` first if it shall be something else"
+                    "cannot assign {given} as {name!r} of {layer}; expected {expected} or None: `del module.{name}` first if it shall "
+                    "be something else",
+                    given=type(value).__name__,
+                    name=name,
+                    layer=type(self).__name__,
+                    expected=kind,
                 )
         known = (*values.get("_buffer_names", ()), *values.get("_parameter_names", ()))
         if name in known or (name == "training" and values.get(name) is not value):
@@ -196,8 +218,11 @@ class Module:
         values = self.__dict__
         if "_module_names" not in values:
             raise AttributeError(
-                f"cannot assign {name!r} before Module.__init__() call; "
-                f"write super().__init__() as the first line of {type(self).__name__}.__init__"
+                message(
+                    "cannot assign {name!r} before Module.__init__() call; write super().__init__() as the first line of {layer}.__init__",
+                    name=name,
+                    layer=type(self).__name__,
+                )
             )
         _check_name(self, kind, name)
         for other in ("_parameter_names", "_buffer_names", "_module_names"):
@@ -211,8 +236,9 @@ class Module:
         """A parameter under a name; None keeps the name without a value."""
         if param is not None and not isinstance(param, Parameter):
             raise DTypeError(
-                f"cannot register {type(param).__name__} as parameter {name!r}; "
-                f"expected nn.Parameter or None: write nn.Parameter(value)"
+                "cannot register {kind} as parameter {name!r}; expected nn.Parameter or None: write nn.Parameter(value)",
+                kind=type(param).__name__,
+                name=name,
             )
         self._register("_parameter_names", name, param)
 
@@ -220,15 +246,20 @@ class Module:
         """A tensor that is state but not trained (running statistics); `persistent=False` leaves it out of the state_dict."""
         if tensor is not None and not isinstance(tensor, Tensor):
             raise DTypeError(
-                f"cannot register {type(tensor).__name__} as buffer {name!r}; "
-                f"expected a Tensor or None: write danlu.tensor(value)"
+                "cannot register {kind} as buffer {name!r}; expected a Tensor or None: write danlu.tensor(value)",
+                kind=type(tensor).__name__,
+                name=name,
             )
         self._register("_buffer_names", name, tensor, persistent)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """A submodule under a name."""
         if module is not None and not isinstance(module, Module):
-            raise DTypeError(f"cannot register {type(module).__name__} as submodule {name!r}; expected an nn.Module or None")
+            raise DTypeError(
+                "cannot register {kind} as submodule {name!r}; expected an nn.Module or None",
+                kind=type(module).__name__,
+                name=name,
+            )
         self._register("_module_names", name, module)
 
     add_module = register_module
@@ -299,8 +330,11 @@ class Module:
         return self._named_members("_parameter_names", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """All parameters; shared ones once."""
-        return (p for _, p in self.named_parameters(recurse=recurse))
+        """All parameters; shared ones once. Warns of layers in plain lists and dicts, which are not among them."""
+        found = [p for _, p in self.named_parameters(recurse=recurse)]
+        if recurse:
+            warn_of_hidden(self, found)
+        return iter(found)
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -319,7 +353,13 @@ class Module:
             child = module._modules.get(name)
             if child is None:
                 raise AttributeError(
-                    f"{type(module).__name__} has no submodule {name!r} (of path {target!r}); it has {_listing(module._modules)}"
+                    message(
+                        "{layer} has no submodule {name!r} (of path {target!r}); it has {listing}",
+                        layer=type(module).__name__,
+                        name=name,
+                        target=target,
+                        listing=_listing(module._modules),
+                    )
                 )
             module = child
         return module
@@ -331,7 +371,13 @@ class Module:
         found = module._parameters.get(name)
         if found is None:
             raise AttributeError(
-                f"{type(module).__name__} has no parameter {name!r} (of path {target!r}); it has {_listing(module._parameters)}"
+                message(
+                    "{layer} has no parameter {name!r} (of path {target!r}); it has {listing}",
+                    layer=type(module).__name__,
+                    name=name,
+                    target=target,
+                    listing=_listing(module._parameters),
+                )
             )
         return found
 
@@ -340,7 +386,7 @@ class Module:
     def train(self: M, mode: bool = True) -> M:
         """Training mode (dropout drops, batch norm uses the batch) for this module and all below it."""
         if not isinstance(mode, bool):
-            raise DTypeError(f"train: mode is {mode!r}; expected True or False")
+            raise DataError("train: mode is {mode!r}; expected True or False", mode=mode)
         for module in self.modules():
             module.training = mode
         return self
@@ -357,7 +403,7 @@ class Module:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients (or sets them to zero)."""
-        for p in self.parameters():
+        for _, p in self.named_parameters():
             if set_to_none:
                 p.grad = None
             elif p.grad is not None:
@@ -425,7 +471,7 @@ class Module:
             StateError: names every key that is missing, unexpected or of another shape.
         """
         if not isinstance(state_dict, Mapping):
-            raise DTypeError(f"load_state_dict expects a dict of names to tensors, got {type(state_dict).__name__}")
+            raise DTypeError("load_state_dict expects a dict of names to tensors, got {kind}", kind=type(state_dict).__name__)
         own = dict(self._state())
         missing = [k for k in own if k not in state_dict]
         unexpected = [k for k in state_dict if k not in own]
@@ -434,7 +480,10 @@ class Module:
             _shape_problem(k, own[k], state_dict[k]) for k in own if k in state_dict and not _fits(own[k], state_dict[k])
         ]
         if problems:
-            raise StateError(f"load_state_dict: the state does not fit {type(self).__name__}:\n  " + "\n  ".join(problems))
+            problem = "\n  ".join(map(str, problems))
+            raise StateError(
+                "load_state_dict: the state does not fit {layer}:\n  {problem}", layer=type(self).__name__, problem=problem
+            )
         with no_grad():
             for name in own.keys() & state_dict.keys():
                 _load(own[name], state_dict[name], assign)
@@ -460,56 +509,36 @@ class Module:
 def _check_name(module: Module, kind: str, name: str) -> None:
     """A name that can be registered: a word without dots that is no method or other attribute of the module."""
     if not isinstance(name, str):
-        raise DTypeError(f"the name of a parameter, buffer or submodule must be a string, got {type(name).__name__}")
+        raise DTypeError("the name of a parameter, buffer or submodule must be a string, got {kind}", kind=type(name).__name__)
     if "." in name or not name:
-        raise KeyError(f"{name!r} cannot name a parameter, buffer or submodule: expected a name without dots that is not empty")
+        raise KeyError(
+            message(
+                "{name!r} cannot name a parameter, buffer or submodule: expected a name without dots that is not empty", name=name
+            )
+        )
     taken = name in module.__dict__ and all(
         name not in module.__dict__[k] for k in ("_parameter_names", "_buffer_names", "_module_names")
     )
     if callable(getattr(type(module), name, None)) or (taken and module.__dict__[name] is not None and kind == "_buffer_names"):
-        raise KeyError(f"{type(module).__name__} already has an attribute {name!r}; choose another name")
+        raise KeyError(
+            message("{layer} already has an attribute {name!r}; choose another name", layer=type(module).__name__, name=name)
+        )
 
 
-def _listing(names: Mapping[str, Any]) -> str:
-    return ", ".join(map(repr, names)) or "none"
-
-
-# ---- errors that name the layer ---------------------------------------------------------------------------------------------
-
-
-def _name_layer(error: DanluError, module: Module) -> None:
-    """Writes into the message where in the model it arose; each module on the way out makes the path longer."""
-    trail: list[Module] | None = getattr(error, "layers", None)
-    if trail is None:
-        trail = error.layers = []  # type: ignore[attr-defined]
-        error.plain_message = str(error)  # type: ignore[attr-defined]
-    trail.append(module)
-    error.args = (error.plain_message + _location(trail),)  # type: ignore[attr-defined]
-
-
-def _location(trail: list[Module]) -> str:
-    """`trail`: the innermost module first."""
-    inner, root = trail[0], trail[-1]
-    layer = f"{inner._get_name()}({inner.extra_repr()})"
-    if inner is root:
-        return f"\n  in {layer}"
-    steps = [_path(parent, child) for parent, child in zip(reversed(trail), list(reversed(trail))[1:])]
-    return f"\n  in layer {'.'.join(filter(None, steps))} ({layer}) of {root._get_name()}"
-
-
-def _path(parent: Module, child: Module) -> str:
-    return next((path for path, module in parent.named_modules() if module is child), child._get_name())
+def _listing(names: Mapping[str, Any]) -> str | Phrase:
+    return ", ".join(map(repr, names)) or Phrase("none")
 
 
 # ---- loading ------------------------------------------------------------------------------------------------------------------
 
 
-def _key_problems(missing: list[str], unexpected: list[str]) -> list[str]:
+def _key_problems(missing: list[str], unexpected: list[str]) -> list[Phrase]:
     problems = []
     if missing:
-        problems.append(f"missing keys: {_listing(dict.fromkeys(missing))}")
+        problems.append(Phrase("missing keys: {keys}", keys=_listing(dict.fromkeys(missing))))
     if unexpected:
-        problems.append(f"unexpected keys: {_listing(dict.fromkeys(unexpected))}; strict=False leaves them out")
+        keys = _listing(dict.fromkeys(unexpected))
+        problems.append(Phrase("unexpected keys: {keys}; strict=False leaves them out", keys=keys))
     return problems
 
 
@@ -517,10 +546,18 @@ def _fits(own: Tensor, given: Any) -> bool:
     return hasattr(given, "shape") and tuple(given.shape) == tuple(own.shape)
 
 
-def _shape_problem(name: str, own: Tensor, given: Any) -> str:
+def _shape_problem(name: str, own: Tensor, given: Any) -> Phrase:
+    expected = tuple(own.shape)
     if not hasattr(given, "shape"):
-        return f"{name}: got {type(given).__name__}; expected a tensor of shape {tuple(own.shape)}"
-    return f"size mismatch for {name}: the given tensor has shape {tuple(given.shape)}, the module's {tuple(own.shape)}"
+        return Phrase(
+            "{name}: got {kind}; expected a tensor of shape {expected}", name=name, kind=type(given).__name__, expected=expected
+        )
+    return Phrase(
+        "size mismatch for {name}: the given tensor has shape {shape}, the module's {expected}",
+        name=name,
+        shape=tuple(given.shape),
+        expected=expected,
+    )
 
 
 def _load(own: Tensor, given: Any, assign: bool) -> None:

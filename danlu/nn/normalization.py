@@ -9,6 +9,7 @@ from danlu.dtype import DType, int64
 from danlu.errors import DataError, ShapeError
 from danlu.functional import common as F
 from danlu.functional.norm import group_norm, instance_norm, local_response_norm, rms_norm
+from danlu.messages import either
 from danlu.nn import init
 from danlu.nn.linear import check_size
 from danlu.nn.module import Module
@@ -79,7 +80,7 @@ class _BatchNorm(Module):
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
     ranks: tuple[int, ...]
-    expected: str
+    expected: tuple[str, ...]
 
     def __init__(
         self,
@@ -131,7 +132,10 @@ class _BatchNorm(Module):
         name = type(self).__name__
         if input.ndim not in self.ranks or input.shape[1] != self.num_features:
             raise ShapeError(
-                f"{name}: the input has shape {tuple(input.shape)}; expected {self.expected.format(C=self.num_features)}"
+                "{name}: the input has shape {shape}; expected {expected}",
+                name=name,
+                shape=tuple(input.shape),
+                expected=either(shape.format(C=self.num_features) for shape in self.expected),
             )
         use_batch = self.training or self.running_mean is None
         return F.batch_norm(
@@ -168,7 +172,7 @@ class BatchNorm1d(_BatchNorm):
     """
 
     ranks = (2, 3)
-    expected = "(N, {C}) or (N, {C}, L)"
+    expected = ("(N, {C})", "(N, {C}, L)")
 
 
 class BatchNorm2d(_BatchNorm):
@@ -184,7 +188,7 @@ class BatchNorm2d(_BatchNorm):
     """
 
     ranks = (4,)
-    expected = "(N, {C}, H, W)"
+    expected = ("(N, {C}, H, W)",)
 
 
 class BatchNorm3d(_BatchNorm):
@@ -200,7 +204,7 @@ class BatchNorm3d(_BatchNorm):
     """
 
     ranks = (5,)
-    expected = "(N, {C}, D, H, W)"
+    expected = ("(N, {C}, D, H, W)",)
 
 
 class _InstanceNorm(_BatchNorm):
@@ -218,7 +222,10 @@ class _InstanceNorm(_BatchNorm):
         x = input.unsqueeze(0) if single else input
         if x.ndim not in self.ranks or x.shape[1] != self.num_features:
             raise ShapeError(
-                f"{type(self).__name__}: the input has shape {tuple(input.shape)}; expected {self.expected.format(C=self.num_features)}"
+                "{name}: the input has shape {shape}; expected {expected}",
+                name=type(self).__name__,
+                shape=tuple(input.shape),
+                expected=either(shape.format(C=self.num_features) for shape in self.expected),
             )
         use_input = self.training or self.running_mean is None
         running = (self.running_mean, self.running_var)
@@ -239,7 +246,7 @@ class InstanceNorm1d(_InstanceNorm):
     """
 
     ranks = (3,)
-    expected = "(N, {C}, L) or ({C}, L)"
+    expected = ("(N, {C}, L)", "({C}, L)")
 
 
 class InstanceNorm2d(_InstanceNorm):
@@ -253,7 +260,7 @@ class InstanceNorm2d(_InstanceNorm):
     """
 
     ranks = (4,)
-    expected = "(N, {C}, H, W) or ({C}, H, W)"
+    expected = ("(N, {C}, H, W)", "({C}, H, W)")
 
 
 class InstanceNorm3d(_InstanceNorm):
@@ -267,7 +274,7 @@ class InstanceNorm3d(_InstanceNorm):
     """
 
     ranks = (5,)
-    expected = "(N, {C}, D, H, W) or ({C}, D, H, W)"
+    expected = ("(N, {C}, D, H, W)", "({C}, D, H, W)")
 
 
 class GroupNorm(Module):
@@ -294,7 +301,9 @@ class GroupNorm(Module):
         self.num_channels = check_size("GroupNorm", "num_channels", num_channels)
         if num_channels % num_groups:
             raise DataError(
-                f"GroupNorm: num_channels is {num_channels} and num_groups {num_groups}; expected groups that divide the channels"
+                "GroupNorm: num_channels is {num_channels} and num_groups {num_groups}; expected groups that divide the channels",
+                num_channels=num_channels,
+                num_groups=num_groups,
             )
         self.eps, self.affine, shape = eps, affine, (self.num_channels,)
         self.register_parameter("weight", Parameter(filled(shape, 1.0, dtype, device)) if affine else None)

@@ -32,10 +32,22 @@ class _Table(Module):
         n = self.num_embeddings = check_size(name, "num_embeddings", sizes[0])
         d = self.embedding_dim = check_size(name, "embedding_dim", sizes[1])
         if padding_idx is not None and not -n <= padding_idx < n:
-            raise DataError(f"{name}: padding_idx is {padding_idx}; expected one of {-n} … {n - 1} for {n} embeddings")
+            raise DataError(
+                "{name}: padding_idx is {padding_idx}; expected one of {lowest} … {highest} for {count} embeddings",
+                name=name,
+                padding_idx=padding_idx,
+                lowest=-n,
+                highest=n - 1,
+                count=n,
+            )
         self.padding_idx = None if padding_idx is None else padding_idx % n
         if weight is not None and tuple(weight.shape) != (n, d):
-            raise ShapeError(f"{name}: the given weight has shape {tuple(weight.shape)}; expected {(n, d)}")
+            raise ShapeError(
+                "{name}: the given weight has shape {shape}; expected {expected}",
+                name=name,
+                shape=tuple(weight.shape),
+                expected=(n, d),
+            )
         device, dtype = place
         self.weight = Parameter(filled((n, d), 0.0, dtype, device) if weight is None else weight)
         if weight is None:
@@ -101,7 +113,9 @@ class Embedding(_Table):
     ) -> Embedding:
         """A layer with given vectors (V, D); freeze=True does not train them."""
         if embeddings.ndim != 2:
-            raise ShapeError(f"Embedding.from_pretrained: the vectors have shape {tuple(embeddings.shape)}; expected (V, D)")
+            raise ShapeError(
+                "Embedding.from_pretrained: the vectors have shape {shape}; expected (V, D)", shape=tuple(embeddings.shape)
+            )
         options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
         count, size = embeddings.shape
         return cls(count, size, *options, _weight=embeddings, _freeze=freeze)

@@ -36,9 +36,9 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
         [1.5, 2.0]
     """
     if norm_type != 2:
-        raise DataError(f"clip_grad_norm_: norm_type is {norm_type}; expected 2, the Euclidean norm")
+        raise DataError("clip_grad_norm_: norm_type is {norm_type}; expected 2, the Euclidean norm", norm_type=norm_type)
     if max_norm < 0:
-        raise DataError(f"clip_grad_norm_: max_norm is {max_norm}; expected a number ≥ 0")
+        raise DataError("clip_grad_norm_: max_norm is {max_norm}; expected a number ≥ 0", max_norm=max_norm)
     grads = _gradients(parameters)
     if not grads:
         return zeros(())
@@ -64,7 +64,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
         [1.0, -0.5]
     """
     if not 0 <= clip_value < inf:
-        raise DataError(f"clip_grad_value_: clip_value is {clip_value}; expected a number ≥ 0")
+        raise DataError("clip_grad_value_: clip_value is {clip_value}; expected a number ≥ 0", clip_value=clip_value)
     with no_grad():
         for g in _gradients(parameters):
             g.clamp_(-clip_value, clip_value)

@@ -11,15 +11,18 @@ from __future__ import annotations
 from math import pi, prod, sqrt
 
 from danlu import dtype as dt
-from danlu.errors import DTypeError, ShapeError
+from danlu.errors import DataError, DTypeError, ShapeError
 from danlu.graph import Node
+from danlu.messages import Phrase
 from danlu.ops.table import composite
 
 
 def check_floating(name: str, x: Node) -> None:
     """DTypeError for integers and bools, which have no such function."""
     if not x.dtype.is_floating_point:
-        raise DTypeError(f"{name}: the input has dtype {x.dtype.name}; expected a floating-point dtype: write x.float()")
+        raise DTypeError(
+            "{name}: the input has dtype {dtype}; expected a floating-point dtype: write x.float()", name=name, dtype=x.dtype.name
+        )
 
 
 def channel_shape(ndim: int, axis: int, size: int) -> tuple[int, ...]:
@@ -62,25 +65,38 @@ def linear(o, x: Node, w: Node, b: Node | None = None) -> Node:
     if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[1]:
         raise ShapeError(_linear_message(x.shape, w.shape))
     if x.dtype is not w.dtype:
+        check_floating("linear", x)
         raise DTypeError(
-            f"linear: the input has dtype {x.dtype.name}, the weight {w.dtype.name}; expected one dtype for both: "
-            f"write x.to(danlu.{w.dtype.name}), or layer.to(danlu.{x.dtype.name})"
+            "linear: the input has dtype {input_dtype}, the weight {weight_dtype}; expected one dtype for both: write "
+            "x.to(danlu.{weight_dtype}), or layer.to(danlu.{input_dtype})",
+            input_dtype=x.dtype.name,
+            weight_dtype=w.dtype.name,
         )
     if b is not None and b.shape != w.shape[:1]:
         raise ShapeError(
-            f"linear: the bias has shape {b.shape}; expected {w.shape[:1]}, one value per row of the weight {w.shape}"
+            "linear: the bias has shape {shape}; expected {expected}, one value per row of the weight {weight_shape}",
+            shape=b.shape,
+            expected=w.shape[:1],
+            weight_shape=w.shape,
         )
     y = o.matmul(x, o.permute(w, dims=(1, 0)))  # (..., in) @ (in, out) → (..., out)
     return y if b is None else o.add(y, b)
 
 
-def _linear_message(x: tuple[int, ...], w: tuple[int, ...]) -> str:
+def _linear_message(x: tuple[int, ...], w: tuple[int, ...]) -> Phrase:
     if len(w) != 2:
-        return f"linear: the weight has shape {w}; expected two axes (out_features, in_features)"
-    text = f"linear: mat1 and mat2 shapes cannot be multiplied: input {x}, weight {w}; expected an input of shape (..., {w[1]})"
+        return Phrase("linear: the weight has shape {shape}; expected two axes (out_features, in_features)", shape=w)
+    hint = Phrase("the last axis of the input must have in_features = {features}", features=w[1])
     if prod(x[1:]) == w[1] and x:
-        return text + f"; flatten it first: x.flatten(1) has shape {(x[0], w[1])}"
-    return text + f"; the last axis of the input must have in_features = {w[1]}"
+        hint = Phrase("flatten it first: x.flatten(1) has shape {shape}", shape=(x[0], w[1]))
+    return Phrase(
+        "linear: mat1 and mat2 shapes cannot be multiplied: input {input}, weight {weight}; "
+        "expected an input of shape (..., {features}); {hint}",
+        input=x,
+        weight=w,
+        features=w[1],
+        hint=hint,
+    )
 
 
 # ---- softmax and its logarithm ------------------------------------------------------------------------------------------
@@ -246,9 +262,19 @@ def _floored_log(o, p: Node) -> Node:
     return o.where(positive, o.maximum(o.log(o.where(positive, p, 1.0)), -100.0), -100.0)
 
 
-@composite(attrs=("reduction",))
+def _not_probabilities(position: int, size: int) -> DataError:
+    return DataError(
+        "binary_cross_entropy: the input has elements outside 0 … 1; expected probabilities: write danlu.sigmoid(x) first, or "
+        "binary_cross_entropy_with_logits(x, target)"
+    )
+
+
+@composite(attrs=("reduction",), explain=_not_probabilities)
 def binary_cross_entropy(o, p: Node, y: Node, weight: Node | None = None, *, reduction: str) -> Node:
     """−(y log p + (1 − y) log(1 − p)), each logarithm at least −100."""
+    inside = o.logical_and(o.ge(p, 0.0), o.le(p, 1.0))  # an index that does not exist reports what is outside, NaN too
+    zero = o.take(o.expand(o.number(0.0, p.dtype), shape=(1,)), o.where(inside, 0, 1), dim=0)
+    p = o.carry(o.add(p, zero), p)
     loss = o.neg(o.add(o.mul(y, _floored_log(o, p)), o.mul(o.sub(1.0, y), _floored_log(o, o.sub(1.0, p)))))
     return _reduced(o, loss if weight is None else o.mul(loss, weight), reduction)
 
@@ -282,24 +308,40 @@ def check_class_target(name: str, x: Node, target: Node) -> None:
     if not x.shape or target.shape != expected:
         raise ShapeError(_target_message(name, x.shape, target.shape, expected))
     if target.dtype.kind not in "iu":
-        hint = "; probabilities of the classes need the shape of the input" if target.dtype.kind == "f" else ""
+        hint = Phrase("; probabilities of the classes need the shape of the input") if target.dtype.kind == "f" else ""
         raise DTypeError(
-            f"{name}: the target has dtype {target.dtype.name} and shape {target.shape}; "
-            f"expected class indices of an integer dtype: write target.long(){hint}"
+            "{name}: the target has dtype {dtype} and shape {shape}; expected class indices of an integer dtype: write "
+            "target.long(){hint}",
+            name=name,
+            dtype=target.dtype.name,
+            shape=target.shape,
+            hint=hint,
         )
 
 
-def _target_message(name: str, x: tuple, target: tuple, expected: tuple) -> str:
+def _target_message(name: str, x: tuple, target: tuple, expected: tuple) -> Phrase:
     if not x:
-        return f"{name}: the input is a scalar; expected logits of shape (C,), (N, C) or (N, C, d1, …)"
-    text = f"{name}: the input has shape {x} and the target {target}; expected class indices of shape {expected}"
+        return Phrase("{name}: the input is a scalar; expected logits of shape (C,), (N, C) or (N, C, d1, …)", name=name)
+    if len(target) == len(expected) and len(x) > 1 and x[0] != target[0] and target != x:
+        return Phrase(
+            "{name}: the batch sizes {input_size} (input {input}) and {target_size} (target {target}) differ; expected equal ones",
+            name=name,
+            input_size=x[0],
+            input=x,
+            target_size=target[0],
+            target=target,
+        )
+    hint = Phrase(": write target.squeeze(-1)") if target == (*expected, 1) else ""
     if target == x:
-        return text + "; one-hot targets: write target.argmax(1), or give probabilities as floats"
-    if target == (*expected, 1):
-        return text + ": write target.squeeze(-1)"
-    if len(target) == len(expected) and len(x) > 1 and x[0] != target[0]:
-        return f"{name}: the batch sizes {x[0]} (input {x}) and {target[0]} (target {target}) differ; expected equal ones"
-    return text
+        hint = Phrase("; one-hot targets: write target.argmax(1), or give probabilities as floats")
+    return Phrase(
+        "{name}: the input has shape {input} and the target {target}; expected class indices of shape {expected}{hint}",
+        name=name,
+        input=x,
+        target=target,
+        expected=expected,
+        hint=hint,
+    )
 
 
 class _Classes:
@@ -344,7 +386,11 @@ def check_class_weight(name: str, x: Node, weight: Node | None) -> None:
     count = x.shape[_class_axis(x)]
     if weight is not None and weight.shape != (count,):
         raise ShapeError(
-            f"{name}: the class weights have shape {weight.shape}; expected ({count},), one per class of the input {x.shape}"
+            "{name}: the class weights have shape {weight_shape}; expected ({count},), one per class of the input {input_shape}",
+            name=name,
+            weight_shape=weight.shape,
+            count=count,
+            input_shape=x.shape,
         )
 
 
@@ -355,7 +401,18 @@ def _weighted_mean(o, loss: Node, weights: Node, reduction: str) -> Node:
     return o.div(_reduced(o, loss, "sum"), _reduced(o, weights, "sum"))
 
 
-@composite(attrs=("ignore_index", "reduction"))
+def _no_such_class(position: int, size: int) -> Phrase:
+    """Of a gather by class: negative ones were moved below −size."""
+    number = position + size if position < 0 else position
+    return Phrase(
+        "class {number} of the target is out of range: the input has {size} classes; expected class indices 0 … {last}",
+        number=number,
+        size=size,
+        last=size - 1,
+    )
+
+
+@composite(attrs=("ignore_index", "reduction"), explain=_no_such_class)
 def nll_loss(o, log_p: Node, target: Node, weight: Node | None = None, *, ignore_index: int, reduction: str) -> Node:
     """−w[t] log p[t] for the class t of each target."""
     check_class_target("nll_loss", log_p, target)
@@ -366,7 +423,7 @@ def nll_loss(o, log_p: Node, target: Node, weight: Node | None = None, *, ignore
     return _weighted_mean(o, loss if weight is None else o.mul(loss, w), w, reduction)
 
 
-@composite(attrs=("ignore_index", "label_smoothing", "reduction"))
+@composite(attrs=("ignore_index", "label_smoothing", "reduction"), explain=_no_such_class)
 def cross_entropy(
     o, x: Node, target: Node, weight: Node | None = None, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Node:

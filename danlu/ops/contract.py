@@ -9,6 +9,7 @@ import numpy as np
 
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import CONTRACT, Node, Op, Spec
+from danlu.messages import Phrase
 from danlu.ops.table import composite, register
 
 
@@ -19,11 +20,21 @@ def _infer(a: Spec, b: Spec, labels: tuple[str, str, str]) -> Spec:
         for label, n in zip(word, spec.shape):
             if sizes.setdefault(label, n) != n:
                 raise ShapeError(
-                    f"contract {first},{second}->{out}: axis {label!r} has sizes {sizes[label]} and {n} (shapes {a.shape} and {b.shape})"
+                    "contract {first},{second}->{out}: axis {label!r} has sizes {left_size} and {right_size} (shapes {left} and {right})",
+                    first=first,
+                    second=second,
+                    out=out,
+                    label=label,
+                    left_size=sizes[label],
+                    right_size=n,
+                    left=a.shape,
+                    right=b.shape,
                 )
     if a.dtype is not b.dtype:
         raise DTypeError(
-            f"expected both operands of one dtype, but found {a.dtype.name} and {b.dtype.name}; convert one: x.to(danlu.{a.dtype.name})"
+            "expected both operands of one dtype, but found {left_dtype} and {right_dtype}; convert one: x.to(danlu.{left_dtype})",
+            left_dtype=a.dtype.name,
+            right_dtype=b.dtype.name,
         )
     return Spec(tuple(sizes[x] for x in out), a.dtype)
 
@@ -55,18 +66,22 @@ CONTRACTION = register(
 )  # fmt: skip
 
 
-def matmul_message(a: Sequence[int], b: Sequence[int]) -> str:
+def matmul_message(a: Sequence[int], b: Sequence[int]) -> Phrase:
     """What to say when two matrices do not fit, with the transposes that would."""
-    inner, word = (b[-2], "last but one axis") if len(b) > 1 else (b[-1], "axis")
-    text = (
-        f"matmul: shapes {a} and {b} cannot be multiplied: "
-        f"the last axis of the first ({a[-1]}) must equal the {word} of the second ({inner})"
-    )
+    inner, axis = (b[-2], Phrase("last but one axis")) if len(b) > 1 else (b[-1], Phrase("axis"))
+    hint = Phrase("; the first transposed would fit: a.mT @ b") if len(a) > 1 and a[-2] == inner else ""
     if len(b) > 1 and a[-1] == b[-1]:
-        return text + "; the second transposed would fit: a @ b.mT"
-    if len(a) > 1 and a[-2] == inner:
-        return text + "; the first transposed would fit: a.mT @ b"
-    return text
+        hint = Phrase("; the second transposed would fit: a @ b.mT")
+    return Phrase(
+        "matmul: shapes {left} and {right} cannot be multiplied: the last axis of the first ({last}) must equal the {axis} "
+        "of the second ({inner}){hint}",
+        left=a,
+        right=b,
+        last=a[-1],
+        axis=axis,
+        inner=inner,
+        hint=hint,
+    )
 
 
 @composite
@@ -74,7 +89,9 @@ def matmul(o, a: Node, b: Node):
     """a @ b by NumPy's rules: vectors lose their axis, leading axes broadcast."""
     if not a.shape or not b.shape:
         raise ShapeError(
-            f"matmul: both operands need at least one axis, got shapes {a.shape} and {b.shape}; multiply by a scalar with *"
+            "matmul: both operands need at least one axis, got shapes {left} and {right}; multiply by a scalar with *",
+            left=a.shape,
+            right=b.shape,
         )
     if a.shape[-1] != b.shape[max(len(b.shape) - 2, 0)]:
         raise ShapeError(matmul_message(a.shape, b.shape))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import Node
+from danlu.messages import Phrase
+from danlu.ops.composite import check_floating
 from danlu.ops.table import composite
 from danlu.ops.window import Sizes, window_counts
 
@@ -25,38 +27,79 @@ def _layout(d: int) -> str:
 def _check_dtypes(name: str, x: Node, w: Node, b: Node | None) -> None:
     for word, other in (("weight", w), ("bias", b)):
         if other is not None and other.dtype is not x.dtype:
+            check_floating(name, x)
             raise DTypeError(
-                f"{name}: the input has dtype {x.dtype.name}, the {word} {other.dtype.name}; expected one dtype for both: "
-                f"write x.to(danlu.{other.dtype.name}), or layer.to(danlu.{x.dtype.name})"
+                "{name}: the input has dtype {dtype}, the {word} {other_dtype}; expected one dtype for both: write "
+                "x.to(danlu.{other_dtype}), or layer.to(danlu.{dtype})",
+                name=name,
+                dtype=x.dtype.name,
+                word=word,
+                other_dtype=other.dtype.name,
             )
 
 
 def _check_rank(name: str, x: Node, w: Node, d: int) -> None:
     if len(w.shape) != d + 2:
-        raise ShapeError(f"{name}: the weight has shape {w.shape}; expected {d + 2} axes, {d} of them the window")
+        raise ShapeError(
+            "{name}: the weight has shape {shape}; expected {ndim} axes, {d} of them the window",
+            name=name,
+            shape=w.shape,
+            ndim=d + 2,
+            d=d,
+        )
     if len(x.shape) != d + 2:
-        raise ShapeError(f"{name}: the input has shape {x.shape}; expected {d + 2} axes {_layout(d)}, or {d + 1} without N")
+        raise ShapeError(
+            "{name}: the input has shape {shape}; expected {ndim} axes {layout}, or {ndim_without_batch} without N",
+            name=name,
+            shape=x.shape,
+            ndim=d + 2,
+            layout=_layout(d),
+            ndim_without_batch=d + 1,
+        )
 
 
 def _check_channels(name: str, x: Node, channels: int, w: Node, d: int) -> None:
     if x.shape[1] == channels:
         return
-    text = f"{name}: the input has shape {x.shape} and {x.shape[1]} channels; the weight {w.shape} expects {channels} channels"
+    text = Phrase(
+        "{name}: the input has shape {shape} and {found} channels; the weight {weight} expects {channels} channels",
+        name=name,
+        shape=x.shape,
+        found=x.shape[1],
+        weight=w.shape,
+        channels=channels,
+    )
     if x.shape[-1] == channels:
         raise ShapeError(
-            f"{text}. Its last axis has {channels}: the layout here is {_layout(d)}; write x.permute{(0, d + 1, *range(1, d + 1))}"
+            "{text}. Its last axis has {channels}: the layout here is {layout}; write x.permute{order}",
+            text=text,
+            channels=channels,
+            layout=_layout(d),
+            order=(0, d + 1, *range(1, d + 1)),
         )
-    raise ShapeError(f"{text} in an input of shape {_layout(d)}")
+    hint = Phrase("; images without an axis of channels: write x.unsqueeze(1)") if channels == x.shape[0] == 1 else ""
+    raise ShapeError("{text} in an input of shape {layout}{hint}", text=text, layout=_layout(d), hint=hint)
 
 
-def _check_groups(name: str, size: int, word: str, groups: int) -> None:
+def _check_groups(name: str, size: int, word: Phrase, groups: int) -> None:
     if groups < 1 or size % groups:
-        raise ShapeError(f"{name}: {size} {word} cannot be cut into {groups} groups; expected groups ≥ 1 that divides {size}")
+        raise ShapeError(
+            "{name}: {size} {word} cannot be cut into {groups} groups; expected groups ≥ 1 that divides {size}",
+            name=name,
+            size=size,
+            word=word,
+            groups=groups,
+        )
 
 
 def _check_bias(name: str, b: Node | None, features: int) -> None:
     if b is not None and b.shape != (features,):
-        raise ShapeError(f"{name}: the bias has shape {b.shape}; expected ({features},), one value per output channel")
+        raise ShapeError(
+            "{name}: the bias has shape {shape}; expected ({features},), one value per output channel",
+            name=name,
+            shape=b.shape,
+            features=features,
+        )
 
 
 def check_window(name: str, sizes: Sizes, kernel: Sizes, dilations: Sizes) -> None:
@@ -64,8 +107,11 @@ def check_window(name: str, sizes: Sizes, kernel: Sizes, dilations: Sizes) -> No
     reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilations))
     if any(n < r for n, r in zip(sizes, reach)):
         raise ShapeError(
-            f"{name}: the padded input has size {sizes}, and the window reaches over {reach}; expected an input at least as large as "
-            f"the window: write a larger padding or a smaller kernel"
+            "{name}: the padded input has size {sizes}, and the window reaches over {reach}; expected an input at least as "
+            "large as the window: write a larger padding or a smaller kernel",
+            name=name,
+            sizes=sizes,
+            reach=reach,
         )
 
 
@@ -82,7 +128,7 @@ def convolution(
     """y[n, f, p] = b[f] + Σ_{c, k} w[f, c, k] · x[n, c, p · stride + k · dilation − low]."""
     d, name = len(stride), f"conv{len(stride)}d"
     _check_rank(name, x, w, d)
-    _check_groups(name, w.shape[0], "output channels", groups)
+    _check_groups(name, w.shape[0], Phrase("output channels"), groups)
     _check_channels(name, x, w.shape[1] * groups, w, d)
     _check_dtypes(name, x, w, b)
     _check_bias(name, b, w.shape[0])
@@ -127,7 +173,7 @@ def convolution_transposed(
     d, name = len(stride), f"conv_transpose{len(stride)}d"
     _check_rank(name, x, w, d)
     _check_channels(name, x, w.shape[0], w, d)
-    _check_groups(name, x.shape[1], "input channels", groups)
+    _check_groups(name, x.shape[1], Phrase("input channels"), groups)
     _check_dtypes(name, x, w, b)
     _check_bias(name, b, w.shape[1] * groups)
     n, f, kernel = x.shape[0], w.shape[1], w.shape[2:]
@@ -154,7 +200,10 @@ def _cropped(o, name: str, y: Node, padding: Sizes) -> Node:
     sizes = y.shape[len(lead) :]
     if any(n <= 2 * p for n, p in zip(sizes, padding)):
         raise ShapeError(
-            f"{name}: padding {padding} leaves nothing of the output, whose full size is {sizes}; write a smaller padding"
+            "{name}: padding {padding} leaves nothing of the output, whose full size is {sizes}; write a smaller padding",
+            name=name,
+            padding=padding,
+            sizes=sizes,
         )
     starts = (*(0,) * len(lead), *padding)
     stops = (*lead, *[n - p for n, p in zip(sizes, padding)])
@@ -182,7 +231,13 @@ def fold(o, x: Node, output: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes
     area, positions = kernel[0] * kernel[1], counts[0] * counts[1]
     if x.shape[1] % area or x.shape[2] != positions:
         raise ShapeError(
-            f"fold: the input has shape {x.shape}; expected (N, C · {area}, {positions}) for an output of {output} and windows of {kernel}"
+            "fold: the input has shape {shape}; expected (N, C · {area}, {positions}) for an output of {output} and windows "
+            "of {kernel}",
+            shape=x.shape,
+            area=area,
+            positions=positions,
+            output=output,
+            kernel=kernel,
         )
     x = o.reshape(x, shape=(x.shape[0], x.shape[1] // area, *kernel, *counts))
     y = o.unwindow(o.permute(x, dims=(0, 1, 4, 5, 2, 3)), sizes=full, strides=stride, dilations=dilation)

@@ -14,6 +14,7 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError
 from danlu.graph import Spec
+from danlu.messages import Phrase, both
 from danlu.ops.table import broadcast_shapes, elementwise, elementwise_infer, promote_specs
 
 REAL, ANY, INTEGER, BOOL = (-4.0, 4.0, "real"), (-4.0, 4.0, "any"), (-9, 9, "integer"), (0, 1, "bool")
@@ -38,13 +39,13 @@ def quiet(function):
     return silent
 
 
-def no_bool(name: str, result: str, instead: str):
+def no_bool(name: str, result: str, instead: Phrase):
     """The shape rule of an arithmetic op that means nothing on bool."""
     general = elementwise_infer(name, result)
 
     def infer(*specs: Spec, **attrs: Any) -> Spec:
         if promote_specs(list(specs)) is dt.bool_:
-            raise DTypeError(f"{name}: the inputs are bool; expected numbers. {instead}")
+            raise DTypeError("{name}: the inputs are bool; expected numbers. {instead}", name=name, instead=instead)
         return general(*specs, **attrs)
 
     return infer
@@ -64,7 +65,7 @@ def _sign_emit(b, x):
 elementwise(
     "neg", "-x", numpy=np.negative, emit=lambda b, x: b.neg(x), vjp=lambda o, g, y, x: (o.neg(g),),
     jvp=lambda o, y, xs, dxs: o.neg(dxs[0]), sample=[REAL],
-    infer=no_bool("neg", "same", "Write logical_not(x) or ~x to turn truth values round"),
+    infer=no_bool("neg", "same", Phrase("Write logical_not(x) or ~x to turn truth values round")),
 )  # fmt: skip
 elementwise("abs", "|x|", numpy=np.abs, emit=lambda b, x: b.abs(x), partials=(lambda o, y, x: o.sign(x),), sample=[REAL])
 elementwise("sign", "-1, 0 or 1 as x is negative, zero or positive; NaN stays NaN.",
@@ -131,7 +132,7 @@ elementwise("add", "x + y; `or` of truth values.", numpy=np.add,
             vjp=lambda o, g, z, x, y: (g, g), jvp=_linear_jvp(1), sample=[REAL, REAL])  # fmt: skip
 elementwise("sub", "x - y", numpy=np.subtract, emit=lambda b, x, y: b.sub(x, y), vjp=lambda o, g, z, x, y: (g, o.neg(g)),
             jvp=_linear_jvp(-1), sample=[REAL, REAL],
-            infer=no_bool("sub", "same", "Write logical_xor(x, y) or x ^ y for truth values"))  # fmt: skip
+            infer=no_bool("sub", "same", Phrase("Write logical_xor(x, y) or x ^ y for truth values")))  # fmt: skip
 elementwise("mul", "x · y; `and` of truth values.", numpy=np.multiply,
             emit=lambda b, x, y: (b.and_ if x.dtype is dt.bool_ else b.mul)(x, y),
             partials=(lambda o, z, x, y: y, lambda o, z, x, y: x), sample=[REAL, REAL])  # fmt: skip
@@ -214,13 +215,13 @@ def _remainder_partial(rounded: str):
 DIVIDE = [REAL, (0.5, 4.0, "positive")]
 elementwise("floor_divide", "⌊x / y⌋; integers by 0 give 0.", numpy=quiet(np.floor_divide), emit=_floor_divide_emit,
             partials=(None, None), sample=DIVIDE,
-            infer=no_bool("floor_divide", "same", "Convert first: x.to(danlu.int64)"))  # fmt: skip
+            infer=no_bool("floor_divide", "same", Phrase("Convert first: x.to(danlu.int64)")))  # fmt: skip
 elementwise("remainder", "x - y·⌊x / y⌋, with the sign of y (Python's %); integers by 0 give 0.", numpy=quiet(np.remainder),
             emit=_remainder_emit, partials=(lambda o, r, x, y: 1, _remainder_partial("floor")), sample=DIVIDE,
-            infer=no_bool("remainder", "same", "Convert first: x.to(danlu.int64)"))  # fmt: skip
+            infer=no_bool("remainder", "same", Phrase("Convert first: x.to(danlu.int64)")))  # fmt: skip
 elementwise("fmod", "x - y·trunc(x / y), with the sign of x (C's fmod); integers by 0 give 0.", numpy=quiet(np.fmod),
             emit=_fmod_emit, partials=(lambda o, r, x, y: 1, _remainder_partial("trunc")), sample=DIVIDE,
-            infer=no_bool("fmod", "same", "Convert first: x.to(danlu.int64)"))  # fmt: skip
+            infer=no_bool("fmod", "same", Phrase("Convert first: x.to(danlu.int64)")))  # fmt: skip
 
 # ---- the larger and the smaller -------------------------------------------------------------------------------------------
 
@@ -297,8 +298,13 @@ def _whole(name: str, of_bool: bool = True):
     def infer(*specs: Spec) -> Spec:
         out = general(*specs)
         if out.dtype.kind == "f" or (out.dtype.kind == "b" and not of_bool):
-            given, wanted = " and ".join(s.dtype.name for s in specs), "integers or bool" if of_bool else "integers"
-            raise DTypeError(f"{name}: the inputs are {given}; expected {wanted}. Convert first: x.to(danlu.int64)")
+            given, wanted = both(s.dtype.name for s in specs), Phrase("integers or bool") if of_bool else Phrase("integers")
+            raise DTypeError(
+                "{name}: the inputs are {given}; expected {wanted}. Convert first: x.to(danlu.int64)",
+                name=name,
+                given=given,
+                wanted=wanted,
+            )
         return out
 
     return infer
@@ -339,7 +345,7 @@ _bitwise("shr", "x >> y, with the sign of x; 0 or -1 where y is not in 0 … wid
 
 def _where_infer(c: Spec, x: Spec, y: Spec) -> Spec:
     if c.dtype is not dt.bool_:
-        raise DTypeError(f"where: the condition is {c.dtype.name}; expected bool. Write where(c != 0, x, y)")
+        raise DTypeError("where: the condition is {dtype}; expected bool. Write where(c != 0, x, y)", dtype=c.dtype.name)
     return Spec(broadcast_shapes("where", [c.shape, x.shape, y.shape]), promote_specs([x, y]), c.weak and x.weak and y.weak)
 
 

@@ -14,28 +14,46 @@ import numpy as np
 from danlu.dtype import int64
 from danlu.errors import AxisError, DTypeError, ShapeError
 from danlu.graph import GATHER, SCATTER, Node, Op, Spec
+from danlu.messages import Phrase
 from danlu.ops.source import zeros_like
 from danlu.ops.table import register
 
 
 def _check_integer(name: str, index: Spec) -> None:
     if index.dtype.kind not in "iu":
-        raise DTypeError(f"{name}: the index has dtype {index.dtype.name}; expected an integer dtype: write index.long()")
+        raise DTypeError(
+            "{name}: the index has dtype {dtype}; expected an integer dtype: write index.long()",
+            name=name,
+            dtype=index.dtype.name,
+        )
 
 
 def checked(index: np.ndarray, size: int) -> np.ndarray:
     """The index with negative entries counted from the end; AxisError at the first one that does not exist."""
     bad = (index < -size) | (index >= size)
     if bad.any():
-        raise AxisError(index_message(int(index[bad][0]), size))
+        raise index_error(int(index[bad][0]), size)
     return np.where(index < 0, index + size, index)
 
 
-def index_message(index: int, size: int) -> str:
+def index_error(position: int, size: int) -> AxisError:
+    """The error of an index that does not exist; `missing` tells the engine what to explain."""
+    error = AxisError(index_message(position, size))
+    error.missing = position, size  # type: ignore[attr-defined]
+    return error
+
+
+def index_message(index: int, size: int) -> Phrase:
     """What to say of an index that does not exist."""
     if size == 0:
-        return f"index {index} is out of range: the axis has no elements"
-    return f"index {index} is out of range for an axis of size {size}; expected {-size} … {size - 1}"
+        return Phrase("index {index} is out of range: the axis has no elements", index=index)
+    return Phrase(
+        "index {index} is out of range for an axis of size {size}; expected {lowest} … {highest}",
+        index=index,
+        size=size,
+        lowest=-size,
+        highest=size - 1,
+    )
 
 
 def _set_vjp(put: str, get: str) -> Callable[..., Any]:
@@ -87,7 +105,12 @@ def _index_add_infer(x: Spec, index: Spec, source: Spec, dim: int) -> Spec:
     expected = (*x.shape[:dim], *index.shape, *x.shape[dim + 1 :])
     if source.shape != expected:
         raise ShapeError(
-            f"index_add: the source has shape {source.shape}; expected {expected} for x {x.shape}, index {index.shape}, axis {dim}"
+            "index_add: the source has shape {source_shape}; expected {expected} for x {shape}, index {index_shape}, axis {dim}",
+            source_shape=source.shape,
+            expected=expected,
+            shape=x.shape,
+            index_shape=index.shape,
+            dim=dim,
         )
     return Spec(x.shape, x.dtype)
 
@@ -130,8 +153,11 @@ def _along_infer(x: Spec, index: Spec, dim: int) -> Spec:
     _check_integer("gather", index)
     if index.ndim != x.ndim or any(m > n for k, (n, m) in enumerate(zip(x.shape, index.shape)) if k != dim):
         raise ShapeError(
-            f"gather: the index has shape {index.shape}, the tensor {x.shape}; both need the same number of axes, "
-            f"and on every axis but {dim} the index must not be longer"
+            "gather: the index has shape {index_shape}, the tensor {shape}; both need the same number of axes, and on every "
+            "axis but {dim} the index must not be longer",
+            index_shape=index.shape,
+            shape=x.shape,
+            dim=dim,
         )
     return Spec(index.shape, x.dtype)
 
@@ -155,7 +181,11 @@ def _scatter(x, index, source, dim, add: bool):
 def _scatter_infer(x: Spec, index: Spec, source: Spec, dim: int) -> Spec:
     _along_infer(x, index, dim)
     if source.shape != index.shape:
-        raise ShapeError(f"scatter: the source has shape {source.shape} and the index {index.shape}; expected equal shapes")
+        raise ShapeError(
+            "scatter: the source has shape {source_shape} and the index {index_shape}; expected equal shapes",
+            source_shape=source.shape,
+            index_shape=index.shape,
+        )
     return Spec(x.shape, x.dtype)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
 from danlu.graph import OPAQUE, Node, Op, Spec
+from danlu.messages import Phrase, both
 from danlu.ops.table import composite, register
 
 
@@ -32,7 +33,9 @@ def check_matrix(name: str, x: Spec | Node) -> None:
     """At least two axes, and a dtype in which LAPACK computes."""
     if len(x.shape) < 2:
         raise ShapeError(
-            f"{name}: the input has shape {x.shape}, and a matrix has at least 2 axes; give it shape (*, m, n): x.unsqueeze(0)"
+            "{name}: the input has shape {shape}, and a matrix has at least 2 axes; give it shape (*, m, n): x.unsqueeze(0)",
+            name=name,
+            shape=x.shape,
         )
     check_real(name, x)
 
@@ -41,7 +44,9 @@ def check_real(name: str, x: Spec | Node) -> None:
     """float32 or float64."""
     if x.dtype not in (dt.float32, dt.float64):
         raise DTypeError(
-            f"{name}: the input has dtype {x.dtype.name}; linear algebra is computed in float32 or float64: write x.float()"
+            "{name}: the input has dtype {dtype}; linear algebra is computed in float32 or float64: write x.float()",
+            name=name,
+            dtype=x.dtype.name,
         )
 
 
@@ -50,8 +55,11 @@ def check_square(name: str, x: Spec | Node) -> None:
     check_matrix(name, x)
     if x.shape[-1] != x.shape[-2]:
         raise ShapeError(
-            f"{name}: the matrices have shape {x.shape[-2:]} (input {x.shape}); they must be square, (*, n, n). "
-            f"Write danlu.linalg.lstsq or pinv for matrices that are not"
+            "{name}: the matrices have shape {matrix} (input {shape}); they must be square, (*, n, n). Write "
+            "danlu.linalg.lstsq or pinv for matrices that are not",
+            name=name,
+            matrix=x.shape[-2:],
+            shape=x.shape,
         )
 
 
@@ -151,26 +159,42 @@ def _plus(o, a: Node | None, b: Node | None) -> Any:
     return b if a is None else a if b is None else o.add(a, b)
 
 
-def blamed(name: str, function: Callable[..., Any], advice: str) -> Callable[..., Any]:
+_COMPLAINTS = {
+    "singular matrix": Phrase("singular matrix"),
+    "matrix is not positive definite": Phrase("matrix is not positive definite"),
+    "eigenvalues did not converge": Phrase("eigenvalues did not converge"),
+    "svd did not converge": Phrase("svd did not converge"),
+}
+
+
+def blamed(name: str, function: Callable[..., Any], advice: Phrase) -> Callable[..., Any]:
     """The function with LAPACK's complaint in words that say what to do."""
 
     def call(*arrays: np.ndarray, **attrs: Any) -> Any:
         try:
             return function(*arrays, **attrs)
         except np.linalg.LinAlgError as error:
-            shapes = " and ".join(str(a.shape) for a in arrays)
-            raise LinAlgError(f"{name} of shape {shapes}: {str(error).lower()}. {advice}") from None
+            shapes = both(str(a.shape) for a in arrays)
+            raise LinAlgError(
+                "{name} of shape {shapes}: {problem}. {advice}",
+                name=name,
+                shapes=shapes,
+                problem=_COMPLAINTS.get(str(error).lower(), str(error).lower()),
+                advice=advice,
+            ) from None
 
     return call
 
 
-_SINGULAR = "No inverse exists; write danlu.linalg.lstsq or pinv, or add a little to the diagonal"
-ITERATION = "The input holds NaN or infinity, or the iteration did not converge; check it with x.isfinite().all()"
+_SINGULAR = Phrase("No inverse exists; write danlu.linalg.lstsq or pinv, or add a little to the diagonal")
+ITERATION = Phrase("The input holds NaN or infinity, or the iteration did not converge; check it with x.isfinite().all()")
 
 
 def opaque(name: str, doc: str, **fields: Any) -> Op:
-    """Registers a library call."""
-    return register(Op(name, OPAQUE, doc, **fields))
+    """Registers a library call, which may refuse its data."""
+    op = register(Op(name, OPAQUE, doc, **fields))
+    op.blamed = True
+    return op
 
 
 def _square_spec(name: str) -> Callable[..., Spec]:
@@ -230,8 +254,13 @@ def batched(o, name: str, a: Node, b: Node) -> tuple[Node, Node]:
         lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
         raise ShapeError(
-            f"{name}: shapes {a.shape} and {b.shape}: the batch axes {a.shape[:-2]} and {b.shape[:-2]} cannot be broadcast together; "
-            f"they must be equal or 1"
+            "{name}: shapes {left} and {right}: the batch axes {left_batch} and {right_batch} cannot be broadcast together; "
+            "they must be equal or 1",
+            name=name,
+            left=a.shape,
+            right=b.shape,
+            left_batch=a.shape[:-2],
+            right_batch=b.shape[:-2],
         ) from None
     return o.expand(a, shape=(*lead, *a.shape[-2:])), o.expand(b, shape=(*lead, *b.shape[-2:]))
 
@@ -241,11 +270,19 @@ def _check_equation(name: str, a: Node, b: Node, left: bool) -> None:
     check_matrix(name, b)
     if a.dtype is not b.dtype:
         raise DTypeError(
-            f"{name}: A has dtype {a.dtype.name} and B {b.dtype.name}; expected one dtype: write B.to(danlu.{a.dtype.name})"
+            "{name}: A has dtype {left_dtype} and B {right_dtype}; expected one dtype: write B.to(danlu.{left_dtype})",
+            name=name,
+            left_dtype=a.dtype.name,
+            right_dtype=b.dtype.name,
         )
     if a.shape[-1] != b.shape[-2 if left else -1]:
         raise ShapeError(
-            f"{name}: A has shape {a.shape} and B {b.shape}: the {'rows' if left else 'columns'} of B must be as many as A has, {a.shape[-1]}"
+            "{name}: A has shape {left} and B {right}: the {rows} of B must be as many as A has, {size}",
+            name=name,
+            left=a.shape,
+            right=b.shape,
+            rows=Phrase("rows") if left else Phrase("columns"),
+            size=a.shape[-1],
         )
 
 
@@ -369,7 +406,7 @@ def _cholesky_jvp(o, y, xs, dxs):
 opaque(
     "cholesky", "The lower L with L Lᵀ = A, for symmetric positive-definite A; reads the lower triangle.", infer=_square_spec("linalg.cholesky"),
     numpy=blamed("linalg.cholesky", np.linalg.cholesky,
-                  "All eigenvalues of a symmetric A must be > 0: check it with danlu.linalg.eigvalsh(A), or add a little to the diagonal"),
+                  Phrase("All eigenvalues of a symmetric A must be > 0: check it with danlu.linalg.eigvalsh(A), or add a little to the diagonal")),
     vjp=_cholesky_vjp, jvp=_cholesky_jvp,
 )  # fmt: skip
 
@@ -396,7 +433,9 @@ def _qr_numpy(x: np.ndarray, complete: bool) -> tuple[np.ndarray, np.ndarray]:
 def _no_complete(x: Node) -> None:
     if x.shape[-2] > x.shape[-1]:
         raise GradientError(
-            f"linalg.qr(mode='complete') of shape {x.shape} has no derivative: the last columns of Q are not determined. Write mode='reduced'"
+            "linalg.qr(mode='complete') of shape {shape} has no derivative: the last columns of Q are not determined. Write "
+            "mode='reduced'",
+            shape=x.shape,
         )
 
 

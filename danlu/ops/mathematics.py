@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from danlu import dtype as dt
+from danlu.messages import Phrase
 from danlu.ops import coefficients as c
 from danlu.ops.elementwise import REAL, no_bool, quiet
 from danlu.ops.table import elementwise
@@ -404,4 +405,4 @@ def _pow_exponent(o, z, x, y):
 elementwise("pow", "xʸ; for integers with y < 0: 1/x⁻ʸ towards zero.", numpy=quiet(_pow_numpy),
             emit=lambda b, x, y: (_pow_float if x.dtype.kind == "f" else _pow_integer)(b, x, y),
             partials=(_pow_base, _pow_exponent), sample=[POSITIVE, REAL],
-            infer=no_bool("pow", "same", "Convert first: x.to(danlu.int64)"))  # fmt: skip
+            infer=no_bool("pow", "same", Phrase("Convert first: x.to(danlu.int64)")))  # fmt: skip

@@ -25,8 +25,13 @@ def normalize_axis(name: str, axis: int, ndim: int) -> int:
     bound = max(ndim, 1)
     if not -bound <= axis < bound:
         raise AxisError(
-            f"{name}: Dimension out of range: axis {axis} of a {ndim}-d tensor; "
-            f"expected one of {-bound} … {bound - 1} (negative axes count from the end)"
+            "{name}: Dimension out of range: axis {axis} of a {ndim}-d tensor; expected one of {lowest} … {highest} (negative "
+            "axes count from the end)",
+            name=name,
+            axis=axis,
+            ndim=ndim,
+            lowest=-bound,
+            highest=bound - 1,
         )
     return axis + bound if axis < 0 else axis
 
@@ -52,7 +57,12 @@ def _movement(name: str, doc: str, *, fill: Callable[..., Any] | None = None, **
 def _reshape_infer(x: Spec, shape: tuple[int, ...]) -> Spec:
     if prod(shape) != x.size:
         raise ShapeError(
-            f"reshape: shape {x.shape} ({x.size} elements) cannot become {shape} ({prod(shape)} elements); one size may be -1: it is computed"
+            "reshape: shape {shape} ({size} elements) cannot become {wanted} ({wanted_size} elements); one size may be -1: it "
+            "is computed",
+            shape=x.shape,
+            size=x.size,
+            wanted=shape,
+            wanted_size=prod(shape),
         )
     return Spec(tuple(shape), x.dtype)
 
@@ -71,7 +81,10 @@ _movement(
 def _permute_infer(x: Spec, dims: tuple[int, ...]) -> Spec:
     if sorted(dims) != list(range(x.ndim)):
         raise ShapeError(
-            f"permute: dims {dims} are no ordering of the {x.ndim} axes of shape {x.shape}; each axis must occur once"
+            "permute: dims {dims} are no ordering of the {ndim} axes of shape {shape}; each axis must occur once",
+            dims=dims,
+            ndim=x.ndim,
+            shape=x.shape,
         )
     return Spec(tuple(x.shape[d] for d in dims), x.dtype)
 
@@ -93,7 +106,9 @@ _movement(
 def _expand_infer(x: Spec, shape: tuple[int, ...]) -> Spec:
     if len(shape) < x.ndim or any(n not in (1, m) for n, m in zip(reversed(x.shape), reversed(shape))):
         raise ShapeError(
-            f"expand: shape {x.shape} cannot be expanded to {shape}: only axes of size 1 stretch, and new axes come in front"
+            "expand: shape {shape} cannot be expanded to {wanted}: only axes of size 1 stretch, and new axes come in front",
+            shape=x.shape,
+            wanted=shape,
         )
     return Spec(tuple(shape), x.dtype)
 
@@ -163,7 +178,7 @@ _movement(
 def _pad_infer(x: Spec, low, high, value) -> Spec:
     shape = tuple(a + n + b for a, n, b in zip(low, x.shape, high))
     if min((*low, *high), default=0) < 0:
-        raise ShapeError(f"pad: low {low} and high {high} must not be negative; take a slice to cut")
+        raise ShapeError("pad: low {low} and high {high} must not be negative; take a slice to cut", low=low, high=high)
     return Spec(shape, x.dtype)
 
 
@@ -205,7 +220,11 @@ def _cat_infer(*xs: Spec, dim: int) -> Spec:
     for k, x in enumerate(xs):
         if x.ndim != first.ndim or any(n != m for a, (n, m) in enumerate(zip(x.shape, first.shape)) if a != dim):
             raise ShapeError(
-                f"cat: tensor {k} has shape {x.shape}, tensor 0 has {first.shape}; all sizes but that of axis {dim} must be equal"
+                "cat: tensor {number} has shape {shape}, tensor 0 has {first}; all sizes but that of axis {dim} must be equal",
+                number=k,
+                shape=x.shape,
+                first=first.shape,
+                dim=dim,
             )
     return Spec((*first.shape[:dim], sum(x.shape[dim] for x in xs), *first.shape[dim + 1 :]), first.dtype)
 

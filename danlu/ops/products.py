@@ -8,6 +8,7 @@ from typing import Any
 
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import Node
+from danlu.messages import Phrase
 from danlu.ops.linear_algebra import as_column, diagonal_of, part
 from danlu.ops.table import broadcast_shapes, composite
 
@@ -25,7 +26,10 @@ def parse_equation(equation: str, shapes: Sequence[tuple[int, ...]]) -> tuple[li
     words = left.split(",")
     if len(words) != len(shapes):
         raise ShapeError(
-            f"einsum {equation!r}: the equation names {len(words)} operands and {len(shapes)} were given; separate one word for each by commas"
+            "einsum {equation!r}: the equation names {named} operands and {given} were given; separate one word for each by commas",
+            equation=equation,
+            named=len(words),
+            given=len(shapes),
         )
     terms = [_labels(equation, word, shape) for word, shape in zip(words, shapes)]
     if not arrow:
@@ -37,12 +41,21 @@ def _labels(equation: str, word: str, shape: tuple[int, ...]) -> list[Label]:
     before, dots, after = word.partition("...")
     for c in before + after:
         if c not in LETTERS:
-            raise ShapeError(f"einsum {equation!r}: {c!r} is no label; labels are letters, and `...` stands for the other axes")
+            raise ShapeError(
+                "einsum {equation!r}: {label!r} is no label; labels are letters, and `...` stands for the other axes",
+                equation=equation,
+                label=c,
+            )
     named = len(before) + len(after)
     if named > len(shape) or (not dots and named != len(shape)):
         raise ShapeError(
-            f"einsum {equation!r}: {word!r} names {named} axes, and the operand has {len(shape)}, shape {shape}; "
-            f"write one letter an axis, or `...` for the axes that have no letter"
+            "einsum {equation!r}: {word!r} names {named} axes, and the operand has {count}, shape {shape}; write one letter "
+            "an axis, or `...` for the axes that have no letter",
+            equation=equation,
+            word=word,
+            named=named,
+            count=len(shape),
+            shape=shape,
         )
     return [*before, *range(named - len(shape), 0), *after]
 
@@ -64,9 +77,12 @@ def _explicit(equation: str, right: str, terms: list[list[Label]]) -> list[Label
     known = {x for term in terms for x in term}
     for c in [*before, *after]:
         if c not in known or out.count(c) > 1:
-            why = "occurs twice" if c in known else "is in no operand"
+            why = Phrase("occurs twice") if c in known else Phrase("is in no operand")
             raise ShapeError(
-                f"einsum {equation!r}: label {c!r} of the result {why}; each label there must come from an operand, once"
+                "einsum {equation!r}: label {label!r} of the result {why}; each label there must come from an operand, once",
+                equation=equation,
+                label=c,
+                why=why,
             )
     return out
 
@@ -84,8 +100,13 @@ def _sizes(equation: str, terms: list[list[Label]], xs: Sequence[Node]) -> dict[
                 sizes[label] = n
             elif n not in (1, known):
                 raise ShapeError(
-                    f"einsum {equation!r}: label {label!r} has sizes {known} and {n} (shapes {', '.join(str(x.shape) for x in xs)}); "
-                    f"axes of one label must be equally long, or 1"
+                    "einsum {equation!r}: label {label!r} has sizes {known} and {size} (shapes {shapes}); axes of one label must be "
+                    "equally long, or 1",
+                    equation=equation,
+                    label=label,
+                    known=known,
+                    size=n,
+                    shapes=", ".join(str(x.shape) for x in xs),
                 )
     return sizes
 
@@ -98,8 +119,12 @@ def _diagonals(o, x: Node, term: list[Label]) -> tuple[Node, list[Label]]:
             second = term.index(label, first + 1)
             if x.shape[first] != x.shape[second]:
                 raise ShapeError(
-                    f"einsum: label {label!r} is repeated on axes of sizes {x.shape[first]} and {x.shape[second]} of shape {x.shape}; "
-                    f"a diagonal needs equal sizes"
+                    "einsum: label {label!r} is repeated on axes of sizes {first} and {second} of shape {shape}; a diagonal needs "
+                    "equal sizes",
+                    label=label,
+                    first=x.shape[first],
+                    second=x.shape[second],
+                    shape=x.shape,
                 )
             rest = [k for k in range(len(term)) if k not in (first, second)]
             x = diagonal_of(o, o.permute(x, dims=(*rest, first, second)))
@@ -174,33 +199,50 @@ def check_one_dtype(name: str, *xs: Node) -> None:
     for x in xs[1:]:
         if x.dtype is not xs[0].dtype:
             raise DTypeError(
-                f"{name}: expected operands of one dtype, but found {xs[0].dtype.name} of shape {xs[0].shape} and {x.dtype.name} of shape {x.shape}; "
-                f"convert one: x.to(danlu.{xs[0].dtype.name})"
+                "{name}: expected operands of one dtype, but found {first_dtype} of shape {first} and {dtype} of shape {shape}; "
+                "convert one: x.to(danlu.{first_dtype})",
+                name=name,
+                first_dtype=xs[0].dtype.name,
+                first=xs[0].shape,
+                dtype=x.dtype.name,
+                shape=x.shape,
             )
 
 
 # ---- the matrix products with one rank ----------------------------------------------------------------------------------------------------
 
 _RANKS = {
-    "mm": (2, 2, "two matrices, (n, k) and (k, m); danlu.matmul takes other shapes"),
-    "bmm": (3, 3, "two stacks of matrices, (b, n, k) and (b, k, m); danlu.matmul takes other shapes"),
-    "mv": (2, 1, "a matrix (n, k) and a vector (k); danlu.matmul takes other shapes"),
-    "dot": (1, 1, "two vectors of one length; danlu.matmul takes matrices"),
-    "outer": (1, 1, "two vectors; flatten them first: x.ravel()"),
+    "mm": (2, 2, Phrase("two matrices, (n, k) and (k, m); danlu.matmul takes other shapes")),
+    "bmm": (3, 3, Phrase("two stacks of matrices, (b, n, k) and (b, k, m); danlu.matmul takes other shapes")),
+    "mv": (2, 1, Phrase("a matrix (n, k) and a vector (k); danlu.matmul takes other shapes")),
+    "dot": (1, 1, Phrase("two vectors of one length; danlu.matmul takes matrices")),
+    "outer": (1, 1, Phrase("two vectors; flatten them first: x.ravel()")),
 }
 
 
 def _check_product(name: str, a: Node, b: Node, title: str | None = None) -> None:
     first, second, expected = _RANKS[name]
     if len(a.shape) != first or len(b.shape) != second or (name == "bmm" and a.shape[0] != b.shape[0]):
-        raise ShapeError(f"{title or name}: got shapes {a.shape} and {b.shape}; expected {expected}")
+        raise ShapeError(
+            "{name}: got shapes {left} and {right}; expected {expected}",
+            name=title or name,
+            left=a.shape,
+            right=b.shape,
+            expected=expected,
+        )
     check_one_dtype(title or name, a, b)
 
 
-def _inner_message(name: str, a: Node, b: Node) -> str:
-    return (
-        f"{name}: shapes {a.shape} and {b.shape} cannot be multiplied: the last axis of the first ({a.shape[-1]}) must equal "
-        f"the {'only axis' if len(b.shape) == 1 else 'last but one axis'} of the second ({b.shape[max(len(b.shape) - 2, 0)]})"
+def _inner_message(name: str, a: Node, b: Node) -> Phrase:
+    return Phrase(
+        "{name}: shapes {left} and {right} cannot be multiplied: the last axis of the first ({last}) must equal "
+        "the {axis} of the second ({inner})",
+        name=name,
+        left=a.shape,
+        right=b.shape,
+        last=a.shape[-1],
+        axis=Phrase("only axis") if len(b.shape) == 1 else Phrase("last but one axis"),
+        inner=b.shape[max(len(b.shape) - 2, 0)],
     )
 
 
@@ -239,7 +281,9 @@ def dot(o, a: Node, b: Node):
 def outer(o, a: Node, b: Node):
     """xᵢ · yⱼ of two vectors."""
     if len(a.shape) != 1 or len(b.shape) != 1:
-        raise ShapeError(f"outer: got shapes {a.shape} and {b.shape}; expected {_RANKS['outer'][2]}")
+        raise ShapeError(
+            "outer: got shapes {left} and {right}; expected {expected}", left=a.shape, right=b.shape, expected=_RANKS["outer"][2]
+        )
     return o.mul(as_column(o, a), b)
 
 
@@ -251,7 +295,11 @@ def inner(o, a: Node, b: Node):
     check_one_dtype("inner", a, b)
     if a.shape[-1] != b.shape[-1]:
         raise ShapeError(
-            f"inner: shapes {a.shape} and {b.shape}: the last axes must be equally long, got {a.shape[-1]} and {b.shape[-1]}"
+            "inner: shapes {left} and {right}: the last axes must be equally long, got {left_size} and {right_size}",
+            left=a.shape,
+            right=b.shape,
+            left_size=a.shape[-1],
+            right_size=b.shape[-1],
         )
     left, right = LETTERS[1 : len(a.shape)], LETTERS[len(a.shape) : len(a.shape) + len(b.shape) - 1]
     return o.contract(a, b, labels=(left + "a", right + "a", left + right))
@@ -261,7 +309,9 @@ def inner(o, a: Node, b: Node):
 def matrix_trace(o, x: Node):
     """Σ of the diagonal of a matrix."""
     if len(x.shape) != 2:
-        raise ShapeError(f"trace: expected a matrix, got shape {x.shape}; for a stack write danlu.linalg.diagonal(x).sum(-1)")
+        raise ShapeError(
+            "trace: expected a matrix, got shape {shape}; for a stack write danlu.linalg.diagonal(x).sum(-1)", shape=x.shape
+        )
     return o.sum(diagonal_of(o, x), dims=(0,), keepdim=False)
 
 
@@ -279,7 +329,9 @@ def _scaled(o, name: str, value: Node, x: Node) -> Node:
     """value · x; a whole dtype takes whole numbers."""
     if value.dtype.is_floating_point and not x.dtype.is_floating_point:
         raise DTypeError(
-            f"{name}: a factor that is no integer was given for dtype {x.dtype.name}; write an integer, or x.float()"
+            "{name}: a factor that is no integer was given for dtype {dtype}; write an integer, or x.float()",
+            name=name,
+            dtype=x.dtype.name,
         )
     return o.mul(value, x)
 
@@ -289,7 +341,11 @@ def _added(o, name: str, x: Node, product: Node, beta: Node, alpha: Node, ignore
     check_one_dtype(name, product, x)
     if broadcast_shapes(name, [x.shape, product.shape]) != product.shape:
         raise ShapeError(
-            f"{name}: the tensor that is added to has shape {x.shape}, and the product {product.shape}; expected a shape that broadcasts to that"
+            "{name}: the tensor that is added to has shape {shape}, and the product {product}; expected a shape that "
+            "broadcasts to that",
+            name=name,
+            shape=x.shape,
+            product=product.shape,
         )
     out = _scaled(o, name, alpha, product)
     if not ignore:
@@ -347,7 +403,11 @@ def cross(o, a: Node, b: Node, dim: int):
     shape = broadcast_shapes("cross", [a.shape, b.shape])
     if len(a.shape) != len(b.shape) or not shape or not a.shape[dim] == b.shape[dim] == 3:
         raise ShapeError(
-            f"cross: shapes {a.shape} and {b.shape}, axis {dim}: both need as many axes, and size 3 on the axis of the product; choose it with dim="
+            "cross: shapes {left} and {right}, axis {dim}: both need as many axes, and size 3 on the axis of the product; "
+            "choose it with dim=",
+            left=a.shape,
+            right=b.shape,
+            dim=dim,
         )
     a, b = o.expand(a, shape=shape), o.expand(b, shape=shape)
     (a1, a2), (b1, b2) = ((_turned(o, x, dim, 1), _turned(o, x, dim, 2)) for x in (a, b))
@@ -395,7 +455,12 @@ def cdist(o, x: Node, y: Node, p: float):
     for z in (x, y):
         if len(z.shape) < 2 or not z.dtype.is_floating_point or z.shape[-1] != x.shape[-1]:
             raise ShapeError(
-                f"cdist: got shapes {x.shape} and {y.shape} ({x.dtype.name}, {y.dtype.name}); expected floating (*, n, d) and (*, m, d) with one d"
+                "cdist: got shapes {shape} and {other_shape} ({dtype}, {other_dtype}); expected floating (*, n, d) and (*, m, d) "
+                "with one d",
+                shape=x.shape,
+                other_shape=y.shape,
+                dtype=x.dtype.name,
+                other_dtype=y.dtype.name,
             )
     rows = o.reshape(x, shape=(*x.shape[:-1], 1, x.shape[-1]))
     others = o.reshape(y, shape=(*y.shape[:-2], 1, *y.shape[-2:]))

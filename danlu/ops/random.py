@@ -17,7 +17,7 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.dtype import DType
-from danlu.errors import DanluError, DTypeError
+from danlu.errors import DataError, DTypeError
 from danlu.graph import Node, Spec
 from danlu.ops.table import broadcast_shapes, composite, elementwise
 
@@ -30,7 +30,7 @@ ROUNDS = 10
 def _philox_infer(index: Spec, seed: Spec, counter: Spec, word: int) -> Spec:
     for name, x in (("index", index), ("seed", seed), ("counter", counter)):
         if x.dtype.kind not in "iu":
-            raise DTypeError(f"philox: {name} is {x.dtype.name}; expected an integer")
+            raise DTypeError("philox: {name} is {dtype}; expected an integer", name=name, dtype=x.dtype.name)
     return Spec(broadcast_shapes("philox", [index.shape, seed.shape, counter.shape]), dt.uint32)
 
 
@@ -108,7 +108,9 @@ def random_words(o, seed: Node, counter: Node, shape: tuple[int, ...], count: in
 def uniform(o, seed: Node, counter: Node, *, shape: tuple[int, ...], dtype: DType) -> Node:
     """Evenly distributed in [0, 1): multiples of 2⁻²⁴ (float16: 2⁻¹¹, float64: 2⁻⁵³)."""
     if not dtype.is_floating_point:
-        raise DTypeError(f"uniform: the dtype is {dtype.name}; expected a float. For integers write randint(low, high, shape)")
+        raise DTypeError(
+            "uniform: the dtype is {dtype}; expected a float. For integers write randint(low, high, shape)", dtype=dtype.name
+        )
     if dtype is dt.float64:
         high, low = (o.cast(w, dtype=dtype) for w in _shifted(o, random_words(o, seed, counter, shape, 2), (5, 6)))
         return o.mul(o.add(o.mul(high, 2.0**26), low), 2.0**-53)
@@ -125,7 +127,7 @@ def _shifted(o, words: list[Node], places: tuple[int, ...]) -> list[Node]:
 def normal(o, seed: Node, counter: Node, *, shape: tuple[int, ...], dtype: DType) -> Node:
     """Normally distributed with mean 0 and variance 1, by Box and Muller: √(-2 log u)·cos 2πv. |y| ≤ 6.77."""
     if not dtype.is_floating_point:
-        raise DTypeError(f"normal: the dtype is {dtype.name}; expected a float")
+        raise DTypeError("normal: the dtype is {dtype}; expected a float", dtype=dtype.name)
     wide = dt.float64 if dtype is dt.float64 else dt.float32
     words = [o.cast(w, dtype=wide) for w in random_words(o, seed, counter, shape, 2)]
     if wide is dt.float64:
@@ -145,7 +147,11 @@ def bernoulli_mask(o, seed: Node, counter: Node, p: Node, *, shape: tuple[int, .
 def randint(o, seed: Node, counter: Node, *, low: int, high: int, shape: tuple[int, ...], dtype: DType) -> Node:
     """Whole numbers from low to high - 1, evenly: ⌊(high - low)·w / 2⁶⁴⌋ of 64 random bits w; the unevenness is below 2⁻³²."""
     if not low < high <= low + 2**32:
-        raise DanluError(f"randint: low is {low} and high is {high}; expected low < high, and at most 2**32 numbers between them")
+        raise DataError(
+            "randint: low is {low} and high is {high}; expected low < high, and at most 2**32 numbers between them",
+            low=low,
+            high=high,
+        )
     upper, lower = (o.cast(w, dtype=dt.uint64) for w in random_words(o, seed, counter, shape, 2))
     count, half = o.number(high - low, dt.uint64), o.number(32, dt.uint64)
     scaled = o.shr(o.add(o.mul(upper, count), o.shr(o.mul(lower, count), half)), half)

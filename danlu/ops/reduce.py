@@ -106,7 +106,10 @@ def _not_empty(name: str) -> Callable[..., Spec]:
     def infer(x: Spec, dims, keepdim) -> Spec:
         if prod(x.shape[d] for d in dims) == 0:
             raise ShapeError(
-                f"{name}: shape {x.shape} has no element on axes {dims}, and an empty {name} has no value; check the size first"
+                "{name}: shape {shape} has no element on axes {dims}, and an empty {name} has no value; check the size first",
+                name=name,
+                shape=x.shape,
+                dims=dims,
             )
         return Spec(reduced_shape(x.shape, dims, keepdim), x.dtype)
 

@@ -53,8 +53,10 @@ register(
 def _search_infer(row: Spec, x: Spec, right: bool) -> Spec:
     if row.ndim != 1 and row.shape[:-1] != x.shape[:-1]:
         raise ShapeError(
-            f"searchsorted: sorted rows of shape {row.shape} and values of shape {x.shape}; "
-            f"expected one sorted row, or equal shapes but for the last axis"
+            "searchsorted: sorted rows of shape {row} and values of shape {values}; expected one sorted row, or equal shapes "
+            "but for the last axis",
+            row=row.shape,
+            values=x.shape,
         )
     return Spec(x.shape, dt.int64)
 

@@ -144,7 +144,8 @@ def _svd_jvp(o, ys, xs, dxs, full):
     (u, s, vt), dx = ys, dxs[0]
     if u.shape[-1] != vt.shape[-2]:
         raise GradientError(
-            f"linalg.svd(full_matrices=True) of shape {xs[0].shape} has no forward derivative; write full_matrices=False"
+            "linalg.svd(full_matrices=True) of shape {shape} has no forward derivative; write full_matrices=False",
+            shape=xs[0].shape,
         )
     ut, v, gap = transposed(o, u), transposed(o, vt), _square_gaps(o, s)
     row, column = as_row(o, s), as_column(o, s)

@@ -13,7 +13,8 @@ from typing import Any
 from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
-from danlu.graph import COMPOSITE, ELEMENTWISE, Node, Op, Spec
+from danlu.graph import COMPOSITE, ELEMENTWISE, Node, Op, Spec, toposort
+from danlu.messages import both, message
 
 TABLE: dict[str, Op] = {}
 
@@ -21,7 +22,7 @@ TABLE: dict[str, Op] = {}
 def register(op: Op) -> Op:
     """Puts a record into the table; a name is taken once."""
     if op.name in TABLE:
-        raise ValueError(f"op {op.name!r} is registered twice")
+        raise ValueError(message("op {name!r} is registered twice", name=op.name))
     TABLE[op.name] = op
     return op
 
@@ -47,8 +48,12 @@ def _raise_broadcast(name: str, shapes: list[tuple[int, ...]], axis: int) -> Non
     given = " and ".join(map(str, shapes))
     sizes = sorted({s[axis - max(map(len, shapes))] for s in shapes if len(s) >= max(map(len, shapes)) - axis} - {1})
     raise ShapeError(
-        f"{name}: shapes {given} cannot be broadcast together: axis {axis} has sizes {' and '.join(map(str, sizes))}. "
-        f"Axes are matched from the right, and sizes must be equal or 1; use reshape, unsqueeze or transpose to line them up"
+        "{name}: shapes {shapes} cannot be broadcast together: axis {axis} has sizes {sizes}. Axes are matched from the "
+        "right, and sizes must be equal or 1; use reshape, unsqueeze or transpose to line them up",
+        name=name,
+        shapes=given,
+        axis=axis,
+        sizes=both(map(str, sizes)),
     )
 
 
@@ -134,7 +139,9 @@ def _from_partials(partials: tuple[Partial | None, ...]) -> tuple[Callable[..., 
     return vjp, jvp
 
 
-def composite(expand: Callable[..., Any] | None = None, *, attrs: tuple[str, ...] = (), name: str | None = None) -> Any:
+def composite(
+    expand: Callable[..., Any] | None = None, *, attrs: tuple[str, ...] = (), name: str | None = None, explain: Any = None
+) -> Any:
     """Registers a named function of other ops: `@composite def linear(o, x, w, b): ...`. Its shape rule is a dry run of itself,
     its derivative that of its parts; it is one node while recording and is expanded when a program is compiled."""
 
@@ -143,10 +150,12 @@ def composite(expand: Callable[..., Any] | None = None, *, attrs: tuple[str, ...
 
         def infer(*specs: Spec, **given: Any) -> Any:
             out = function(o, *[Node(PLACEHOLDER, (), (), s) for s in specs], **given)
+            op.blamed = op.blamed or any(n.op.blamed for n in toposort(out if isinstance(out, tuple) else (out,)))
             return tuple(x.spec for x in out) if isinstance(out, tuple) else out.spec
 
         doc = (function.__doc__ or title).strip().splitlines()[0]
-        return register(Op(title, COMPOSITE, doc, infer=infer, attrs=attrs, expand=function))
+        op = register(Op(title, COMPOSITE, doc, infer=infer, attrs=attrs, expand=function, explain=explain))
+        return op
 
     return decorate if expand is None else decorate(expand)
 
@@ -162,7 +171,7 @@ class OpTable:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         op = TABLE.get(name)
         if op is None:
-            raise AttributeError(f"no op {name!r} in the table")
+            raise AttributeError(message("no op {name!r} in the table", name=name))
         build = _builder(op)
         setattr(self, name, build)  # found once, then an ordinary attribute
         return build
@@ -195,7 +204,7 @@ def _builder(op: Op) -> Callable[..., Any]:
 def _as_nodes(inputs: tuple) -> tuple[Node, ...]:
     for x in inputs:
         if not isinstance(x, Node):
-            raise DTypeError(f"an op was given {type(x).__name__}; it takes nodes")
+            raise DTypeError("an op was given {kind}; it takes nodes", kind=type(x).__name__)
     return inputs
 
 
@@ -224,7 +233,7 @@ def number_spec(value: Any) -> Spec:
         return Spec((), dt.int64, True)
     if isinstance(value, float):
         return Spec((), dt.float32, True)
-    raise DTypeError(f"expected a tensor or a number, got {type(value).__name__}")
+    raise DTypeError("expected a tensor or a number, got {kind}", kind=type(value).__name__)
 
 
 def _fit(x: Any, dtype: DType | None, shape: tuple[int, ...]) -> Node:

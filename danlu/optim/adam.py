@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from math import sqrt
 from typing import Any
 
+from danlu.messages import Phrase
 from danlu.ops import composite
 from danlu.optim.optimizer import Group, Optimizer, check_not_negative, check_option, zero_state
 from danlu.tensor import Tensor, changing, update_
@@ -57,7 +58,7 @@ class Adam(Optimizer):
         name, betas = type(self).__name__, group["betas"]
         check_not_negative(name, **{k: group[k] for k in ("lr", "eps", "weight_decay")})
         fits = isinstance(betas, (tuple, list)) and len(betas) == 2 and all(0.0 <= b < 1.0 for b in betas)
-        check_option(name, "betas", betas, fits, "two numbers from 0 up to but not including 1")
+        check_option(name, "betas", betas, fits, Phrase("two numbers from 0 up to but not including 1"))
 
     def update_group(self, group: Group) -> None:
         """Records the update; parameters that have taken the same number of steps go together."""

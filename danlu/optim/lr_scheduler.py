@@ -12,7 +12,9 @@ from math import cos, pi
 from typing import Any
 
 from danlu.engine import capturing
-from danlu.errors import DataError
+from danlu.errors import DataError, DTypeError
+from danlu.guidance import unknown
+from danlu.messages import message
 from danlu.optim.optimizer import Group, Optimizer
 
 
@@ -34,7 +36,9 @@ class LRScheduler:
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not isinstance(optimizer, Optimizer):
-            raise DataError(f"{type(self).__name__}: the optimizer is {type(optimizer).__name__}; expected an Optimizer")
+            raise DTypeError(
+                "{name}: the optimizer is {kind}; expected an Optimizer", name=type(self).__name__, kind=type(optimizer).__name__
+            )
         self.optimizer, self.last_epoch = optimizer, last_epoch
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
@@ -43,7 +47,7 @@ class LRScheduler:
 
     def factor(self, step: int) -> float:
         """What the initial learning rates are multiplied by at a step; subclasses define it."""
-        raise NotImplementedError(f"{type(self).__name__} has no factor; define `def factor(self, step): ...`")
+        raise NotImplementedError(message("{name} has no factor; define `def factor(self, step): ...`", name=type(self).__name__))
 
     def rate(self, index: int, step: int) -> float:
         """The learning rate of group `index` at a step."""
@@ -99,7 +103,11 @@ class LambdaLR(LRScheduler):
         count = len(optimizer.param_groups)
         self.functions = [lr_lambda] * count if callable(lr_lambda) else list(lr_lambda)
         if len(self.functions) != count:
-            raise DataError(f"LambdaLR: got {len(self.functions)} functions for {count} parameter groups; expected one for each")
+            raise DataError(
+                "LambdaLR: got {given} functions for {count} parameter groups; expected one for each",
+                given=len(self.functions),
+                count=count,
+            )
         super().__init__(optimizer, last_epoch)
 
     def rate(self, index: int, step: int) -> float:
@@ -120,7 +128,7 @@ class StepLR(LRScheduler):
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         if step_size < 1:
-            raise DataError(f"StepLR: step_size is {step_size}; expected an integer ≥ 1")
+            raise DataError("StepLR: step_size is {step_size}; expected an integer ≥ 1", step_size=step_size)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
@@ -189,7 +197,11 @@ class LinearLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         if not 0.0 < start_factor <= 1.0 or not 0.0 <= end_factor <= 1.0:
-            raise DataError(f"LinearLR: the factors are {start_factor} and {end_factor}; expected 0 < start ≤ 1 and 0 ≤ end ≤ 1")
+            raise DataError(
+                "LinearLR: the factors are {start_factor} and {end_factor}; expected 0 < start ≤ 1 and 0 ≤ end ≤ 1",
+                start_factor=start_factor,
+                end_factor=end_factor,
+            )
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
         super().__init__(optimizer, last_epoch)
 
@@ -211,7 +223,7 @@ class CosineAnnealingLR(LRScheduler):
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         if T_max < 1:
-            raise DataError(f"CosineAnnealingLR: T_max is {T_max}; expected an integer ≥ 1")
+            raise DataError("CosineAnnealingLR: T_max is {t_max}; expected an integer ≥ 1", t_max=T_max)
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
@@ -222,11 +234,16 @@ class CosineAnnealingLR(LRScheduler):
 
 def _check_cycle(total_steps: int, pct_start: float, anneal_strategy: str) -> None:
     if total_steps < 1:
-        raise DataError(f"OneCycleLR: total_steps is {total_steps}; expected total_steps ≥ 1, or epochs and steps_per_epoch")
+        raise DataError(
+            "OneCycleLR: total_steps is {total_steps}; expected total_steps ≥ 1, or epochs and steps_per_epoch",
+            total_steps=total_steps,
+        )
     if not 0.0 <= pct_start <= 1.0:
-        raise DataError(f"OneCycleLR: pct_start is {pct_start}; expected a share from 0 to 1")
+        raise DataError("OneCycleLR: pct_start is {pct_start}; expected a share from 0 to 1", pct_start=pct_start)
     if anneal_strategy not in ("cos", "linear"):
-        raise DataError(f"OneCycleLR: anneal_strategy is {anneal_strategy!r}; expected 'cos' or 'linear'")
+        raise DataError(
+            "OneCycleLR: anneal_strategy is {anneal_strategy!r}; expected 'cos' or 'linear'", anneal_strategy=anneal_strategy
+        )
 
 
 class OneCycleLR(LRScheduler):
@@ -266,7 +283,9 @@ class OneCycleLR(LRScheduler):
         self.max_lrs = [max_lr] * count if isinstance(max_lr, (int, float)) else list(max_lr)
         if len(self.max_lrs) != count:
             raise DataError(
-                f"OneCycleLR: got {len(self.max_lrs)} rates max_lr for {count} parameter groups; expected one for each"
+                "OneCycleLR: got {given} rates max_lr for {count} parameter groups; expected one for each",
+                given=len(self.max_lrs),
+                count=count,
             )
         self.total_steps, self.pct_start, self.anneal_strategy = total_steps, pct_start, anneal_strategy
         self.cycle_momentum, self.base_momentum, self.max_momentum = cycle_momentum, base_momentum, max_momentum
@@ -288,7 +307,11 @@ class OneCycleLR(LRScheduler):
     def rate(self, index: int, step: int) -> float:
         """The learning rate at a step."""
         if step >= self.total_steps:
-            raise DataError(f"OneCycleLR: step {step} lies past the end of the cycle; total_steps is {self.total_steps}")
+            raise DataError(
+                "OneCycleLR: step {step} lies past the end of the cycle; total_steps is {total_steps}",
+                step=step,
+                total_steps=self.total_steps,
+            )
         top = self.max_lrs[index]
         return self._between(top / self.div_factor, top, top / self.div_factor / self.final_div_factor, step)
 
@@ -303,6 +326,8 @@ class OneCycleLR(LRScheduler):
         elif "momentum" in group:
             group["momentum"] = momentum
 
+
+__getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "CosineAnnealingLR",

@@ -6,6 +6,7 @@ and the update itself) becomes one program that writes parameters and state in p
 
 from __future__ import annotations
 
+import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from danlu.engine import changed, flush
-from danlu.errors import DanluError, DataError, DTypeError, GradientError
+from danlu.errors import DanluError, DataError, DTypeError, GradientError, warn
+from danlu.guidance import check_keywords, outside
+from danlu.messages import Phrase, message
 from danlu.replay import repeat_updates
 from danlu.tensor import Tensor, enable_grad, from_array
 
@@ -24,16 +27,30 @@ class OptimizerStateError(DanluError, ValueError):
     """A state_dict that does not fit the optimizer."""
 
 
-def check_option(optimizer: str, name: str, value: Any, valid: bool, expected: str) -> None:
+def check_option(optimizer: str, name: str, value: Any, valid: bool, expected: Phrase) -> None:
     """DataError that names the option, its value and what it may be."""
     if not valid:
-        raise DataError(f"{optimizer}: {name} is {value!r}; expected {expected}")
+        raise DataError(
+            "{optimizer}: {name} is {value!r}; expected {expected}",
+            optimizer=optimizer,
+            name=name,
+            value=value,
+            expected=expected,
+        )
 
 
 def check_not_negative(optimizer: str, **options: Any) -> None:
     """Numbers ≥ 0; tensors (a learning rate may be one) are taken as they are."""
     for name, value in options.items():
-        check_option(optimizer, name, value, isinstance(value, Tensor) or value >= 0, "a number ≥ 0")
+        if not isinstance(value, (int, float, Tensor, np.number)):
+            raise DTypeError(
+                "{optimizer}: {name} is {value!r}, a {kind}; expected a number ≥ 0",
+                optimizer=optimizer,
+                name=name,
+                value=value,
+                kind=type(value).__name__,
+            )
+        check_option(optimizer, name, value, isinstance(value, Tensor) or bool(value >= 0), Phrase("a number ≥ 0"))
 
 
 def zero_state(p: Tensor) -> Tensor:
@@ -63,6 +80,10 @@ class Optimizer:
         [0.5, 0.5]
     """
 
+    def __new__(cls, *args: Any, **named: Any) -> Any:
+        check_keywords(cls, named)
+        return super().__new__(cls)
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
@@ -76,7 +97,9 @@ class Optimizer:
 
     def update_group(self, group: Group) -> None:
         """Records the update of the group's parameters; every subclass defines it."""
-        raise NotImplementedError(f"{type(self).__name__} has no update_group; define `def update_group(self, group): ...`")
+        raise NotImplementedError(
+            message("{name} has no update_group; define `def update_group(self, group): ...`", name=type(self).__name__)
+        )
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of every parameter that has a gradient; runs all that is pending as one program.
@@ -88,6 +111,14 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        if self._waits_for_backward():
+            warn(
+                "{name}.step: no parameter has a gradient, so nothing changes. Call loss.backward() before step(), and zero_grad() "
+                "before backward()",
+                UserWarning,
+                outside(),
+                name=type(self).__name__,
+            )
         repeat_updates(self._update, self._options, self.numbers_again)
         flush()
         return loss
@@ -104,6 +135,16 @@ class Optimizer:
     def _update(self) -> None:
         for group in self.param_groups:
             self.update_group(group)
+
+    def _waits_for_backward(self) -> bool:
+        """No parameter has a gradient, but some history reads one: a loss was computed and not differentiated."""
+        read = False
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    return False
+                read = read or p._storage.value.held > 0
+        return read
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients (or sets them to zero)."""
@@ -131,7 +172,9 @@ class Optimizer:
             _check_parameter(name, p)
             if id(p) in known:
                 raise DataError(
-                    f"{name}: a parameter of shape {tuple(p.shape)} appears more than once; expected each parameter once"
+                    "{name}: a parameter of shape {shape} appears more than once; expected each parameter once",
+                    name=name,
+                    shape=tuple(p.shape),
                 )
             known.add(id(p))
         for option, value in self.defaults.items():
@@ -159,8 +202,11 @@ class Optimizer:
         sizes, own_sizes = [len(g["params"]) for g in saved], [len(g["params"]) for g in self.param_groups]
         if sizes != own_sizes:
             raise OptimizerStateError(
-                f"{name}.load_state_dict: the saved groups hold {sizes} parameters, those of this optimizer {own_sizes}; "
-                f"expected the same groups in the same order"
+                "{name}.load_state_dict: the saved groups hold {sizes} parameters, those of this optimizer {own_sizes}; expected "
+                "the same groups in the same order",
+                name=name,
+                sizes=sizes,
+                own_sizes=own_sizes,
             )
         by_number = {k: p for own, g in zip(self.param_groups, saved) for k, p in zip(g["params"], own["params"])}
         state = {by_number[k]: _restored(name, k, by_number[k], s) for k, s in state_dict["state"].items() if k in by_number}
@@ -181,28 +227,51 @@ class Optimizer:
 def _as_groups(name: str, params: Any) -> list[Group]:
     if isinstance(params, Tensor):
         raise DTypeError(
-            f"{name}: params is a Tensor; expected an iterable of tensors or dicts: write [tensor], or model.parameters()"
+            "{name}: params is a Tensor; expected an iterable of tensors or dicts: write [tensor], or model.parameters()",
+            name=name,
+        )
+    try:
+        iter(params)
+    except TypeError:
+        kind = Phrase("a method") if inspect.ismethod(params) else type(params).__name__
+        raise DTypeError(
+            "{name}: params is {kind}; expected the tensors to train: write model.parameters()", name=name, kind=kind
+        ) from None
+    if isinstance(params, Mapping):
+        raise DTypeError(
+            "{name}: params is a dict; expected an iterable of tensors or dicts: write model.parameters(), or [group] for one group",
+            name=name,
         )
     groups = list(params)
     if not groups:
-        raise DataError(f"{name}: optimizer got an empty parameter list; pass model.parameters() of a model that has parameters")
+        raise DataError(
+            "{name}: optimizer got an empty parameter list; pass model.parameters() of a model that has parameters. A generator can be "
+            "read once only, and layers in a Python list are found when it is an nn.ModuleList",
+            name=name,
+        )
     return groups if isinstance(groups[0], dict) else [{"params": groups}]
 
 
 def _as_list(name: str, params: Any) -> list[Tensor]:
     if isinstance(params, set):
-        raise DTypeError(f"{name}: the parameters came as a set, whose order changes from run to run; expected a list")
+        raise DTypeError("{name}: the parameters came as a set, whose order changes from run to run; expected a list", name=name)
     return [params] if isinstance(params, Tensor) else list(params)
 
 
 def _check_parameter(name: str, p: Any) -> None:
     if isinstance(p, tuple):
-        raise DTypeError(f"{name}: a parameter is a tuple; expected a Tensor: write model.parameters(), not named_parameters()")
+        raise DTypeError(
+            "{name}: a parameter is a tuple; expected a Tensor: write model.parameters(), not named_parameters()", name=name
+        )
+    if hasattr(p, "parameters"):
+        raise DTypeError("{name}: a parameter is {kind}, a module; write model.parameters()", name=name, kind=type(p).__name__)
     if not isinstance(p, Tensor):
-        raise DTypeError(f"{name}: a parameter is {type(p).__name__}; expected a Tensor")
+        raise DTypeError("{name}: a parameter is {kind}; expected a Tensor", name=name, kind=type(p).__name__)
     if not p.is_leaf:
         raise GradientError(
-            f"{name}: can't optimize a non-leaf Tensor of shape {tuple(p.shape)}; pass the parameters it was computed from"
+            "{name}: can't optimize a non-leaf Tensor of shape {shape}; pass the parameters it was computed from",
+            name=name,
+            shape=tuple(p.shape),
         )
 
 
@@ -215,8 +284,12 @@ def _restored(name: str, number: int, p: Tensor, state: Mapping[str, Any]) -> di
         elif isinstance(value, Tensor):
             if value.shape != p.shape:
                 raise OptimizerStateError(
-                    f"{name}.load_state_dict: {key} of parameter {number} has shape {tuple(value.shape)}; "
-                    f"expected {tuple(p.shape)}, the parameter's"
+                    "{name}.load_state_dict: {key} of parameter {number} has shape {shape}; expected {expected}, the parameter's",
+                    name=name,
+                    key=key,
+                    number=number,
+                    shape=tuple(value.shape),
+                    expected=tuple(p.shape),
                 )
             restored[key] = value.detach().to(p.dtype).clone()
         else:

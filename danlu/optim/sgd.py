@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from danlu.messages import Phrase
 from danlu.ops import composite
 from danlu.optim.optimizer import Group, Optimizer, check_not_negative, check_option, zero_state
 from danlu.tensor import Tensor, changing, update_
@@ -52,7 +53,7 @@ class SGD(Optimizer):
         """Numbers ≥ 0; Nesterov's form needs a momentum and no dampening."""
         check_not_negative("SGD", **{k: group[k] for k in ("lr", "momentum", "weight_decay")})
         fits = not group["nesterov"] or (group["momentum"] > 0 and group["dampening"] == 0)
-        check_option("SGD", "nesterov", group["nesterov"], fits, "False, or momentum > 0 and dampening = 0 with it")
+        check_option("SGD", "nesterov", group["nesterov"], fits, Phrase("False, or momentum > 0 and dampening = 0 with it"))
 
     def update_group(self, group: Group) -> None:
         """Records the update."""

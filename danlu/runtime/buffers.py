@@ -82,8 +82,10 @@ class Buffer:
         """
         if not (array.flags.c_contiguous and array.flags.aligned):
             raise ShapeError(
-                f"a buffer wraps a C-contiguous, aligned NumPy array; this one has shape {array.shape} and strides "
-                f"{array.strides}. Write Buffer.from_numpy(array.copy())"
+                "a buffer wraps a C-contiguous, aligned NumPy array; this one has shape {shape} and strides {strides}. Write "
+                "Buffer.from_numpy(array.copy())",
+                shape=array.shape,
+                strides=array.strides,
             )
         self = cls.__new__(cls)
         self.owner, self.nbytes, self.shared, self.borrowed = array, array.nbytes, False, borrowed or not array.flags.writeable
@@ -100,7 +102,13 @@ class Buffer:
         for length in shape:
             needed *= length
         if needed > self.nbytes:
-            raise ShapeError(f"shape {tuple(shape)} of {dtype} needs {needed} bytes; the buffer has {self.nbytes}")
+            raise ShapeError(
+                "shape {shape} of {dtype} needs {needed} bytes; the buffer has {nbytes}",
+                shape=tuple(shape),
+                dtype=dtype,
+                needed=needed,
+                nbytes=self.nbytes,
+            )
         return np.asarray(_View(self, shape, dtype))
 
     def __del__(self) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from danlu.compile import llvm
 from danlu.config import config
+from danlu.messages import message
 
 MAGIC = b"danlu\0c\1"
 _HEADER = struct.Struct("<8sQ32s")
@@ -80,7 +81,7 @@ def _read(path: Path, digest: bytes) -> bytes | None:
     with open(path, "rb") as file:
         status = os.fstat(file.fileno())
         if hasattr(os, "getuid") and status.st_uid != os.getuid():
-            raise PermissionError(f"{path} belongs to another user, whose code is not run")
+            raise PermissionError(message("{path} belongs to another user, whose code is not run", path=path))
         header = file.read(_HEADER.size)
         if len(header) < _HEADER.size:
             return None

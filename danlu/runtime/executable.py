@@ -15,10 +15,10 @@ from danlu.compile import llvm
 from danlu.compile.codegen import ERROR, FIRST
 from danlu.compile.program import LibraryCall, Memory, Output, Program
 from danlu.dtype import DType, from_numpy
-from danlu.errors import AxisError
+from danlu.errors import DanluError
 from danlu.graph import SOURCE, Node, Spec, is_memory, toposort
 from danlu.ops import TABLE
-from danlu.ops.gather import index_message
+from danlu.ops.gather import index_error
 from danlu.runtime import cache
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.pool import current_pool
@@ -80,7 +80,7 @@ class Compiled:
         if self.program.checks:
             size, position = struct.unpack("<qq", error)
             if size:
-                raise AxisError(index_message(position, size - 1))
+                raise index_error(position, size - 1)
 
     def _library_call(self, table: Any, number: int) -> None:
         """Runs one opaque op on the memory of the program; an exception is kept until the program has returned."""
@@ -161,7 +161,7 @@ class Bound:
     def _raise(self) -> None:
         (size, position), self.error[0] = tuple(self.error), 0
         failure, self.executable.failure = self.executable.failure, None
-        raise failure or AxisError(index_message(position, size - 1))
+        raise failure or index_error(position, size - 1)
 
 
 def _array(table: Any, memory: Memory) -> np.ndarray:
@@ -190,19 +190,32 @@ class Interpreted:
         for node in self.order:
             if id(node) not in self.replace:
                 values[id(node)] = self._value(node, values, inputs, numbers)
-        return [_to_buffer(values[self._id(r)]) for r in self.roots]
+        return [_to_buffer(values[id(self._known(r))]) for r in self.roots]
 
-    def _id(self, node: Node) -> int:
+    def failure(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> tuple[DanluError, int] | None:
+        """The error of the first op that finds one in its data, and for which root it was computed; None where all is well."""
+        values: dict[int, np.ndarray] = {}
+        for k, root in enumerate(self.roots):
+            for node in toposort([root], stop=lambda n: id(self._known(n)) in values or id(n) in self.replace):
+                node = self._known(node)
+                try:
+                    if id(node) not in values:
+                        values[id(node)] = self._value(node, values, inputs, numbers)
+                except DanluError as error:
+                    return error, k
+        return None
+
+    def _known(self, node: Node) -> Node:
         while id(node) in self.replace:
             node = self.replace[id(node)]
-        return id(node)
+        return node
 
     def _value(self, node: Node, values: dict, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> np.ndarray:
         if is_memory(node):
             return inputs[node.attrs[0]].as_numpy(node.shape, node.dtype.numpy)
         if node.op.family == SOURCE and node.op.attrs[0] == "slot":
             return np.asarray(numbers[2 * node.attrs[0]]).astype(node.dtype.numpy)
-        arrays = [values[self._id(x)] for x in node.inputs]
+        arrays = [values[id(self._known(x))] for x in node.inputs]
         result = node.op.numpy(*arrays, **node.named_attrs)  # type: ignore[misc]
         if isinstance(result, tuple):
             return result  # type: ignore[return-value]  # `pick` takes it apart

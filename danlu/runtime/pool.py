@@ -176,8 +176,11 @@ def set_num_threads(num_threads: int) -> None:
     """
     if not isinstance(num_threads, int) or isinstance(num_threads, bool) or not 1 <= num_threads <= MAX_THREADS:
         raise DanluError(
-            f"the number of threads is an integer from 1 to {MAX_THREADS}; it was given {num_threads!r}. "
-            f"Write for example set_num_threads({platform.cores()})"
+            "the number of threads is an integer from 1 to {max_threads}; it was given {num_threads!r}. Write for example "
+            "set_num_threads({cores})",
+            max_threads=MAX_THREADS,
+            num_threads=num_threads,
+            cores=platform.cores(),
         )
     config.num_threads = num_threads
     _switch(num_threads)

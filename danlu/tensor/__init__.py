@@ -9,7 +9,9 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.dtype import DType
-from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
+from danlu.errors import DanluError, DTypeError, GradientError, ShapeError, warn
+from danlu.guidance import outside
+from danlu.messages import Phrase
 from danlu.ops.movement import normalize_axis
 from danlu.tensor.arithmetic import Arithmetic, check_device
 from danlu.tensor.core import (
@@ -187,7 +189,8 @@ class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Ar
         """
         if self._spec.size != 1:
             raise ShapeError(
-                f"item() of a tensor of shape {self._spec.shape}: only one element becomes a Python number. Write x.tolist(), or reduce it first"
+                "item() of a tensor of shape {shape}: only one element becomes a Python number. Write x.tolist(), or reduce it first",
+                shape=self._spec.shape,
             )
         return self._array().item()
 
@@ -203,12 +206,16 @@ class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Ar
 
     def __index__(self) -> int:
         if self.dtype.is_floating_point:
-            raise DTypeError(f"a tensor of dtype {self.dtype.name} is used as an index; only integers can be: write int(x)")
+            raise DTypeError(
+                "a tensor of dtype {dtype} is used as an index; only integers can be: write int(x)", dtype=self.dtype.name
+            )
         return int(self.item())
 
     def __bool__(self) -> bool:
         if self._spec.size != 1:
-            raise ShapeError(f"the truth of a tensor of shape {self._spec.shape} is ambiguous; write x.any() or x.all()")
+            raise ShapeError(
+                "the truth of a tensor of shape {shape} is ambiguous; write x.any() or x.all()", shape=self._spec.shape
+            )
         return bool(self.item())
 
     def __len__(self) -> int:
@@ -285,6 +292,13 @@ def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, d
     """
     check_device(device)
     if isinstance(data, Tensor):
+        if data.requires_grad and is_grad_enabled():
+            warn(
+                "danlu.tensor(x) of a tensor that requires grad: the copy has no history, and no gradient reaches x. "
+                "Write x.clone(), or x.detach().clone() if that is meant",
+                UserWarning,
+                outside(),
+            )
         out = data.detach().clone().to(dtype or data.dtype)
     else:
         out = from_array(_array_of(data, dtype))
@@ -292,6 +306,8 @@ def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, d
 
 
 def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
+    if dtype is not None:
+        dt.check_dtype(dtype)
     if isinstance(data, (list, tuple)):
         data = _plain(data)
     try:
@@ -301,10 +317,24 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
             "the nested lists are ragged: lists on one level have different lengths. Pad them to one length first"
         ) from None
     if array.dtype.kind not in "biuf":
-        raise DTypeError(f"danlu.tensor of {type(data).__name__} gives NumPy dtype {array.dtype}; expected numbers")
+        raise DTypeError(
+            "danlu.tensor of {kind} gives NumPy dtype {dtype}; expected numbers{hint}",
+            kind=type(data).__name__,
+            dtype=array.dtype,
+            hint=_not_numbers(array),
+        )
     if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
         dtype = dt.float32
     return np.array(array, dtype=dtype.numpy if dtype else array.dtype, order="C")
+
+
+def _not_numbers(array: np.ndarray) -> Any:
+    """How to make numbers of what an array holds."""
+    if array.dtype.kind in "US":
+        return Phrase(": number the classes first, for example [names.index(text) for text in texts]")
+    if any(x is None for x in array.flat):
+        return Phrase(": None is no number, write float('nan') or leave it out")
+    return ""
 
 
 def _plain(data: Any) -> Any:

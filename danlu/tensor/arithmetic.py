@@ -6,7 +6,8 @@ from typing import Any
 
 from danlu import dtype as dt
 from danlu.dtype import DType
-from danlu.errors import DTypeError, ShapeError
+from danlu.errors import DTypeError, ShapeError, warn
+from danlu.guidance import outside
 from danlu.tensor.core import TensorCore, apply
 
 
@@ -33,6 +34,18 @@ def _operator(op: str, swapped: bool = False) -> Any:
         if not isinstance(other, (TensorCore, float, int, bool)) and not hasattr(other, "dtype"):
             return NotImplemented
         return apply(op, other, self) if swapped else apply(op, self, other)
+
+    return method
+
+
+def _equality(op: str) -> Any:
+    """== and !=, which no NaN ever equals."""
+    compare = _operator(op)
+
+    def method(self: TensorCore, other: Any) -> Any:
+        if type(other) is float and other != other:
+            warn("a comparison with nan: nothing equals nan, not even nan itself. Write x.isnan()", UserWarning, outside())
+        return compare(self, other)
 
     return method
 
@@ -142,7 +155,8 @@ class Arithmetic(TensorCore):
         """`value` where the mask is True."""
         if isinstance(value, TensorCore) and value._spec.shape:
             raise ShapeError(
-                f"masked_fill: value has shape {value._spec.shape}; expected a number or a 0-d tensor. Write x.where(~mask, value)"
+                "masked_fill: value has shape {shape}; expected a number or a 0-d tensor. Write x.where(~mask, value)",
+                shape=value._spec.shape,
             )
         return apply("where", mask, value, self).to(self.dtype)  # type: ignore[attr-defined]
 
@@ -179,9 +193,13 @@ class Arithmetic(TensorCore):
                 dtype = a
             elif isinstance(a, TensorCore):
                 dtype = a._spec.dtype
-            elif isinstance(a, str) or hasattr(a, "type"):
+            elif isinstance(a, (str, int)) or hasattr(a, "type"):
                 device = a
+            elif a is not None:
+                dtype = a
         check_device(device)
+        if dtype is not None:
+            dt.check_dtype(dtype)
         if dtype is None or dtype is self._spec.dtype:
             return self.clone() if copy else self  # type: ignore[attr-defined]
         return apply("cast", self, dtype=dtype)
@@ -196,7 +214,7 @@ class Arithmetic(TensorCore):
     __pow__, __rpow__ = _operator("pow"), _operator("pow", True)
     __matmul__, __rmatmul__ = _operator("matmul"), _operator("matmul", True)
     __lt__, __le__, __gt__, __ge__ = _operator("lt"), _operator("le"), _operator("gt"), _operator("ge")
-    __eq__, __ne__ = _operator("eq"), _operator("ne")
+    __eq__, __ne__ = _equality("eq"), _equality("ne")
     __and__, __or__, __xor__ = _operator("bitwise_and"), _operator("bitwise_or"), _operator("bitwise_xor")
     __rand__, __ror__, __rxor__ = _operator("bitwise_and", True), _operator("bitwise_or", True), _operator("bitwise_xor", True)
     __iadd__, __isub__, __imul__ = _assigning("add"), _assigning("sub"), _assigning("mul")
@@ -247,7 +265,7 @@ class Arithmetic(TensorCore):
         spec = self._spec
         if isinstance(value, TensorCore) and value._spec.shape:
             raise ShapeError(
-                f"fill_: value has shape {value._spec.shape}; expected a number or a 0-d tensor. Write x.copy_(value)"
+                "fill_: value has shape {shape}; expected a number or a 0-d tensor. Write x.copy_(value)", shape=value._spec.shape
             )
         return self._assign(apply("full", value, shape=spec.shape, dtype=spec.dtype)._value())
 
@@ -278,6 +296,9 @@ def check_device(device: Any) -> None:
     """Refuses every device but the CPU, which is the only one there is."""
     kind = getattr(device, "type", device)
     if kind is not None and not str(kind).startswith("cpu"):
+        if isinstance(device, str) and device in dt.NAMES:
+            dt.check_dtype(device)
         raise DTypeError(
-            f"device {str(device)!r} is not available: danlu runs on the CPU. Leave device out, or write device='cpu'"
+            "device {device!r} is not available: danlu runs on the CPU. Leave device out, or write device='cpu'",
+            device=str(device),
         )

@@ -195,7 +195,8 @@ class TensorCore:
     def __init__(self, value: Value, storage: Storage | None = None) -> None:
         if storage is None and type(value) is not Value:
             raise DTypeError(
-                f"Tensor({type(value).__name__}): tensors are made by functions; write danlu.tensor(data) or danlu.zeros(sizes)"
+                "Tensor({kind}): tensors are made by functions; write danlu.tensor(data) or danlu.zeros(sizes)",
+                kind=type(value).__name__,
             )
         self._storage = storage or Storage(value)
         self._chain = ()
@@ -380,7 +381,8 @@ class TensorCore:
             return self
         if not value.spec.dtype.is_floating_point:
             raise GradientError(
-                f"only floating dtypes can require gradients; this tensor is {value.spec.dtype.name}. Write x.float() first"
+                "only floating dtypes can require gradients; this tensor is {dtype}. Write x.float() first",
+                dtype=value.spec.dtype.name,
             )
         if not value.grad:
             if self._base is not None or self._cut:  # a view or a detached tensor becomes a tensor of its own
@@ -500,7 +502,9 @@ def _fitted(value: Value, spec: Spec) -> Value:
     if value.spec.dtype is not spec.dtype:
         if _loses(value.spec.dtype, spec.dtype):
             raise DTypeError(
-                f"result type {value.spec.dtype.name} can't be cast to the desired output type {spec.dtype.name}; write x = x.float() first"
+                "result type {dtype} can't be cast to the desired output type {wanted}; write x = x.float() first",
+                dtype=value.spec.dtype.name,
+                wanted=spec.dtype.name,
             )
         value = record(TABLE["cast"], (value,), (spec.dtype,), _mode.grad)  # type: ignore[assignment]
     if value.spec.shape != spec.shape:
@@ -537,10 +541,14 @@ def _call_hook(hook: Any, g: Value) -> Value:
         return g
     if not isinstance(result, TensorCore):
         raise GradientError(
-            f"a hook of a tensor returned {type(result).__name__}; expected the new gradient as a tensor, or None"
+            "a hook of a tensor returned {kind}; expected the new gradient as a tensor, or None", kind=type(result).__name__
         )
     if result._spec.shape != g.spec.shape:
-        raise GradientError(f"a hook of a tensor returned a gradient of shape {result._spec.shape}; expected {g.spec.shape}")
+        raise GradientError(
+            "a hook of a tensor returned a gradient of shape {shape}; expected {expected}",
+            shape=result._spec.shape,
+            expected=g.spec.shape,
+        )
     return result._value()
 
 
@@ -616,13 +624,16 @@ def _seed(y: TensorCore, value: Value, gy: Any) -> Value:
     if gy is None:
         if value.spec.size != 1:
             raise GradientError(
-                f"backward of a tensor of shape {value.spec.shape} without a gradient: only one element can be differentiated by itself. "
-                f"Write loss.sum().backward() or loss.mean().backward(), or pass gradient= of that shape"
+                "backward of a tensor of shape {shape} without a gradient: only one element can be differentiated by itself. "
+                "Write loss.sum().backward() or loss.mean().backward(), or pass gradient= of that shape",
+                shape=value.spec.shape,
             )
         return record(FULL, (1,), (value.spec.shape, value.spec.dtype), False)  # type: ignore[return-value]
     given = gy._value()
     if given.spec.shape != value.spec.shape:
-        raise GradientError(f"gradient= has shape {given.spec.shape}; expected that of the tensor, {value.spec.shape}")
+        raise GradientError(
+            "gradient= has shape {given}; expected that of the tensor, {shape}", given=given.spec.shape, shape=value.spec.shape
+        )
     return given
 
 
@@ -662,7 +673,7 @@ def _number(x: Any) -> Any:
         return x.item()
     if isinstance(x, np.ndarray):
         return from_array(x, borrowed=True)._value()
-    raise DTypeError(f"expected a tensor or a number, got {type(x).__name__}; write danlu.tensor(...) around it")
+    raise DTypeError("expected a tensor or a number, got {kind}; write danlu.tensor(...) around it", kind=type(x).__name__)
 
 
 def changing(x: Any) -> Any:

@@ -25,7 +25,7 @@ def _made(out: Any, requires_grad: bool, device: Any = None) -> Tensor:
 
 def _check_sizes(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     if any(n < 0 for n in shape):
-        raise ShapeError(f"{name}: shape {shape} has a negative size; sizes are 0 or more")
+        raise ShapeError("{name}: shape {shape} has a negative size; sizes are 0 or more", name=name, shape=shape)
     return shape
 
 
@@ -124,11 +124,16 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+    if dtype is not None:
+        dt.check_dtype(dtype)
     if dtype is not None and not dtype.is_floating_point:
         start, end, step = int(start), int(end), int(step)
     if step == 0 or (end - start) * step < 0:
         raise ShapeError(
-            f"arange: from {start} to {end} in steps of {step} is not possible; the step must lead from the start to the end"
+            "arange: from {start} to {end} in steps of {step} is not possible; the step must lead from the start to the end",
+            start=start,
+            end=end,
+            step=step,
         )
     if dtype is None:
         dtype = dt.int64 if all(isinstance(v, int) for v in (start, end, step)) else dt.float32
@@ -149,7 +154,7 @@ def linspace(
     tensor([0.0000, 0.5000, 1.0000])
     """
     if not isinstance(steps, int) or steps < 0:
-        raise ShapeError(f"linspace: steps={steps}; expected a whole number, 0 or more")
+        raise ShapeError("linspace: steps={steps}; expected a whole number, 0 or more", steps=steps)
     if dtype is not None and not dtype.is_floating_point:
         return tensor(_whole_steps(int(start), int(end), int(steps)), dtype)
     return tensor(np.linspace(float(start), float(end), int(steps)), dtype or dt.float32, requires_grad)
@@ -197,7 +202,9 @@ def from_numpy(array: np.ndarray) -> Tensor:
     tensor([1., 2.])
     """
     if not isinstance(array, np.ndarray):
-        raise DTypeError(f"from_numpy expected a NumPy array, got {type(array).__name__}; danlu.tensor takes lists and numbers")
+        raise DTypeError(
+            "from_numpy expected a NumPy array, got {kind}; danlu.tensor takes lists and numbers", kind=type(array).__name__
+        )
     return from_array(array, borrowed=True)
 
 
@@ -216,6 +223,13 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     return tensor(data, dtype)
 
 
+def _check_list(name: str, tensors: Any) -> None:
+    if isinstance(tensors, Tensor):
+        raise DTypeError(
+            "{name}: the first argument is one tensor; expected a list of tensors: write danlu.{name}([a, b])", name=name
+        )
+
+
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors one after another along an existing axis; all other sizes must be equal.
 
@@ -223,6 +237,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     >>> danlu.cat([danlu.ones(1), danlu.zeros(2)])
     tensor([1., 0., 0.])
     """
+    _check_list("cat", tensors)
     if not tensors:
         raise ShapeError("cat of an empty list of tensors; expected at least one")
     tensors = [t for t in tensors if t._spec.shape != (0,)] or list(tensors[:1])
@@ -241,12 +256,16 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensor([[1., 1.],
             [0., 0.]])
     """
+    _check_list("stack", tensors)
     if not tensors:
         raise ShapeError("stack of an empty list of tensors; expected at least one")
     for k, t in enumerate(tensors):
         if t.shape != tensors[0].shape:
             raise ShapeError(
-                f"stack: tensor {k} has shape {tuple(t.shape)}, tensor 0 has {tuple(tensors[0].shape)}; all shapes must be equal"
+                "stack: tensor {number} has shape {shape}, tensor 0 has {first}; all shapes must be equal",
+                number=k,
+                shape=tuple(t.shape),
+                first=tuple(tensors[0].shape),
             )
     return cat([t.unsqueeze(dim) for t in tensors], dim)
 
@@ -273,13 +292,15 @@ def where(condition: Tensor, x: Any = None, y: Any = None) -> Any:
     if x is None or y is None:
         raise DTypeError("where was given one of two choices; write where(condition, x, y), or where(condition) for positions")
     if condition.dtype not in (dt.bool_, dt.uint8):
-        raise DTypeError(f"where: the condition has dtype {condition.dtype.name}; expected bool: write condition.bool()")
+        raise DTypeError(
+            "where: the condition has dtype {dtype}; expected bool: write condition.bool()", dtype=condition.dtype.name
+        )
     return apply("where", condition, x, y)
 
 
 def _triangle(name: str, row: int, col: int, offset: int, dtype: DType | None, keep: Any) -> Tensor:
     if row < 0 or col < 0:
-        raise ShapeError(f"{name}: {row} rows and {col} columns; sizes are 0 or more")
+        raise ShapeError("{name}: {row} rows and {col} columns; sizes are 0 or more", name=name, row=row, col=col)
     found = np.stack(np.nonzero(keep(np.ones((row, col), bool), offset)))
     return tensor(found, dtype or dt.int64)
 
@@ -318,6 +339,6 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """
     count = x.numel() if N is None else N
     if x.ndim != 1 or count < 0:
-        raise ShapeError(f"vander takes a vector and N ≥ 0, got shape {tuple(x.shape)} and N={N}")
+        raise ShapeError("vander takes a vector and N ≥ 0, got shape {shape} and N={count}", shape=tuple(x.shape), count=N)
     powers = x.unsqueeze(1) ** arange(count)
     return powers if increasing else powers.flip(1)

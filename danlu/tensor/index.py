@@ -8,6 +8,7 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.errors import AxisError, DTypeError
+from danlu.messages import Phrase
 from danlu.ops.gather import index_message
 from danlu.tensor.core import TensorCore, apply, from_array
 
@@ -20,7 +21,12 @@ def _items(index: Any, ndim: int) -> list:
         items = [int(x) if isinstance(x, TensorCore) and not x._spec.shape else x for x in items]  # type: ignore[arg-type]
     used = sum(_axes_used(x) for x in items)
     if used > ndim:
-        raise AxisError(f"too many indices: {used} for a tensor with {ndim} {'axis' if ndim == 1 else 'axes'}")
+        raise AxisError(
+            "too many indices: {used} for a tensor with {ndim} {axes}",
+            used=used,
+            ndim=ndim,
+            axes=Phrase("axis") if ndim == 1 else Phrase("axes"),
+        )
     dots = [k for k, x in enumerate(items) if x is Ellipsis]
     if len(dots) > 1:
         raise AxisError("an index may hold one `...` only")
@@ -36,7 +42,9 @@ def _as_index(x: Any) -> Any:
     if isinstance(x, (np.integer, np.bool_)):
         return x.item()
     if isinstance(x, TensorCore) and x._spec.dtype.is_floating_point:
-        raise DTypeError(f"an index tensor has dtype {x._spec.dtype.name}; indices are integers or bools: write index.long()")
+        raise AxisError(
+            "an index tensor has dtype {dtype}; indices are integers or bools: write index.long()", dtype=x._spec.dtype.name
+        )
     if isinstance(x, TensorCore) and x._spec.dtype is dt.uint8:
         raise DTypeError(
             "an index tensor has dtype uint8, which is a mask to some and a position to others: write x.bool() or x.long()"
@@ -44,7 +52,7 @@ def _as_index(x: Any) -> Any:
     if isinstance(x, TensorCore) and not x._spec.shape and x._spec.dtype is dt.bool_:
         return bool(x)
     if not (x is None or x is Ellipsis or isinstance(x, (int, slice, TensorCore))):
-        raise DTypeError(f"an index may be an integer, a slice, `...`, None or a tensor; got {type(x).__name__}")
+        raise AxisError("an index may be an integer, a slice, `...`, None or a tensor; got {kind}", kind=type(x).__name__)
     return x
 
 
@@ -112,7 +120,9 @@ class Indexing(TensorCore):
                 shape.append(-(-(stop - start) // step))
             else:
                 if not -n <= x < n:
-                    raise AxisError(f"{index_message(int(x), n)} (axis {axis} of shape {own})")
+                    raise AxisError(
+                        "{problem} (axis {axis} of shape {shape})", problem=index_message(int(x), n), axis=axis, shape=own
+                    )
                 start = int(x) % n
                 stop, step = start + 1, 1
             starts.append(start), stops.append(stop), steps.append(step)
@@ -129,7 +139,10 @@ def _positions(mask: TensorCore, shape: tuple[int, ...], axis: int) -> list[Tens
     """Where a mask is True: one vector of integers for each of its axes. The number of results depends on the data, so it is read."""
     if mask._spec.shape != shape:
         raise AxisError(
-            f"the mask has shape {mask._spec.shape}; the axes it indexes, from axis {axis} on, have {shape}. They must be equal"
+            "the mask has shape {mask}; the axes it indexes, from axis {axis} on, have {shape}. They must be equal",
+            mask=mask._spec.shape,
+            axis=axis,
+            shape=shape,
         )
     return [from_array(np.ascontiguousarray(p)) for p in np.nonzero(mask.detach().numpy())]  # type: ignore[attr-defined]
 

@@ -17,7 +17,7 @@ def _listed(tensors: tuple) -> list[Tensor]:
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
     for x in given:
         if not isinstance(x, Tensor):
-            raise DTypeError(f"expected tensors, got {type(x).__name__}; write danlu.tensor(...) around it")
+            raise DTypeError("expected tensors, got {kind}; write danlu.tensor(...) around it", kind=type(x).__name__)
     return list(given)
 
 
@@ -104,7 +104,7 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
 
 def _several(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     if not isinstance(tensors, (tuple, list)) or not tensors:
-        raise ShapeError(f"{name} takes a list of at least one tensor, got {type(tensors).__name__}")
+        raise ShapeError("{name} takes a list of at least one tensor, got {kind}", name=name, kind=type(tensors).__name__)
     return _listed((tensors,))
 
 
@@ -117,7 +117,7 @@ def broadcast_shapes(*shapes: Any) -> Size:
     """
     given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
     if any(n < 0 for s in given for n in s):
-        raise ShapeError(f"broadcast_shapes: {given} has a negative size; sizes are 0 or more")
+        raise ShapeError("broadcast_shapes: {given} has a negative size; sizes are 0 or more", given=given)
     return Size(_common_shape("broadcast_shapes", given))
 
 
@@ -153,11 +153,11 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple:
 
 def _check_grid(listed: list[Tensor], indexing: str | None) -> None:
     if indexing not in (None, "ij", "xy"):
-        raise ShapeError(f"meshgrid: indexing={indexing!r}; expected 'ij' or 'xy'")
+        raise ShapeError("meshgrid: indexing={indexing!r}; expected 'ij' or 'xy'", indexing=indexing)
     if not listed or any(x.ndim > 1 for x in listed):
-        raise ShapeError(f"meshgrid takes vectors, at least one; got shapes {[tuple(x.shape) for x in listed]}")
+        raise ShapeError("meshgrid takes vectors, at least one; got shapes {shapes}", shapes=[tuple(x.shape) for x in listed])
     if any(x.dtype is not listed[0].dtype for x in listed):
-        raise DTypeError(f"meshgrid: dtypes {[x.dtype.name for x in listed]} differ; write x.to(dtype)")
+        raise DTypeError("meshgrid: dtypes {dtypes} differ; write x.to(dtype)", dtypes=[x.dtype.name for x in listed])
 
 
 def cartesian_prod(*tensors: Any) -> Tensor:
@@ -183,7 +183,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
             [2, 3]])
     """
     if input.ndim != 1 or r < 0:
-        raise ShapeError(f"combinations takes a vector and r ≥ 0, got shape {tuple(input.shape)} and r={r}")
+        raise ShapeError("combinations takes a vector and r ≥ 0, got shape {shape} and r={r}", shape=tuple(input.shape), r=r)
     if r == 0:
         return zeros(0, dtype=input.dtype)
     n = input.numel()
@@ -203,7 +203,7 @@ def block_diag(*tensors: Any) -> Tensor:
     """
     blocks = [atleast_2d(x) for x in _listed(tensors)]
     if any(x.ndim > 2 for x in blocks):
-        raise ShapeError(f"block_diag takes matrices, got shapes {[tuple(x.shape) for x in blocks]}")
+        raise ShapeError("block_diag takes matrices, got shapes {shapes}", shapes=[tuple(x.shape) for x in blocks])
     total = sum(x.shape[1] for x in blocks)
     rows, before = [], 0
     for x in blocks:

@@ -18,7 +18,9 @@ def number_or_tensor(name: str, x: Any) -> Any:
     """x where it is a number or a tensor; else DTypeError."""
     if isinstance(x, (TensorCore, int, float, bool, np.generic)):
         return x
-    raise DTypeError(f"{name} takes tensors and numbers, got {type(x).__name__}; write danlu.tensor(...) around it")
+    raise DTypeError(
+        "{name} takes tensors and numbers, got {kind}; write danlu.tensor(...) around it", name=name, kind=type(x).__name__
+    )
 
 
 def check_whole(name: str, *xs: Any) -> None:
@@ -26,7 +28,9 @@ def check_whole(name: str, *xs: Any) -> None:
     for x in xs:
         if isinstance(x, float) or (isinstance(x, TensorCore) and x._spec.dtype.is_floating_point):
             found = x._spec.dtype.name if isinstance(x, TensorCore) else "float"
-            raise DTypeError(f"{name} works on bits and takes integers and bools, got {found}; write x.long()")
+            raise DTypeError(
+                "{name} works on bits and takes integers and bools, got {found}; write x.long()", name=name, found=found
+            )
 
 
 def _bits(op: str, doc: str) -> Any:
@@ -43,7 +47,9 @@ def _of_tensors(op: str, doc: str) -> Any:
 
     def method(self: TensorCore, other: Any) -> Any:
         if not isinstance(other, TensorCore):
-            raise DTypeError(f"{op}: the other operand is {type(other).__name__}; expected a tensor: write danlu.tensor(...)")
+            raise DTypeError(
+                "{op}: the other operand is {kind}; expected a tensor: write danlu.tensor(...)", op=op, kind=type(other).__name__
+            )
         return apply(op, self, other)
 
     method.__name__, method.__doc__ = op, doc
@@ -65,9 +71,16 @@ def _scaled(name: str, op: str, doc: str) -> Any:
 def _check_alpha(name: str, x: TensorCore, y: Any, alpha: Any) -> None:
     floats = x._spec.dtype.is_floating_point or (isinstance(y, TensorCore) and y._spec.dtype.is_floating_point)
     if isinstance(alpha, float) and not floats:
-        raise DTypeError(f"{name}: alpha={alpha} is a float and the tensors hold {x._spec.dtype.name}; write an integer alpha")
+        raise DTypeError(
+            "{name}: alpha={alpha} is a float and the tensors hold {dtype}; write an integer alpha",
+            name=name,
+            alpha=alpha,
+            dtype=x._spec.dtype.name,
+        )
     if isinstance(alpha, bool) and x._spec.dtype is not dt.bool_:
-        raise DTypeError(f"{name}: alpha is a bool and the tensor holds {x._spec.dtype.name}; write a number")
+        raise DTypeError(
+            "{name}: alpha is a bool and the tensor holds {dtype}; write a number", name=name, dtype=x._spec.dtype.name
+        )
 
 
 class Pointwise(TensorCore):
@@ -118,7 +131,9 @@ class Pointwise(TensorCore):
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Any:
         """x / y: a float, or rounded: "trunc" toward zero, "floor" down."""
         if rounding_mode not in _NAMED:
-            raise DTypeError(f"div: rounding_mode={rounding_mode!r}; expected None, 'trunc' or 'floor'")
+            raise DTypeError(
+                "div: rounding_mode={rounding_mode!r}; expected None, 'trunc' or 'floor'", rounding_mode=rounding_mode
+            )
         return apply(_NAMED[rounding_mode], self, number_or_tensor("div", other))
 
     divide = true_divide = div
@@ -150,7 +165,7 @@ class Pointwise(TensorCore):
     def polygamma(self, n: int) -> Any:
         """The n-th derivative of the digamma function."""
         if n < 0:
-            raise DTypeError(f"polygamma of order {n}; expected 0 or more")
+            raise DTypeError("polygamma of order {order}; expected 0 or more", order=n)
         return apply("polygamma", self, n=int(n))
 
     def digamma(self) -> Any:
@@ -184,11 +199,17 @@ class Pointwise(TensorCore):
     def isclose(self, other: TensorCore, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
         """|x - y| ≤ atol + rtol |y|, or x = y, element by element."""
         if rtol < 0 or atol < 0:
-            raise ShapeError(f"isclose: rtol={rtol} and atol={atol} must not be negative")
+            raise ShapeError("isclose: rtol={rtol} and atol={atol} must not be negative", rtol=rtol, atol=atol)
         if not isinstance(other, TensorCore):
-            raise DTypeError(f"isclose: the other operand is {type(other).__name__}; expected a tensor: write danlu.tensor(...)")
+            raise DTypeError(
+                "isclose: the other operand is {kind}; expected a tensor: write danlu.tensor(...)", kind=type(other).__name__
+            )
         if other._spec.dtype is not self._spec.dtype:
-            raise DTypeError(f"isclose: dtypes {self._spec.dtype.name} and {other._spec.dtype.name}; write y.to(x.dtype)")
+            raise DTypeError(
+                "isclose: dtypes {dtype} and {other_dtype}; write y.to(x.dtype)",
+                dtype=self._spec.dtype.name,
+                other_dtype=other._spec.dtype.name,
+            )
         return apply("isclose", self, other, rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
 
     def float_power(self, exponent: Any) -> Any:
@@ -200,7 +221,7 @@ class Pointwise(TensorCore):
         spec = self._spec
         if isinstance(value, TensorCore):
             if value._spec.ndim:
-                raise ShapeError(f"fill takes a number or a 0-d tensor, got a tensor of shape {value._spec.shape}")
+                raise ShapeError("fill takes a number or a 0-d tensor, got a tensor of shape {shape}", shape=value._spec.shape)
             return value.to(spec.dtype).expand(spec.shape).clone()  # type: ignore[attr-defined]
         out = apply("full", value, shape=spec.shape, dtype=spec.dtype)
         return apply("carry", out, apply("mul", self, 0)) if self.requires_grad else out
@@ -210,7 +231,7 @@ def _check_no_bool(name: str, *xs: Any) -> None:
     for x in xs:
         if isinstance(x, bool) or (isinstance(x, TensorCore) and x._spec.dtype is dt.bool_):
             raise DTypeError(
-                f"{name} with a bool tensor or a bool: write x ^ y for 'exactly one of both', ~x for 'not', or x.int()"
+                "{name} with a bool tensor or a bool: write x ^ y for 'exactly one of both', ~x for 'not', or x.int()", name=name
             )
 
 

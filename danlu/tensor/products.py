@@ -73,7 +73,9 @@ def floating(name: str, x: Any, dtype: DType | None) -> Any:
     out = x if dtype is None else x.to(dtype)
     if not out.dtype.is_floating_point:
         raise DTypeError(
-            f"{name}: the input has dtype {out.dtype.name}; a norm is a float: write x.float(), or pass dtype=danlu.float32"
+            "{name}: the input has dtype {dtype}; a norm is a float: write x.float(), or pass dtype=danlu.float32",
+            name=name,
+            dtype=out.dtype.name,
         )
     return out
 
@@ -82,7 +84,9 @@ def vector_norm(name: str, x: Any, ord: float, dim: Any, keepdim: bool, dtype: D
     """(Σ |x|ᵖ)^(1/p) over some axes."""
     if isinstance(ord, str) or ord is None:
         raise ShapeError(
-            f"{name}: the order of a vector norm is a number, got {ord!r}; 'fro' and 'nuc' are norms of matrices (2 axes)"
+            "{name}: the order of a vector norm is a number, got {order!r}; 'fro' and 'nuc' are norms of matrices (2 axes)",
+            name=name,
+            order=ord,
         )
     return apply("vector_norm", floating(name, x, dtype), p=float(ord), dims=x._axes(name, dim), keepdim=bool(keepdim))
 
@@ -92,17 +96,21 @@ def matrix_norm(name: str, x: Any, ord: Any, dim: tuple[int, int], keepdim: bool
     x = floating(name, x, dtype)
     if x.ndim < 2:
         raise ShapeError(
-            f"{name}: a matrix norm needs a matrix, got shape {tuple(x.shape)}; danlu.linalg.vector_norm takes vectors"
+            "{name}: a matrix norm needs a matrix, got shape {shape}; danlu.linalg.vector_norm takes vectors",
+            name=name,
+            shape=tuple(x.shape),
         )
     rows, columns = (normalize_axis(name, d, x.ndim) for d in dim)
     if rows == columns:
-        raise ShapeError(f"{name}: dim={dim} names one axis twice; a matrix has two")
+        raise ShapeError("{name}: dim={dim} names one axis twice; a matrix has two", name=name, dim=dim)
     if ord == "fro":
         return vector_norm(name, x, 2, (rows, columns), keepdim, None)
     if ord in ("nuc", 2, -2):
         return _spectral(x, ord, rows, columns, keepdim)
     if ord not in (1, -1, inf, -inf):
-        raise ShapeError(f"{name}: order {ord!r} is no matrix norm; expected 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
+        raise ShapeError(
+            "{name}: order {order!r} is no matrix norm; expected 'fro', 'nuc', 1, -1, 2, -2, inf or -inf", name=name, order=ord
+        )
     inner, outer = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = x.abs().sum(inner, True)
     out = _largest(sums, outer, True) if ord > 0 else sums.amin(outer, True)
@@ -153,7 +161,9 @@ class Products(TensorCore):
             dim = next((k for k, n in enumerate(common) if n == 3 and second[k] == 3), None)
             if dim is None:
                 raise ShapeError(
-                    f"cross: no axis of shapes {shape} and {second} has size 3; the product is defined in three dimensions"
+                    "cross: no axis of shapes {shape} and {other} has size 3; the product is defined in three dimensions",
+                    shape=shape,
+                    other=second,
                 )
         ndim = max(len(shape), 1)
         return apply("cross", self, other, dim=normalize_axis("cross", dim, ndim) - ndim)
@@ -307,13 +317,24 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
 def _paired_axes(a: Any, b: Any, dims: Any) -> tuple[list[int], list[int]]:
     first, second = _axes_of(a, b, dims)
     if len(first) != len(second):
-        raise ShapeError(f"tensordot: dims={dims} pairs {len(first)} axes with {len(second)}; both lists must be equally long")
+        raise ShapeError(
+            "tensordot: dims={dims} pairs {left_count} axes with {right_count}; both lists must be equally long",
+            dims=dims,
+            left_count=len(first),
+            right_count=len(second),
+        )
     pair = [normalize_axis("tensordot", d, a.ndim) for d in first], [normalize_axis("tensordot", d, b.ndim) for d in second]
     for i, j in zip(*pair):
         if a.shape[i] != b.shape[j] and 1 not in (a.shape[i], b.shape[j]):
             raise ShapeError(
-                f"tensordot: axis {i} of shape {tuple(a.shape)} and axis {j} of shape {tuple(b.shape)} are summed together; "
-                f"they have sizes {a.shape[i]} and {b.shape[j]} and must be equal"
+                "tensordot: axis {left_axis} of shape {left} and axis {right_axis} of shape {right} are summed together; they "
+                "have sizes {left_size} and {right_size} and must be equal",
+                left_axis=i,
+                left=tuple(a.shape),
+                right_axis=j,
+                right=tuple(b.shape),
+                left_size=a.shape[i],
+                right_size=b.shape[j],
             )
     return pair
 
@@ -325,7 +346,11 @@ def _axes_of(a: Any, b: Any, dims: Any) -> tuple[list[int], list[int]]:
         return first, second
     if not 0 <= dims <= min(a.ndim, b.ndim):
         raise ShapeError(
-            f"tensordot: dims={dims} axes of shapes {tuple(a.shape)} and {tuple(b.shape)}; expected 0 … {min(a.ndim, b.ndim)}"
+            "tensordot: dims={dims} axes of shapes {left} and {right}; expected 0 … {highest}",
+            dims=dims,
+            left=tuple(a.shape),
+            right=tuple(b.shape),
+            highest=min(a.ndim, b.ndim),
         )
     return list(range(a.ndim - dims, a.ndim)), list(range(dims))
 
@@ -355,7 +380,7 @@ def multi_dot(tensors: Sequence[Any]) -> Any:
     """
     tensors = list(tensors)
     if len(tensors) < 2:
-        raise ShapeError(f"multi_dot: expected at least 2 tensors, got {len(tensors)}")
+        raise ShapeError("multi_dot: expected at least 2 tensors, got {count}", count=len(tensors))
     _check_chain(tensors)
     sizes = [tensors[0].shape[0] if tensors[0].ndim == 2 else 1]
     sizes += [x.shape[-1] if x.ndim == 2 or k == 0 else 1 for k, x in enumerate(tensors)]
@@ -366,7 +391,9 @@ def _check_chain(tensors: Sequence[Any]) -> None:
     for k, x in enumerate(tensors):
         if x.ndim != 2 and not (x.ndim == 1 and k in (0, len(tensors) - 1)):
             raise ShapeError(
-                f"multi_dot: tensor {k} has shape {tuple(x.shape)}; expected matrices (only the first and the last may be vectors)"
+                "multi_dot: tensor {number} has shape {shape}; expected matrices (only the first and the last may be vectors)",
+                number=k,
+                shape=tuple(x.shape),
             )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.errors import AxisError, DTypeError, ShapeError
+from danlu.messages import Phrase
 from danlu.ops.gather import index_message
 from danlu.ops.movement import normalize_axis
 from danlu.ops.table import broadcast_shapes
@@ -24,7 +25,7 @@ def as_axes(name: str, dims: Any, ndim: int) -> tuple[int, ...]:
     given = dims if isinstance(dims, (tuple, list)) else (dims,)
     axes = tuple(normalize_axis(name, int(d), ndim) for d in given)
     if len(set(axes)) < len(axes):
-        raise ShapeError(f"{name}: axes {tuple(given)} name one axis twice")
+        raise ShapeError("{name}: axes {given} name one axis twice", name=name, given=tuple(given))
     return axes
 
 
@@ -39,7 +40,12 @@ def _range(n: int) -> Any:
 
 def _as_integer(name: str, x: Any) -> int:
     if isinstance(x, TensorCore) and (x._spec.size != 1 or x._spec.dtype.kind not in "iu"):
-        raise DTypeError(f"{name}: expected an integer, got a tensor of shape {x._spec.shape} and dtype {x._spec.dtype.name}")
+        raise DTypeError(
+            "{name}: expected an integer, got a tensor of shape {shape} and dtype {dtype}",
+            name=name,
+            shape=x._spec.shape,
+            dtype=x._spec.dtype.name,
+        )
     return int(x)  # type: ignore[arg-type]
 
 
@@ -54,7 +60,13 @@ class Rearranging(TensorCore):
         ndim = self._spec.ndim
         a, b = as_axes("movedim", source, ndim), as_axes("movedim", destination, ndim)
         if len(a) != len(b):
-            raise ShapeError(f"movedim: {len(a)} axes {a} cannot go to {len(b)} places {b}; expected as many of both")
+            raise ShapeError(
+                "movedim: {count} axes {axes} cannot go to {place_count} places {places}; expected as many of both",
+                count=len(a),
+                axes=a,
+                place_count=len(b),
+                places=b,
+            )
         rest = iter(k for k in range(ndim) if k not in a)
         return self.permute(*[a[b.index(k)] if k in b else next(rest) for k in range(ndim)])  # type: ignore[attr-defined]
 
@@ -68,7 +80,7 @@ class Rearranging(TensorCore):
         """The columns in reverse order."""
         if self._spec.ndim < 2:
             raise ShapeError(
-                f"fliplr needs at least 2 axes, the tensor has shape {self._spec.shape}; flip(0) turns a vector round"
+                "fliplr needs at least 2 axes, the tensor has shape {shape}; flip(0) turns a vector round", shape=self._spec.shape
             )
         return self.flip(1)
 
@@ -81,7 +93,7 @@ class Rearranging(TensorCore):
     def rot90(self, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
         """A quarter turn, k times, in the plane of two axes, from the first toward the second."""
         if len(dims) != 2:
-            raise ShapeError(f"rot90 turns in the plane of two axes, got dims={tuple(dims)}")
+            raise ShapeError("rot90 turns in the plane of two axes, got dims={dims}", dims=tuple(dims))
         a, b = as_axes("rot90", dims, self._spec.ndim)
         turned: Any = (self, self.flip(b), self.flip(a, b), self.flip(a))[k % 4]
         return turned.transpose(a, b) if k % 2 else turned.clone()
@@ -90,16 +102,20 @@ class Rearranging(TensorCore):
         """The elements of an axis moved on by a number of places; what leaves at the end comes in at the front."""
         if dims is None or dims == () or dims == []:
             if isinstance(shifts, (tuple, list)) and len(shifts) != 1:
-                raise ShapeError(f"roll: {len(shifts)} shifts and no axes; give dims= with as many axes")
+                raise ShapeError("roll: {count} shifts and no axes; give dims= with as many axes", count=len(shifts))
             return self.reshape(-1).roll(shifts, 0).reshape(self._spec.shape)  # type: ignore[attr-defined]
         shifts = shifts if isinstance(shifts, (tuple, list)) else (shifts,)
         dims = dims if isinstance(dims, (tuple, list)) else (dims,)
         if len(shifts) != len(dims):
             raise ShapeError(
-                f"roll: {len(shifts)} shifts {tuple(shifts)} for {len(dims)} axes {tuple(dims)}; expected as many of both"
+                "roll: {count} shifts {shifts} for {axis_count} axes {dims}; expected as many of both",
+                count=len(shifts),
+                shifts=tuple(shifts),
+                axis_count=len(dims),
+                dims=tuple(dims),
             )
         if not self._spec.ndim:
-            raise AxisError(f"roll of a 0-d tensor along {tuple(dims)}; it has no axis")
+            raise AxisError("roll of a 0-d tensor along {dims}; it has no axis", dims=tuple(dims))
         out: Any = self.clone()  # type: ignore[attr-defined]
         for shift, dim in zip(shifts, dims):
             axis = normalize_axis("roll", dim, self._spec.ndim)
@@ -118,7 +134,11 @@ class Rearranging(TensorCore):
         given, own = sizes(size), self._spec.shape
         lead = len(own) - len(given)
         if lead < 0 or any(n not in (1, m) for n, m in zip(given, own[lead:])):
-            raise ShapeError(f"sum_to_size: shape {own} is not what {given} broadcasts to; sizes must be equal or 1 in {given}")
+            raise ShapeError(
+                "sum_to_size: shape {shape} is not what {given} broadcasts to; sizes must be equal or 1 in {given}",
+                shape=own,
+                given=given,
+            )
         if not given:
             return self.sum()  # type: ignore[attr-defined]
         axes = [k for k in range(len(own)) if k < lead or (given[k - lead] == 1 and own[k] != 1)]
@@ -129,7 +149,11 @@ class Rearranging(TensorCore):
         own = self._spec.shape
         at = normalize_axis("unflatten", dim, len(own))
         if not own or not len(sizes):
-            raise ShapeError(f"unflatten of shape {own} to {tuple(sizes)}: expected an axis and at least one size for it")
+            raise ShapeError(
+                "unflatten of shape {shape} to {sizes}: expected an axis and at least one size for it",
+                shape=own,
+                sizes=tuple(sizes),
+            )
         return self.reshape(*own[:at], *complete("unflatten", tuple(sizes), own[at]), *own[at + 1 :])  # type: ignore[attr-defined]
 
     # ---- repeating ------------------------------------------------------------------------------------------------------
@@ -137,7 +161,11 @@ class Rearranging(TensorCore):
         """The tensor tiled: counts[i] copies along axis i; further counts make new axes in front."""
         given, own = sizes(counts if repeats is None else (repeats,)), self._spec.shape
         if len(given) < len(own) or any(n < 0 for n in given):
-            raise ShapeError(f"repeat: {given} for a tensor of shape {own}; expected a count of 0 or more for each axis at least")
+            raise ShapeError(
+                "repeat: {given} for a tensor of shape {shape}; expected a count of 0 or more for each axis at least",
+                given=given,
+                shape=own,
+            )
         lead = (1,) * (len(given) - len(own)) + own
         shape = tuple(c * n for c, n in zip(given, lead))
         interleaved = tuple(x for c, n in zip(given, lead) for x in (c, n))
@@ -157,12 +185,17 @@ class Rearranging(TensorCore):
         if isinstance(repeats, TensorCore):
             counts = repeats.detach().numpy().reshape(-1)  # type: ignore[attr-defined]
             if counts.dtype.kind not in "iu":
-                raise DTypeError(f"repeat_interleave: repeats has dtype {counts.dtype}; expected integers: write repeats.long()")
+                raise DTypeError(
+                    "repeat_interleave: repeats has dtype {dtype}; expected integers: write repeats.long()", dtype=counts.dtype
+                )
         else:
             counts = np.array([_as_integer("repeat_interleave", repeats)])
         if counts.size not in (1, n) or (counts < 0).any():
             raise ShapeError(
-                f"repeat_interleave: {counts.size} counts for axis {axis} of size {n}; expected one or {n}, none negative"
+                "repeat_interleave: {count} counts for axis {axis} of size {size}; expected one or {size}, none negative",
+                count=counts.size,
+                axis=axis,
+                size=n,
             )
         positions = np.repeat(np.arange(n), np.broadcast_to(counts, (n,)))
         return apply("take", x, from_array(positions), dim=axis)
@@ -173,7 +206,8 @@ class Rearranging(TensorCore):
         ndim = self._spec.ndim
         if ndim < 2:
             raise ShapeError(
-                f"diagonal needs at least 2 axes, the tensor has shape {self._spec.shape}; diag makes a matrix of a vector"
+                "diagonal needs at least 2 axes, the tensor has shape {shape}; diag makes a matrix of a vector",
+                shape=self._spec.shape,
             )
         a, b = as_axes("diagonal", (dim1, dim2), ndim)
         rest = [k for k in range(ndim) if k not in (a, b)]
@@ -203,7 +237,7 @@ class Rearranging(TensorCore):
             return self.diag_embed(diagonal)
         if self._spec.ndim == 2:
             return self.diagonal(diagonal).clone()
-        raise ShapeError(f"diag takes a vector or a matrix, got shape {self._spec.shape}; use diagonal or diag_embed")
+        raise ShapeError("diag takes a vector or a matrix, got shape {shape}; use diagonal or diag_embed", shape=self._spec.shape)
 
     def diagflat(self, offset: int = 0) -> Any:
         """The matrix with all elements on a diagonal."""
@@ -211,7 +245,7 @@ class Rearranging(TensorCore):
 
     def _triangle(self, name: str, op: str, diagonal: int) -> Any:
         if self._spec.ndim < 2:
-            raise ShapeError(f"{name} needs at least 2 axes, the tensor has shape {self._spec.shape}")
+            raise ShapeError("{name} needs at least 2 axes, the tensor has shape {shape}", name=name, shape=self._spec.shape)
         rows, columns = self._spec.shape[-2:]
         distance = _range(columns) - _range(rows).reshape(rows, 1)
         return apply(
@@ -246,7 +280,13 @@ class Rearranging(TensorCore):
         n = own[axis]
         first = first + n if first < 0 else first
         if length < 0 or not 0 <= first <= first + length <= n:
-            raise ShapeError(f"narrow: {start} … {first + length} is not inside axis {axis} of size {n}")
+            raise ShapeError(
+                "narrow: {start} … {end} is not inside axis {axis} of size {size}",
+                start=start,
+                end=first + length,
+                axis=axis,
+                size=n,
+            )
         starts = tuple(first if k == axis else 0 for k in range(len(own)))
         stops = tuple(first + length if k == axis else m for k, m in enumerate(own))
         return self._view("slice", (starts, stops, (1,) * len(own)))
@@ -259,7 +299,12 @@ class Rearranging(TensorCore):
             raise ShapeError("split of a 0-d tensor; it has no axis")
         n = self._spec.shape[normalize_axis("split", dim, self._spec.ndim)]
         if split_size < 0 or (split_size == 0 and n):
-            raise ShapeError(f"split: pieces of size {split_size} do not fill axis {dim} of size {n}; expected 1 or more")
+            raise ShapeError(
+                "split: pieces of size {split_size} do not fill axis {dim} of size {size}; expected 1 or more",
+                split_size=split_size,
+                dim=dim,
+                size=n,
+            )
         return self.split_with_sizes([min(split_size, n - k) for k in range(0, n, split_size or 1)] or [0], dim)
 
     def split_with_sizes(self, split_sizes: Sequence[int], dim: int = 0) -> tuple:
@@ -267,14 +312,24 @@ class Rearranging(TensorCore):
         lengths = [int(k) for k in split_sizes]
         n = self._spec.shape[normalize_axis("split", dim, self._spec.ndim)]
         if sum(lengths) != n or any(k < 0 for k in lengths):
-            raise ShapeError(f"split: sizes {lengths} add up to {sum(lengths)}; axis {dim} has {n}, and no size may be negative")
+            raise ShapeError(
+                "split: sizes {lengths} add up to {total}; axis {dim} has {size}, and no size may be negative",
+                lengths=lengths,
+                total=sum(lengths),
+                dim=dim,
+                size=n,
+            )
         starts = [sum(lengths[:k]) for k in range(len(lengths))]
         return tuple(self.narrow(dim, a, length) for a, length in zip(starts, lengths))
 
     def chunk(self, chunks: int, dim: int = 0) -> tuple:
         """At most `chunks` pieces of an axis, equal but for the last."""
         if chunks < 1 or not self._spec.ndim:
-            raise ShapeError(f"chunk: {chunks} pieces of a tensor of shape {self._spec.shape}; expected 1 or more, and an axis")
+            raise ShapeError(
+                "chunk: {chunks} pieces of a tensor of shape {shape}; expected 1 or more, and an axis",
+                chunks=chunks,
+                shape=self._spec.shape,
+            )
         n = self._spec.shape[normalize_axis("chunk", dim, self._spec.ndim)]
         return self.split(-(-n // chunks), dim) if n else tuple(self.narrow(dim, 0, 0) for _ in range(chunks))
 
@@ -290,12 +345,20 @@ class Rearranging(TensorCore):
     def _split_along(self, name: str, pieces: Any, axis: int, needed: int) -> tuple:
         if self._spec.ndim < needed:
             raise ShapeError(
-                f"{name} needs at least {needed} {'axis' if needed == 1 else 'axes'}, the tensor has shape {self._spec.shape}"
+                "{name} needs at least {needed} {axes}, the tensor has shape {shape}",
+                name=name,
+                needed=needed,
+                axes=Phrase("axis") if needed == 1 else Phrase("axes"),
+                shape=self._spec.shape,
             )
         n = self._spec.shape[axis]
         if isinstance(pieces, int) and (pieces < 1 or n % pieces):
             raise ShapeError(
-                f"{name}: axis {axis} of size {n} is not divisible into {pieces} equal pieces; tensor_split makes unequal ones"
+                "{name}: axis {axis} of size {size} is not divisible into {pieces} equal pieces; tensor_split makes unequal ones",
+                name=name,
+                axis=axis,
+                size=n,
+                pieces=pieces,
             )
         return self.tensor_split(pieces, axis)
 
@@ -318,7 +381,11 @@ class Rearranging(TensorCore):
         n = x._spec.shape[axis]
         if not 0 <= size <= n or step < 1:
             raise ShapeError(
-                f"unfold: windows of {size}, {step} apart, on axis {axis} of size {n}; expected size 0 … {n} and step 1 or more"
+                "unfold: windows of {window}, {step} apart, on axis {axis} of size {size}; expected size 0 … {size} and step 1 or more",
+                window=size,
+                step=step,
+                axis=axis,
+                size=n,
             )
         if not self._spec.ndim:
             return x[:size]
@@ -350,7 +417,9 @@ class Rearranging(TensorCore):
         axis, own, given = normalize_axis("take_along_dim", dim, self._spec.ndim), self._spec.shape, indices._spec.shape
         if len(own) != len(given):
             raise ShapeError(
-                f"take_along_dim: the indices have shape {given}, the tensor {own}; both need the same number of axes"
+                "take_along_dim: the indices have shape {given}, the tensor {shape}; both need the same number of axes",
+                given=given,
+                shape=own,
             )
         common = broadcast_shapes("take_along_dim", [_with(own, axis, 1), _with(given, axis, 1)])
         x, index = self.expand(_with(common, axis, own[axis])), indices.expand(_with(common, axis, given[axis]))  # type: ignore[attr-defined]
@@ -359,7 +428,9 @@ class Rearranging(TensorCore):
     def masked_select(self, mask: TensorCore) -> Any:
         """The elements where the mask is True, on one axis; both are broadcast."""
         if mask._spec.dtype is not dt.bool_:
-            raise DTypeError(f"masked_select: the mask has dtype {mask._spec.dtype.name}; expected bool: write mask.bool()")
+            raise DTypeError(
+                "masked_select: the mask has dtype {dtype}; expected bool: write mask.bool()", dtype=mask._spec.dtype.name
+            )
         shape = broadcast_shapes("masked_select", [self._spec.shape, mask._spec.shape])
         flat = self.expand(shape).reshape(-1)  # type: ignore[attr-defined]
         return flat[mask.expand(shape).reshape(-1)]  # type: ignore[attr-defined]
@@ -391,7 +462,7 @@ class Rearranging(TensorCore):
     def scatter(self, dim: int, index: TensorCore, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Any:
         """x with x[index[i, j], j] = src[i, j] for dim 0, and so on; reduce "add" or "multiply" combines with what is there."""
         if reduce not in (None, "add", "multiply"):
-            raise ShapeError(f"scatter: reduce={reduce!r}; expected 'add' or 'multiply'. scatter_reduce knows more")
+            raise ShapeError("scatter: reduce={reduce!r}; expected 'add' or 'multiply'. scatter_reduce knows more", reduce=reduce)
         source = value if src is None else src
         if reduce == "multiply":
             return self._along("scatter", dim, index, source, "scatter_reduce", reduce="prod")
@@ -404,7 +475,7 @@ class Rearranging(TensorCore):
     def scatter_reduce(self, dim: int, index: TensorCore, src: TensorCore, reduce: str, *, include_self: bool = True) -> Any:
         """x with the sources of each place combined with it: "sum", "prod", "mean", "amax" or "amin"."""
         if reduce not in ("sum", "prod", "mean", "amax", "amin"):
-            raise ShapeError(f"scatter_reduce: reduce={reduce!r}; expected 'sum', 'prod', 'mean', 'amax' or 'amin'")
+            raise ShapeError("scatter_reduce: reduce={reduce!r}; expected 'sum', 'prod', 'mean', 'amax' or 'amin'", reduce=reduce)
         x: Any = self
         if not include_self:
             x = self.scatter(dim, index, _NEUTRAL[reduce](self._spec.dtype))
@@ -419,10 +490,15 @@ class Rearranging(TensorCore):
         axis, x, at = normalize_axis(name, dim, self._spec.ndim), at_least_1d(self), _vector(name, index)
         shape = _with(x._spec.shape, axis, at._spec.shape[0])
         if source._spec.shape != shape and source._spec.size != prod(shape):
-            raise ShapeError(f"{name}: the source has shape {source._spec.shape}; expected {shape}")
+            raise ShapeError(
+                "{name}: the source has shape {shape}; expected {expected}", name=name, shape=source._spec.shape, expected=shape
+            )
         if source._spec.dtype is not self._spec.dtype:
             raise DTypeError(
-                f"{name}: the source is {source._spec.dtype.name}, the tensor {self._spec.dtype.name}; write source.to(x.dtype)"
+                "{name}: the source is {dtype}, the tensor {expected}; write source.to(x.dtype)",
+                name=name,
+                dtype=source._spec.dtype.name,
+                expected=self._spec.dtype.name,
             )
         return apply(op, x, at, source.reshape(shape), dim=axis).reshape(self._spec.shape)
 
@@ -439,7 +515,7 @@ class Rearranging(TensorCore):
         """x with one number in the slices that a vector of integers names."""
         axis, x, at = normalize_axis("index_fill", dim, self._spec.ndim), at_least_1d(self), _vector("index_fill", index)
         if isinstance(value, TensorCore) and value._spec.ndim:
-            raise ShapeError(f"index_fill takes a number or a 0-d tensor, got a tensor of shape {value._spec.shape}")
+            raise ShapeError("index_fill takes a number or a 0-d tensor, got a tensor of shape {shape}", shape=value._spec.shape)
         marks = apply("full", True, shape=_with(x._spec.shape, axis, at._spec.shape[0]), dtype=dt.bool_)
         hit = apply("index_set", apply("full", False, shape=x._spec.shape, dtype=dt.bool_), at, marks, dim=axis)
         return apply("where", hit, value, x).to(self._spec.dtype).reshape(self._spec.shape)
@@ -461,8 +537,10 @@ class Rearranging(TensorCore):
         """x with its elements where the mask is True replaced, in order, by those of a source."""
         if mask._spec.dtype is not dt.bool_ or source._spec.dtype is not self._spec.dtype:
             raise DTypeError(
-                f"masked_scatter: the mask is {mask._spec.dtype.name} and the source {source._spec.dtype.name}; "
-                f"expected bool and {self._spec.dtype.name}"
+                "masked_scatter: the mask is {mask_dtype} and the source {dtype}; expected bool and {expected}",
+                mask_dtype=mask._spec.dtype.name,
+                dtype=source._spec.dtype.name,
+                expected=self._spec.dtype.name,
             )
         shape = broadcast_shapes("masked_scatter", [self._spec.shape, mask._spec.shape])
         x, chosen = self.expand(shape), mask.expand(shape)  # type: ignore[attr-defined]
@@ -485,22 +563,26 @@ def _cuts(given: Any, n: int) -> list[int]:
     if not isinstance(given, int):
         return [int(c) for c in given]
     if given < 1:
-        raise ShapeError(f"tensor_split into {given} pieces; expected 1 or more")
+        raise ShapeError("tensor_split into {given} pieces; expected 1 or more", given=given)
     lengths = [n // given + (k < n % given) for k in range(given)]
     return [sum(lengths[:k]) for k in range(1, given)]
 
 
 def _vector(name: str, index: TensorCore) -> Any:
     if index._spec.ndim > 1:
-        raise ShapeError(f"{name}: the index has shape {index._spec.shape}; expected a vector")
+        raise ShapeError("{name}: the index has shape {shape}; expected a vector", name=name, shape=index._spec.shape)
     if index._spec.dtype not in (dt.int32, dt.int64):
-        raise DTypeError(f"{name}: the index has dtype {index._spec.dtype.name}; expected int64 or int32: write index.long()")
+        raise DTypeError(
+            "{name}: the index has dtype {dtype}; expected int64 or int32: write index.long()",
+            name=name,
+            dtype=index._spec.dtype.name,
+        )
     return at_least_1d(index)
 
 
 def _index_like(index: TensorCore) -> Any:
     if index._spec.dtype not in (dt.int32, dt.int64):
-        raise DTypeError(f"the index has dtype {index._spec.dtype.name}; expected int64: write index.long()")
+        raise DTypeError("the index has dtype {dtype}; expected int64: write index.long()", dtype=index._spec.dtype.name)
     return at_least_1d(index)
 
 
@@ -508,10 +590,18 @@ def _check_source(name: str, shape: tuple[int, ...], source: TensorCore, dtype: 
     own = source._spec.shape
     if len(own) != len(shape) or any(n > m for n, m in zip(shape, own)):
         raise ShapeError(
-            f"{name}: the source has shape {own} and the index {shape}; expected as many axes, the source not shorter"
+            "{name}: the source has shape {shape} and the index {expected}; expected as many axes, the source not shorter",
+            name=name,
+            shape=own,
+            expected=shape,
         )
     if source._spec.dtype is not dtype:
-        raise DTypeError(f"{name}: the source is {source._spec.dtype.name}, the tensor {dtype.name}; write src.to(x.dtype)")
+        raise DTypeError(
+            "{name}: the source is {dtype}, the tensor {expected}; write src.to(x.dtype)",
+            name=name,
+            dtype=source._spec.dtype.name,
+            expected=dtype.name,
+        )
 
 
 def _limit(which: str) -> Any:

@@ -52,7 +52,7 @@ class Scanning(TensorCore):
     def logcumsumexp(self, dim: int) -> Any:
         """y[i] = log Σ exp x[j] over j ≤ i, without overflow."""
         if not self._spec.dtype.is_floating_point:
-            raise DTypeError(f"logcumsumexp of {self._spec.dtype.name}; expected a floating dtype: write x.float()")
+            raise DTypeError("logcumsumexp of {dtype}; expected a floating dtype: write x.float()", dtype=self._spec.dtype.name)
         return _scanned("logcumsumexp", self, dim)
 
     @_named_axis
@@ -62,7 +62,7 @@ class Scanning(TensorCore):
             raise ShapeError("diff needs at least 1 axis, the tensor is 0-d")
         axis = normalize_axis("diff", dim, self._spec.ndim)
         if n < 0:
-            raise ShapeError(f"diff: n={n}; expected 0 or more")
+            raise ShapeError("diff: n={n}; expected 0 or more", n=n)
         if n == 0:
             return self.clone()  # type: ignore[attr-defined]
         out = _joined([part for part in (prepend, self, append) if part is not None], axis)
@@ -78,7 +78,8 @@ def _joined(parts: list, axis: int) -> Any:
     for part in parts:
         if part._spec.ndim != parts[-1]._spec.ndim:
             raise ShapeError(
-                f"diff: prepend and append need as many axes as the tensor, got shapes {[tuple(p._spec.shape) for p in parts]}"
+                "diff: prepend and append need as many axes as the tensor, got shapes {shapes}",
+                shapes=[tuple(p._spec.shape) for p in parts],
             )
     dtype = promote_specs([part._spec for part in parts])
     return parts[0] if len(parts) == 1 else apply("cat", *[part.to(dtype) for part in parts], dim=axis)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from math import prod
+from operator import index
 from typing import Any
 
 from danlu import dtype as dt
@@ -17,18 +18,29 @@ def sizes(args: tuple) -> tuple[int, ...]:
     """Sizes given as f(2, 3) or f((2, 3))."""
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = tuple(args[0])
-    return tuple(int(a) for a in args)
+    try:
+        return tuple([index(a) for a in args])
+    except TypeError:
+        raise DTypeError("sizes are {given}; expected integers: write int(n), or n // 2 instead of n / 2", given=args) from None
 
 
 def complete(name: str, shape: tuple[int, ...], count: int) -> tuple[int, ...]:
     """The shape with its one -1 computed."""
     if shape.count(-1) > 1 or any(n < -1 for n in shape):
-        raise ShapeError(f"{name}: shape {shape} is not possible: one size may be -1, the others must not be negative")
+        raise ShapeError(
+            "{name}: shape {shape} is not possible: one size may be -1, the others must not be negative", name=name, shape=shape
+        )
     if -1 not in shape:
         return shape
     rest = prod(n for n in shape if n != -1)
     if rest == 0 or count % rest:
-        raise ShapeError(f"{name}: {count} elements do not fill shape {shape}: {count} is no multiple of {rest}")
+        raise ShapeError(
+            "{name}: {count} elements do not fill shape {shape}: {count} is no multiple of {rest}",
+            name=name,
+            count=count,
+            shape=shape,
+            rest=rest,
+        )
     return tuple(count // rest if n == -1 else n for n in shape)
 
 
@@ -95,7 +107,8 @@ class Shape(TensorCore):
         """The transpose of a matrix; vectors stay."""
         if self._spec.ndim > 2:
             raise ShapeError(
-                f"t() takes at most 2 axes, the tensor has shape {self._spec.shape}; write x.mT or x.transpose(dim0, dim1)"
+                "t() takes at most 2 axes, the tensor has shape {shape}; write x.mT or x.transpose(dim0, dim1)",
+                shape=self._spec.shape,
             )
         return self.transpose(0, 1) if self._spec.ndim == 2 else self
 
@@ -108,7 +121,7 @@ class Shape(TensorCore):
     def mT(self) -> Any:
         """The last two axes exchanged."""
         if self._spec.ndim < 2:
-            raise ShapeError(f"mT needs at least 2 axes, the tensor has shape {self._spec.shape}")
+            raise ShapeError("mT needs at least 2 axes, the tensor has shape {shape}", shape=self._spec.shape)
         return self.transpose(-2, -1)
 
     def expand(self, *shape: Any) -> Any:
@@ -117,7 +130,11 @@ class Shape(TensorCore):
         lead = len(given) - len(own)
         if lead < 0:
             raise ShapeError(
-                f"expand: {len(given)} sizes {given} for a tensor of {len(own)} axes, shape {own}; give at least as many"
+                "expand: {count} sizes {given} for a tensor of {ndim} axes, shape {shape}; give at least as many",
+                count=len(given),
+                given=given,
+                ndim=len(own),
+                shape=own,
             )
         return self._view("expand", (tuple(own[k - lead] if n == -1 and k >= lead else n for k, n in enumerate(given)),))
 
@@ -148,7 +165,12 @@ class Shape(TensorCore):
             return self.reshape(1)
         a, b = normalize_axis("flatten", start_dim, len(shape)), normalize_axis("flatten", end_dim, len(shape))
         if a > b:
-            raise ShapeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} of shape {shape}; exchange them")
+            raise ShapeError(
+                "flatten: start_dim {start_dim} comes after end_dim {end_dim} of shape {shape}; exchange them",
+                start_dim=start_dim,
+                end_dim=end_dim,
+                shape=shape,
+            )
         return self._view("reshape", ((*shape[:a], prod(shape[a : b + 1]), *shape[b + 1 :]),))
 
     def ravel(self) -> Any:
@@ -179,7 +201,7 @@ class Shape(TensorCore):
         given = dim if isinstance(dim, (tuple, list)) else [dim]
         axes = tuple(sorted({normalize_axis(name, d, ndim) for d in given}))
         if len(axes) < len(given):
-            raise ShapeError(f"{name}: dim={tuple(given)} names one axis twice; name each once")
+            raise ShapeError("{name}: dim={given} names one axis twice; name each once", name=name, given=tuple(given))
         return axes if ndim else ()
 
     def _reduced(self, name: str, dim: Any, keepdim: bool) -> Any:
@@ -204,7 +226,8 @@ class Shape(TensorCore):
         """Σ x / n over all axes, or over those named; floating dtypes."""
         if dtype is None and not self._spec.dtype.is_floating_point:
             raise DTypeError(
-                f"mean(): could not infer output dtype: the tensor is {self._spec.dtype.name}, a mean is a float. Write x.float().mean()"
+                "mean(): could not infer output dtype: the tensor is {dtype}, a mean is a float. Write x.float().mean()",
+                dtype=self._spec.dtype.name,
             )
         out = self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
         return apply("mean", out, dims=self._axes("mean", dim), keepdim=bool(keepdim))

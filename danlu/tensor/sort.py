@@ -51,7 +51,11 @@ class Sorting(TensorCore):
         axis = normalize_axis("topk", dim, self._spec.ndim)
         if not 0 <= k <= x._spec.shape[axis]:
             raise ShapeError(
-                f"topk: k={k} is not inside 0 … {x._spec.shape[axis]}, the size of axis {axis} of shape {self._spec.shape}"
+                "topk: k={k} is not inside 0 … {size}, the size of axis {axis} of shape {shape}",
+                k=k,
+                size=x._spec.shape[axis],
+                axis=axis,
+                shape=self._spec.shape,
             )
         parts = [part.narrow(axis, 0, k) for part in x.sort(axis, largest)]
         return Extremum(parts if self._spec.ndim else [part.reshape(()) if k else part for part in parts])
@@ -63,7 +67,11 @@ class Sorting(TensorCore):
         axis = normalize_axis("kthvalue", dim, self._spec.ndim)
         if not 1 <= k <= x._spec.shape[axis]:
             raise ShapeError(
-                f"kthvalue: k={k} is not inside 1 … {x._spec.shape[axis]}, the size of axis {axis} of shape {self._spec.shape}"
+                "kthvalue: k={k} is not inside 1 … {size}, the size of axis {axis} of shape {shape}",
+                k=k,
+                size=x._spec.shape[axis],
+                axis=axis,
+                shape=self._spec.shape,
             )
         parts = [part.narrow(axis, k - 1, 1) for part in x.sort(axis)]
         if not self._spec.ndim:
@@ -104,18 +112,24 @@ class Sorting(TensorCore):
     def bincount(self, weights: Any = None, minlength: int = 0) -> Any:
         """How often each of 0, 1, 2 … occurs in a vector of integers; or the sum of the weights of each."""
         if self._spec.ndim != 1 or self._spec.dtype.kind not in "iu":
-            raise ShapeError(f"bincount takes a vector of integers, got shape {self._spec.shape}, dtype {self._spec.dtype.name}")
+            raise ShapeError(
+                "bincount takes a vector of integers, got shape {shape}, dtype {dtype}",
+                shape=self._spec.shape,
+                dtype=self._spec.dtype.name,
+            )
         if minlength < 0:
-            raise ShapeError(f"bincount: minlength={minlength}; expected 0 or more")
+            raise ShapeError("bincount: minlength={minlength}; expected 0 or more", minlength=minlength)
         array = _array(self)
         if array.size and array.min() < 0:
-            raise ShapeError(f"bincount: {array.min()} occurs; expected no negative numbers")
+            raise ShapeError("bincount: {min} occurs; expected no negative numbers", min=array.min())
         size = max(minlength, int(array.max()) + 1 if array.size else 0)
         if weights is None:
             return _tensor(np.bincount(array, minlength=size).astype(np.int64))
         if weights._spec.shape != self._spec.shape:
             raise ShapeError(
-                f"bincount: weights of shape {weights._spec.shape} for a vector of shape {self._spec.shape}; expected one each"
+                "bincount: weights of shape {weights} for a vector of shape {shape}; expected one each",
+                weights=weights._spec.shape,
+                shape=self._spec.shape,
             )
         weights = weights if weights._spec.dtype.is_floating_point else weights.double()
         return apply("full", 0, shape=(size,), dtype=weights._spec.dtype).scatter_add(0, self.to(dt.int64), weights)  # type: ignore[attr-defined]
@@ -124,7 +138,11 @@ class Sorting(TensorCore):
         """How many elements fall into each of `bins` equal intervals from min to max (both 0: of the data), the last one closed."""
         if not self._spec.dtype.is_floating_point or bins < 1 or max < min:
             raise ShapeError(
-                f"histc: dtype {self._spec.dtype.name}, {bins} bins from {min} to {max}; expected floats, 1 or more bins, min ≤ max"
+                "histc: dtype {dtype}, {bins} bins from {min} to {max}; expected floats, 1 or more bins, min ≤ max",
+                dtype=self._spec.dtype.name,
+                bins=bins,
+                min=min,
+                max=max,
             )
         array = _array(self).reshape(-1)
         if min == max and array.size:
@@ -132,7 +150,7 @@ class Sorting(TensorCore):
         if min == max:
             min, max = min - 1, max + 1
         if not np.isfinite([min, max]).all():
-            raise ShapeError(f"histc: the range {min} … {max} is not finite; give min= and max=")
+            raise ShapeError("histc: the range {min} … {max} is not finite; give min= and max=", min=min, max=max)
         counts = np.histogram(array[(array >= min) & (array <= max)], bins, (min, max))[0]
         return _tensor(counts.astype(self._spec.dtype.numpy))
 
@@ -142,7 +160,11 @@ class Sorting(TensorCore):
     ) -> Any:
         """Where the values of `input` belong in this sorted row (or in the row of their own line), so that it stays sorted."""
         if side not in (None, "left", "right") or (right and side == "left"):
-            raise ShapeError(f"searchsorted: right={right} with side={side!r}; expected one of them, side 'left' or 'right'")
+            raise ShapeError(
+                "searchsorted: right={right} with side={side!r}; expected one of them, side 'left' or 'right'",
+                right=right,
+                side=side,
+            )
         row: Any = self if sorter is None else self.gather(-1, _checked_sorter(self, sorter))  # type: ignore[attr-defined]
         if not row._spec.ndim:
             raise ShapeError("searchsorted: the sorted row is 0-d; expected at least 1 axis")
@@ -151,7 +173,9 @@ class Sorting(TensorCore):
             input = apply("full", input, shape=(), dtype=row._spec.dtype)
         if row._spec.dtype is not input._spec.dtype:
             raise DTypeError(
-                f"searchsorted: the row is {row._spec.dtype.name}, the values {input._spec.dtype.name}; write input.to(row.dtype)"
+                "searchsorted: the row is {row}, the values {values}; write input.to(row.dtype)",
+                row=row._spec.dtype.name,
+                values=input._spec.dtype.name,
             )
         found = apply("searchsorted", row, input, right=right or side == "right")
         return found.to(dt.int32) if out_int32 else found
@@ -159,7 +183,9 @@ class Sorting(TensorCore):
     def bucketize(self, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Any:
         """The number of the interval, between sorted boundaries, that each element falls into."""
         if boundaries._spec.ndim != 1:
-            raise ShapeError(f"bucketize: the boundaries have shape {boundaries._spec.shape}; expected a sorted vector")
+            raise ShapeError(
+                "bucketize: the boundaries have shape {shape}; expected a sorted vector", shape=boundaries._spec.shape
+            )
         return boundaries.searchsorted(self, out_int32=out_int32, right=right)
 
     def isin(self, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Any:
@@ -175,13 +201,21 @@ class Sorting(TensorCore):
 
 def _check_slices(name: str, array: np.ndarray, axis: int | None) -> None:
     if axis is not None and array.size == 0 and 0 in array.shape[:axis] + array.shape[axis + 1 :]:
-        raise ShapeError(f"{name}: shape {array.shape} has no elements beside axis {axis}; there is nothing to compare")
+        raise ShapeError(
+            "{name}: shape {shape} has no elements beside axis {axis}; there is nothing to compare",
+            name=name,
+            shape=array.shape,
+            axis=axis,
+        )
 
 
 def _checked_sorter(row: Any, sorter: Any) -> Any:
     if sorter._spec.shape != row._spec.shape or sorter._spec.dtype is not dt.int64:
         raise ShapeError(
-            f"searchsorted: the sorter has shape {sorter._spec.shape} and dtype {sorter._spec.dtype.name}; expected {row._spec.shape} and int64"
+            "searchsorted: the sorter has shape {shape} and dtype {dtype}; expected {expected} and int64",
+            shape=sorter._spec.shape,
+            dtype=sorter._spec.dtype.name,
+            expected=row._spec.shape,
         )
     return sorter
 

@@ -18,7 +18,7 @@ INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 def _float(name: str, x: Any) -> None:
     if not x._spec.dtype.is_floating_point:
-        raise DTypeError(f"{name} of {x._spec.dtype.name}; expected a floating dtype: write x.float()")
+        raise DTypeError("{name} of {dtype}; expected a floating dtype: write x.float()", name=name, dtype=x._spec.dtype.name)
 
 
 class Statistics(TensorCore):
@@ -47,7 +47,12 @@ class Statistics(TensorCore):
         axis = normalize_axis(name, dim, self._spec.ndim)
         n = x._spec.shape[axis]
         if not n:
-            raise ShapeError(f"{name}: axis {axis} of shape {self._spec.shape} has no elements, and there is no middle one")
+            raise ShapeError(
+                "{name}: axis {axis} of shape {shape} has no elements, and there is no middle one",
+                name=name,
+                axis=axis,
+                shape=self._spec.shape,
+            )
         values, indices = x.sort(axis)
         at: Any = apply("full", (n - 1) // 2, shape=_one(x, axis), dtype=dt.int64)
         if x._spec.dtype.is_floating_point:
@@ -61,7 +66,7 @@ class Statistics(TensorCore):
         x = at_least_1d(self)
         axis = normalize_axis("mode", dim, self._spec.ndim)
         if not x._spec.shape[axis]:
-            raise ShapeError(f"mode: axis {axis} of shape {self._spec.shape} has no elements")
+            raise ShapeError("mode: axis {axis} of shape {shape} has no elements", axis=axis, shape=self._spec.shape)
         return _reduced(self, list(apply("mode", x, dim=axis)), axis, keepdim)
 
     @_named_axis
@@ -81,7 +86,7 @@ class Statistics(TensorCore):
         row = x.movedim(axis, -1).sort(-1).values
         n = row._spec.shape[-1]
         if not n:
-            raise ShapeError(f"{name}: shape {self._spec.shape} has no elements along axis {dim}")
+            raise ShapeError("{name}: shape {shape} has no elements along axis {dim}", name=name, shape=self._spec.shape, dim=dim)
         count = row.isnan().logical_not().sum(-1, True)
         rank = shares * ((count - 1).clamp_min(0) if skip_nan else n - 1)
         out = _between(row, rank.expand(*row._spec.shape[:-1], shares._spec.size), interpolation)
@@ -181,14 +186,23 @@ def _shares(name: str, x: Any, q: Any, interpolation: str) -> Any:
     """q as a vector in the dtype of x."""
     _float(name, x)
     if interpolation not in INTERPOLATIONS:
-        raise ShapeError(f"{name}: interpolation={interpolation!r}; expected one of {', '.join(INTERPOLATIONS)}")
+        raise ShapeError(
+            "{name}: interpolation={interpolation!r}; expected one of {names}",
+            name=name,
+            interpolation=interpolation,
+            names=", ".join(INTERPOLATIONS),
+        )
     if not isinstance(q, TensorCore):
         if not 0 <= q <= 1:
-            raise ShapeError(f"{name}: q={q} is not inside 0 … 1")
+            raise ShapeError("{name}: q={q} is not inside 0 … 1", name=name, q=q)
         return apply("full", float(q), shape=(1,), dtype=x._spec.dtype)
     if q._spec.ndim > 1 or q._spec.dtype is not x._spec.dtype:
         raise DTypeError(
-            f"{name}: q has shape {q._spec.shape} and dtype {q._spec.dtype.name}; expected a number or a vector of {x._spec.dtype.name}"
+            "{name}: q has shape {shape} and dtype {dtype}; expected a number or a vector of {expected}",
+            name=name,
+            shape=q._spec.shape,
+            dtype=q._spec.dtype.name,
+            expected=x._spec.dtype.name,
         )
     return at_least_1d(q)
 

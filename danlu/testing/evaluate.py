@@ -48,7 +48,11 @@ def evaluate(roots: Sequence[Node], arrays: Sequence[np.ndarray], numbers: Seque
         value = np.asarray(value)
         if value.shape != node.shape or value.dtype != node.dtype.numpy:
             raise ShapeError(
-                f"{node.op.name}: the reference gives {value.dtype}{list(value.shape)}, the shape rule says {node.spec}"
+                "{op}: the reference gives {dtype}{shape}, the shape rule says {spec}",
+                op=node.op.name,
+                dtype=value.dtype,
+                shape=list(value.shape),
+                spec=node.spec,
             )
         values[id(node)] = value
     return [values[id(root)] for root in roots]

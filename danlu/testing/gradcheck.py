@@ -40,7 +40,11 @@ def gradcheck(
         )
     for k in wanted:
         if given[k].dtype is not dt.float64:
-            raise DTypeError(f"gradcheck: input {k} is {given[k].dtype.name}; differences need float64: write x.double()")
+            raise DTypeError(
+                "gradcheck: input {number} is {dtype}; differences need float64: write x.double()",
+                number=k,
+                dtype=given[k].dtype.name,
+            )
     arrays = [x.detach().numpy().copy() if isinstance(x, Tensor) else x for x in given]
     for level in range(1, order + 1):
         _check(f, arrays, wanted, level, eps, atol, rtol)
@@ -84,7 +88,7 @@ def _check(f: Function, arrays: list, wanted: list[int], level: int, eps: float,
     xs = _tensors(arrays, wanted, True)
     total = _weighted(f, xs)
     if not total.requires_grad:
-        raise GradientError(f"gradcheck: order {level}: the result does not depend on any input that requires grad")
+        raise GradientError("gradcheck: order {level}: the result does not depend on any input that requires grad", level=level)
     _, grads = gradients([total], [None], [xs[k] for k in wanted], True, False)
     for k, g in zip(wanted, grads):
         found, differences = (xs[k].detach() * 0 if g is None else g).numpy(), _differences(f, arrays, wanted, k, eps)
@@ -93,8 +97,15 @@ def _check(f: Function, arrays: list, wanted: list[int], level: int, eps: float,
         if error.size and error.max() > atol:
             at = np.unravel_index(int(error.argmax()), error.shape)
             raise GradientError(
-                f"gradcheck: order {level}: the derivative with respect to input {k} at {list(map(int, at))} is {found[at]:.6g}; "
-                f"differences give {differences[at]:.6g} (atol {atol:g}, rtol {rtol:g})"
+                "gradcheck: order {level}: the derivative with respect to input {number} at {place} is {found:.6g}; differences "
+                "give {expected:.6g} (atol {atol:g}, rtol {rtol:g})",
+                level=level,
+                number=k,
+                place=list(map(int, at)),
+                found=found[at],
+                expected=differences[at],
+                atol=atol,
+                rtol=rtol,
             )
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from danlu.messages import Phrase
 from danlu.nn import Module
 from danlu.tensor import Tensor, no_grad
 
 
-def origin_of_fault(model: Module, loss: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, targets: Tensor) -> str:
+def origin_of_fault(model: Module, loss: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Phrase:
     """Words for the first place whose value is not finite: "in the output of layer 2 (Linear 64 -> 10)", "in the inputs", ...
 
     Shapes: inputs [batch, ...], targets [batch, ...], as in the training step.
@@ -26,15 +27,20 @@ def origin_of_fault(model: Module, loss: Callable[[Tensor, Tensor], Tensor], inp
     for name, value in (("inputs", inputs), ("targets", targets)):
         fault = fault_in(value)
         if fault:
-            return f"in the {name} of the batch (row {fault[0][0] if fault[0] else 0} holds {fault[1]})"
+            row = fault[0][0] if fault[0] else 0
+            return Phrase("in the {name} of the batch (row {row} holds {value})", name=name, row=row, value=fault[1])
     for name, parameter in model.named_parameters():
         fault = fault_in(parameter)
         if fault:
-            return f"in the parameter {name}, which holds {fault[1]} since the update before: its gradient overflowed"
-    faults: list[str] = []
+            return Phrase(
+                "in the parameter {name}, which holds {value} since the update before: its gradient overflowed",
+                name=name,
+                value=fault[1],
+            )
+    faults: list[Phrase] = []
     with no_grad(), _watched(model, faults):
         loss(model(inputs), targets)
-    return faults[0] if faults else f"in the loss ({_kind(loss)}): every layer's output was finite"
+    return faults[0] if faults else Phrase("in the loss ({loss}): every layer's output was finite", loss=_kind(loss))
 
 
 def fault_in(value: Any) -> tuple[tuple[int, ...], float] | None:
@@ -50,7 +56,7 @@ def fault_in(value: Any) -> tuple[tuple[int, ...], float] | None:
 
 
 @contextmanager
-def _watched(model: Module, faults: list[str]):
+def _watched(model: Module, faults: list[Phrase]):
     """While this holds, every layer notes a fault in its output; the first to note one is where it began."""
     handles = [module.register_forward_hook(_note(name, faults)) for name, module in model.named_modules()]
     try:
@@ -60,12 +66,12 @@ def _watched(model: Module, faults: list[str]):
             handle.remove()
 
 
-def _note(name: str, faults: list[str]) -> Callable[[Module, Any, Any], None]:
+def _note(name: str, faults: list[Phrase]) -> Callable[[Module, Any, Any], None]:
     def note(module: Module, inputs: Any, output: Any) -> None:
         fault = fault_in(output)
         if fault:
-            where = f"of layer {name} ({module!r})" if name else "of the model"
-            faults.append(f"in the output {where}, which holds {fault[1]}")
+            where = Phrase("of layer {name} ({module!r})", name=name, module=module) if name else Phrase("of the model")
+            faults.append(Phrase("in the output {where}, which holds {value}", where=where, value=fault[1]))
 
     return note
 

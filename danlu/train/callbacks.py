@@ -40,7 +40,7 @@ class EarlyStopping(Callback):
 
     def __init__(self, patience: int = 10, monitor: str | None = None) -> None:
         if patience < 1:
-            raise DataError(f"patience={patience} must be at least 1 epoch")
+            raise DataError("patience={patience} must be at least 1 epoch", patience=patience)
         self.patience, self.monitor = patience, monitor
         self.best_value, self.best_epoch, self.waited = math.inf, 0, 0
         self.best_weights: dict[str, Any] | None = None
@@ -64,7 +64,9 @@ class EarlyStopping(Callback):
         """The monitored figure, turned so that lower is better."""
         name = self.monitor or ("validation_loss" if "validation_loss" in row else "loss")
         if name not in row:
-            raise DataError(f"EarlyStopping(monitor={name!r}): the history has no such column; it has {', '.join(row)}")
+            raise DataError(
+                "EarlyStopping(monitor={name!r}): the history has no such column; it has {names}", name=name, names=", ".join(row)
+            )
         return -row[name] if name.endswith(HIGHER_IS_BETTER) else row[name]
 
     def state_dict(self) -> dict[str, Any]:
@@ -148,7 +150,7 @@ class MetricsLog(Callback):
             with open(self.path, "ab") as file:
                 file.write(_line(loop.history.rows[-1]))
         except OSError as error:
-            raise DataError(f"cannot write {self.path}: {error.strerror or error}") from error
+            raise DataError("cannot write {path}: {problem}", path=self.path, problem=error.strerror or error) from error
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

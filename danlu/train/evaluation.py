@@ -27,7 +27,7 @@ def predict(model: Module, x: np.ndarray) -> np.ndarray:
     (5, 2)
     """
     if len(x) == 0:
-        raise ShapeError(f"nothing to predict: the inputs have the shape {x.shape}; give at least one row")
+        raise ShapeError("nothing to predict: the inputs have the shape {shape}; give at least one row", shape=x.shape)
     training = model.training
     model.eval()
     with no_grad():

@@ -210,7 +210,9 @@ def resume(run: Run, output: Output, began: float) -> Outcome:
     place = run.config.data.get("path") or options.source  # absolute: the command may be given from another folder
     source, prepared = _read(replace(options, source=place), clock)
     if source.describe()["files"] != run.config.data.get("files") or prepared.preparation.to_json() != run.preparation.to_json():
-        raise DataError(f"{options.source} has changed since {run.folder} began; train again on the new data")
+        raise DataError(
+            "{source} has changed since {folder} began; train again on the new data", source=options.source, folder=run.folder
+        )
     return _Experiment(run, prepared, clock, output).train(resume=True)
 
 

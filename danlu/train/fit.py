@@ -76,12 +76,17 @@ def pair(data: Any, name: str) -> Part:
     """Arrays x and y out of a pair of arrays or tensors, of the same number of rows; real y [rows] becomes [rows, 1]."""
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise DataError(
-            f"{name} is a {type(data).__name__}; expected a pair (x, y) of arrays or tensors, or for train_data a DataLoader"
+            "{name} is a {kind}; expected a pair (x, y) of arrays or tensors, or for train_data a DataLoader",
+            name=name,
+            kind=type(data).__name__,
         )
     x, y = (item.detach().numpy() if isinstance(item, Tensor) else np.asarray(item) for item in data)
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
         raise ShapeError(
-            f"{name} has x of shape {x.shape} and y of shape {y.shape}; expected the same number of rows, at least 1"
+            "{name} has x of shape {x} and y of shape {y}; expected the same number of rows, at least 1",
+            name=name,
+            x=x.shape,
+            y=y.shape,
         )
     return x, y[:, None] if y.dtype.kind == "f" and y.ndim == 1 else y
 
@@ -108,7 +113,9 @@ def _schedule(schedule: str | Schedule) -> Schedule:
         return schedule
     if schedule not in SCHEDULES:
         raise DataError(
-            f"unknown schedule {schedule!r}; choose from {', '.join(SCHEDULES)}, or pass a function of the progress in (0, 1)"
+            "unknown schedule {schedule!r}; choose from {schedules}, or pass a function of the progress in (0, 1)",
+            schedule=schedule,
+            schedules=", ".join(SCHEDULES),
         )
     return SCHEDULES[schedule]
 
@@ -116,4 +123,4 @@ def _schedule(schedule: str | Schedule) -> Schedule:
 def _at_least_one(**sizes: int) -> None:
     for name, size in sizes.items():
         if size < 1:
-            raise DataError(f"{name}={size} must be at least 1")
+            raise DataError("{name}={size} must be at least 1", name=name, size=size)

@@ -12,6 +12,7 @@ import numpy as np
 from danlu import random
 from danlu.data.loader import DataLoader
 from danlu.errors import DataError, NumericError
+from danlu.messages import Phrase, message
 from danlu.nn import Module
 from danlu.optim import Optimizer
 from danlu.replay import CompiledFunction
@@ -84,8 +85,8 @@ class History:
 
     def __getitem__(self, name: str) -> list[Any]:
         if not any(name in row for row in self.rows):
-            names = ", ".join(self.rows[0]) if self.rows else "no epoch has ended yet"
-            raise KeyError(f"the history has no column {name!r}; it has: {names}")
+            names = ", ".join(self.rows[0]) if self.rows else Phrase("no epoch has ended yet")
+            raise KeyError(message("the history has no column {name!r}; it has: {names}", name=name, names=names))
         return [row.get(name) for row in self.rows]
 
     def __len__(self) -> int:
@@ -285,9 +286,11 @@ class Loop:
         loss = float(self.loss(from_numpy(outputs), from_numpy(y)).item())
         if not math.isfinite(loss):
             raise NumericError(
-                f"the validation loss became {loss} after epoch {self.epoch + 1} (step {self.step}), "
-                "though every training loss was finite; "
-                "try a smaller learning rate and look for extreme values in the validation rows"
+                "the validation loss became {loss} after epoch {epoch} (step {step}), though every training loss was finite; try "
+                "a smaller learning rate and look for extreme values in the validation rows",
+                loss=loss,
+                epoch=self.epoch + 1,
+                step=self.step,
             )
         return {"validation_loss": loss} | {
             f"validation_{name}": float(metric(outputs, y)) for name, metric in self.metrics.items()
@@ -305,14 +308,21 @@ class Loop:
                 where = origin_of_fault(self.model, self.loss, *map(as_tensor, batch))
                 self.stop = f"the loss became {value} at step {target}"
                 raise NumericError(
-                    f"{self.stop} (epoch {self.epoch + 1}): it began {where}. "
-                    f"Try a smaller learning rate ({self._rates[0] / 10:g} instead of {self._rates[0]:g}), "
-                    "or scaled inputs (standard or minmax)."
+                    "the loss became {value} at step {step} (epoch {epoch}): it began {where}. "
+                    "Try a smaller learning rate ({smaller:g} instead of {rate:g}), or scaled inputs (standard or minmax).",
+                    value=value,
+                    step=target,
+                    epoch=self.epoch + 1,
+                    where=where,
+                    smaller=self._rates[0] / 10,
+                    rate=self._rates[0],
                 )
             self._run_step(*batch)
             self._pending.clear()
         raise NumericError(
-            f"the loss became {value} at step {target}, but not when the steps were repeated; is the model deterministic?"
+            "the loss became {value} at step {step}, but not when the steps were repeated; is the model deterministic?",
+            value=value,
+            step=target,
         )
 
     # -- state
@@ -364,9 +374,12 @@ class Loop:
         callbacks = self._named_callbacks()
         if state["steps_per_epoch"] != self.steps_per_epoch or state["callbacks"].keys() != callbacks.keys():
             raise DataError(
-                f"the saved state has {state['steps_per_epoch']} steps an epoch and callbacks {sorted(state['callbacks'])}, "
-                f"this training {self.steps_per_epoch} and {sorted(callbacks)}; "
-                "resume with the same data, batch size and callbacks"
+                "the saved state has {steps} steps an epoch and callbacks {callbacks}, this training {own_steps} and "
+                "{own_callbacks}; resume with the same data, batch size and callbacks",
+                steps=state["steps_per_epoch"],
+                callbacks=sorted(state["callbacks"]),
+                own_steps=self.steps_per_epoch,
+                own_callbacks=sorted(callbacks),
             )
         self._load_training_state(state)
         self._loss_sum, self._loss_rows, self._epoch_seconds = state["loss_sum"], state["loss_rows"], state["epoch_seconds"]

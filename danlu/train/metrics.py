@@ -50,7 +50,11 @@ def confusion_matrix(predictions: np.ndarray, targets: np.ndarray, num_classes: 
     highest, lowest = max(labels.max(), targets.max()), min(labels.min(), targets.min())
     if lowest < 0 or highest >= num_classes:
         raise DataError(
-            f"classes from {lowest} to {highest} do not fit a matrix of {num_classes}; classes are 0 to {num_classes - 1}"
+            "classes from {lowest} to {highest} do not fit a matrix of {num_classes}; classes are 0 to {last}",
+            lowest=lowest,
+            highest=highest,
+            num_classes=num_classes,
+            last=num_classes - 1,
         )
     flat = targets.astype(np.int64) * num_classes + labels.astype(np.int64)
     return np.bincount(flat, minlength=num_classes * num_classes).reshape(num_classes, num_classes)
@@ -121,8 +125,10 @@ def _rows(predictions: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.
     predictions, targets = np.asarray(predictions), np.asarray(targets)
     if predictions.ndim != 1 or predictions.shape != targets.shape or len(targets) == 0:
         raise ShapeError(
-            f"predictions of shape {predictions.shape} and targets of shape {targets.shape} do not fit: "
-            "expected one prediction for each of at least one target"
+            "predictions of shape {predictions} and targets of shape {targets} do not fit: expected one prediction for each "
+            "of at least one target",
+            predictions=predictions.shape,
+            targets=targets.shape,
         )
     return predictions, targets
 
@@ -134,6 +140,8 @@ def metric_named(name: str) -> Metric:
     """The metric of that name; DataError that lists the names otherwise."""
     if name not in METRICS:
         raise DataError(
-            f"unknown metric {name!r}; choose from {', '.join(METRICS)}, or pass a function of (predictions, targets)"
+            "unknown metric {name!r}; choose from {metrics}, or pass a function of (predictions, targets)",
+            name=name,
+            metrics=", ".join(METRICS),
         )
     return METRICS[name]

@@ -26,6 +26,7 @@ from danlu.data.record import Record
 from danlu.data.table import nearest
 from danlu.errors import DataError
 from danlu.files import load, parse_json, read_bytes, read_json, save, write_atomic, write_json
+from danlu.messages import Phrase, message
 from danlu.nn import Module
 from danlu.train.loop import Loop
 
@@ -109,14 +110,19 @@ def checked(value: dict[str, Any], where: str) -> Record:
     if value.get("format") != FORMAT:
         raise record.wrong("format", repr(FORMAT))
     if value.get("version") != VERSION:
-        raise DataError(f"{where} is of version {value.get('version')!r}, this danlu reads version {VERSION}; train again")
+        raise DataError(
+            "{where} is of version {version!r}, this danlu reads version {readable}; train again",
+            where=where,
+            version=value.get("version"),
+            readable=VERSION,
+        )
     return record
 
 
 def _whole(record: Record, field: str, least: int) -> int:
     value = record.value.get(field)
     if type(value) is not int or value < least:
-        raise record.wrong(field, f"a whole number from {least} on")
+        raise record.wrong(field, Phrase("a whole number from {least} on", least=least))
     return value
 
 
@@ -149,10 +155,11 @@ class Run:
         """
         folder = Path(path)
         if not folder.is_dir():
-            raise DataError(f"there is no run {path}{_nearest_run(folder)}")
+            raise DataError("there is no run {path}{hint}", path=path, hint=_nearest_run(folder))
         if not (folder / "config.json").is_file():
             raise DataError(
-                f"{path} is no run: it has no config.json; expected a folder that `danlu train` made, for example runs/digits-001"
+                "{path} is no run: it has no config.json; expected a folder that `danlu train` made, for example runs/digits-001",
+                path=path,
             )
         config = Config.from_json(read_json(folder / "config.json"), str(folder / "config.json"))
         prepare = folder / "prepare.json"
@@ -166,8 +173,13 @@ class Run:
         outputs = len(classes) if classes else 1
         if (features, outputs) != (self.config.inputs, self.config.outputs):
             raise DataError(
-                f"{self.folder / 'prepare.json'} gives {features} features and {outputs} outputs, but config.json says "
-                f"{self.config.inputs} and {self.config.outputs}; the two files are of different runs"
+                "{path} gives {features} features and {outputs} outputs, but config.json says {own_features} and {own_outputs}; "
+                "the two files are of different runs",
+                path=self.folder / "prepare.json",
+                features=features,
+                outputs=outputs,
+                own_features=self.config.inputs,
+                own_outputs=self.config.outputs,
             )
 
     # -- weights
@@ -217,7 +229,7 @@ class Run:
         state = load(path)
         expected = {"epoch", "step", "position", "loader", "random", "model", "optimizer", "history", "callbacks", "seconds"}
         if not isinstance(state, dict) or not expected <= state.keys():
-            raise DataError(f"{path} holds no state of a training; the file is damaged or of another kind")
+            raise DataError("{path} holds no state of a training; the file is damaged or of another kind", path=path)
         check_weights(state["model"], model, str(path))
         return state
 
@@ -225,9 +237,9 @@ class Run:
         """The rows of metrics.jsonl, checked."""
         path = self.folder / "metrics.jsonl"
         lines = read_bytes(path).splitlines()
-        rows = [
-            Record(parse_json(line, f"{path} (line {number})"), f"{path}: line {number}") for number, line in enumerate(lines, 1)
-        ]
+        places = [message("{path} (line {number})", path=path, number=number) for number in range(1, len(lines) + 1)]
+        values = [parse_json(line, place) for line, place in zip(lines, places)]
+        rows = [Record(value, message("{path}: line {number}", path=path, number=k)) for k, value in enumerate(values, 1)]
         for row in rows:
             for name in row.value:
                 row.number(name)
@@ -262,8 +274,11 @@ def check_weights(weights: Any, model: Module, where: str) -> None:
     for name in expected.keys() | found.keys():
         if expected.get(name) != found.get(name):
             raise DataError(
-                f"{where}: {name!r} has the shape {found.get(name, 'of nothing: it is missing')}, "
-                f"the run's network expects {expected.get(name, 'no such weight')}; the file is of another run"
+                "{where}: {name!r} has the shape {shape}, the run's network expects {expected}; the file is of another run",
+                where=where,
+                name=name,
+                shape=found.get(name, Phrase("of nothing: it is missing")),
+                expected=expected.get(name, Phrase("no such weight")),
             )
 
 
@@ -281,7 +296,11 @@ def _new_folder(out: Path, name: str) -> Path:
                 continue
             return folder
     except OSError as error:
-        raise DataError(f"cannot make a run in {out}: {error.strerror or error}; choose another folder with --out DIR") from error
+        raise DataError(
+            "cannot make a run in {out}: {problem}; choose another folder with --out DIR",
+            out=out,
+            problem=error.strerror or error,
+        ) from error
 
 
 def _number(entry: str, name: str) -> int:
@@ -290,11 +309,11 @@ def _number(entry: str, name: str) -> int:
     return int(tail) if head == name and tail.isascii() and tail.isdigit() and len(tail) < 10 else 0
 
 
-def _nearest_run(folder: Path) -> str:
+def _nearest_run(folder: Path) -> Phrase:
     """A hint at a run of a like name, in the folder named or in ./runs."""
     if (Path("runs") / folder).is_dir():
-        return f"; did you mean {Path('runs') / folder}?"
+        return Phrase("; did you mean {run}?", run=Path("runs") / folder)
     if not folder.parent.is_dir():
-        return f": there is no folder {folder.parent}"
+        return Phrase(": there is no folder {parent}", parent=folder.parent)
     near = nearest(folder.name, [entry.name for entry in os.scandir(folder.parent) if entry.is_dir()])
-    return f"; did you mean {folder.parent / near}?" if near else "; `danlu train` makes one"
+    return Phrase("; did you mean {run}?", run=folder.parent / near) if near else Phrase("; `danlu train` makes one")

@@ -80,7 +80,11 @@ def checkpoint_sequential(functions: Any, segments: int, input: Any, use_reentra
     """
     steps = list(functions.children()) if hasattr(functions, "children") else list(functions)
     if not 1 <= segments <= len(steps):
-        raise GradientError(f"checkpoint_sequential: {segments} segments for {len(steps)} functions; expected 1 … {len(steps)}")
+        raise GradientError(
+            "checkpoint_sequential: {segments} segments for {count} functions; expected 1 … {count}",
+            segments=segments,
+            count=len(steps),
+        )
     length = len(steps) // segments
     for start in range(0, length * (segments - 1), length):
         input = checkpoint(_in_turn(steps[start : start + length]), input, **kwargs)

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "danlu"
 
 # Level → groups. A file may import from lower levels and from its own group; groups of one level are blind to each other.
 LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
-    0: (("errors.py", "dtype.py", "config.py", "version.py"),),
+    0: (("messages/", "errors.py", "guidance.py", "dtype.py", "config.py", "version.py"),),
     1: (("graph.py",),),
     2: (("ops/",),),
     3: (("autodiff.py", "batching.py"), ("compile/",)),

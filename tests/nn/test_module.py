@@ -9,7 +9,7 @@ import pytest
 
 import danlu
 from danlu import nn
-from danlu.errors import AxisError, DTypeError, ShapeError
+from danlu.errors import AxisError, DataError, DTypeError, ShapeError
 from danlu.nn.module import StateError
 
 
@@ -92,7 +92,7 @@ def test_super_init_is_asked_for():
             r"has no submodule '7' \(of path 'out.7'\); it has '0', '1'",
         ),
         (lambda n: n.get_parameter("hidden.w"), AttributeError, "Linear has no parameter 'w'.*it has 'weight', 'bias'"),
-        (lambda n: n.train("yes"), DTypeError, "mode is 'yes'; expected True or False"),
+        (lambda n: n.train("yes"), DataError, "mode is 'yes'; expected True or False"),
         (lambda n: n.load_state_dict([1]), DTypeError, "expects a dict of names to tensors, got list"),
     ],
 )

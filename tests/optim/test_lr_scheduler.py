@@ -8,7 +8,7 @@ import pytest
 
 import danlu
 from danlu import nn, optim
-from danlu.errors import DataError
+from danlu.errors import DataError, DTypeError
 from danlu.optim import lr_scheduler
 
 SCHEDULES = {
@@ -115,7 +115,7 @@ def test_messages(name, options, text):
 
 
 def test_other_misuse_is_named():
-    with pytest.raises(DataError, match="StepLR: the optimizer is list; expected an Optimizer"):
+    with pytest.raises(DTypeError, match="StepLR: the optimizer is list; expected an Optimizer"):
         lr_scheduler.StepLR([], 3)
     schedule = make("OneCycleLR")
     for _ in range(10):

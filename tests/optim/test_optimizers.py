@@ -246,7 +246,7 @@ def test_messages(make, error, text):
 
 def test_an_optimizer_must_define_its_update():
     with pytest.raises(NotImplementedError, match=r"Optimizer has no update_group; define `def update_group\(self, group\)"):
-        optim.Optimizer([P], {}).step()
+        optim.Optimizer([nn.Parameter(danlu.ones(1))], {}).step()
 
 
 def test_repr_lists_the_options():

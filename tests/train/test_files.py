@@ -256,7 +256,7 @@ def test_a_bool_is_0_or_1_whatever_the_byte():
 
 
 def test_no_such_file(tmp_path):
-    with pytest.raises(DataError, match=r"cannot read .*none: No such file"):
+    with pytest.raises(DataError, match=r"cannot read .*none: there is no such file in "):
         files.load(tmp_path / "none")
 
 
