@@ -212,8 +212,9 @@ def _checksum(structure: str, arrays: dict[str, np.ndarray]) -> int:
     return checksum
 
 
-def unpack(data: bytes, name: str = "the file") -> Any:
+def unpack(data: bytes, name: str = "") -> Any:
     """The state in the bytes of a safetensors file; `name` stands in error messages."""
+    name = name or message("the file")
     entries, metadata, start = _read_header(data, name)
     arrays = {key: _array(data, start, *entry) for key, entry in entries.items()}
     if STRUCTURE not in metadata:

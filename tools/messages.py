@@ -22,7 +22,7 @@ PACKAGE = ROOT / "danlu"
 CATALOGUE = PACKAGE / "messages" / "zh"
 MAKERS = {"message", "Phrase", "warn"}
 PLUMBING = ("errors.py", "messages/__init__.py")  # pass templates on
-INTERNAL = {"_Exit", "MalformedKernel", "StopIteration"}  # never seen by a user
+INTERNAL = {"_Exit", "MalformedKernel", "Stale", "StopIteration"}  # never seen by a user
 
 
 @dataclass(frozen=True)

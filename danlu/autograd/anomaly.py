@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import linecache
-import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,10 +13,9 @@ from danlu.autodiff import GRADIENT
 from danlu.backward import history, is_station
 from danlu.engine import Value, realize
 from danlu.errors import NumericError
+from danlu.lines import shown, user_line
 from danlu.messages import Phrase
 from danlu.tensor.core import checks
-
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class detect_anomaly(contextlib.ContextDecorator):
@@ -94,13 +90,9 @@ def is_anomaly_enabled() -> bool:
 
 
 def _note_line(inputs: Sequence[Any], result: Any) -> None:
-    frame = sys._getframe(1)
-    while frame.f_back is not None and (
-        frame.f_code.co_filename.startswith(PACKAGE) or frame.f_code.co_filename == contextlib.__file__
-    ):
-        frame = frame.f_back
+    line = user_line()
     for value in result if type(result) is tuple else (result,):
-        value.noted().line = frame.f_code.co_filename, frame.f_lineno
+        value.noted().line = line
 
 
 def _check(roots: Sequence[Value], seeds: Sequence[Value]) -> None:
@@ -148,9 +140,7 @@ def _where(v: Value) -> Phrase:
     line = v.note.line if v.note is not None else None
     if line is None:
         return Phrase("; it was recorded outside detect_anomaly: run the forward pass inside to see its line")
-    code = linecache.getline(*line).strip()
-    place = f'  File "{line[0]}", line {line[1]}' + (f"\n    {code}" if code else "")
-    return Phrase(", recorded at\n{place}", place=place)
+    return Phrase(", recorded at\n{place}", place=shown(line))
 
 
 def _forward(order: list[Value]) -> Phrase | str:

@@ -192,7 +192,8 @@ class _Pull:
             if t is None:
                 continue
             position = next((j for j, r in enumerate(raw) if r is t), None)
-            if position is not None and made[position]._storage.value.note is not None:
+            note = None if position is None else made[position]._storage.value.note
+            if position is not None and note is not None and note.gate is not None:
                 self.own[k] = position
             saved[k] = wrap(history[id(t)]) if id(t) in history and k not in self.own else wrap(t.detach()._value())
         self.ctx._saved = tuple(saved)

@@ -73,7 +73,7 @@ def did_you_mean(name: str, choices: Iterable[str]) -> Phrase | str:
     """The end of a message: the nearest choice as a question, or nothing.
 
     >>> did_you_mean("pric", ["price", "rooms"])
-    ; did you mean 'price'?
+    "; did you mean 'price'?"
     """
     near = nearest(name, choices)
     return Phrase("; did you mean {near!r}?", near=near) if near is not None else ""

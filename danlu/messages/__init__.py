@@ -35,7 +35,7 @@ def message(template: str, /, **values: Any) -> str:
     >>> message("shape {shape} has no axis {axis}", shape=(2, 3), axis=2)
     'shape (2, 3) has no axis 2'
     """
-    text = chinese().get(template, template) if language() == "zh" else template
+    text = chinese().get(template) or template if language() == "zh" else template
     return text.format(**values) if values else text
 
 

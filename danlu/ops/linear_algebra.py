@@ -191,8 +191,10 @@ ITERATION = Phrase("The input holds NaN or infinity, or the iteration did not co
 
 
 def opaque(name: str, doc: str, **fields: Any) -> Op:
-    """Registers a library call."""
-    return register(Op(name, OPAQUE, doc, **fields))
+    """Registers a library call, which may refuse its data."""
+    op = register(Op(name, OPAQUE, doc, **fields))
+    op.fallible = True
+    return op
 
 
 def _square_spec(name: str) -> Callable[..., Spec]:

@@ -15,6 +15,7 @@ from danlu.compile import llvm
 from danlu.compile.codegen import ERROR, FIRST
 from danlu.compile.program import LibraryCall, Memory, Output, Program
 from danlu.dtype import DType, from_numpy
+from danlu.errors import DanluError
 from danlu.graph import SOURCE, Node, Spec, is_memory, toposort
 from danlu.ops import TABLE
 from danlu.ops.gather import index_error
@@ -101,6 +102,52 @@ class Compiled:
         return result
 
 
+class Bound:
+    """A program with a table of addresses that stays: between two runs only what is new is written into it.
+
+    `set_input(k, buffer)`, `set_result(k, buffer)` (of the new results, `Compiled.fresh`), `set_number(k, x)`, then `run()`.
+    """
+
+    def __init__(self, executable: Compiled, num_inputs: int, numbers: Sequence[float | int]) -> None:
+        self.executable, self.num_results = executable, len(executable.fresh)
+        self.first_result = FIRST + num_inputs
+        self.table = (ctypes.c_uint64 * (self.first_result + self.num_results))()
+        self.numbers = bytearray(struct.pack("dq" * (len(numbers) // 2), *numbers))
+        self.error = (ctypes.c_int64 * 2)()
+        fixed = ctypes.c_char.from_buffer(self.numbers) if self.numbers else self.error
+        checks = ctypes.addressof(self.error) if executable.program.checks else 0
+        self.table[0], self.table[1], self.table[2] = checks, ctypes.addressof(fixed), executable.library_address or 0
+        self.address = ctypes.addressof(self.table)
+
+    def set_input(self, k: int, buffer: Buffer) -> None:
+        """Input k lies there from now on."""
+        self.table[FIRST + k] = buffer.address
+
+    def set_result(self, k: int, buffer: Buffer) -> None:
+        """New result k is written there from now on."""
+        self.table[self.first_result + k] = buffer.address
+
+    def set_number(self, k: int, x: float | int) -> None:
+        """Number k, as both types that a program may take it for."""
+        struct.pack_into("dq", self.numbers, 16 * k, x, int(x) if -(2**63) <= x < 2**63 else 0)
+
+    def run(self) -> None:
+        """Runs once, on the memory that the table names."""
+        executable = self.executable
+        if executable.main is None:
+            return
+        workspace = Buffer(executable.program.workspace)
+        self.table[3] = workspace.address
+        executable.main(self.address, current_pool().address or None)
+        if executable.failure is not None or self.error[0]:
+            self._raise()
+
+    def _raise(self) -> None:
+        (size, position), self.error[0] = tuple(self.error), 0
+        failure, self.executable.failure = self.executable.failure, None
+        raise failure or index_error(position, size - 1)
+
+
 def _array(table: Any, memory: Memory) -> np.ndarray:
     """Memory of a running program as an array."""
     entry, offset, spec = memory
@@ -127,19 +174,32 @@ class Interpreted:
         for node in self.order:
             if id(node) not in self.replace:
                 values[id(node)] = self._value(node, values, inputs, numbers)
-        return [_to_buffer(values[self._id(r)]) for r in self.roots]
+        return [_to_buffer(values[id(self._known(r))]) for r in self.roots]
 
-    def _id(self, node: Node) -> int:
+    def failure(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> tuple[DanluError, int] | None:
+        """What the first op raises that finds an error in its data, and for which root it was computed; None where all is well."""
+        values: dict[int, np.ndarray] = {}
+        for k, root in enumerate(self.roots):
+            for node in toposort([root], stop=lambda n: id(self._known(n)) in values or id(n) in self.replace):
+                node = self._known(node)
+                try:
+                    if id(node) not in values:
+                        values[id(node)] = self._value(node, values, inputs, numbers)
+                except DanluError as error:
+                    return error, k
+        return None
+
+    def _known(self, node: Node) -> Node:
         while id(node) in self.replace:
             node = self.replace[id(node)]
-        return id(node)
+        return node
 
     def _value(self, node: Node, values: dict, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> np.ndarray:
         if is_memory(node):
             return inputs[node.attrs[0]].as_numpy(node.shape, node.dtype.numpy)
         if node.op.family == SOURCE and node.op.attrs[0] == "slot":
             return np.asarray(numbers[2 * node.attrs[0]]).astype(node.dtype.numpy)
-        arrays = [values[self._id(x)] for x in node.inputs]
+        arrays = [values[id(self._known(x))] for x in node.inputs]
         result = node.op.numpy(*arrays, **node.named_attrs)  # type: ignore[misc]
         if isinstance(result, tuple):
             return result  # type: ignore[return-value]  # `pick` takes it apart

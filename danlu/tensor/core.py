@@ -12,7 +12,7 @@ import functools
 import inspect
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,12 @@ from danlu.runtime.buffers import Buffer
 
 
 class _Mode(threading.local):
-    """Whether operations are recorded for differentiation, for each thread."""
+    """For each thread: `grad`, whether operations are recorded for differentiation; `updates`, the list that is told of every `update_`,
+    and `dry`, whether that is all that `update_` does."""
 
     grad = True
+    updates: list[tuple[Op, dict, int, list]] | None = None
+    dry = False
 
 
 _mode = _Mode()
@@ -136,6 +139,15 @@ class enable_grad(no_grad):
     mode = True
 
 
+_reader: Any = None  # is told of each tensor that is an input of an operation while a function is captured (danlu/replay.py)
+
+
+def set_reader(reader: Any) -> None:
+    """Says who is told of each tensor that becomes an input of an operation; None for nobody."""
+    global _reader
+    _reader = reader
+
+
 class Storage:
     """What several tensors may share: the current value."""
 
@@ -200,6 +212,8 @@ class TensorCore:
         """The current value, as an input of an operation."""
         if self._base is not None:
             return self._view_value()
+        if _reader is not None:
+            _reader(self)
         value = self._storage.value
         if self._leaf:
             if _mode.grad and value.leaf is None:
@@ -229,7 +243,7 @@ class TensorCore:
         if self._seen is not None and self._seen[0] is source:
             return self._seen[1]
         value = source
-        if source.buffer is not None and not source.grad and any(name == "slice" for name, _ in self._chain):
+        if source.buffer is not None and not source.grad and _reader is None and any(name == "slice" for name, _ in self._chain):
             value = self._taken()
         else:
             for name, attrs in self._chain:
@@ -247,6 +261,9 @@ class TensorCore:
     def _array(self) -> np.ndarray:
         """The elements as NumPy sees them, computed now; the memory is that of the storage."""
         if self._base is None:
+            capture = engine.capturing()
+            if capture is not None:
+                capture.read()
             spec = self._storage.value.spec
             return realize(self._storage.value).as_numpy(spec.shape, spec.dtype.numpy)
         array = self._base._array()
@@ -282,6 +299,8 @@ class TensorCore:
     def _assign(self, value: Value) -> Any:
         """Writes a value in place; every view of the storage sees it."""
         root = self if self._base is None else self._base
+        if _reader is not None:
+            _reader(root)
         if root._leaf and not self._cut and _mode.grad:
             raise GradientError(
                 "a leaf tensor that requires grad is changed in place: its own gradient would be lost. "
@@ -349,6 +368,7 @@ class TensorCore:
         """Collects gradients in `.grad` from now on (floating dtypes only)."""
         if requires_grad and self._leaf:
             return self
+        engine.changed()
         value = self._value()
         if not requires_grad:
             if value.grad and not self._leaf:
@@ -408,6 +428,7 @@ class TensorCore:
         value = other.detach()._value()
         if self._base is not None:
             raise GradientError("x.data = … on a view; assign to the tensor it looks at")
+        engine.changed()
         self._storage = Storage(value)
 
     def backward(
@@ -498,11 +519,13 @@ class Handle:
 
     def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
         Handle.count += 1
+        engine.changed()
         self._hooks, self.id = hooks, Handle.count
         hooks[self.id] = hook
 
     def remove(self) -> None:
         """Takes the hook away; a second call does nothing."""
+        engine.changed()
         self._hooks.pop(self.id, None)
 
     def __enter__(self) -> Handle:
@@ -658,12 +681,19 @@ def changing(x: Any) -> Any:
     return engine.Runtime(x) if type(x) in (int, float) else x
 
 
+_NUMBERS = {float, int, bool, engine.Runtime}
+
+
 def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: Any) -> None:
     """Records one composite whose results become the new values of `targets`, in place and without a derivative."""
     previous, _mode.grad = _mode.grad, False
     try:
         if type(op) is str:
             op = TABLE[op]
+        if _mode.updates is not None:
+            _mode.updates.append((op, attrs, len(inputs), [x for x in inputs if type(x) in _NUMBERS]))  # type: ignore[arg-type]
+            if _mode.dry:
+                return
         values = [x._value() if isinstance(x, TensorCore) else _number(x) for x in inputs]
         results = record(op, values, tuple([attrs[a] for a in op.attrs]), False)  # type: ignore[union-attr]
         for target, value in zip(targets, results if type(results) is tuple else (results,)):
@@ -673,6 +703,17 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
                 target._assign(value)
     finally:
         _mode.grad = previous
+
+
+def updates(function: Callable[[], None], dry: bool) -> list[tuple[Op, dict, int, list]]:
+    """What a function hands to `update_`: (op, options, number of inputs, those that are numbers). `dry`: nothing is recorded."""
+    found: list[tuple[Op, dict, int, list]] = []
+    _mode.updates, _mode.dry = found, dry
+    try:
+        function()
+    finally:
+        _mode.updates, _mode.dry = None, False
+    return found
 
 
 def from_array(array: np.ndarray, borrowed: bool = False) -> Any:

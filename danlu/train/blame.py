@@ -22,7 +22,7 @@ def origin_of_fault(model: Module, loss: Callable[[Tensor, Tensor], Tensor], inp
     >>> from danlu import nn
     >>> model = nn.Sequential(nn.Linear(1, 1))
     >>> origin_of_fault(model, nn.MSELoss(), danlu.tensor([[float("nan")]]), danlu.tensor([[0.0]]))
-    in the inputs of the batch (row 0 holds nan)
+    'in the inputs of the batch (row 0 holds nan)'
     """
     for name, value in (("inputs", inputs), ("targets", targets)):
         fault = fault_in(value)

@@ -26,7 +26,7 @@ from danlu.data.record import Record
 from danlu.data.table import nearest
 from danlu.errors import DataError
 from danlu.files import load, parse_json, read_bytes, read_json, save, write_atomic, write_json
-from danlu.messages import Phrase
+from danlu.messages import Phrase, message
 from danlu.nn import Module
 from danlu.train.loop import Loop
 
@@ -237,9 +237,9 @@ class Run:
         """The rows of metrics.jsonl, checked."""
         path = self.folder / "metrics.jsonl"
         lines = read_bytes(path).splitlines()
-        rows = [
-            Record(parse_json(line, f"{path} (line {number})"), f"{path}: line {number}") for number, line in enumerate(lines, 1)
-        ]
+        places = [message("{path} (line {number})", path=path, number=number) for number in range(1, len(lines) + 1)]
+        values = [parse_json(line, place) for line, place in zip(lines, places)]
+        rows = [Record(value, message("{path}: line {number}", path=path, number=k)) for k, value in enumerate(values, 1)]
         for row in rows:
             for name in row.value:
                 row.number(name)

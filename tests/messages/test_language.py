@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 
 import pytest
+from test_surface_messages import REFUSALS
+from test_tensor_messages import CASES, raised
 
 import danlu
 from danlu import messages
@@ -112,3 +115,11 @@ def test_import_reads_no_catalogue():
     code = "import danlu; from danlu.messages import chinese; print(chinese.cache_info().currsize)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "0"
+
+
+@pytest.mark.usefixtures("chinese")
+@pytest.mark.parametrize("call", [call for call, _, _ in [*CASES, *REFUSALS]])
+def test_the_refusals_of_tensors_speak_chinese(call):
+    """The holes are filled, and no English word is left that code does not have."""
+    text = str(raised(call)).partition("\n")[0]
+    assert re.search("[\u4e00-\u9fff]", text) and not re.search(r"\b(the|of|is|expected|got|write|has|have|must)\b", text)
