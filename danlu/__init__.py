@@ -1,6 +1,6 @@
 """danlu (丹炉): PyTorch's code, JAX's speed, and a codebase that one person can read. This page is the API; it holds no logic."""
 
-from danlu import autograd, data, engine, func, linalg, nn, optim, random, train, utils
+from danlu import autograd, data, distributions, engine, func, linalg, nn, optim, random, train, utils
 from danlu.autograd import inference_mode
 from danlu.config import config, set_language
 from danlu.dtype import DType, float16, float32, float64, int8, int16, int32, int64, uint8
@@ -278,6 +278,7 @@ from danlu.random import (
 )  # fmt: skip
 from danlu.replay import compile
 from danlu.runtime.pool import get_num_threads, set_num_threads
+from danlu.teaching import explain
 from danlu.tensor import Device as device
 from danlu.tensor import Size, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled, tensor
 from danlu.tensor.creation import (
@@ -433,6 +434,7 @@ __all__ = [
     "diff",
     "digamma",
     "dist",
+    "distributions",
     "div",
     "divide",
     "dot",
@@ -451,6 +453,7 @@ __all__ = [
     "erfinv",
     "exp",
     "exp2",
+    "explain",
     "expm1",
     "eye",
     "fix",

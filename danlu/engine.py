@@ -22,7 +22,7 @@ from danlu.compile import program
 from danlu.config import config
 from danlu.errors import DanluError, GradientError
 from danlu.graph import Node, Op, Spec, toposort
-from danlu.lines import Line, shown, user_line
+from danlu.guidance import Line, quoted, user_line
 from danlu.messages import message
 from danlu.ops.source import BUFFER, CONST, NUMBER, aliased, stopped
 from danlu.ops.table import PLACEHOLDER, number_spec, o
@@ -135,6 +135,9 @@ class Capture:
 
     def leaf(self, value: Value) -> None:
         """Memory became a value."""
+
+    def cannot(self, reason: str) -> None:
+        """The function does what only Python can do again."""
 
     def guard(self, options: Callable[[], Any]) -> None:
         """What the function does depends on `options()`."""
@@ -292,7 +295,7 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
                 value.trace, value.slot = trace, len(values)
                 values.append(value)
             result = tuple(values[-len(spec) :]) if spec else ()
-    if op.fallible:
+    if op.blamed:
         _note_line(op, result if type(result) is tuple else (result,))  # type: ignore[arg-type]
     if _watchers:
         for watcher in _watchers:
@@ -460,10 +463,11 @@ def _execute(trace: Trace) -> None:
     _statistics["runs"] += 1
     try:
         buffers = executable.run(trace.buffers, trace.numbers)
-    except BaseException as error:
+    except DanluError as error:
         _undo(trace)
-        if isinstance(error, DanluError):
-            raise _blamed(error, trace, slots) from None
+        raise _blamed(trace, slots, error) from None
+    except BaseException:
+        _undo(trace)
         raise
     capture = capturing()
     if capture is not None:
@@ -481,6 +485,26 @@ def _execute(trace: Trace) -> None:
             old.buffer = None  # its memory was given away
 
 
+def _blamed(trace: Trace, slots: Sequence[int], error: DanluError) -> DanluError:
+    """An error in the data with the user's line that recorded it in its message. Where several went into the program, the
+    NumPy references do the work again, and the first that fails gives message and line."""
+    nodes, known = replay(trace.entries)
+    reached = {id(n) for n in toposort([nodes[s] for s in slots], stop=lambda n: id(n) in known)}
+    noted = [v for v in trace.values if v is not None and v.note and v.note.line and id(nodes[v.slot]) in reached]
+    if len({(v.noted().line, v.noted().explain) for v in noted}) > 1:
+        found = Interpreted([nodes[v.slot] for v in noted], known).failure(trace.buffers, trace.numbers)
+        if found is None:
+            return error
+        error, noted = found[0], [noted[found[1]]]
+    if noted:
+        note = noted[0].noted()
+        missing = getattr(error, "missing", None)
+        told = note.explain(*missing) if missing and note.explain else error
+        error = told if isinstance(told, DanluError) else error
+        error.args = (message("{told}; recorded at{line}", told=told, line=quoted(note.line)),)  # type: ignore[arg-type]
+    return error
+
+
 def _undo(trace: Trace) -> None:
     """After an error in the data: storages hold again what they held before this program, so that a bad label costs a step and
     not the model (a program overwrites no memory before it has looked for errors)."""
@@ -488,24 +512,6 @@ def _undo(trace: Trace) -> None:
         storage = reference()
         if storage is not None and storage.value.trace is trace and storage.value.buffer is None:
             storage.set(old)
-
-
-def _blamed(error: DanluError, trace: Trace, slots: Sequence[int]) -> DanluError:
-    """An error in the data, its message ending with the line of the user's that recorded what failed. Where several lines could
-    have, the references run once more, one op after the other, and the first that fails gives the message too."""
-    notes = {s: v.note for s, v in enumerate(trace.values) if v is not None and v.note is not None and v.note.line}
-    nodes, known = replay(trace.entries)
-    reached = {id(n) for n in toposort([nodes[s] for s in slots], stop=lambda n: id(n) in known)}
-    suspects = [s for s in notes if id(nodes[s]) in reached]
-    found: tuple[DanluError, int] | None = (error, 0) if len({notes[s].line for s in suspects}) == 1 else None
-    found = found or Interpreted([nodes[s] for s in suspects], known).failure(trace.buffers, trace.numbers)
-    if found is None:
-        return error
-    note, missing = notes[suspects[found[1]]], getattr(found[0], "missing", None)
-    problem = note.explain(*missing) if missing and note.explain else found[0]
-    error = problem if isinstance(problem, DanluError) else error
-    error.args = (message("{problem}\nrecorded at\n{place}", problem=problem, place=shown(note.line)),)  # type: ignore[arg-type]
-    return error
 
 
 # ---- making a program ---------------------------------------------------------------------------------------------------------

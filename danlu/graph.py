@@ -69,7 +69,7 @@ class Op:
     """
 
     __slots__ = (
-        "attrs", "cache", "doc", "emit", "expand", "explain", "fallible", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy",
+        "attrs", "blamed", "cache", "doc", "emit", "expand", "explain", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy",
         "rewrite", "sample", "vjp",
     )  # fmt: skip
 
@@ -97,7 +97,7 @@ class Op:
         self.numpy, self.vjp, self.jvp, self.emit, self.expand = numpy, vjp, jvp, emit, expand
         self.identity, self.sample, self.folds = identity, sample, folds
         self.neutral, self.rewrite, self.explain = neutral, rewrite, explain
-        self.fallible = family in (GATHER, SCATTER)  # may find an error in the data: its calls are noted with the user's line
+        self.blamed = explain is not None or family in (GATHER, SCATTER)  # may fail on its data: the user's line is kept
         self.cache: dict[tuple, Any] = {}  # (attrs, specs) → Spec: shapes are checked once
 
     def result(self, specs: tuple[Spec, ...], attrs: tuple) -> Any:

@@ -1,9 +1,10 @@
-"""L0. What helps a message to teach: the level of the user's line, and the name that was probably meant."""
+"""L0. What helps a message to teach: the user's own line, and the name that was probably meant."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
+import linecache
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -14,11 +15,20 @@ from typing import Any
 from danlu.messages import Phrase, message
 
 _PACKAGE = str(Path(__file__).parent)
+Line = tuple[str, int]
 
 
 def _is_ours(frame: FrameType) -> bool:
     name = frame.f_code.co_filename
     return name.startswith(_PACKAGE) or name == contextlib.__file__
+
+
+def user_line() -> Line:
+    """(file, line) of the innermost call that is not danlu's own."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 def outside() -> int:
@@ -27,6 +37,12 @@ def outside() -> int:
     while frame.f_back is not None and _is_ours(frame):
         frame, level = frame.f_back, level + 1
     return level
+
+
+def quoted(line: Line) -> str:
+    """A line of the user's as a traceback shows it."""
+    code = linecache.getline(*line).strip()
+    return f'\n  File "{line[0]}", line {line[1]}' + (f"\n    {code}" if code else "")
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:
@@ -94,4 +110,4 @@ def unknown(module: str, names: dict[str, Any]) -> Callable[[str], Any]:
     return missing
 
 
-__all__ = ["check_keywords", "closest", "meant", "outside", "unknown"]
+__all__ = ["Line", "check_keywords", "closest", "meant", "outside", "quoted", "unknown", "user_line"]

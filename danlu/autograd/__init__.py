@@ -5,6 +5,7 @@ from danlu.autograd.anomaly import detect_anomaly, is_anomaly_enabled, set_detec
 from danlu.autograd.function import Function, FunctionCtx, once_differentiable
 from danlu.autograd.gradient import backward, grad, inference_mode
 from danlu.guidance import unknown
+from danlu.teaching import compare
 from danlu.tensor import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 
 __getattr__ = unknown(__name__, globals())
@@ -13,6 +14,7 @@ __all__ = [
     "Function",
     "FunctionCtx",
     "backward",
+    "compare",
     "detect_anomaly",
     "enable_grad",
     "functional",

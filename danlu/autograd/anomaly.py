@@ -13,7 +13,7 @@ from danlu.autodiff import GRADIENT
 from danlu.backward import history, is_station
 from danlu.engine import Value, realize
 from danlu.errors import NumericError
-from danlu.lines import shown, user_line
+from danlu.guidance import quoted, user_line
 from danlu.messages import Phrase
 from danlu.tensor.core import checks
 
@@ -140,7 +140,7 @@ def _where(v: Value) -> Phrase:
     line = v.note.line if v.note is not None else None
     if line is None:
         return Phrase("; it was recorded outside detect_anomaly: run the forward pass inside to see its line")
-    return Phrase(", recorded at\n{place}", place=shown(line))
+    return Phrase(", recorded at{line}", line=quoted(line))
 
 
 def _forward(order: list[Value]) -> Phrase | str:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from danlu.dtype import DType, float16, float32, float64
-from danlu.engine import changed
+from danlu.engine import capturing, changed
 from danlu.errors import DanluError, DataError, DTypeError, ShapeError
 from danlu.guidance import check_keywords
 from danlu.messages import Phrase, message
@@ -200,8 +200,12 @@ class Module:
                     layer=type(self).__name__,
                     expected=kind,
                 )
-        if name == "training" or name in values.get("_buffer_names", ()) or name in values.get("_parameter_names", ()):
+        known = (*values.get("_buffer_names", ()), *values.get("_parameter_names", ()))
+        if name in known or (name == "training" and values.get(name) is not value):
             changed()
+        capture = capturing()
+        if capture is not None:
+            capture.cannot(f"the attribute {name} of {type(self).__name__} is set inside")
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:

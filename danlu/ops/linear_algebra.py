@@ -193,7 +193,7 @@ ITERATION = Phrase("The input holds NaN or infinity, or the iteration did not co
 def opaque(name: str, doc: str, **fields: Any) -> Op:
     """Registers a library call, which may refuse its data."""
     op = register(Op(name, OPAQUE, doc, **fields))
-    op.fallible = True
+    op.blamed = True
     return op
 
 

@@ -150,7 +150,7 @@ def composite(
 
         def infer(*specs: Spec, **given: Any) -> Any:
             out = function(o, *[Node(PLACEHOLDER, (), (), s) for s in specs], **given)
-            op.fallible = op.fallible or any(n.op.fallible for n in toposort(out if isinstance(out, tuple) else (out,)))
+            op.blamed = op.blamed or any(n.op.blamed for n in toposort(out if isinstance(out, tuple) else (out,)))
             return tuple(x.spec for x in out) if isinstance(out, tuple) else out.spec
 
         doc = (function.__doc__ or title).strip().splitlines()[0]

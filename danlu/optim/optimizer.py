@@ -123,16 +123,6 @@ class Optimizer:
         flush()
         return loss
 
-    def _waits_for_backward(self) -> bool:
-        """No parameter has a gradient, but some history reads one: a loss was computed and not differentiated."""
-        read = False
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    return False
-                read = read or p._storage.value.held > 0
-        return read
-
     def numbers_again(self) -> Callable[[], list[float]] | None:
         """Of the update that was just recorded: a function that takes one more step and gives its changing numbers, for a step that
         runs without Python. None: `update_group` is asked (which is slower)."""
@@ -145,6 +135,16 @@ class Optimizer:
     def _update(self) -> None:
         for group in self.param_groups:
             self.update_group(group)
+
+    def _waits_for_backward(self) -> bool:
+        """No parameter has a gradient, but some history reads one: a loss was computed and not differentiated."""
+        read = False
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    return False
+                read = read or p._storage.value.held > 0
+        return read
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients (or sets them to zero)."""

@@ -14,13 +14,26 @@ PACKAGE = ROOT / "danlu"
 
 # Level → groups. A file may import from lower levels and from its own group; groups of one level are blind to each other.
 LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
-    0: (("messages/", "errors.py", "guidance.py", "dtype.py", "config.py", "lines.py", "version.py"),),
+    0: (("messages/", "errors.py", "guidance.py", "dtype.py", "config.py", "version.py"),),
     1: (("graph.py",),),
     2: (("ops/",),),
     3: (("autodiff.py", "batching.py"), ("compile/",)),
     4: (("runtime/",), ("engine.py",)),
     5: (("backward.py", "tensor/", "random.py"),),
-    6: (("functional/", "functions.py", "linalg.py", "autograd/", "func.py", "utils/", "files.py", "replay.py"),),
+    6: (
+        (
+            "autograd/",
+            "distributions/",
+            "files.py",
+            "func.py",
+            "functional/",
+            "functions.py",
+            "linalg.py",
+            "replay.py",
+            "teaching/",
+            "utils/",
+        ),
+    ),
     7: (("nn/",), ("optim/",), ("data/",)),
     8: (("train/",), ("classic/",)),
     9: (("cli.py", "__main__.py", "studio/", "interop/"),),

@@ -338,19 +338,19 @@ TRAINING = (
         optimizer = danlu.optim.SGD(model.parameters(), learning_rate=0.1)
     """),
     Mistake("learning_rate_as_text", 2, "DTypeError", ("lr", "'0.1'", "str"),
-        "expected a number ≥ 0", "应为不小于 0 的数",
+        "expected a number ≥ 0", "应为 ≥ 0 的数",
         "TypeError: '<' not supported between instances of 'str' and 'float'", """
         model = nn.Linear(2, 1)
         optimizer = danlu.optim.SGD(model.parameters(), lr="0.1")
     """),
     Mistake("learning_rate_none", 2, "DTypeError", ("lr", "None"),
-        "expected a number ≥ 0", "应为不小于 0 的数",
+        "expected a number ≥ 0", "应为 ≥ 0 的数",
         "TypeError: '<=' not supported between instances of 'float' and 'NoneType'", """
         model = nn.Linear(2, 1)
         optimizer = danlu.optim.Adam(model.parameters(), lr=None)
     """),
     Mistake("learning_rate_negative", 2, "DataError", ("lr", "-0.1"),
-        "expected a number ≥ 0", "不小于 0 的数",
+        "expected a number ≥ 0", "≥ 0 的数",
         "ValueError: Invalid learning rate: -0.1", """
         model = nn.Linear(2, 1)
         optimizer = danlu.optim.SGD(model.parameters(), lr=-0.1)
