@@ -50,7 +50,8 @@ def _lgamma(x: np.ndarray) -> np.ndarray:
     left = x < 0.5
     value = _lgamma_right(np.where(left, 1 - x, x))
     sine = np.abs(np.sin(np.pi * (x - np.round(x))))
-    return np.where(np.isinf(x), np.inf, np.where(left, math.log(math.pi) - np.log(sine) - value, value))
+    pole = np.isinf(x) | ((x <= 0) & (x == np.round(x)))
+    return np.where(pole, np.inf, np.where(left, math.log(math.pi) - np.log(sine) - value, value))
 
 
 def _digamma(x: np.ndarray) -> np.ndarray:
