@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -49,11 +48,24 @@ class Eager:
         return tuple(x.shape)
 
 
-class Place:
-    """A tensor of the functional world: positions in a storage."""
+class Family:
+    """Tensors that are views of one another: the memory, which a detached family shares, and the flat tensor with their history."""
 
-    def __init__(self, storage: list, positions: Any, cut: bool = False) -> None:
-        self.storage, self.positions, self.cut = storage, positions, cut
+    def __init__(self, memory: list, flat: Any) -> None:
+        self.memory, self.flat = memory, flat
+
+    def now(self) -> Any:
+        """The flat tensor; what was written without a derivative, or by another family, changes numbers and not the derivative."""
+        if (self.flat.detach() != self.memory[0]).any():
+            self.flat = self.flat + (self.memory[0] - self.flat.detach())
+        return self.flat
+
+
+class Place:
+    """A tensor of the functional world: positions in a family. `cut`: a view made without derivatives."""
+
+    def __init__(self, family: Family, positions: Any, cut: bool = False) -> None:
+        self.family, self.positions, self.cut = family, positions, cut
 
 
 class Functional(Eager):
@@ -62,7 +74,7 @@ class Functional(Eager):
     grad = True
 
     def _new(self, value: Any) -> Place:
-        return Place([value.reshape(-1)], self.lib.arange(value.numel()).reshape(value.shape))
+        return Place(Family([value.detach().reshape(-1)], value.reshape(-1)), self.lib.arange(value.numel()).reshape(value.shape))
 
     def leaf(self, array: np.ndarray) -> Any:
         value = self.lib.tensor(array, requires_grad=True)
@@ -74,8 +86,8 @@ class Functional(Eager):
         return self._new(self.lib.tensor(array))
 
     def read(self, x: Place) -> Any:
-        value = x.storage[0][x.positions]
-        return value.detach() if x.cut else value
+        flat = x.family.memory[0] if x.cut else x.family.now()
+        return flat[x.positions]
 
     def compute(self, function: Callable, *xs: Any) -> Any:
         return self._new(function(self.lib, *[self.read(x) if isinstance(x, Place) else x for x in xs]))
@@ -84,21 +96,19 @@ class Functional(Eager):
         positions = function(x.positions)
         if positions.untyped_storage().data_ptr() != x.positions.untyped_storage().data_ptr():  # a reshape that had to copy
             return self._new(self.read(x).reshape(positions.shape))
-        return Place(x.storage, positions, x.cut or not self.grad)
+        return Place(x.family, positions, x.cut or not self.grad)
 
     def write(self, function: Callable, x: Place, *values: Any) -> None:
-        with self.lib.no_grad() if x.cut else nullcontext():
-            now = self.read(x)
-            new = now.clone()
-            function(self.lib, new, now, *[self.read(v) if isinstance(v, Place) else v for v in values])
-        old = x.storage[0]
-        flat = old.index_put((x.positions.reshape(-1),), new.reshape(-1))
-        if x.cut or not self.grad:  # PyTorch keeps the derivative that the others had
-            flat = old + (flat.detach() - old.detach())
-        x.storage[0] = flat
+        now = self.read(x)
+        new = now.clone()
+        function(self.lib, new, now, *[self.read(v) if isinstance(v, Place) else v for v in values])
+        at = (x.positions.reshape(-1),)
+        if not x.cut and self.grad:
+            x.family.flat = x.family.now().index_put(at, new.reshape(-1))
+        x.family.memory[0] = x.family.memory[0].index_put(at, new.detach().reshape(-1))
 
     def detach(self, x: Place) -> Place:
-        return Place(x.storage, x.positions, True)
+        return Place(Family(x.family.memory, x.family.memory[0]), x.positions)
 
     def no_grad(self) -> Any:
         return _Without(self)
@@ -179,7 +189,13 @@ class Player:
         self.leaves = [getattr(x, "leaf", x) for x in leaves]
         for x in leaves:
             self.add(self.world.compute(lambda lib, x: x * 1.0, x))
-        kinds = ["view"] * 5 + ["write"] * 4 + ["write_with"] * 4 + ["put"] * 4 + ["unary", "binary", "binary", "reduce", "matmul", "look"]
+        kinds = (
+            ["view"] * 5
+            + ["write"] * 4
+            + ["write_with"] * 4
+            + ["put"] * 4
+            + ["unary", "binary", "binary", "reduce", "matmul", "look"]
+        )
         kinds += [] if self.smooth else ["detach", "without", "maximum"]
         for _ in range(steps):
             getattr(self, "_" + self.draw.choice(kinds))()
@@ -200,7 +216,22 @@ class Player:
         axis = draw.randrange(ndim)
         n = shape[axis]
         before = (slice(None),) * axis
-        kind = draw.choice(["cut", "step", "select", "transpose", "reshape", "flat", "expand", "diagonal", "unfold", "unsqueeze", "split", "narrow"])
+        kind = draw.choice(
+            [
+                "cut",
+                "step",
+                "select",
+                "transpose",
+                "reshape",
+                "flat",
+                "expand",
+                "diagonal",
+                "unfold",
+                "unsqueeze",
+                "split",
+                "narrow",
+            ]
+        )
         if kind == "cut":
             a, b = sorted((draw.randrange(n), draw.randrange(1, n + 1)))
             return lambda x: x[(*before, slice(a, max(b, a + 1)))], False
@@ -292,7 +323,10 @@ class Player:
         shape = self.shape_of(x)
         if not shape or 0 in shape:
             return self._write()
-        n, kind = shape[0], self.draw.choice(["mask", "where", "rows", "shift", "swap", "index_add", "column", "scatter", "fill", "double"])
+        n, kind = (
+            shape[0],
+            self.draw.choice(["mask", "where", "rows", "shift", "swap", "index_add", "column", "scatter", "fill", "double"]),
+        )
         mask = self.world.constant(self.numbers.random(shape) > 0.5)
         rows = self.numbers.permutation(n)[: self.draw.randrange(1, n + 1)]
         at, value = self.world.constant(rows), self.pick()

@@ -9,7 +9,13 @@ from random_programs import Eager, Functional, Player, play, starts, weighted
 import danlu
 
 NAMES = ("values", "gradients", "gradients of gradients")
-INPLACE = ("modified by an inplace operation", "is a view and is being modified inplace", "unsupported operation", "modified in-place", "a view of a leaf")
+INPLACE = (
+    "modified by an inplace operation",
+    "is a view and is being modified inplace",
+    "unsupported operation",
+    "modified in-place",
+    "a view of a leaf",
+)
 
 
 def assert_same(found: list, wanted: list) -> None:
