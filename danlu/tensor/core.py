@@ -189,7 +189,9 @@ class TensorCore:
         self._base: Any = None  # the tensor that a view looks at
         self._cut = False  # detached: reading it gives no derivative
         self._leaf = False  # requires_grad was set on it: gradients are collected in .grad
-        self._seen: tuple[Value, Value] | None = None  # of a view: (value of the storage, value of the view)
+        # Of a view: (value of the storage, value of the view). Of a detached tensor that was written: (value of the storage, a
+        # storage that holds its own: one with the derivative of what was written).
+        self._seen: tuple[Value, Any] | None = None
         self.grad = None
         self._hooks = self._after = None  # of a leaf: what its gradient passes, and what is called after .grad has changed
 
@@ -304,7 +306,7 @@ class TensorCore:
         if self._seen is not None:
             value = _successor(self._own_value(), value)
         self._set_numbers(value)
-        self._seen = (self._storage.value, value) if value.grad else None
+        self._seen = (self._storage.value, Storage(value)) if value.grad else None
 
     def _set_numbers(self, value: Value) -> None:
         """New numbers in the storage; those who read it keep the derivative that they had."""
@@ -320,9 +322,9 @@ class TensorCore:
         stored, own = self._seen  # type: ignore[misc]
         if stored is not self._storage.value:
             stored = self._storage.value
-            own = _carry(_stopped(stored) if stored.grad else stored, own)
+            own = Storage(_carry(_stopped(stored) if stored.grad else stored, own.value))
             self._seen = stored, own
-        return own
+        return own.value
 
     def _write_through(self, value: Value, new: Value) -> Value:
         if any(name not in _INVERSE for name, _ in self._chain):

@@ -147,12 +147,16 @@ REDUCE = [
 ]  # fmt: skip
 # A write into x; `now` is x as a value: in the functional world it is not the same tensor.
 WRITE_ALONE = [
-    lambda lib, x, now: x.mul_(0.7), lambda lib, x, now: x.tanh_(), lambda lib, x, now: x.neg_(), lambda lib, x, now: x.sin_(), lambda lib, x, now: x.fill_(0.25),
-    lambda lib, x, now: x.clamp_(-0.8, 0.8), lambda lib, x, now: x.zero_(), lambda lib, x, now: x.sigmoid_(), lambda lib, x, now: x.sub_(now.detach().mean()),
+    lambda lib, x, now: x.mul_(0.7), lambda lib, x, now: x.tanh_(), lambda lib, x, now: x.neg_(), lambda lib, x, now: x.sin_(),
+    lambda lib, x, now: x.fill_(0.25),
+    lambda lib, x, now: x.clamp_(-0.8, 0.8), lambda lib, x, now: x.zero_(), lambda lib, x, now: x.sigmoid_(),
+    lambda lib, x, now: x.sub_(now.detach().mean()),
 ]  # fmt: skip
 WRITE_WITH = [
-    lambda lib, x, now, v: x.add_(v), lambda lib, x, now, v: x.mul_(v.tanh()), lambda lib, x, now, v: x.copy_(v), lambda lib, x, now, v: x.sub_(v, alpha=0.5),
-    lambda lib, x, now, v: x.addcmul_(v, v.tanh(), value=0.3), lambda lib, x, now, v: x.__setitem__(Ellipsis, v), lambda lib, x, now, v: x.__iadd__(v),
+    lambda lib, x, now, v: x.add_(v), lambda lib, x, now, v: x.mul_(v.tanh()), lambda lib, x, now, v: x.copy_(v),
+    lambda lib, x, now, v: x.sub_(v, alpha=0.5),
+    lambda lib, x, now, v: x.addcmul_(v, v.tanh(), value=0.3), lambda lib, x, now, v: x.__setitem__(Ellipsis, v),
+    lambda lib, x, now, v: x.__iadd__(v),
     lambda lib, x, now, v: x.div_(v * v + 1), lambda lib, x, now, v: x.lerp_(v, 0.25),
 ]  # fmt: skip
 
