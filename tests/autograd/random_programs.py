@@ -51,13 +51,14 @@ class Eager:
 class Family:
     """Tensors that are views of one another: the memory, which a detached family shares, and the flat tensor with their history."""
 
-    def __init__(self, memory: list, flat: Any) -> None:
-        self.memory, self.flat = memory, flat
+    def __init__(self, lib: Any, memory: list, flat: Any) -> None:
+        self.lib, self.memory, self.flat = lib, memory, flat
 
     def now(self) -> Any:
         """The flat tensor; what was written without a derivative, or by another family, changes numbers and not the derivative."""
         if (self.flat.detach() != self.memory[0]).any():
-            self.flat = self.flat + (self.memory[0] - self.flat.detach())
+            with self.lib.enable_grad():
+                self.flat = self.flat + (self.memory[0] - self.flat.detach())
         return self.flat
 
 
@@ -74,7 +75,9 @@ class Functional(Eager):
     grad = True
 
     def _new(self, value: Any) -> Place:
-        return Place(Family([value.detach().reshape(-1)], value.reshape(-1)), self.lib.arange(value.numel()).reshape(value.shape))
+        return Place(
+            Family(self.lib, [value.detach().reshape(-1)], value.reshape(-1)), self.lib.arange(value.numel()).reshape(value.shape)
+        )
 
     def leaf(self, array: np.ndarray) -> Any:
         value = self.lib.tensor(array, requires_grad=True)
@@ -108,7 +111,7 @@ class Functional(Eager):
         x.family.memory[0] = x.family.memory[0].index_put(at, new.detach().reshape(-1))
 
     def detach(self, x: Place) -> Place:
-        return Place(Family(x.family.memory, x.family.memory[0]), x.positions)
+        return Place(Family(self.lib, x.family.memory, x.family.memory[0]), x.positions)
 
     def no_grad(self) -> Any:
         return _Without(self)
