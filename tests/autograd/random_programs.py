@@ -27,7 +27,7 @@ class Eager:
         return self.lib.tensor(array)
 
     def compute(self, function: Callable, *xs: Any) -> Any:
-        return function(self.lib, *xs)
+        return function(self.lib, *xs).contiguous()  # which layout a result has is not promised: reshape shall be a view of it
 
     def view(self, function: Callable, x: Any) -> Any:
         return function(x)

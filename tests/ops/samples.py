@@ -140,7 +140,9 @@ def samples(op: Op) -> list[Sample]:
         count = len(op.sample or [None])
         made = lambda k, shape: lambda rng, dtype: elementwise_inputs(op, dtype, [shape] * count, rng)[k]  # noqa: E731
         attrs = {"dtype": dt.float64} if "dtype" in op.attrs else {"word": 1} if "word" in op.attrs else {}
-        return [([made(k, shape) for k in range(count)], attrs) for shape in ((), (5,), (2, 3))]
+        alike = [([made(k, shape) for k in range(count)], attrs) for shape in ((), (5,), (2, 3))]
+        broadcast = [([made(k, ((2, 1), (1, 3), ())[k % 3]) for k in range(count)], attrs)] if count > 1 else []
+        return alike + broadcast
     raise KeyError(f"{op.name} has no sample: add a line to SAMPLES in tests/ops/samples.py")
 
 
