@@ -62,7 +62,7 @@ def _near_one(z: np.ndarray) -> np.ndarray:
     total = np.zeros_like(z)
     for k in range(len(ZETA) + 1, 1, -1):
         total = (total + ZETA[k - 2] * (1 if k % 2 == 0 else -1) / k) * z
-    return (total - np.euler_gamma) * z
+    return (total - np.euler_gamma) * z + 0.0  # no -0
 
 
 def _lgamma(x: np.ndarray) -> np.ndarray:
