@@ -5,7 +5,7 @@ from danlu.autograd import inference_mode
 from danlu.config import config
 from danlu.dtype import DType, float16, float32, float64, int8, int16, int32, int64, uint8
 from danlu.dtype import bool_ as bool
-from danlu.errors import AxisError, DanluError, DataError, DTypeError, GradientError, NumericError, ShapeError
+from danlu.errors import AxisError, DanluError, DataError, DTypeError, ExchangeError, GradientError, NumericError, ShapeError
 from danlu.files import load, save
 from danlu.functions import (
     abs,
@@ -280,13 +280,11 @@ from danlu.tensor import Device as device
 from danlu.tensor import Size, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled, tensor
 from danlu.tensor.creation import (
     arange,
-    as_tensor,
     cat,
     concatenate,
     empty,
     empty_like,
     eye,
-    from_numpy,
     full,
     full_like,
     linspace,
@@ -301,6 +299,7 @@ from danlu.tensor.creation import (
     zeros,
     zeros_like,
 )  # fmt: skip
+from danlu.tensor.exchange import as_tensor, asarray, from_dlpack, from_numpy
 from danlu.tensor.joining import (
     atleast_1d,
     atleast_2d,
@@ -327,6 +326,7 @@ __all__ = [
     "DTypeError",
     "DanluError",
     "DataError",
+    "ExchangeError",
     "Generator",
     "GradientError",
     "NumericError",
@@ -364,6 +364,7 @@ __all__ = [
     "argsort",
     "argwhere",
     "as_tensor",
+    "asarray",
     "asin",
     "asinh",
     "atan",
@@ -464,6 +465,7 @@ __all__ = [
     "fmin",
     "fmod",
     "frac",
+    "from_dlpack",
     "from_numpy",
     "full",
     "full_like",

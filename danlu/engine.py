@@ -134,7 +134,7 @@ class Trace:
         if found is None:
             found = self.places[id(buffer)] = len(self.buffers)
             self.buffers.append(buffer)
-            self.pinned += buffer.nbytes
+            self.pinned += MAX_PINNED + 1 if buffer.exchanged else buffer.nbytes  # the first: runs as soon as it is recorded
         return found
 
     def forget(self) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from danlu.errors import DataError
 from danlu.tensor import Tensor
-from danlu.tensor.creation import from_numpy
+from danlu.tensor.exchange import from_numpy
 
 STRUCTURE = "danlu"  # the metadata key that holds the structure
 MAX_HEADER = 100 << 20  # bytes; the bound of the safetensors format itself

@@ -16,7 +16,7 @@ from danlu.errors import DanluError, DTypeError, ShapeError
 from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Parameter
 from danlu.tensor import Tensor, no_grad
-from danlu.tensor.creation import as_tensor
+from danlu.tensor.exchange import as_tensor
 
 M = TypeVar("M", bound="Module")
 

@@ -9,7 +9,7 @@ import numpy as np
 from danlu.dtype import DType, float32
 from danlu.tensor import Tensor, from_array
 from danlu.tensor.arithmetic import check_device
-from danlu.tensor.creation import as_tensor
+from danlu.tensor.exchange import as_tensor
 
 
 class Parameter(Tensor):

@@ -26,6 +26,7 @@ from danlu.graph import Op, Spec
 from danlu.ops import TABLE
 from danlu.ops.source import BUFFER
 from danlu.runtime.buffers import Buffer
+from danlu.tensor.storage import Storage, adopt, copied, share
 
 
 class _Mode(threading.local):
@@ -136,28 +137,6 @@ class enable_grad(no_grad):
     mode = True
 
 
-class Storage:
-    """What several tensors may share: the current value."""
-
-    __slots__ = ("__weakref__", "value")
-
-    def __init__(self, value: Value) -> None:
-        self.value = value
-        value.handles += 1
-
-    def set(self, value: Value) -> None:
-        """The value from now on."""
-        old = self.value
-        value.handles += 1
-        old.handles -= 1
-        self.value = value
-        if old.buffer is not None and value.trace is not None:
-            value.trace.replaced.append((weakref.ref(self), old))
-
-    def __del__(self) -> None:
-        self.value.handles -= 1
-
-
 # A view's movement, and how a new value of the view becomes a new value of what it looks at: write(old, new, attrs).
 _INVERSE = {
     "reshape": lambda old, new, attrs: _move("reshape", (new,), (old.spec.shape,)),
@@ -199,7 +178,7 @@ class TensorCore:
         """The current value, as an input of an operation."""
         if self._base is not None:
             return self._view_value()
-        value = self._storage.value
+        value = self._storage.now
         if self._leaf:
             if _mode.grad and value.leaf is None:
                 return self._new_leaf()
@@ -213,7 +192,7 @@ class TensorCore:
 
     def _new_leaf(self) -> Value:
         """After an update in place: the tensor begins a new history. What is pending runs first, so a step is one program."""
-        old = self._storage.value
+        old = self._storage.now
         value = engine.leaf(realize(old), old.spec, grad=True)
         value.leaf = weakref.ref(self)
         if self._hooks:
@@ -234,35 +213,35 @@ class TensorCore:
             for name, attrs in self._chain:
                 value = _move(name, (value,), attrs)
         self._seen = (source, value)
-        if not _mode.grad and source.grad:
+        if (not _mode.grad and source.grad) or (source.buffer is not None and source.buffer.exchanged):
             self._seen = None
         return value
 
     def _taken(self) -> Value:
         """A part of memory as memory: x[i : i + 32] in a loop gives one program for every i, and nothing is copied."""
         array = self._array()
-        return engine.leaf(Buffer.from_numpy(array if _is_plain(array) else array.copy()), self._spec)
+        if not _is_plain(array) or realize(self._storage.value).exchanged:
+            array = array.copy()
+        return engine.leaf(Buffer.from_numpy(array), self._spec)
 
     def _array(self) -> np.ndarray:
         """The elements as NumPy sees them, computed now; the memory is that of the storage."""
         if self._base is None:
-            spec = self._storage.value.spec
-            return realize(self._storage.value).as_numpy(spec.shape, spec.dtype.numpy)
-        array = self._base._array()
+            value = self._storage.now
+            return realize(value).as_numpy(value.spec.shape, value.spec.dtype.numpy)
+        return self._moved(self._base._array())
+
+    def _moved(self, array: np.ndarray) -> np.ndarray:
+        """The elements of a view in those of its base."""
         for name, attrs in self._chain:
             array = TABLE[name].numpy(array, *attrs)  # type: ignore[misc]
         return array
 
     def _own_array(self) -> np.ndarray:
-        """`_array`, on memory that no other tensor has: it may be written through NumPy. What is pending runs first."""
+        """`_array`, on memory that may be written through NumPy, and that an operation in place writes. What is pending runs first."""
         engine.flush()
         root = self if self._base is None else self._base
-        value = root._storage.value
-        if realize(value).shared or value.handles > 1:
-            twin = Value(value.op, value.inputs, value.attrs, value.spec, value.grad, value.index)
-            twin.buffer, twin.leaf, twin.freed = _copied(value), value.leaf, value.freed
-            root._storage.set(twin)
-        return self._array()
+        return self._moved(share(root._storage)[...])
 
     def _view(self, name: str, attrs: tuple) -> Any:
         """A tensor that looks at this one through a movement."""
@@ -290,7 +269,7 @@ class TensorCore:
         if value.spec is not spec:
             value = _fitted(value, spec)
         if self._chain:
-            value = self._write_through(root._storage.value if self._cut else root._value(), value)
+            value = self._write_through(root._storage.now if self._cut else root._value(), value)
         if self._cut or root._cut:
             root._set_detached(value, self._cut)
         elif _mode.grad and not value.grad and root._storage.value.grad:  # the derivative is 0 from here on, but there is one
@@ -546,18 +525,6 @@ def _is_plain(array: np.ndarray) -> bool:
     return array.flags.c_contiguous and array.flags.aligned
 
 
-def copied(value: Value) -> Value:
-    """A realized value without history, on memory of its own."""
-    return engine.leaf(_copied(value), value.spec)
-
-
-def _copied(value: Value) -> Buffer:
-    """A copy of a realized value's memory."""
-    buffer, shape = Buffer(value.buffer.nbytes), value.spec.shape  # type: ignore[union-attr]
-    buffer.as_numpy(shape, value.spec.dtype.numpy)[...] = value.buffer.as_numpy(shape, value.spec.dtype.numpy)  # type: ignore[union-attr]
-    return buffer
-
-
 def accumulate(tensor: TensorCore, g: TensorCore) -> None:
     """tensor.grad += g"""
     if tensor.grad is None:
@@ -669,7 +636,10 @@ def from_array(array: np.ndarray, borrowed: bool = False) -> Any:
     spec = Spec(array.shape, dt.from_numpy(array.dtype))
     if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
         array, borrowed = np.array(array, array.dtype.newbyteorder("="), order="C"), False
-    return wrap(engine.leaf(Buffer.from_numpy(array, borrowed), spec))
+    out = wrap(engine.leaf(Buffer.from_numpy(array, borrowed), spec))
+    if borrowed and array.size:
+        adopt(out._storage, array)
+    return out
 
 
 def full(shape: tuple[int, ...], value: Any, dtype: DType) -> Any:
