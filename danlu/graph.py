@@ -66,7 +66,7 @@ class Op:
     | `neutral` | elementwise, two inputs: the constants (left, right) that leave the other input as it is |
     | `rewrite(*xs, **attrs)` | an equal value that already exists, or None |
     | `folds` | more for the family: documented where the family is |
-    | `planes` | the same op on complex numbers taken apart into two real nodes (ops/complex.py); None: it refuses them |
+    | `planes` | the same op on complex numbers taken apart into two real nodes (ops/planes.py); None: it refuses them |
     | `wirtinger` | `vjp` speaks of complex numbers itself; if not, it is the rule of a holomorphic function (autodiff.py) |
     """
 

@@ -1,7 +1,7 @@
 """L2. The op table: one record an operation, one file a family. Importing this package fills the table."""
 
 from danlu.ops import (
-    complex,
+    complex_numbers,
     composite,
     contract,
     convolution,
@@ -32,7 +32,7 @@ from danlu.ops.table import TABLE, o
 
 __all__ = [
     "TABLE",
-    "complex",
+    "complex_numbers",
     "composite",
     "contract",
     "convolution",

@@ -15,7 +15,19 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.graph import OPAQUE, SOURCE, Node, Op, Spec
-from danlu.ops import contract, elementwise, linear_algebra, mathematics, movement, reduce, scan, special, spectral, trigonometry, window  # noqa: F401  (they fill the table)
+from danlu.ops import (  # noqa: F401  (these fill the table)  # noqa: F401
+    contract,
+    elementwise,
+    linear_algebra,
+    mathematics,
+    movement,
+    reduce,
+    scan,
+    special,
+    spectral,
+    trigonometry,
+    window,
+)
 from danlu.ops.table import TABLE, o, register
 
 
@@ -29,6 +41,7 @@ class Planes(NamedTuple):
 
 LIBRARY = "library"  # in a record: call the NumPy reference on complex memory
 EACH = "each"  # in a record: the op on both planes
+
 
 def side_by_side(o, re: Node, im: Node) -> Node:
     """Two nodes as one with a last axis of 2."""
@@ -102,10 +115,10 @@ def in_planes_of(node: Node, xs: tuple) -> Any:
     """What a node with complex inputs or results is in real nodes: Planes, a node, or (several results) a tuple of them."""
     if node.op.family == SOURCE:
         return _source(node)
-    rule = node.op.planes or EACH
-    if rule is LIBRARY:
+    rule: Any = node.op.planes or EACH
+    if rule == LIBRARY:
         return library_call(node, xs)
-    return _each(node, xs) if rule is EACH else rule(o, *xs, **node.named_attrs)
+    return _each(node, xs) if rule == EACH else rule(o, *xs, **node.named_attrs)
 
 
 def memory_of(node: Node) -> Planes:

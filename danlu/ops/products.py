@@ -8,7 +8,7 @@ from typing import Any
 
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import Node
-from danlu.ops.complex import conjugate
+from danlu.ops.complex_numbers import conjugate
 from danlu.ops.linear_algebra import as_column, diagonal_of, part
 from danlu.ops.table import broadcast_shapes, composite
 
@@ -388,7 +388,7 @@ def _root(o, total: Node, p: float) -> Node:
 @composite(attrs=("p", "dims", "keepdim"))
 def vector_norm(o, x: Node, p: float, dims: tuple[int, ...], keepdim: bool):
     """(Σ |x|ᵖ)^(1/p); the largest or smallest |x| for p = ±∞; how many are not 0 for p = 0."""
-    if x.dtype.is_complex and p != 2 or p in (inf, -inf):
+    if (x.dtype.is_complex and p != 2) or p in (inf, -inf):
         x = o.abs(x)
     if p == 0:
         return o.sum(o.cast(o.ne(x, 0.0), dtype=x.dtype), dims=dims, keepdim=keepdim)

@@ -12,7 +12,7 @@ from danlu.dtype import DType
 from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor.arithmetic import Arithmetic, check_device
-from danlu.tensor.complex import Complex
+from danlu.tensor.complex_numbers import Complex
 from danlu.tensor.core import (
     TensorCore,
     apply,

@@ -60,7 +60,7 @@ def _shown(array: np.ndarray) -> np.ndarray:
 def _writer(shown: np.ndarray) -> tuple[Callable[[Any], str], int]:
     """How one element is written, and the width that all elements get."""
     if shown.dtype.kind == "c":
-        (re, re_width), (im, im_width) = _writer(shown.real), _writer(np.abs(shown.imag))
+        (re, re_width), (im, im_width) = _writer(np.real(shown)), _writer(np.abs(np.imag(shown)))
         return lambda v: f"{re(v.real)}{'-' if np.signbit(v.imag) else '+'}{im(abs(v.imag)).strip()}j", re_width + im_width + 2
     if shown.dtype.kind != "f":
         width = max(len(str(v)) for v in shown.ravel().tolist())

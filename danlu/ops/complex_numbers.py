@@ -12,7 +12,7 @@ from danlu.errors import DTypeError, ShapeError
 from danlu.graph import Node, Spec
 from danlu.ops.elementwise import REAL
 from danlu.ops.planes import Planes, halves, side_by_side
-from danlu.ops.table import TABLE, as_dtype, broadcast_shapes, composite, elementwise, promote_specs
+from danlu.ops.table import TABLE, as_dtype, broadcast_shapes, composite, elementwise, o, promote_specs
 
 
 def _zero(o, x: Node) -> Node:
@@ -22,7 +22,9 @@ def _zero(o, x: Node) -> Node:
 def _pair_infer(re: Spec, im: Spec) -> Spec:
     dtype = promote_specs([re, im])
     if not dtype.is_floating_point:
-        raise DTypeError(f"complex: the parts are {re.dtype.name} and {im.dtype.name}; expected float32 or float64: write x.float()")
+        raise DTypeError(
+            f"complex: the parts are {re.dtype.name} and {im.dtype.name}; expected float32 or float64: write x.float()"
+        )
     return Spec(broadcast_shapes("complex", [re.shape, im.shape]), dt.to_complex(dtype), re.weak and im.weak)
 
 
@@ -45,7 +47,13 @@ def _no_emit(b, *xs):
     raise DTypeError("an op of complex numbers has no machine code: it is taken apart first")
 
 
-_PART: dict[str, Any] = {"infer": _part_infer, "operands": lambda specs, out: (None,), "emit": _no_emit, "wirtinger": True, "sample": [REAL]}
+_PART: dict[str, Any] = {
+    "infer": _part_infer,
+    "operands": lambda specs, out: (None,),
+    "emit": _no_emit,
+    "wirtinger": True,
+    "sample": [REAL],
+}
 
 elementwise(
     "complex", "The complex number re + i·im of two real ones.", infer=_pair_infer,
@@ -131,4 +139,6 @@ def view_as_complex(o, x: Node) -> Node:
 
 
 # What NumPy sees through such a view of memory.
-TABLE["view_as_real"].numpy = lambda x: x.view(x.real.dtype).reshape(*x.shape, 2) if x.flags.c_contiguous else np.stack([x.real, x.imag], -1)
+TABLE["view_as_real"].numpy = lambda x: (
+    x.view(x.real.dtype).reshape(*x.shape, 2) if x.flags.c_contiguous else np.stack([x.real, x.imag], -1)
+)
