@@ -112,9 +112,9 @@ class _Run:
 
 
 def _own_value(x: Tensor) -> Value:
-    if not x.dtype.is_floating_point:
+    if not x.dtype.differentiable:
         raise GradientError(
-            f"only floating dtypes have derivatives; an argument is {x.dtype.name}. Write x.float(), or leave it out by argnums"
+            f"only floating and complex dtypes have derivatives; an argument is {x.dtype.name}. Write x.float(), or leave it out by argnums"
         )
     value = x._value()
     own = engine.record(TABLE["carry"], (value, value), (), True)

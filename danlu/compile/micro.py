@@ -118,7 +118,7 @@ def loop(b: Emitter, start: str, stop: str, step: int = 1, carried: Sequence[Val
     b.line(f"br label {head}")
     b.label(head)
     index, following = b.name("i"), b.name("i")
-    phis = [Value(b.name("p"), x.dtype, x.lanes) for x in carried]
+    phis = [Value(b.name("phi"), x.dtype, x.lanes) for x in carried]
     place = len(b.lines)
     b.lines += [""] * (1 + len(phis))
     again = b.instruction(f"icmp slt i64 {index}, {stop}", dt.bool_)

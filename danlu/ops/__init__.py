@@ -1,6 +1,7 @@
 """L2. The op table: one record an operation, one file a family. Importing this package fills the table."""
 
 from danlu.ops import (
+    complex_numbers,
     composite,
     contract,
     convolution,
@@ -12,6 +13,7 @@ from danlu.ops import (
     movement,
     normalization,
     opaque,
+    planes,
     pointwise,
     pooling,
     products,
@@ -30,6 +32,7 @@ from danlu.ops.table import TABLE, o
 
 __all__ = [
     "TABLE",
+    "complex_numbers",
     "composite",
     "contract",
     "convolution",
@@ -42,6 +45,7 @@ __all__ = [
     "normalization",
     "o",
     "opaque",
+    "planes",
     "pointwise",
     "pooling",
     "products",

@@ -13,6 +13,7 @@ from danlu.dtype import DType
 from danlu.errors import DanluError, DTypeError, ExchangeError, GradientError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor.arithmetic import Arithmetic, check_device
+from danlu.tensor.complex_numbers import Complex
 from danlu.tensor.core import (
     TensorCore,
     apply,
@@ -86,7 +87,7 @@ _DLPACK_CPU = (1, 0)  # DLPack's number of the CPU
 _VERSIONED = int(np.__version__.split(".")[0]) >= 2  # whether NumPy's __dlpack__ takes max_version
 
 
-class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Arithmetic, Shape, Indexing):
+class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Complex, Arithmetic, Shape, Indexing):
     """Numbers of one dtype on axes, computed when they are read, and what they were computed from.
 
     >>> import danlu
@@ -227,6 +228,9 @@ class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Ar
         """The elements as nested lists of Python numbers."""
         return self._array().tolist()
 
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
     def __float__(self) -> float:
         return float(self.item())
 
@@ -335,10 +339,10 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
         raise ShapeError(
             "the nested lists are ragged: lists on one level have different lengths. Pad them to one length first"
         ) from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biufc":
         raise DTypeError(f"danlu.tensor of {type(data).__name__} gives NumPy dtype {array.dtype}; expected numbers")
-    if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
-        dtype = dt.float32
+    if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype in (np.float64, np.complex128):
+        dtype = dt.float32 if array.dtype == np.float64 else dt.complex64
     return np.array(array, dtype=dtype.numpy if dtype else array.dtype, order="C")
 
 

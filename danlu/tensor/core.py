@@ -143,6 +143,9 @@ _INVERSE = {
     "permute": lambda old, new, attrs: _move("permute", (new,), (tuple(int(k) for k in np.argsort(attrs[0])),)),
     "flip": lambda old, new, attrs: _move("flip", (new,), attrs),
     "slice": lambda old, new, attrs: _move("slice_update", (old, new), (attrs[0], attrs[2])),
+    "real": lambda old, new, attrs: _move("complex", (new, _move("imag", (old,), ())), ()),
+    "imag": lambda old, new, attrs: _move("complex", (_move("real", (old,), ()), new), ()),
+    "view_as_real": lambda old, new, attrs: _move("view_as_complex", (new,), ()),
 }
 
 
@@ -337,9 +340,9 @@ class TensorCore:
                 self._leaf = False
                 self._storage.set(engine.leaf(realize(value), value.spec))
             return self
-        if not value.spec.dtype.is_floating_point:
+        if not value.spec.dtype.differentiable:
             raise GradientError(
-                f"only floating dtypes can require gradients; this tensor is {value.spec.dtype.name}. Write x.float() first"
+                f"only floating and complex dtypes can require gradients; this tensor is {value.spec.dtype.name}. Write x.float() first"
             )
         if not value.grad:
             if self._base is not None or self._cut:  # a view or a detached tensor becomes a tensor of its own
@@ -517,8 +520,10 @@ def backward_(ys: Sequence[TensorCore], gys: Sequence[Any], inputs: Any, retain_
 
 
 def _loses(given: DType, kept: DType) -> bool:
-    """True where an arithmetic result may not silently become an element of a tensor: float → integer, number → bool."""
-    return (given.is_floating_point and not kept.is_floating_point) or (kept is dt.bool_ and given is not dt.bool_)
+    """True where an arithmetic result may not silently become an element of a tensor: complex → float → integer, number → bool."""
+    if given.is_complex and not kept.is_complex:
+        return True
+    return (given.is_floating_point and not kept.differentiable) or (kept is dt.bool_ and given is not dt.bool_)
 
 
 def _is_plain(array: np.ndarray) -> bool:
@@ -563,6 +568,11 @@ def _seed(y: TensorCore, value: Value, gy: Any) -> Value:
                 f"backward of a tensor of shape {value.spec.shape} without a gradient: only one element can be differentiated by itself. "
                 f"Write loss.sum().backward() or loss.mean().backward(), or pass gradient= of that shape"
             )
+        if value.spec.dtype.is_complex:
+            raise GradientError(
+                f"backward of a {value.spec.dtype.name} without a gradient: only a real number can be differentiated by itself. "
+                f"Write y.abs().sum().backward() or another real loss, or pass gradient="
+            )
         return record(FULL, (1,), (value.spec.shape, value.spec.dtype), False)  # type: ignore[return-value]
     given = gy._value()
     if given.spec.shape != value.spec.shape:
@@ -603,7 +613,11 @@ def _number(x: Any) -> Any:
     if type(x) in (float, int, bool, engine.Runtime):
         return x
     if isinstance(x, np.generic):
-        return x.item()
+        x = x.item()
+    if type(x) is complex:
+        return record(TABLE["complex_number"], (x.real, x.imag), (), False)
+    if type(x) in (float, int, bool):
+        return x
     if isinstance(x, np.ndarray):
         return from_array(x, borrowed=True)._value()
     raise DTypeError(f"expected a tensor or a number, got {type(x).__name__}; write danlu.tensor(...) around it")

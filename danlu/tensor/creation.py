@@ -39,6 +39,7 @@ def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_gra
     """
     if dtype is None:
         dtype = dt.bool_ if isinstance(fill_value, bool) else dt.int64 if isinstance(fill_value, int) else dt.float32
+        dtype = dt.complex64 if isinstance(fill_value, complex) else dtype
     shape = _check_sizes("full", sizes((size,)))
     return _made(apply("full", fill_value, shape=shape, dtype=dtype), requires_grad, device)
 

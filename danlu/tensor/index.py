@@ -35,7 +35,7 @@ def _as_index(x: Any) -> Any:
         x = from_array(np.array(x, dtype=np.int64 if isinstance(x, list) and not x else None, order="C"))
     if isinstance(x, (np.integer, np.bool_)):
         return x.item()
-    if isinstance(x, TensorCore) and x._spec.dtype.is_floating_point:
+    if isinstance(x, TensorCore) and x._spec.dtype.differentiable:
         raise DTypeError(f"an index tensor has dtype {x._spec.dtype.name}; indices are integers or bools: write index.long()")
     if isinstance(x, TensorCore) and x._spec.dtype is dt.uint8:
         raise DTypeError(

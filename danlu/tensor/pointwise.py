@@ -16,7 +16,7 @@ _NAMED = {None: "div", "trunc": "div_trunc", "floor": "floor_divide"}
 
 def number_or_tensor(name: str, x: Any) -> Any:
     """x where it is a number or a tensor; else DTypeError."""
-    if isinstance(x, (TensorCore, int, float, bool, np.generic)):
+    if isinstance(x, (TensorCore, int, float, bool, complex, np.generic)):
         return x
     raise DTypeError(f"{name} takes tensors and numbers, got {type(x).__name__}; write danlu.tensor(...) around it")
 
@@ -24,7 +24,7 @@ def number_or_tensor(name: str, x: Any) -> Any:
 def check_whole(name: str, *xs: Any) -> None:
     """DTypeError where a float comes to an operation on bits."""
     for x in xs:
-        if isinstance(x, float) or (isinstance(x, TensorCore) and x._spec.dtype.is_floating_point):
+        if isinstance(x, float) or (isinstance(x, TensorCore) and x._spec.dtype.differentiable):
             found = x._spec.dtype.name if isinstance(x, TensorCore) else "float"
             raise DTypeError(f"{name} works on bits and takes integers and bools, got {found}; write x.long()")
 
@@ -63,7 +63,7 @@ def _scaled(name: str, op: str, doc: str) -> Any:
 
 
 def _check_alpha(name: str, x: TensorCore, y: Any, alpha: Any) -> None:
-    floats = x._spec.dtype.is_floating_point or (isinstance(y, TensorCore) and y._spec.dtype.is_floating_point)
+    floats = x._spec.dtype.differentiable or (isinstance(y, TensorCore) and y._spec.dtype.differentiable)
     if isinstance(alpha, float) and not floats:
         raise DTypeError(f"{name}: alpha={alpha} is a float and the tensors hold {x._spec.dtype.name}; write an integer alpha")
     if isinstance(alpha, bool) and x._spec.dtype is not dt.bool_:
@@ -168,10 +168,6 @@ class Pointwise(TensorCore):
     def isneginf(self) -> Any:
         """True where x is -∞."""
         return apply("eq", self, float("-inf"))
-
-    def isreal(self) -> Any:
-        """True everywhere: a danlu tensor holds real numbers."""
-        return apply("full", True, shape=self._spec.shape, dtype=dt.bool_)
 
     def equal(self, other: TensorCore) -> bool:
         """True where shapes and all elements are equal."""

@@ -71,7 +71,7 @@ def _in_place(op: str) -> Any:
 def floating(name: str, x: Any, dtype: DType | None) -> Any:
     """x in the dtype that is asked for, which must be a float's."""
     out = x if dtype is None else x.to(dtype)
-    if not out.dtype.is_floating_point:
+    if not out.dtype.differentiable:
         raise DTypeError(
             f"{name}: the input has dtype {out.dtype.name}; a norm is a float: write x.float(), or pass dtype=danlu.float32"
         )
@@ -134,7 +134,8 @@ class Products(TensorCore):
     mm = _binary("mm", "The product of two matrices.")
     bmm = _binary("bmm", "The products of two stacks of matrices.")
     mv = _binary("mv", "The product of a matrix and a vector.")
-    dot = vdot = _binary("dot", "Σ x·y of two vectors.")
+    dot = _binary("dot", "Σ x·y of two vectors.")
+    vdot = _binary("vdot", "Σ conj(x)·y of two vectors.")
     inner = _binary("inner", "Σ x·y over the last axis of both.")
     outer = ger = _binary("outer", "xᵢ · yⱼ of two vectors.")
     kron = _binary("kron", "The Kronecker product: every element of x times the whole of y.")

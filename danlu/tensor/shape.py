@@ -202,7 +202,7 @@ class Shape(TensorCore):
     @_named_axis
     def mean(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Σ x / n over all axes, or over those named; floating dtypes."""
-        if dtype is None and not self._spec.dtype.is_floating_point:
+        if dtype is None and not self._spec.dtype.differentiable:
             raise DTypeError(
                 f"mean(): could not infer output dtype: the tensor is {self._spec.dtype.name}, a mean is a float. Write x.float().mean()"
             )

@@ -119,7 +119,7 @@ CASES = [
     (
         lambda: v.requires_grad_(),
         GradientError,
-        "only floating dtypes can require gradients; this tensor is int64. Write x.float() first",
+        "only floating and complex dtypes can require gradients; this tensor is int64. Write x.float() first",
     ),
     (lambda: m.retain_grad(), GradientError, "retain_grad on a tensor that does not require grad; set requires_grad=True on"),
     (lambda: setattr(m[0], "data", m[1]), GradientError, "x.data = … on a view; assign to the tensor it looks at"),

@@ -22,7 +22,9 @@ Input = Callable[[np.random.Generator, dt.DType], np.ndarray]
 Sample = tuple[list[Input], dict[str, Any]]
 
 # What only holds a graph together: it has no value of its own to be checked.
-BOOKKEEPING = {"const", "number", "buffer", "pick", "gradient", "tangent", "batch"}
+BOOKKEEPING = {"const", "number", "buffer", "pick", "gradient", "tangent", "batch", "library"}
+# Ops of complex numbers have a suite of their own: tests/ops/test_complex.py.
+BOOKKEEPING |= {"complex", "complex_number", "real", "imag", "conj", "polar", "view_as_real", "view_as_complex"}
 
 
 def f(*shape: int, low: float = -2.0, high: float = 2.0) -> Input:
@@ -293,6 +295,7 @@ SAMPLES: dict[str, list[Sample]] = {
         ([low_rank(4, 3), *TOLERANCES[:1]], {"given": "rtol", "hermitian": False})],
     "einsum": [([f(*s) for s in shapes], {"equation": equation}) for equation, *shapes in SUBSCRIPTS],
     "mm": [([f(3, 4), f(4, 2)], {})], "bmm": [([f(2, 3, 4), f(2, 4, 2)], {})], "mv": [([f(3, 4), f(4)], {})],
+    "vdot": [([f(4), f(4)], {})],
     "dot": [([f(4), f(4)], {})], "outer": [([f(3), f(4)], {})], "inner": [([f(3, 4), f(2, 2, 4)], {}), ([f(3), f(3)], {}), ([f(3), f()], {})],
     "matrix_trace": [([f(3, 3)], {}), ([f(2, 4)], {})],
     "matrix_diagonal": [([f(*s)], {"offset": k, "dim1": 0, "dim2": 1})
@@ -311,7 +314,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "scatter_reduce": [(inputs, {**attrs, "reduce": r}) for inputs, attrs in PUT_ALONG for r in ("prod", "amax", "amin")],
     "lgamma": [([p(3, 4)], {}), ([f(17, low=-0.9, high=-0.1)], {}), ([f(5, low=3.0, high=30.0)], {})],
     "polygamma": [([p(3, 4)], {"n": k}) for k in (0, 1, 2)] + [([f(5, low=-0.9, high=-0.1)], {"n": 0})],
-    "frac": ONE, "sinc": ONE, "deg2rad": ONE, "rad2deg": ONE, "signbit": ONE,
+    "frac": ONE, "sinc": ONE, "deg2rad": ONE, "rad2deg": ONE, "signbit": ONE, "sgn": ONE, "angle": ONE,
     "logit": [([p(3, 4)], {"eps": e}) for e in (None, 0.25)],
     "clamp_min": [([f(3, 4), f(4)], {})], "clamp_max": [([f(3, 4), f(4)], {})],
     "nan_to_num": [([f(3, 4)], {"nan": None, "posinf": None, "neginf": 1.0})],
