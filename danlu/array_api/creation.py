@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from danlu import dtype as dt
-from danlu import tensor as core
 from danlu.array_api.types import result_type, scalar_dtype
 from danlu.dtype import DType
-from danlu.tensor import Tensor, exchange, joining
+from danlu.tensor import Tensor, exchange, joining, tensor
 from danlu.tensor import creation as made
 
 
@@ -48,7 +47,7 @@ def linspace(
     tensor([0.0000, 0.5000, 1.0000])
     """
     kind = dtype or result_type(start, stop, dt.float32)
-    return core.tensor(np.linspace(start, stop, num, endpoint=endpoint), kind, device=device)
+    return tensor(np.linspace(start, stop, num, endpoint=endpoint), kind, device=device)
 
 
 def full(shape: Any, fill_value: Any, *, dtype: DType | None = None, device: Any = None) -> Tensor:

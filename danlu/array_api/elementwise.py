@@ -95,7 +95,6 @@ bitwise_xor = _of_two("bitwise_xor", "xp.asarray([6]), 3", "tensor([5])")
 copysign = _of_two("copysign", "xp.asarray([3.0]), -1.0", "tensor([-3.])")
 divide = _of_two("divide", "xp.asarray([1.0, 2.0]), 2", "tensor([0.5000, 1.0000])")
 equal = _of_two("equal", _TWO, "tensor([False,  True])", "eq")
-floor_divide = _of_two("floor_divide", "xp.asarray([7, -7]), 2", "tensor([ 3, -4])")
 greater = _of_two("greater", _TWO, "tensor([False, False])")
 greater_equal = _of_two("greater_equal", _TWO, "tensor([False,  True])")
 hypot = _of_two("hypot", "xp.asarray([3.0]), 4.0", "tensor([5.])")
@@ -114,13 +113,28 @@ remainder = _of_two("remainder", "xp.asarray([7, -7]), 2", "tensor([1, 1])")
 subtract = _of_two("subtract", _TWO, "tensor([-2.,  0.])")
 
 
+def floor_divide(x1: Any, x2: Any, /) -> Tensor:
+    """⌊x1 / x2⌋, with the standard's values where one of the two is infinite (`x1 // x2` gives PyTorch's there).
+
+    >>> from danlu import array_api as xp
+    >>> xp.floor_divide(xp.asarray([7, -7]), 2)
+    tensor([ 3, -4])
+    """
+    a, b = together(x1, x2)
+    out = a.floor_divide(b)
+    return out if a.dtype.kind != "f" else apply("where", a.isfinite().logical_and(b.isfinite()), out, (a / b).floor())
+
+
 def sign(x: Tensor, /) -> Tensor:
-    """-1, 0 or 1; NaN stays NaN.
+    """-1, 0 or 1; x / |x| of complex numbers; NaN stays NaN.
 
     >>> from danlu import array_api as xp
     >>> xp.sign(xp.asarray([-3.0, 0.0]))
     tensor([-1.,  0.])
     """
+    if x.dtype.kind == "c":
+        size = x.abs()
+        return x / apply("where", size == 0, 1.0, size)
     found = Tensor.sign(x)
     return apply("where", x.isnan(), x, found) if x.dtype.kind == "f" else found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from danlu import linalg
+from danlu.array_api.elementwise import conj
 from danlu.array_api.manipulation import Sizes, matrix_transpose
 from danlu.array_api.statistics import sum
 from danlu.array_api.types import together
@@ -236,7 +237,7 @@ def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
     if a.shape[axis] != b.shape[axis]:
         raise Sizes(f"vecdot: axis {axis} has sizes {a.shape[axis]} and {b.shape[axis]}; expected equal ones")
     a, b = broadcast_tensors(a.movedim(axis, -1), b.movedim(axis, -1))
-    return linalg.vecdot(a, b)
+    return sum(conj(a) * b, axis=-1, dtype=a.dtype)
 
 
 def vector_norm(x: Tensor, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:

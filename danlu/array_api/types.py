@@ -11,7 +11,7 @@ from danlu.dtype import DType
 from danlu.errors import DTypeError
 from danlu.tensor import Tensor, tensor
 
-REAL = {name: getattr(dt, name) for name in ("int8", "int16", "int32", "int64", "uint8", "float32", "float64")}
+REAL = {name: getattr(dt, name) for name in ("int8", "int16", "int32", "int64", "uint8", "float32", "float64", "complex64", "complex128")}
 KNOWN: dict[str, DType] = {"bool": dt.bool_, **REAL}
 KINDS = {
     "bool": "b", "signed integer": "i", "unsigned integer": "u", "integral": "iu", "real floating": "f", "complex floating": "c",

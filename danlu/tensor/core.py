@@ -162,11 +162,9 @@ class TensorCore:
     _chain: tuple[tuple[str, tuple], ...]
     grad: Any
 
-    def __init__(self, value: Value, storage: Storage | None = None) -> None:
-        if storage is None and type(value) is not Value:
-            raise DTypeError(
-                f"Tensor({type(value).__name__}): tensors are made by functions; write danlu.tensor(data) or danlu.zeros(sizes)"
-            )
+    def __init__(self, value: Any = (), storage: Any = None, *sizes: int) -> None:
+        if type(value) is not Value and value is not None:
+            value, storage = _from_user(value, () if storage is None else (storage, *sizes)), None
         self._storage = storage or Storage(value)
         self._chain = ()
         self._base: Any = None  # the tensor that a view looks at
@@ -204,7 +202,7 @@ class TensorCore:
         return value
 
     def _view_value(self) -> Value:
-        source = self._base._value()
+        source = self._root()._value()
         if self._cut and source.grad:
             source = _stopped(source)
         if self._seen is not None and self._seen[0] is source:
@@ -232,7 +230,16 @@ class TensorCore:
         if self._base is None:
             value = self._storage.now
             return realize(value).as_numpy(value.spec.shape, value.spec.dtype.numpy)
-        return self._moved(self._base._array())
+        return self._moved(self._root()._array())
+
+    def _root(self) -> Any:
+        """The tensor whose chain is empty: the one that this looks at, or itself."""
+        base = self._base
+        if base is None:
+            return self
+        if base._base is not None:  # it became a view in place
+            base = self._base = base._base
+        return base
 
     def _moved(self, array: np.ndarray) -> np.ndarray:
         """The elements of a view in those of its base."""
@@ -243,17 +250,29 @@ class TensorCore:
     def _own_array(self) -> np.ndarray:
         """`_array`, on memory that may be written through NumPy, and that an operation in place writes. What is pending runs first."""
         engine.flush()
-        root = self if self._base is None else self._base
+        root = self._root()
         return self._moved(share(root._storage)[...])
 
     def _view(self, name: str, attrs: tuple) -> Any:
         """A tensor that looks at this one through a movement."""
         out = type(self)._plain(None, self._storage)
-        out._base = self._base if self._base is not None else self
+        out._base = self._root()
         out._chain = (*self._chain, (name, attrs))
         out._cut = (self._cut and self._base is not None) or not _mode.grad
         TABLE[name].result((self._spec,), attrs)  # errors now, on this line
         return out
+
+    def _become(self, view: Any) -> Any:
+        """This tensor looks at its memory as the view of it does, from now on."""
+        if self._leaf:
+            raise GradientError(
+                "the shape of a leaf tensor that requires grad is changed in place; write it without the `_` and keep the result"
+            )
+        if self._base is None:  # what is now called the root gets an object of its own; the views of this one find it (`_root`)
+            root = self._plain(None, self._storage)
+            root._cut, root._seen, self._base, self._cut = self._cut, self._seen, root, False
+        self._chain, self._seen = view._chain, None
+        return self
 
     @classmethod
     def _plain(cls, value: Value | None, storage: Storage | None = None) -> Any:
@@ -262,7 +281,7 @@ class TensorCore:
 
     def _assign(self, value: Value) -> Any:
         """Writes a value in place; every view of the storage sees it."""
-        root = self if self._base is None else self._base
+        root = self._root()
         if root._leaf and not self._cut and _mode.grad:
             raise GradientError(
                 "a leaf tensor that requires grad is changed in place: its own gradient would be lost. "
@@ -309,7 +328,7 @@ class TensorCore:
     def _spec(self) -> Spec:
         if self._base is None:
             return self._storage.value.spec
-        spec = self._base._spec
+        spec = self._root()._spec
         for name, attrs in self._chain:
             spec = TABLE[name].result((spec,), attrs)
         return spec
@@ -319,7 +338,7 @@ class TensorCore:
     def requires_grad(self) -> bool:
         """Whether a derivative may be asked with respect to this tensor, or through it."""
         if self._base is not None:
-            return not self._cut and self._base.requires_grad
+            return not self._cut and self._root().requires_grad
         return self._leaf or (self._has_own_history() if self._cut else self._storage.value.grad)
 
     @requires_grad.setter
@@ -654,6 +673,23 @@ def from_array(array: np.ndarray, borrowed: bool = False) -> Any:
     if borrowed and array.size:
         adopt(out._storage, array)
     return out
+
+
+def _from_user(first: Any, more: tuple) -> Value:
+    """What `Tensor(2, 3)` and `Tensor(data)` hold: zeros of these sizes, or the data, in float32."""
+    if isinstance(first, (int, np.integer)):
+        first, more = (int(first), *more), ()
+        return record(FULL, (0,), (tuple(int(n) for n in first), dt.float32), False)  # type: ignore[return-value]
+    if more:
+        raise DTypeError(f"Tensor({type(first).__name__}, …): give sizes, or data alone; danlu.tensor(data, dtype=...) takes a dtype")
+    if isinstance(first, TensorCore):
+        return _fitted(first._value(), Spec(first._spec.shape, dt.float32))
+    if type(first).__name__ == "Size":
+        return record(FULL, (0,), (tuple(first), dt.float32), False)  # type: ignore[return-value]
+    try:
+        return from_array(np.array(first, np.float32, order="C"))._value()
+    except (TypeError, ValueError):
+        raise DTypeError(f"Tensor({type(first).__name__}): expected sizes or numbers; write danlu.tensor(data)") from None
 
 
 def full(shape: tuple[int, ...], value: Any, dtype: DType) -> Any:

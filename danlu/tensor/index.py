@@ -131,7 +131,7 @@ def _positions(mask: TensorCore, shape: tuple[int, ...], axis: int) -> list[Tens
         raise AxisError(
             f"the mask has shape {mask._spec.shape}; the axes it indexes, from axis {axis} on, have {shape}. They must be equal"
         )
-    return [from_array(np.ascontiguousarray(p)) for p in np.nonzero(mask.detach().numpy())]  # type: ignore[attr-defined]
+    return [from_array(np.ascontiguousarray(p)) for p in np.nonzero(mask._array())]
 
 
 def _unlead(value: Any, ndim: int) -> Any:

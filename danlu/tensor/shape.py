@@ -53,6 +53,16 @@ def _away_from_zero(x: Any, root: Any) -> Any:
     return apply("where", zero, 0, root(apply("where", zero, 1, x)))
 
 
+def _reshaping(name: str) -> Any:
+    """The form with `_`: the tensor itself takes the other shape."""
+
+    def method(self: Any, *args: Any, **given: Any) -> Any:
+        return self._become(getattr(self, name)(*args, **given))
+
+    method.__name__, method.__doc__ = f"{name}_", f"`{name}` in place."
+    return method
+
+
 class Shape(TensorCore):
     """Movement and reduction."""
 
@@ -166,6 +176,9 @@ class Shape(TensorCore):
         if value.grad:  # a node of its own: its gradient is not that of the original
             return apply("reshape", self, shape=value.spec.shape)
         return type(self)._plain(value if value.buffer is None else copied(value))
+
+    squeeze_, unsqueeze_, t_ = _reshaping("squeeze"), _reshaping("unsqueeze"), _reshaping("t")
+    transpose_ = swapaxes_ = swapdims_ = _reshaping("transpose")
 
     def contiguous(self) -> Any:
         """The tensor itself (a danlu tensor has no other layout)."""
