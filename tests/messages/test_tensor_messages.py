@@ -47,6 +47,18 @@ def hooked(returned):
 
 
 CASES = [
+    (lambda: danlu.ones(1).imag, DTypeError, "imag of a tensor of dtype float32; only complex tensors have an imaginary part"),
+    (lambda: danlu.ones(1, 1, 1).cfloat().H, ShapeError, "x.H of shape (1, 1, 1): expected a matrix; write x.mH"),
+    (
+        lambda: danlu.tensor([1j], requires_grad=True).sum().backward(),
+        GradientError,
+        "backward of a complex64 without a gradient: only a real number can be differentiated by itself",
+    ),
+    (
+        lambda: danlu.polar(danlu.ones(1), danlu.ones(1).double()),
+        DTypeError,
+        "polar: the parts are float32 and float64; expected two of float32 or two of float64: write x.float()",
+    ),
     (lambda: danlu.Tensor([1]), DTypeError, "Tensor(list): tensors are made by functions; write danlu.tensor(data)"),
     (
         lambda: m.register_hook(print),
