@@ -10,7 +10,6 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import Node, Spec
-from danlu.ops.elementwise import REAL
 from danlu.ops.planes import Planes, halves, side_by_side
 from danlu.ops.table import TABLE, as_dtype, broadcast_shapes, composite, elementwise, o, promote_specs
 
@@ -52,13 +51,12 @@ _PART: dict[str, Any] = {
     "operands": lambda specs, out: (None,),
     "emit": _no_emit,
     "wirtinger": True,
-    "sample": [REAL],
 }
 
 elementwise(
     "complex", "The complex number re + i·im of two real ones.", infer=_pair_infer,
     operands=lambda specs, out: (dt.to_real(out.dtype),) * 2, numpy=_pair_numpy, emit=_no_emit, planes=lambda o, re, im: Planes(re, im),
-    vjp=lambda o, g, z, re, im: (o.real(g), o.imag(g)), jvp=_pair_jvp, wirtinger=True, sample=[REAL, REAL],
+    vjp=lambda o, g, z, re, im: (o.real(g), o.imag(g)), jvp=_pair_jvp, wirtinger=True,
 )  # fmt: skip
 elementwise(
     "real", "The real part; a real number itself.", numpy=lambda x: x.real, planes=lambda o, x: x.re,

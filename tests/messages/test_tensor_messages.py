@@ -69,6 +69,18 @@ CASES = [
     (lambda: danlu.asarray(np.array(["a"])), DTypeError, "ndarray holds NumPy's dtype <U1; expected numbers: select columns, or convert them"),
     (lambda: danlu.from_dlpack([1]), ExchangeError, "from_dlpack of list, which has no __dlpack__; write danlu.tensor(...) or danlu.asarray(...)"),
     (lambda: danlu.from_dlpack(Elsewhere()), ExchangeError, "from_dlpack: the array is not in the memory of the CPU; move it there first"),
+    (lambda: danlu.ones(1).imag, DTypeError, "imag of a tensor of dtype float32; only complex tensors have an imaginary part"),
+    (lambda: danlu.ones(1, 1, 1).cfloat().H, ShapeError, "x.H of shape (1, 1, 1): expected a matrix; write x.mH"),
+    (
+        lambda: danlu.tensor([1j], requires_grad=True).sum().backward(),
+        GradientError,
+        "backward of a complex64 without a gradient: only a real number can be differentiated by itself",
+    ),
+    (
+        lambda: danlu.polar(danlu.ones(1), danlu.ones(1).double()),
+        DTypeError,
+        "polar: the parts are float32 and float64; expected two of float32 or two of float64: write x.float()",
+    ),
     (
         lambda: m.register_hook(print),
         GradientError,
