@@ -3,7 +3,22 @@
 from danlu import autograd, data, engine, func, linalg, nn, optim, random, train, utils
 from danlu.autograd import inference_mode
 from danlu.config import config
-from danlu.dtype import DType, complex64, complex128, float16, float32, float64, int8, int16, int32, int64, uint8
+from danlu.dtype import (
+    DType,
+    complex64,
+    complex128,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
 from danlu.dtype import bool_ as bool
 from danlu.errors import AxisError, DanluError, DataError, DTypeError, ExchangeError, GradientError, NumericError, ShapeError
 from danlu.files import load, save
@@ -685,6 +700,9 @@ __all__ = [
     "true_divide",
     "trunc",
     "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
     "unbind",
     "unflatten",
     "unfold",

@@ -47,15 +47,16 @@ int8 = DType("int8", 2)
 int16 = DType("int16", 3)
 int32 = DType("int32", 4)
 int64 = DType("int64", 5)
-uint32 = DType("uint32", 6)  # random bits; not a type of the public API
-uint64 = DType("uint64", 7)
-float16 = DType("float16", 8)
-float32 = DType("float32", 9)
-float64 = DType("float64", 10)
-complex64 = DType("complex64", 11)
-complex128 = DType("complex128", 12)
+uint16 = DType("uint16", 6)
+uint32 = DType("uint32", 7)
+uint64 = DType("uint64", 8)
+float16 = DType("float16", 9)
+float32 = DType("float32", 10)
+float64 = DType("float64", 11)
+complex64 = DType("complex64", 12)
+complex128 = DType("complex128", 13)
 
-ALL = (bool_, uint8, int8, int16, int32, int64, uint32, uint64, float16, float32, float64, complex64, complex128)
+ALL = (bool_, uint8, int8, int16, int32, int64, uint16, uint32, uint64, float16, float32, float64, complex64, complex128)
 _BY_NUMPY = {d.numpy: d for d in ALL}
 
 
@@ -86,6 +87,13 @@ def promote(a: DType, b: DType) -> DType:
     if a is b:
         return a
     low, high = (a, b) if a.rank < b.rank else (b, a)
-    if low is uint8 and high is int8:
-        return int16
+    if {low.kind, high.kind} == {"u", "i"}:
+        return _with_sign(*((low, high) if low.kind == "u" else (high, low)))
     return complex128 if high is complex64 and low is float64 else high
+
+
+def _with_sign(unsigned: DType, signed: DType) -> DType:
+    """The smallest signed integers that hold both; beyond 64 bits float64, as in NumPy."""
+    if unsigned.itemsize < signed.itemsize:
+        return signed
+    return {1: int16, 2: int32, 4: int64, 8: float64}[unsigned.itemsize]

@@ -32,7 +32,7 @@ class Info:
     def default_dtypes(self, *, device: Any = None) -> dict[str, DType]:
         """The dtypes that results have where nothing else says one."""
         names = {"real floating": "float32", "complex floating": "complex64", "integral": "int64", "indexing": "int64"}
-        return {kind: KNOWN[name] for kind, name in names.items() if name in KNOWN}
+        return {kind: KNOWN[name] for kind, name in names.items()}
 
     def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
         """The dtypes by name, all or those of a kind."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from danlu import dtype as dt
 from danlu.array_api.manipulation import Sizes, concat
-from danlu.array_api.types import KNOWN
 from danlu.dtype import DType
 from danlu.ops.movement import normalize_axis
 from danlu.tensor import Tensor
@@ -20,8 +20,7 @@ def _accumulated(x: Tensor, dtype: DType | None) -> DType:
     """The dtype of a sum: integers are added as 64-bit ones."""
     if dtype is not None:
         return dtype
-    wide = {"u": "uint64" if "uint64" in KNOWN else "int64", "i": "int64", "b": "int64"}
-    return KNOWN[wide[x.dtype.kind]] if x.dtype.kind in wide else x.dtype
+    return {"u": dt.uint64, "i": dt.int64, "b": dt.int64}.get(x.dtype.kind, x.dtype)
 
 
 def sum(x: Tensor, /, *, axis: Any = None, dtype: DType | None = None, keepdims: bool = False) -> Tensor:

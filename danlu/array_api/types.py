@@ -11,8 +11,11 @@ from danlu.dtype import DType
 from danlu.errors import DTypeError
 from danlu.tensor import Tensor, tensor
 
-REAL = {name: getattr(dt, name) for name in ("int8", "int16", "int32", "int64", "uint8", "float32", "float64", "complex64", "complex128")}
-KNOWN: dict[str, DType] = {"bool": dt.bool_, **REAL}
+KNOWN: dict[str, DType] = {
+    "bool": dt.bool_, "int8": dt.int8, "int16": dt.int16, "int32": dt.int32, "int64": dt.int64,
+    "uint8": dt.uint8, "uint16": dt.uint16, "uint32": dt.uint32, "uint64": dt.uint64,
+    "float32": dt.float32, "float64": dt.float64, "complex64": dt.complex64, "complex128": dt.complex128,
+}  # fmt: skip
 KINDS = {
     "bool": "b", "signed integer": "i", "unsigned integer": "u", "integral": "iu", "real floating": "f", "complex floating": "c",
     "numeric": "iufc",
@@ -121,7 +124,7 @@ def scalar_dtype(number: Any, dtype: DType | None) -> DType:
     if dtype is not None and _level(dtype.kind) >= level:
         return dtype
     if level == 3 and dtype is dt.float64:
-        return KNOWN["complex128"]
+        return dt.complex128
     return KNOWN[_DEFAULTS[level]]
 
 

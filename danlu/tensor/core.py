@@ -681,7 +681,9 @@ def _from_user(first: Any, more: tuple) -> Value:
         first, more = (int(first), *more), ()
         return record(FULL, (0,), (tuple(int(n) for n in first), dt.float32), False)  # type: ignore[return-value]
     if more:
-        raise DTypeError(f"Tensor({type(first).__name__}, …): give sizes, or data alone; danlu.tensor(data, dtype=...) takes a dtype")
+        raise DTypeError(
+            f"Tensor({type(first).__name__}, …): give sizes, or data alone; danlu.tensor(data, dtype=...) takes a dtype"
+        )
     if isinstance(first, TensorCore):
         return _fitted(first._value(), Spec(first._spec.shape, dt.float32))
     if type(first).__name__ == "Size":
