@@ -1,6 +1,6 @@
 """danlu (丹炉): PyTorch's code, JAX's speed, and a codebase that one person can read. This page is the API; it holds no logic."""
 
-from danlu import autograd, data, engine, func, linalg, nn, optim, random, train, utils
+from danlu import autograd, data, engine, fft, func, linalg, nn, optim, random, train, utils
 from danlu.autograd import inference_mode
 from danlu.config import config
 from danlu.dtype import DType, complex64, complex128, float16, float32, float64, int8, int16, int32, int64, uint8
@@ -470,6 +470,7 @@ __all__ = [
     "exp",
     "exp2",
     "expm1",
+    "fft",
     "eye",
     "fix",
     "flatten",
