@@ -8,6 +8,7 @@ from typing import Any
 from danlu import fft as transforms
 from danlu.dtype import DType
 from danlu.tensor import Tensor
+from danlu.tensor.arithmetic import check_device
 
 
 def _one(name: str) -> Any:
@@ -34,7 +35,9 @@ def _documented(function: Any, name: str) -> Any:
     text = (getattr(transforms, name).__doc__ or "").partition("\n")[0]
     size = _size(name)
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{text}\n\n>>> from danlu import array_api as xp\n>>> xp.fft.{name}(xp.ones(4)).shape\ndanlu.Size([{size}])\n"
+    function.__doc__ = (
+        f"{text}\n\n>>> from danlu import array_api as xp\n>>> xp.fft.{name}(xp.ones(4)).shape\ndanlu.Size([{size}])\n"
+    )
     return function
 
 
@@ -62,7 +65,8 @@ def fftfreq(n: int, /, *, d: float = 1.0, dtype: DType | None = None, device: An
     >>> xp.fft.fftfreq(4)
     tensor([ 0.0000,  0.2500, -0.5000, -0.2500])
     """
-    return transforms.fftfreq(n, d, dtype=dtype, device=device)
+    check_device(device)
+    return transforms.fftfreq(n, d, dtype=dtype)
 
 
 def rfftfreq(n: int, /, *, d: float = 1.0, dtype: DType | None = None, device: Any = None) -> Tensor:
@@ -72,7 +76,8 @@ def rfftfreq(n: int, /, *, d: float = 1.0, dtype: DType | None = None, device: A
     >>> xp.fft.rfftfreq(4)
     tensor([0.0000, 0.2500, 0.5000])
     """
-    return transforms.rfftfreq(n, d, dtype=dtype, device=device)
+    check_device(device)
+    return transforms.rfftfreq(n, d, dtype=dtype)
 
 
 def fftshift(x: Tensor, /, *, axes: Any = None) -> Tensor:

@@ -60,15 +60,43 @@ def hooked(returned):
 CASES = [
     (lambda: danlu.Tensor("one"), DTypeError, "Tensor(str): expected sizes or numbers; write danlu.tensor(data)"),
     (lambda: danlu.Tensor([1], 2), DTypeError, "Tensor(list, …): give sizes, or data alone; danlu.tensor(data, dtype=...)"),
-    (lambda: danlu.ones(1, 2, requires_grad=True).t_(), GradientError, "the shape of a leaf tensor that requires grad is changed in place"),
-    (lambda: m.__array__(np.float64, False), DTypeError, "a view of a float32 tensor as NumPy's float64 needs a copy; leave copy=False out"),
+    (
+        lambda: danlu.ones(1, 2, requires_grad=True).t_(),
+        GradientError,
+        "the shape of a leaf tensor that requires grad is changed in place",
+    ),
+    (
+        lambda: m.__array__(np.float64, False),
+        DTypeError,
+        "a view of a float32 tensor as NumPy's float64 needs a copy; leave copy=False out",
+    ),
     (lambda: w.__dlpack__(), ExchangeError, "a tensor that requires grad is not handed to another library; write x.detach()"),
-    (lambda: m.__dlpack__(stream=1), ExchangeError, "__dlpack__ with stream=1, dl_device=None: the memory is the CPU's; leave both out"),
-    (lambda: m.__array_namespace__(api_version="1.0"), ExchangeError, "api_version='1.0' of the array API standard; danlu has 2024.12"),
+    (
+        lambda: m.__dlpack__(stream=1),
+        ExchangeError,
+        "__dlpack__ with stream=1, dl_device=None: the memory is the CPU's; leave both out",
+    ),
+    (
+        lambda: m.__array_namespace__(api_version="1.0"),
+        ExchangeError,
+        "api_version='1.0' of the array API standard; danlu has 2024.12",
+    ),
     (lambda: danlu.asarray([1], copy=False), CopyNeeded, "asarray with copy=False of a list needs a copy; leave copy=False out"),
-    (lambda: danlu.asarray(np.array(["a"])), DTypeError, "ndarray holds NumPy's dtype <U1; expected numbers: select columns, or convert them"),
-    (lambda: danlu.from_dlpack([1]), ExchangeError, "from_dlpack of list, which has no __dlpack__; write danlu.tensor(...) or danlu.asarray(...)"),
-    (lambda: danlu.from_dlpack(Elsewhere()), ExchangeError, "from_dlpack: the array is not in the memory of the CPU; move it there first"),
+    (
+        lambda: danlu.asarray(np.array(["a"])),
+        DTypeError,
+        "ndarray holds NumPy's dtype <U1; expected numbers: select columns, or convert them",
+    ),
+    (
+        lambda: danlu.from_dlpack([1]),
+        ExchangeError,
+        "from_dlpack of list, which has no __dlpack__; write danlu.tensor(...) or danlu.asarray(...)",
+    ),
+    (
+        lambda: danlu.from_dlpack(Elsewhere()),
+        ExchangeError,
+        "from_dlpack: the array is not in the memory of the CPU; move it there first",
+    ),
     (lambda: danlu.ones(1).imag, DTypeError, "imag of a tensor of dtype float32; only complex tensors have an imaginary part"),
     (lambda: danlu.ones(1, 1, 1).cfloat().H, ShapeError, "x.H of shape (1, 1, 1): expected a matrix; write x.mH"),
     (
