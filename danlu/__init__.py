@@ -303,6 +303,7 @@ from danlu.random import (
     randn_like,
     randperm,
 )  # fmt: skip
+from danlu.replay import compile
 from danlu.runtime.pool import get_num_threads, set_num_threads
 from danlu.tensor import Device as device
 from danlu.tensor import Size, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled, tensor
@@ -439,6 +440,7 @@ __all__ = [
     "clone",
     "column_stack",
     "combinations",
+    "compile",
     "complex",
     "complex64",
     "complex128",
@@ -486,8 +488,8 @@ __all__ = [
     "exp",
     "exp2",
     "expm1",
-    "fft",
     "eye",
+    "fft",
     "fix",
     "flatten",
     "flip",

@@ -113,6 +113,58 @@ class Runtime:
         self.value = value
 
 
+class Capture:
+    """What is noted of a function while it is recorded to be run again without Python (danlu/replay.py): a subclass says what it does.
+
+    `numbers`: every changing number, and in which place of which trace it stands.
+    """
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.numbers: list[tuple[Trace, int, Runtime]] = []
+
+    def ran(self, trace: Trace, executable: Any, slots: Sequence[int], buffers: Sequence[Buffer]) -> None:
+        """A program has run; its results are not yet the memory of their values."""
+
+    def read(self) -> None:
+        """The user reads a value."""
+
+    def leaf(self, value: Value) -> None:
+        """Memory became a value."""
+
+    def guard(self, options: Callable[[], Any]) -> None:
+        """What the function does depends on `options()`."""
+
+    def repeat(self, targets: Sequence[Runtime], call: Callable[[], Sequence[float | int]]) -> None:
+        """`call` is part of the function each time it runs; it returns the numbers that the targets stand for."""
+
+
+_capture: Capture | None = None
+changes = 0  # grows when something changes that a recorded function depends on: the mode or the parts of a module, what is a leaf
+
+
+def changed() -> None:
+    """Says that functions which were recorded before may do something else now."""
+    global changes
+    changes += 1
+
+
+def capturing() -> Capture | None:
+    """The capture of this thread, if it records a function."""
+    return _capture if _capture is not None and _capture.thread == threading.get_ident() else None
+
+
+@contextmanager
+def captured(capture: Capture) -> Iterator[None]:
+    """Inside, `capture` is told of what this thread records. One at a time."""
+    global _capture
+    _capture = capture
+    try:
+        yield
+    finally:
+        _capture = None
+
+
 class Trace:
     """What one thread has recorded and not yet run."""
 
@@ -165,6 +217,8 @@ def leaf(buffer: Buffer, spec: Spec, grad: bool = False) -> Value:
     """A value that is memory already."""
     value = Value(BUFFER, (), (), spec, grad)
     value.buffer = buffer
+    if _capture is not None:
+        _capture.leaf(value)
     return value
 
 
@@ -244,6 +298,8 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
 
 def _number(trace: Trace, x: Any) -> int:
     if type(x) is Runtime:
+        if _capture is not None:
+            _capture.numbers.append((trace, len(trace.numbers) // 2, x))
         x = x.value
     elif x in FOLDED and (x or copysign(1, x) > 0):  # -0.0 equals 0 and is another number
         return trace.append((CONST, x, type(x)), None)
@@ -394,6 +450,9 @@ def _execute(trace: Trace) -> None:
     except BaseException:
         _undo(trace)
         raise
+    capture = capturing()
+    if capture is not None:
+        capture.ran(trace, executable, slots, buffers)
     for slot, buffer in zip(slots, buffers):
         value: Value = trace.values[slot]  # type: ignore[assignment]
         value.buffer = buffer
@@ -401,8 +460,9 @@ def _execute(trace: Trace) -> None:
             value.inputs = ()
         elif value.note is not None and value.note.gate is not None:
             value.forget()
+    lost = {place for place, _ in given}
     for _, old in trace.replaced:
-        if old.buffer is not None and trace.places.get(id(old.buffer)) in given:
+        if old.buffer is not None and trace.places.get(id(old.buffer)) in lost:
             old.buffer = None  # its memory was given away
 
 
@@ -418,10 +478,11 @@ def _undo(trace: Trace) -> None:
 # ---- making a program ---------------------------------------------------------------------------------------------------------
 
 
-def _given(trace: Trace) -> tuple[int, ...]:
-    """The inputs whose memory the program may overwrite: values that were replaced in place and that nothing can read any more."""
-    found = []
-    for _, old in trace.replaced:
+def _given(trace: Trace) -> tuple[tuple[int, int], ...]:
+    """The inputs whose memory the program may overwrite: values that were replaced in place and that nothing can read any more.
+    With each the slot of the value that took its place, or -1."""
+    found: dict[int, int] = {}
+    for reference, old in trace.replaced:
         buffer = old.buffer
         # The buffer is held by the old value, by trace.buffers, by `buffer` here and by the argument of getrefcount: by nobody else.
         if (
@@ -433,12 +494,13 @@ def _given(trace: Trace) -> tuple[int, ...]:
         ):
             place = trace.places.get(id(buffer))
             if place is not None:
-                found.append(place)
-    return tuple(sorted(found))
+                heir = reference()
+                found[place] = heir.value.slot if heir is not None and heir.value.trace is trace else -1
+    return tuple(sorted(found.items()))
 
 
 def _make(
-    trace: Trace, live: tuple[int, ...], kept: tuple[int, ...], given: tuple[int, ...], again: tuple[int, ...]
+    trace: Trace, live: tuple[int, ...], kept: tuple[int, ...], given: tuple[tuple[int, int], ...], again: tuple[int, ...]
 ) -> tuple[Compiled | Interpreted, tuple[int, ...]]:
     began = time.perf_counter()
     if config.optimize:
@@ -446,7 +508,8 @@ def _make(
 
         def build() -> tuple[program.Program, dict]:
             roots, replace, slots = graph_of(trace.entries, live, kept, again)
-            return program.build(roots, len(trace.buffers), replace, given), {"slots": slots}
+            heirs = [(place, slots.index(slot) if slot in slots else -1) for place, slot in given]
+            return program.build(roots, len(trace.buffers), replace, heirs), {"slots": slots}
 
         executable, extra = compiled(text, build)
         result: tuple = executable, tuple(extra["slots"])
@@ -545,10 +608,7 @@ def statistics() -> dict[str, float]:
 
 def _after_fork() -> None:
     global _lock
-    _NUMBERS = {kind: number_spec(kind(0)) for kind in (bool, int, float)}
-
-
-_lock = threading.RLock()
+    _lock = threading.RLock()  # another thread may have held it
 
 
 if hasattr(os, "register_at_fork"):

@@ -11,8 +11,9 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.dtype import DType
+from danlu.engine import Runtime, capturing
 from danlu.errors import DataError, DTypeError
-from danlu.tensor import Tensor, apply, changing, from_array
+from danlu.tensor import Tensor, apply, from_array
 from danlu.tensor.arithmetic import check_device
 from danlu.tensor.shape import sizes
 
@@ -68,8 +69,21 @@ def manual_seed(seed: int) -> Generator:
 
 
 def next_key(generator: Generator | None = None) -> tuple[int, int]:
-    """(seed, counter) of the next draw of a generator, the default one unless given."""
+    """(seed, counter) of the next draw of a generator, the default one unless given, for numbers that Python draws now."""
+    capture = capturing()
+    if capture is not None:
+        capture.read()
     return (generator or default_generator).next_key()
+
+
+def changing_key(generator: Generator | None = None) -> tuple[Runtime, Runtime]:
+    """`next_key` as inputs of an op; a function that is recorded takes the next key each time it runs."""
+    source = generator or default_generator
+    seed, counter = map(Runtime, source.next_key())
+    capture = capturing()
+    if capture is not None:
+        capture.repeat((seed, counter), source.next_key)
+    return seed, counter
 
 
 def get_state() -> dict[str, int]:
@@ -87,7 +101,7 @@ def _draw(
 ) -> Tensor:
     if any(n < 0 for n in shape):
         raise DataError(f"random numbers of shape {shape}: sizes must not be negative")
-    out = apply(op, *map(changing, next_key(generator)), shape=shape, dtype=dtype, **attrs)
+    out = apply(op, *changing_key(generator), shape=shape, dtype=dtype, **attrs)
     return out.requires_grad_() if requires_grad else out
 
 

@@ -66,10 +66,12 @@ class Program:
     origin: str = field(default="compiled", compare=False)
 
 
-def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | None = None, given: Sequence[int] = ()) -> Program:
+def build(
+    roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | None = None, given: Sequence[tuple[int, int]] = ()
+) -> Program:
     """The program that computes the roots. Inputs are nodes of sources with a slot and a spec, slots 0 … num_inputs-1.
 
-    `given`: inputs that nobody reads after the program; results may be written into their memory."""
+    `given`: (input that nobody reads after the program, the root that takes its place or -1); results may be written into its memory."""
     began = time.perf_counter()
     roots = simplify(*in_planes(roots, replace))
     _log("graph", lambda: render_graph(roots))
@@ -84,7 +86,7 @@ def build(roots: Sequence[Node], num_inputs: int, replace: dict[int, Node] | Non
     if config.verify:
         empty = {slots[id(n)] for g in groups for n in g.stored if not n.spec.size}
         ir.verify_order(kernels, {*range(num_inputs), *empty})
-    free = set(given) - {o.same[1] for o in outputs if o.same and o.same[0] == "input"}
+    free = _free(given, roots, computed, outputs, slots)
     written = in_place(kernels, _results(computed, num_inputs), {x.attrs[0]: x.spec for x in inputs}, free)
     outputs = _settled(outputs, written, num_inputs)
     places, workspace = _places(groups, computed, slots, kernels, num_inputs, written)
@@ -138,6 +140,17 @@ def _in_place(node: Node) -> bool:
     point = tuple(i.var(Var(f"d{k}", n)) for k, n in enumerate(node.shape))
     pieces = node.op.emit(i, point, [source.shape], **node.named_attrs)  # type: ignore[misc]
     return not pieces[0][2] and i.ravel(pieces[0][1], source.shape) == i.ravel(point, node.shape)
+
+
+def _free(
+    given: Sequence[tuple[int, int]], roots: Sequence[Node], computed: list[Node], outputs: list[Output], slots: dict[int, int]
+) -> dict[int, int | None]:
+    """The inputs that may be overwritten, each with the slot of the result that takes its place."""
+    still_read = {o.same[1] for o in outputs if o.same and o.same[0] == "input"}
+    made = {id(n) for n in computed}
+    heirs = {k: same_memory(roots[root]) for k, root in given if root >= 0 and k not in still_read}
+    free: dict[int, int | None] = {k: None for k, _ in given if k not in still_read}
+    return free | {k: slots[id(n)] for k, n in heirs.items() if id(n) in made}
 
 
 # ---- kernels --------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from danlu.dtype import DType
 from danlu.errors import DataError, ShapeError
 from danlu.functional.common import _check_probability, _result, dropout, leaky_relu, softmax
 from danlu.ops.movement import normalize_axis
-from danlu.tensor import Tensor, apply, changing
+from danlu.tensor import Tensor, apply
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -133,7 +133,7 @@ def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: b
         raise DataError(f"rrelu: lower is {lower} and upper {upper}; expected lower ≤ upper")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    seed, counter = map(changing, random.next_key())
+    seed, counter = random.changing_key()
     options = {"shape": tuple(input.shape), "dtype": input.dtype}
     slope = apply("uniform_between", seed, counter, float(lower), float(upper), **options)
     return _result(input, apply("where", input > 0, input, input * slope), inplace)
@@ -160,7 +160,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1.0, hard: bool = False, eps: fl
         >>> F.gumbel_softmax(danlu.zeros(4), hard=True).sum().item()
         1.0
     """
-    seed, counter = map(changing, random.next_key())
+    seed, counter = random.changing_key()
     noise = apply("uniform_between", seed, counter, 1e-20, 1.0, shape=tuple(logits.shape), dtype=logits.dtype)
     soft = softmax((logits - (-noise.log()).log()) / tau, dim)
     if not hard:

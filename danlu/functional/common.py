@@ -15,7 +15,7 @@ from danlu.errors import DataError, ShapeError
 from danlu.ops import composite
 from danlu.ops.movement import normalize_axis
 from danlu.ops.table import broadcast_shapes
-from danlu.tensor import Tensor, apply, changing, update_
+from danlu.tensor import Tensor, apply, update_
 
 # ---- options ----------------------------------------------------------------------------------------------------------------
 
@@ -331,7 +331,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     _check_probability("dropout", p)
     if not training or p == 0.0:
         return input
-    seed, counter = map(changing, random.next_key())
+    seed, counter = random.changing_key()
     scale = 0.0 if p == 1.0 else 1.0 / (1.0 - p)
     return _result(input, apply(composite.dropout, input, seed, counter, float(p), scale), inplace)
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from danlu.dtype import DType, float16, float32, float64
+from danlu.engine import changed
 from danlu.errors import DanluError, DTypeError, ShapeError
 from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Parameter
@@ -177,9 +178,12 @@ class Module:
                     f"cannot assign {type(value).__name__} as {name!r} of {type(self).__name__}; expected {kind} or None: "
                     f"`del module.{name}` first if it shall be something else"
                 )
+        if name == "training" or name in values.get("_buffer_names", ()) or name in values.get("_parameter_names", ()):
+            changed()
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
+        changed()
         for names in (self._parameter_names, self._buffer_names, self._module_names):
             names.pop(name, None)
         object.__delattr__(self, name)
@@ -195,6 +199,7 @@ class Module:
         for other in ("_parameter_names", "_buffer_names", "_module_names"):
             if other != kind:
                 values[other].pop(name, None)
+        changed()
         values[kind][name] = mark
         values[name] = value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import sqrt
 from typing import Any
 
@@ -83,12 +83,35 @@ class Adam(Optimizer):
         params, grads, *averages = zip(*rows)
         tensors = [*params, *grads, *(a for kind in averages for a in kind)]
         targets = [*params, *tensors[2 * len(params) :]]
-        (beta1, beta2), lr = group["betas"], group["lr"]
-        alpha, scale = changing(lr / (1 - beta1**step)), changing(1 / sqrt(1 - beta2**step))
-        decay = group["weight_decay"] * (lr if self.decoupled else 1.0)
-        numbers = alpha, 1 - beta1, 1 - beta2, scale, group["eps"], decay and changing(decay)
+        (beta1, beta2), (alpha, scale, decay) = group["betas"], self._rates(group, step)
+        shrinking = changing(decay) if group["weight_decay"] else 0
+        numbers = changing(alpha), 1 - beta1, 1 - beta2, changing(scale), group["eps"], shrinking
         flags = {"decoupled": self.decoupled, "amsgrad": group["amsgrad"], "maximize": group["maximize"]}
         update_(composite.adam, targets, *numbers, *tensors, **flags)
+
+    def _rates(self, group: Group, step: int) -> tuple[float, float, float]:
+        """What changes from step to step: η / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ) and the decay."""
+        (beta1, beta2), lr = group["betas"], group["lr"]
+        decay = group["weight_decay"] * (lr if self.decoupled else 1.0)
+        return lr / (1 - beta1**step), 1 / sqrt(1 - beta2**step), decay
+
+    def numbers_again(self) -> Callable[[], list[float]] | None:
+        """One more step of parameters that have all taken the same number of steps."""
+        groups = [(g, [self.state[p] for p in g["params"] if p.grad is not None]) for g in self.param_groups]
+        groups = [(g, states) for g, states in groups if states]
+        if any(len({s["step"] for s in states}) > 1 or isinstance(g["lr"], Tensor) for g, states in groups):
+            return None
+
+        def numbers() -> list[float]:
+            found: list[float] = []
+            for group, states in groups:
+                for state in states:
+                    state["step"] += 1
+                count = 3 if group["weight_decay"] else 2
+                found += self._rates(group, states[0]["step"])[:count]
+            return found
+
+        return numbers
 
 
 class AdamW(Adam):

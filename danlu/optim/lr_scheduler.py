@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from math import cos, pi
 from typing import Any
 
+from danlu.engine import capturing
 from danlu.errors import DataError
 from danlu.optim.optimizer import Group, Optimizer
 
@@ -50,9 +51,16 @@ class LRScheduler:
 
     def step(self) -> None:
         """The learning rates of the next step; call it after optimizer.step()."""
+        capture = capturing()
+        if capture is not None:
+            capture.repeat((), self._step)
+        self._step()
+
+    def _step(self) -> Sequence[float]:
         self.last_epoch += 1
         for index, group in enumerate(self.optimizer.param_groups):
             self.apply(group, index)
+        return ()
 
     def apply(self, group: Group, index: int) -> None:
         """Writes the current rate into a group."""

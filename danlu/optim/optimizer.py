@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from danlu.engine import flush
+from danlu.engine import changed, flush
 from danlu.errors import DanluError, DataError, DTypeError, GradientError
+from danlu.replay import repeat_updates
 from danlu.tensor import Tensor, enable_grad, from_array
 
 Group = dict[str, Any]
@@ -87,10 +88,22 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            self.update_group(group)
+        repeat_updates(self._update, self._options, self.numbers_again)
         flush()
         return loss
+
+    def numbers_again(self) -> Callable[[], list[float]] | None:
+        """Of the update that was just recorded: a function that takes one more step and gives its changing numbers, for a step that
+        runs without Python. None: `update_group` is asked (which is slower)."""
+        return None
+
+    def _options(self) -> list:
+        """What an update depends on, besides the learning rate and the state."""
+        return [[len(g["params"]), *[v for k, v in g.items() if k != "lr" and k != "params"]] for g in self.param_groups]
+
+    def _update(self) -> None:
+        for group in self.param_groups:
+            self.update_group(group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients (or sets them to zero)."""
@@ -154,6 +167,7 @@ class Optimizer:
         for own, given in zip(self.param_groups, saved):
             own.update({option: value for option, value in given.items() if option != "params"})
         self.state = defaultdict(dict, state)
+        changed()
         flush()
 
     def __repr__(self) -> str:

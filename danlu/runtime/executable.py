@@ -102,6 +102,52 @@ class Compiled:
         return result
 
 
+class Bound:
+    """A program with a table of addresses that stays: between two runs only what is new is written into it.
+
+    `set_input(k, buffer)`, `set_result(k, buffer)` (of the new results, `Compiled.fresh`), `set_number(k, x)`, then `run()`.
+    """
+
+    def __init__(self, executable: Compiled, num_inputs: int, numbers: Sequence[float | int]) -> None:
+        self.executable, self.num_results = executable, len(executable.fresh)
+        self.first_result = FIRST + num_inputs
+        self.table = (ctypes.c_uint64 * (self.first_result + self.num_results))()
+        self.numbers = bytearray(struct.pack("dq" * (len(numbers) // 2), *numbers))
+        self.error = (ctypes.c_int64 * 2)()
+        fixed = ctypes.c_char.from_buffer(self.numbers) if self.numbers else self.error
+        checks = ctypes.addressof(self.error) if executable.program.checks else 0
+        self.table[0], self.table[1], self.table[2] = checks, ctypes.addressof(fixed), executable.library_address or 0
+        self.address = ctypes.addressof(self.table)
+
+    def set_input(self, k: int, buffer: Buffer) -> None:
+        """Input k lies there from now on."""
+        self.table[FIRST + k] = buffer.address
+
+    def set_result(self, k: int, buffer: Buffer) -> None:
+        """New result k is written there from now on."""
+        self.table[self.first_result + k] = buffer.address
+
+    def set_number(self, k: int, x: float | int) -> None:
+        """Number k, as both types that a program may take it for."""
+        struct.pack_into("dq", self.numbers, 16 * k, x, int(x) if -(2**63) <= x < 2**63 else 0)
+
+    def run(self) -> None:
+        """Runs once, on the memory that the table names."""
+        executable = self.executable
+        if executable.main is None:
+            return
+        workspace = Buffer(executable.program.workspace)
+        self.table[3] = workspace.address
+        executable.main(self.address, current_pool().address or None)
+        if executable.failure is not None or self.error[0]:
+            self._raise()
+
+    def _raise(self) -> None:
+        (size, position), self.error[0] = tuple(self.error), 0
+        failure, self.executable.failure = self.executable.failure, None
+        raise failure or AxisError(index_message(position, size - 1))
+
+
 def _array(table: Any, memory: Memory) -> np.ndarray:
     """Memory of a running program as an array."""
     entry, offset, spec = memory

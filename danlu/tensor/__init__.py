@@ -257,9 +257,6 @@ class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Co
             raise DTypeError("iteration over a 0-d tensor; it has no axis")
         return iter(self.unbind(0))
 
-    def __complex__(self) -> complex:
-        return complex(self.item())
-
     def __contains__(self, x: Any) -> bool:
         return bool((self == x).any())
 

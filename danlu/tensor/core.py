@@ -12,7 +12,7 @@ import functools
 import inspect
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,13 +26,16 @@ from danlu.graph import Op, Spec
 from danlu.ops import TABLE
 from danlu.ops.source import BUFFER
 from danlu.runtime.buffers import Buffer
-from danlu.tensor.storage import Storage, adopt, copied, share
+from danlu.tensor.storage import Storage, adopt, share
 
 
 class _Mode(threading.local):
-    """Whether operations are recorded for differentiation, for each thread."""
+    """For each thread: `grad`, whether operations are recorded for differentiation; `updates`, the list that is told of every `update_`,
+    and `dry`, whether that is all that `update_` does."""
 
     grad = True
+    updates: list[tuple[Op, dict, int, list]] | None = None
+    dry = False
 
 
 _mode = _Mode()
@@ -137,6 +140,15 @@ class enable_grad(no_grad):
     mode = True
 
 
+_reader: Any = None  # is told of each tensor that is an input of an operation while a function is captured (danlu/replay.py)
+
+
+def set_reader(reader: Any) -> None:
+    """Says who is told of each tensor that becomes an input of an operation; None for nobody."""
+    global _reader
+    _reader = reader
+
+
 # A view's movement, and how a new value of the view becomes a new value of what it looks at: write(old, new, attrs).
 _INVERSE = {
     "reshape": lambda old, new, attrs: _move("reshape", (new,), (old.spec.shape,)),
@@ -179,6 +191,8 @@ class TensorCore:
         """The current value, as an input of an operation."""
         if self._base is not None:
             return self._view_value()
+        if _reader is not None:
+            _reader(self)
         value = self._storage.now
         if self._leaf:
             if _mode.grad and value.leaf is None:
@@ -208,7 +222,7 @@ class TensorCore:
         if self._seen is not None and self._seen[0] is source:
             return self._seen[1]
         value = source
-        if source.buffer is not None and not source.grad and any(name == "slice" for name, _ in self._chain):
+        if source.buffer is not None and not source.grad and _reader is None and any(name == "slice" for name, _ in self._chain):
             value = self._taken()
         else:
             for name, attrs in self._chain:
@@ -228,6 +242,9 @@ class TensorCore:
     def _array(self) -> np.ndarray:
         """The elements as NumPy sees them, computed now; the memory is that of the storage."""
         if self._base is None:
+            capture = engine.capturing()
+            if capture is not None:
+                capture.read()
             value = self._storage.now
             return realize(value).as_numpy(value.spec.shape, value.spec.dtype.numpy)
         return self._moved(self._root()._array())
@@ -249,6 +266,9 @@ class TensorCore:
 
     def _own_array(self) -> np.ndarray:
         """`_array`, on memory that may be written through NumPy, and that an operation in place writes. What is pending runs first."""
+        capture = engine.capturing()
+        if capture is not None:
+            capture.read()
         engine.flush()
         root = self._root()
         return self._moved(share(root._storage)[...])
@@ -282,6 +302,8 @@ class TensorCore:
     def _assign(self, value: Value) -> Any:
         """Writes a value in place; every view of the storage sees it."""
         root = self._root()
+        if _reader is not None:
+            _reader(root)
         if root._leaf and not self._cut and _mode.grad:
             raise GradientError(
                 "a leaf tensor that requires grad is changed in place: its own gradient would be lost. "
@@ -349,6 +371,7 @@ class TensorCore:
         """Collects gradients in `.grad` from now on (floating dtypes only)."""
         if requires_grad and self._leaf:
             return self
+        engine.changed()
         value = self._value()
         if not requires_grad:
             if value.grad and not self._leaf:
@@ -407,6 +430,7 @@ class TensorCore:
         value = other.detach()._value()
         if self._base is not None:
             raise GradientError("x.data = … on a view; assign to the tensor it looks at")
+        engine.changed()
         self._storage = Storage(value)
 
     def backward(
@@ -495,11 +519,13 @@ class Handle:
 
     def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
         Handle.count += 1
+        engine.changed()
         self._hooks, self.id = hooks, Handle.count
         hooks[self.id] = hook
 
     def remove(self) -> None:
         """Takes the hook away; a second call does nothing."""
+        engine.changed()
         self._hooks.pop(self.id, None)
 
     def __enter__(self) -> Handle:
@@ -647,12 +673,19 @@ def changing(x: Any) -> Any:
     return engine.Runtime(x) if type(x) in (int, float) else x
 
 
+_NUMBERS = {float, int, bool, engine.Runtime}
+
+
 def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: Any) -> None:
     """Records one composite whose results become the new values of `targets`, in place and without a derivative."""
     previous, _mode.grad = _mode.grad, False
     try:
         if type(op) is str:
             op = TABLE[op]
+        if _mode.updates is not None:
+            _mode.updates.append((op, attrs, len(inputs), [x for x in inputs if type(x) in _NUMBERS]))  # type: ignore[arg-type]
+            if _mode.dry:
+                return
         values = [x._value() if isinstance(x, TensorCore) else _number(x) for x in inputs]
         results = record(op, values, tuple([attrs[a] for a in op.attrs]), False)  # type: ignore[union-attr]
         for target, value in zip(targets, results if type(results) is tuple else (results,)):
@@ -662,6 +695,17 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
                 target._assign(value)
     finally:
         _mode.grad = previous
+
+
+def updates(function: Callable[[], None], dry: bool) -> list[tuple[Op, dict, int, list]]:
+    """What a function hands to `update_`: (op, options, number of inputs, those that are numbers). `dry`: nothing is recorded."""
+    found: list[tuple[Op, dict, int, list]] = []
+    _mode.updates, _mode.dry = found, dry
+    try:
+        function()
+    finally:
+        _mode.updates, _mode.dry = None, False
+    return found
 
 
 def from_array(array: np.ndarray, borrowed: bool = False) -> Any:

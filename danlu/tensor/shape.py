@@ -10,7 +10,8 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
-from danlu.tensor.core import TensorCore, apply, copied
+from danlu.tensor.core import TensorCore, apply
+from danlu.tensor.storage import copied
 
 
 def sizes(args: tuple) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -96,11 +96,11 @@ class Shared(Storage):
 
     def _release(self, held: bool) -> None:
         """Nobody else has the memory (or it cannot be written): an ordinary storage from now on."""
-        buffer: Any = self.value.buffer
+        buffer, itself = cast(Any, self.value.buffer), cast(Any, self)
         if buffer.owner is self.home and not held:
             buffer.__class__, buffer.borrowed = Buffer, not self.home.flags.writeable
         del self.home
-        self.__class__ = Storage
+        itself.__class__ = Storage
 
 
 def share(storage: Storage) -> np.ndarray:
@@ -127,6 +127,7 @@ def _settle(storage: Storage, value: Value, home: np.ndarray) -> None:
     buffer = Exchanged.from_numpy(home)
     storage.home = home
     if value.held and value.handles == 1:  # histories know it as this object
+        engine.changed()  # a recorded function knows it by its memory
         value.buffer = buffer
         if home.nbytes <= SMALL:
             move_out(buffer)
@@ -146,7 +147,7 @@ def _twin(value: Value, buffer: Buffer) -> Value:
 
 def move_out(buffer: Buffer) -> None:
     """Gives a buffer memory of its own, with the same elements: all values that have it keep what they are."""
-    private = Buffer(buffer.nbytes)
+    private: Any = Buffer(buffer.nbytes)
     private.as_numpy((buffer.nbytes,), np.uint8)[...] = buffer.as_numpy((buffer.nbytes,), np.uint8)
     buffer.owner, buffer.address, private.owner = private.owner, private.address, None
     buffer.__class__, buffer.borrowed = Buffer, False

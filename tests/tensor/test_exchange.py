@@ -280,3 +280,23 @@ def test_shapes_in_place_keep_the_derivative():
     y.unsqueeze_(1)
     (y.sum() + part.sum()).backward()
     assert w.grad.tolist() == [2, 4, 4]
+
+
+def test_a_compiled_function_respects_shared_memory():
+    w = danlu.zeros(3)
+    step = danlu.compile(lambda x: w.add_(x).sum())
+    x = danlu.ones(3)
+    assert [step(x).item() for _ in range(3)] == [3, 6, 9]
+    array = w.numpy()
+    assert step(x).item() == 12 and array.tolist() == [4, 4, 4]
+    array[:] = 0
+    assert [step(x).item() for _ in range(3)] == [3, 6, 9] and array.tolist() == [3, 3, 3]
+    del array
+    assert [step(x).item() for _ in range(3)] == [12, 15, 18]
+
+
+def test_a_parameter_begins_with_a_copy_of_large_memory():
+    array = np.ones(SMALL, np.float32)
+    p = danlu.nn.Parameter(danlu.from_numpy(array))
+    array[:] = 5
+    assert p[0].item() == 1

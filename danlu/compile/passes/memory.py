@@ -44,8 +44,11 @@ def may_fail(kernel: Kernel) -> bool:
     return reports(kernel) or any(isinstance(s, Call) for s in kernel.body)
 
 
-def in_place(kernels: list[Kernel], results: dict[int, Spec], inputs: dict[int, Spec], free: set[int]) -> dict[int, int]:
-    """Results (slots) that may be written into the memory of an input: {result: input}. `free` are inputs that nobody reads later.
+def in_place(
+    kernels: list[Kernel], results: dict[int, Spec], inputs: dict[int, Spec], free: dict[int, int | None]
+) -> dict[int, int]:
+    """Results (slots) that may be written into the memory of an input: {result: input}. `free` are inputs that nobody reads later, each
+    with the result that takes its place, if there is one: a parameter stays where it is.
 
     The kernel that makes the result must be the last one that reads the input, and reads of it only the element that it writes.
     Neither it nor a later one may find an error in the data: a program that fails must not have overwritten anything.
@@ -57,8 +60,9 @@ def in_place(kernels: list[Kernel], results: dict[int, Spec], inputs: dict[int, 
         for s in stores:
             if s.slot not in results or s.slot in chosen or sum(x.slot == s.slot for x in stores) > 1:
                 continue
-            fits = [j for j in free - set(chosen.values()) - later if inputs.get(j) is results[s.slot]]
-            source = next((j for j in sorted(fits) if j in touched(kernel) and _only_at(kernel, j, s.index)), None)
+            known = [j for j, result in free.items() if result in (s.slot, None) and j not in later and j not in chosen.values()]
+            fits = sorted((free[j] is None, j) for j in known if inputs.get(j) is results[s.slot])
+            source = next((j for _, j in fits if j in touched(kernel) and _only_at(kernel, j, s.index)), None)
             if source is not None:
                 chosen[s.slot] = source
     return chosen
