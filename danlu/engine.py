@@ -132,6 +132,9 @@ class Capture:
     def leaf(self, value: Value) -> None:
         """Memory became a value."""
 
+    def cannot(self, reason: str) -> None:
+        """The function does what only Python can do again."""
+
     def guard(self, options: Callable[[], Any]) -> None:
         """What the function does depends on `options()`."""
 

@@ -4,6 +4,7 @@ numbers on any number of threads, and its whole state is two integers.
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
@@ -237,6 +238,36 @@ def bernoulli(p: Tensor, *, generator: Generator | None = None) -> Tensor:
     return (_draw("uniform", tuple(p.shape), dt.float32, generator) < p).to(p.dtype)
 
 
+def uniform_noise(shape: tuple[int, ...], generator: Generator | None = None) -> Tensor:
+    """Evenly distributed in [0, 1) on the fine grid of float64: for logarithms of it, whose tail a coarse grid would cut."""
+    return _draw("uniform", shape, dt.float64, generator)
+
+
+def log_gamma_noise(concentration: Tensor, generator: Generator | None = None) -> Tensor:
+    """log x in float64, x of density x^(c-1) e^(-x) / Γ(c); differentiable in the concentration c."""
+    return apply("log_gamma_draw", *map(changing, next_key(generator)), concentration.to(dt.float64))
+
+
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Whole numbers k with probability rateᵏ e^(-rate) / k!, with the shape and dtype of the rates; NaN for a rate that is none.
+
+    >>> import danlu
+    >>> danlu.random.poisson(danlu.zeros(2))
+    tensor([0., 0.])
+    """
+    return apply("poisson_draw", *map(changing, next_key(generator)), input.detach())
+
+
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """How many of `count` trials succeed, each with probability `prob`; broadcast, in the dtype of prob.
+
+    >>> import danlu
+    >>> danlu.random.binomial(danlu.tensor([3.0, 5.0]), danlu.ones(2))
+    tensor([3., 5.])
+    """
+    return apply("binomial_draw", *map(changing, next_key(generator)), count.detach(), prob.detach())
+
+
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     """The numbers 0 … n-1 in random order.
 
@@ -249,9 +280,11 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     return from_array(order.astype(np.int64))
 
 
-def _filler(name: str, draw: Any, doc: str) -> Any:
+def _filler(name: str, draw: Any, doc: str, whole: bool = False) -> Any:
+    """An in-place method; `whole`: its numbers are whole, so integer tensors take them too."""
+
     def method(self: Tensor, *args: Any, generator: Generator | None = None, **given: Any) -> Tensor:
-        if not self.dtype.is_floating_point:
+        if not whole and not self.dtype.is_floating_point:
             raise DTypeError(f"{name} on a tensor of dtype {self.dtype.name}; expected a floating dtype")
         return self._assign(draw(self, generator, *args, **given)._value())
 
@@ -275,8 +308,62 @@ def _bernoulli(x: Tensor, generator: Generator | None, p: float = 0.5) -> Tensor
     return (_draw("uniform", tuple(x.shape), dt.float32, generator) < p).to(x.dtype)
 
 
+def _exponential(x: Tensor, generator: Generator | None, lambd: float = 1.0) -> Tensor:
+    if not lambd > 0:
+        raise DataError(f"exponential_: lambd={lambd}; expected a rate above 0")
+    return (uniform_noise(tuple(x.shape), generator).neg().log1p() / -lambd).to(x.dtype)
+
+
+def _geometric(x: Tensor, generator: Generator | None, p: float) -> Tensor:
+    if not 0 < p < 1:
+        raise DataError(f"geometric_: p={p}; expected a probability between 0 and 1, both excluded")
+    trials = uniform_noise(tuple(x.shape), generator).neg().log1p() / math.log1p(-p)
+    return (trials.floor() + 1).to(x.dtype)
+
+
+def _cauchy(x: Tensor, generator: Generator | None, median: float = 0.0, sigma: float = 1.0) -> Tensor:
+    if not sigma > 0:
+        raise DataError(f"cauchy_: sigma={sigma}; expected a width above 0")
+    angle = (uniform_noise(tuple(x.shape), generator) - 0.5) * math.pi
+    return (angle.tan() * sigma + median).to(x.dtype)
+
+
+def _log_normal(x: Tensor, generator: Generator | None, mean: float = 1.0, std: float = 2.0) -> Tensor:
+    if not std > 0:
+        raise DataError(f"log_normal_: std={std}; expected a standard deviation above 0")
+    return (_draw("normal", tuple(x.shape), dt.float64, generator) * std + mean).exp().to(x.dtype)
+
+
+def _random(x: Tensor, generator: Generator | None, *bounds: int, to: int | None = None) -> Tensor:
+    """random_(), random_(to) or random_(from, to)."""
+    given = [*bounds, *([] if to is None else [to])]
+    low, high = (0, _above(x.dtype)) if not given else (0, int(given[0])) if len(given) == 1 else (int(given[0]), int(given[1]))
+    if len(given) > 2 or low >= high:
+        raise DataError(f"random_: from {low} to {high}; expected random_(), random_(to) or random_(from, to) with from < to")
+    if high - low <= 2**32:
+        return _draw("randint", tuple(x.shape), dt.int64, generator, low=low, high=high).to(x.dtype)
+    if (low, high) not in ((0, 2**53), (0, 2**63)):
+        raise DataError(f"random_: from {low} to {high}; expected at most 2**32 numbers, or random_() for all of the dtype")
+    upper = _draw("randint", tuple(x.shape), dt.int64, generator, low=0, high=high >> 32)
+    return (upper * 2**32 + _draw("randint", tuple(x.shape), dt.int64, generator, low=0, high=2**32)).to(x.dtype)
+
+
+def _above(dtype: DType) -> int:
+    """One more than the largest whole number of `random_()`: all of an integer dtype, of a float what is exact below 2^digits."""
+    if dtype is dt.bool_:
+        return 2
+    return 2 ** (np.finfo(dtype.numpy).nmant + 1) if dtype.is_floating_point else int(np.iinfo(dtype.numpy).max) + 1
+
+
 # The fillers draw from a generator, and the generator makes tensors: so they join the Tensor here.
 Tensor.uniform_ = _filler("uniform_", _uniform, "Evenly distributed in [a, b), in place.")  # type: ignore[attr-defined]
 Tensor.normal_ = _filler("normal_", _normal, "Normally distributed, in place.")  # type: ignore[attr-defined]
 Tensor.bernoulli_ = _filler("bernoulli_", _bernoulli, "1 with probability p, else 0, in place.")  # type: ignore[attr-defined]
+Tensor.exponential_ = _filler("exponential_", _exponential, "Of density λ e^(-λ x), λ = lambd, in place.")  # type: ignore[attr-defined]
+Tensor.cauchy_ = _filler("cauchy_", _cauchy, "Of density σ / π(σ² + (x - median)²), in place.")  # type: ignore[attr-defined]
+Tensor.log_normal_ = _filler("log_normal_", _log_normal, "e to the power of normal numbers of this mean and std, in place.")  # type: ignore[attr-defined]
+_TRIALS = "How many trials until one succeeds, each with probability p, in place."
+_WHOLE = "Whole numbers from `from` to `to` - 1, in place: random_(), random_(to) or random_(from, to)."
+Tensor.geometric_ = _filler("geometric_", _geometric, _TRIALS, whole=True)  # type: ignore[attr-defined]
+Tensor.random_ = _filler("random_", _random, _WHOLE, whole=True)  # type: ignore[attr-defined]
 Tensor.multinomial, Tensor.bernoulli = multinomial, bernoulli  # type: ignore[attr-defined]

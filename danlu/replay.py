@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import random
 import sys
 import threading
 import weakref
@@ -21,7 +22,7 @@ from danlu import engine
 from danlu.config import config
 from danlu.engine import Runtime, Trace, Value
 from danlu.errors import DanluError, GradientError, ShapeError
-from danlu.graph import Op
+from danlu.graph import Op, Spec
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Bound, Compiled
 from danlu.tensor.core import TensorCore, from_array, is_grad_enabled, set_reader, updates, wrap
@@ -154,8 +155,9 @@ class _Program:
 class _Watch(engine.Capture):
     """Everything that one call of a function does."""
 
-    def __init__(self, arguments: Sequence[TensorCore], values: Sequence[Value]) -> None:
+    def __init__(self, arguments: Sequence[TensorCore], values: Sequence[Value], strict: bool) -> None:
         super().__init__()
+        self.strict = strict
         self.states: dict[int, State] = {}
         self.leaves: dict[int, TensorCore] = {}
         self.programs: list[_Program] = []
@@ -230,6 +232,9 @@ class _Watch(engine.Capture):
 
     def read(self) -> None:
         """A value is read: what Python does with it cannot be repeated."""
+        self.cannot("the value of a tensor is read inside")
+        if not self.strict:
+            return
         raise GradientError(
             "danlu.compile: the value of a tensor is read inside the function (item(), numpy(), print, `if x > 0:` ...), but the "
             "function's Python does not run again. Return the tensor and read it outside, or write danlu.where instead of `if`"
@@ -238,6 +243,10 @@ class _Watch(engine.Capture):
     def repeat(self, targets: Sequence[Runtime], call: Callable[[], Sequence[float | int]]) -> None:
         """`call` runs each time."""
         self.repeated.append((targets, call))
+
+    def cannot(self, reason: str) -> None:
+        """The function stays plain."""
+        self.obstacle = self.obstacle or reason
 
     def guard(self, options: Callable[[], Any]) -> None:
         """What must be the same in later calls."""
@@ -344,6 +353,70 @@ class Plan:
 
     def run(self, given: Sequence[Value]) -> Any:
         """One call of the function."""
+        self._begin()
+        for action in self.actions:
+            action.run()
+        for bound, k, number in self.arguments:
+            bound.set_input(k, given[number].buffer)  # type: ignore[arg-type]
+        made = self._run_programs()
+        return self._finish(given, made)
+
+    def run_many(self, count: int, blocks: Sequence[Value], before: Callable[[int], None]) -> np.ndarray:
+        """`count` calls in one native loop: argument k of call n is the n-th part of block k. `before(n)` runs before the numbers of call n
+        are asked for. Returns the results, each one number, of the calls that were made; an error of the data is raised after them.
+        """
+        self._begin()
+        (bound,), ((_, (_, (_, result)), spec),) = self.programs, self.outputs
+        tables = np.tile(np.frombuffer(bound.table, np.uint64), (count, 1))
+        numbers = self._numbers(bound, count, before)
+        if numbers.size:
+            tables[:, 1] = numbers.ctypes.data + np.arange(count, dtype=np.uint64) * np.uint64(numbers.strides[0])
+        for _, k, number in self.arguments:
+            buffer = blocks[number].buffer
+            part = buffer.nbytes // count  # type: ignore[union-attr]
+            tables[:, bound.first_input + k] = buffer.address + np.arange(count) * part  # type: ignore[union-attr]
+        made = {k: Buffer(nbytes) for k, nbytes in self.fresh[0]}
+        results = Buffer(64 * count)  # each on a cache line of its own: programs take new memory for aligned
+        for k, buffer in made.items():
+            tables[:, bound.first_result + k] = buffer.address
+        tables[:, bound.first_result + result] = results.address + 64 * np.arange(count)
+        ran = bound.run_many(tables)
+        width = 64 // spec.dtype.itemsize
+        found = results.as_numpy((count * width,), spec.dtype.numpy)[::width][:ran].copy()
+        if ran < count:
+            for gradient in self.gradients:
+                gradient.leaf.grad = None
+            bound.check()
+        return found
+
+    def _numbers(self, bound: Bound, count: int, before: Callable[[int], None]) -> np.ndarray:
+        """The numbers of each of several calls, float64 [count, 2 × numbers], where every second one is an int64."""
+        rows = np.tile(np.frombuffer(bound.numbers, np.float64), (count, 1)) if bound.numbers else np.empty((count, 0))
+        places = [k for action in self.actions for places in action.places for _, k in places]
+        found: list[list[float | int]] = []
+        for n in range(count):
+            before(n)
+            found.append([x for a in self.actions for x, p in zip(a.call(), a.places) for _ in p])
+        for column, k in enumerate(places):
+            values = [row[column] for row in found]
+            rows[:, 2 * k] = values
+            rows.view(np.int64)[:, 2 * k + 1] = [int(x) if -(2**63) <= x < 2**63 else 0 for x in values]
+        return rows
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether `run_many` can run it: one program that gives one new number and hands nothing on by other ways."""
+        return (
+            len(self.programs) == 1
+            and type(self.result) is not tuple
+            and len(self.outputs) == 1
+            and self.outputs[0][1][0] == "made"
+            and self.outputs[0][2].size == 1
+            and not (self.targets or self.required or self.cleared)
+        )
+
+    def _begin(self) -> None:
+        """Before the programs run: is the plan still right, and where does everything lie?"""
         if engine.changes != self.changes:
             raise Stale
         for options, value in self.guards:
@@ -356,12 +429,6 @@ class Plan:
             state.bind()
         if self.gradients:
             self._renew_gradients()
-        for action in self.actions:
-            action.run()
-        for bound, k, number in self.arguments:
-            bound.set_input(k, given[number].buffer)  # type: ignore[arg-type]
-        made = self._run_programs()
-        return self._finish(given, made)
 
     def _renew_gradients(self) -> None:
         """Before the programs run: gradients that somebody else holds, or has taken away, get a new tensor."""
@@ -452,7 +519,8 @@ def _rebuilt(x: Any, tensors: Any) -> Any:
 class CompiledFunction:
     """What `danlu.compile` returns; attributes are those of the function or module."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], strict: bool = True) -> None:
+        self._strict = strict
         functools.update_wrapper(self, function, updated=())
         self._function = function
         self._plans: dict[Any, Plan] = {}
@@ -484,6 +552,22 @@ class CompiledFunction:
                     del self._plans[key]
             return self._record(key, found, args, named)
 
+    def many(self, count: int, blocks: Sequence[TensorCore], before: Callable[[int], None]) -> np.ndarray | None:
+        """`count` calls on the parts of blocks (along their first axis) in one native loop, see `Plan.run_many`; None, and nothing has been
+        done, where no plan allows that."""
+        parts = [Spec((b._spec.shape[0] // count, *b._spec.shape[1:]), b._spec.dtype) for b in blocks]
+        with self._lock:
+            plan = self._plans.get((is_grad_enabled(), *parts))
+            if plan is None or not plan.repeatable or not config.optimize or engine.capturing() is not None:
+                return None
+            values = [b._value() for b in blocks]
+            for value in values:
+                engine.realize(value)
+            try:
+                return plan.run_many(count, values, before)
+            except Stale:
+                return None
+
     def _record(self, key: Any, found: list[TensorCore], args: tuple, named: dict[str, Any]) -> Any:
         """Calls the function; where it can be repeated from memory alone, there is a plan from now on."""
         call = functools.partial(self._function, *args, **named)
@@ -498,12 +582,15 @@ class CompiledFunction:
             return self._watched(key, call, found, values)
 
     def _watched(self, key: Any, call: Callable[[], Any], found: list[TensorCore], values: list[Value]) -> Any:
-        watch = _Watch(found, values)
+        watch = _Watch(found, values, self._strict)
         before = {k: t.grad for k, t in self._leaves.items()}
+        drawn = _drawn()
         set_reader(watch.sees)
         try:
             with engine.captured(watch):
                 result = call()
+                if _drawn() != drawn:
+                    watch.cannot("random numbers of Python or NumPy are drawn inside")
                 if any(
                     _has_history(t) for t in _tensors(result)
                 ):  # to be differentiated by the caller: part of the caller's step
@@ -528,6 +615,12 @@ class CompiledFunction:
             self._failures[key] = self._failures.get(key, 0) + 1
             if self._failures[key] == ATTEMPTS:
                 _tell(self, reason)
+
+
+def _drawn() -> tuple:
+    """Where the random generators of Python and NumPy stand."""
+    _, keys, position, *_ = np.random.get_state()
+    return hash(random.getstate()), position, keys.tobytes()  # type: ignore[union-attr]
 
 
 def _tell(function: CompiledFunction, reason: Stale) -> None:

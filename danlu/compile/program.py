@@ -249,9 +249,36 @@ def _text(kernels: list[ir.Kernel], places: dict[int, Place], over: set[int]) ->
         parts.append(text)
         for name, chunks in functions:
             main += _call(name, chunks, len(main))
-    body = ["define void @main(ptr %args, ptr %pool) {", *main, "  ret void", "}"]
+    body = ["define void @main(ptr %args, ptr %pool) {", *main, "  ret void", "}", LOOP]
     attributes = 'attributes #0 = { nounwind "no-trapping-math"="true" "denormal-fp-math"="ieee,ieee" }'
     return "\n".join([*sorted(declared), *parts, *body, attributes]) + "\n", library
+
+
+# Runs main on `count` tables, one after the other; stops at the first error. Returns how many ran without one.
+LOOP = """
+define i64 @loop(ptr %tables, i64 %count, i64 %stride, ptr %pool) {
+entry:
+  br label %step
+step:
+  %n = phi i64 [ 0, %entry ], [ %following, %going ]
+  %offset = mul i64 %n, %stride
+  %args = getelementptr i8, ptr %tables, i64 %offset
+  call void @main(ptr %args, ptr %pool)
+  %report = load ptr, ptr %args
+  %unchecked = icmp eq ptr %report, null
+  br i1 %unchecked, label %going, label %checked
+checked:
+  %word = load i64, ptr %report
+  %failed = icmp ne i64 %word, 0
+  br i1 %failed, label %done, label %going
+going:
+  %following = add i64 %n, 1
+  %more = icmp ult i64 %following, %count
+  br i1 %more, label %step, label %done
+done:
+  %ran = phi i64 [ %n, %checked ], [ %following, %going ]
+  ret i64 %ran
+}"""
 
 
 def _located(call: ir.Call, places: dict[int, Place]) -> LibraryCall:

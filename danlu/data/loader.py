@@ -86,6 +86,28 @@ class DataLoader:
                 yield fetch(indices)
         self._epoch, self._position, self._started = epoch + 1, 0, False
 
+    def blocks(self, most: Callable[[], int]) -> Iterator[tuple[int, Any]]:
+        """A pass in blocks of up to `most()` whole batches of one size: (their number n, a batch of n times the rows). Only arrays come in
+        blocks; of any other data set each block is one batch."""
+        columns = (
+            self.collate_fn is None and self.batch_size is not None and self.batch_sampler is None and _columns(self.dataset)
+        )
+        if not columns:
+            for batch in self:
+                yield 1, batch
+            return
+        if self._started:
+            self._epoch, self._position = self._epoch + 1, 0
+        self._started = True
+        epoch, size, fetch = self._epoch, self.batch_size, self._fetcher()
+        order = self._order(epoch)
+        while self._position < len(self):
+            first = self._position * size  # type: ignore[operator]
+            count = max(1, min(most(), (len(order) - first) // size))  # type: ignore[operator]
+            self._position += count
+            yield count, fetch(order[first : first + count * size])  # type: ignore[operator]
+        self._epoch, self._position, self._started = epoch + 1, 0, False
+
     def batches(self, epoch: int) -> Iterator[Any]:
         """The indices of each batch of an epoch, without loading anything: int64 [batch], or what the sampler gives."""
         if self.batch_sampler is not None:

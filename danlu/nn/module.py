@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from danlu.dtype import DType, float16, float32, float64
-from danlu.engine import changed
+from danlu.engine import capturing, changed
 from danlu.errors import DanluError, DTypeError, ShapeError
 from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Parameter
@@ -178,8 +178,15 @@ class Module:
                     f"cannot assign {type(value).__name__} as {name!r} of {type(self).__name__}; expected {kind} or None: "
                     f"`del module.{name}` first if it shall be something else"
                 )
-        if name == "training" or name in values.get("_buffer_names", ()) or name in values.get("_parameter_names", ()):
+        if (
+            (name == "training" and values.get(name) is not value)
+            or name in values.get("_buffer_names", ())
+            or name in values.get("_parameter_names", ())
+        ):
             changed()
+        capture = capturing()
+        if capture is not None:
+            capture.cannot(f"the attribute {name} of {type(self).__name__} is set inside")
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:

@@ -78,6 +78,19 @@ def _philox_numpy(index, seed, counter, word: int):
     return (words[word] & np.uint64(LOW)).astype(np.uint32)
 
 
+def open_uniforms(index: np.ndarray, seed: Any, counter: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Two numbers in (0, 1) of the block of each index, in float64: for opaque ops that draw until they accept."""
+    with np.errstate(over="ignore"):
+        inputs = (np.asarray(x).astype(np.uint64) for x in (index, seed, counter))
+        words = _philox_rounds(inputs, np.uint64, lambda x, factor: (x & np.uint64(LOW)) * np.uint64(factor))
+    a, b, c, d = (w & np.uint64(LOW) for w in words)
+    high, low = (
+        (a >> np.uint64(6), c >> np.uint64(6)),
+        (b >> np.uint64(6), d >> np.uint64(6)),
+    )  # 26 bits each: the ½ below is exact
+    return tuple(((h.astype(np.float64) * 2.0**26 + w) + 0.5) * 2.0**-52 for h, w in zip(high, low))  # type: ignore[return-value]
+
+
 elementwise(
     "philox", "32 random bits: one word (0 … 3) of the Philox block of (index, counter) under the key `seed`.",
     attrs=("word",), infer=_philox_infer, operands=lambda specs, out: (dt.uint64,) * 3,

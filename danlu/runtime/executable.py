@@ -24,6 +24,7 @@ from danlu.runtime.buffers import Buffer
 from danlu.runtime.pool import current_pool
 
 _MAIN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+_LOOP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 _LIBRARY = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int64)
 _HEADER = struct.Struct("<I")
 
@@ -110,7 +111,7 @@ class Bound:
 
     def __init__(self, executable: Compiled, num_inputs: int, numbers: Sequence[float | int]) -> None:
         self.executable, self.num_results = executable, len(executable.fresh)
-        self.first_result = FIRST + num_inputs
+        self.first_input, self.first_result = FIRST, FIRST + num_inputs
         self.table = (ctypes.c_uint64 * (self.first_result + self.num_results))()
         self.numbers = bytearray(struct.pack("dq" * (len(numbers) // 2), *numbers))
         self.error = (ctypes.c_int64 * 2)()
@@ -140,6 +141,21 @@ class Bound:
         self.table[3] = workspace.address
         executable.main(self.address, current_pool().address or None)
         if executable.failure is not None or self.error[0]:
+            self._raise()
+
+    def run_many(self, tables: np.ndarray) -> int:
+        """Runs once for each table, uint64 [runs, entries]; says how many ran. After an error in the data, `check` raises it."""
+        executable = self.executable
+        if executable.module is None:
+            return len(tables)
+        workspace = Buffer(executable.program.workspace)
+        tables[:, 3] = workspace.address
+        loop = _LOOP(executable.module.address("loop"))
+        return loop(tables.ctypes.data, len(tables), tables.strides[0], current_pool().address or None)
+
+    def check(self) -> None:
+        """Raises the error that the last run reported, if it did."""
+        if self.executable.failure is not None or self.error[0]:
             self._raise()
 
     def _raise(self) -> None:

@@ -172,6 +172,8 @@ class Interrupt(Callback):
     History(epochs=0, stop='interrupted')
     """
 
+    sees_every_step = False
+
     def __init__(self, notify: Callable[[str], None] | None = None) -> None:
         self.notify = notify
         self._asked = False

@@ -81,6 +81,8 @@ class ProgressLines(Callback):
 class ProgressBar(Callback):
     """A live bar: epoch, step, loss, validation figures, samples a second, time left."""
 
+    sees_every_step = False
+
     def __init__(self, console: Any = None) -> None:
         self.console = console
         self._bar: Any = None

@@ -30,6 +30,7 @@ def fit(
     batch_size: int = 32,
     schedule: str | Schedule = "constant",
     seed: int = 0,
+    compiled: bool = True,
 ) -> History:
     """Train `model` on `train_data` and return one row of figures for every epoch.
 
@@ -37,6 +38,9 @@ def fit(
     MSELoss for real ones; without `optimizer` it is Adam with its own defaults. `metrics` are names (accuracy, mse, rmse,
     mae, r2) or functions of NumPy (predictions, targets), measured on the validation data after each epoch. `schedule` is
     "constant", "cosine", or a function of the progress in (0, 1) that gives a factor of the learning rate.
+
+    With `compiled` the step is recorded as by `danlu.compile`, and several steps run in one native loop: the model's own Python does not
+    run in each step. A model that sets attributes in its forward, reads values or draws Python's random numbers is left plain.
 
     Shapes: train_data is a pair x [rows, ...], y [rows] or [rows, ...] of arrays or tensors, or a DataLoader of such
     batches (whose own batch size and seed then count); validation_data is such a pair. Real targets [rows] become
@@ -64,7 +68,7 @@ def fit(
     validation = None if validation_data is None else pair(validation_data, "validation_data")
     loss = loss if loss is not None else _default_loss(train_data, validation)
     optimizer = optimizer if optimizer is not None else Adam(model.parameters())
-    loop = Loop(model, optimizer, loss, loader, validation, _named(metrics), epochs, _schedule(schedule), callbacks)
+    loop = Loop(model, optimizer, loss, loader, validation, _named(metrics), epochs, _schedule(schedule), callbacks, compiled)
     return loop.run()
 
 

@@ -14,6 +14,7 @@ from danlu.data.loader import DataLoader
 from danlu.errors import DataError, NumericError
 from danlu.nn import Module
 from danlu.optim import Optimizer
+from danlu.replay import CompiledFunction
 from danlu.tensor import Tensor
 from danlu.tensor.exchange import from_numpy
 from danlu.train.blame import origin_of_fault
@@ -22,6 +23,7 @@ from danlu.train.metrics import Metric
 
 INTERRUPTED = "interrupted"  # the `stop` of a loop that shall be gone on with
 READ_EVERY = 64  # steps between two readings of the losses: a reading costs a flush, a NaN is noticed this late
+BLINK = 0.05  # seconds of steps that run without Python
 Schedule = Callable[[float], float]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 Part = tuple[np.ndarray, np.ndarray]
@@ -42,6 +44,8 @@ class Callback:
     >>> fit(nn.Linear(3, 3), (np.eye(3, dtype=np.float32), np.arange(3)), epochs=5, batch_size=1, callbacks=[StopEarly()])
     History(epochs=0, stop='enough')
     """
+
+    sees_every_step = True  # of one that overrides `on_step`; False: several steps may run before it is called
 
     def on_start(self, loop: Loop) -> None:
         """Before the first step; a place to load a saved state."""
@@ -149,6 +153,7 @@ class Loop:
         epochs: int,
         schedule: Schedule,
         callbacks: Sequence[Callback],
+        compiled: bool = True,
     ) -> None:
         self.model, self.optimizer, self.loss, self.loader = model, optimizer, loss, loader
         self.validation, self.metrics, self.epochs, self.schedule = validation, metrics, epochs, schedule
@@ -158,9 +163,11 @@ class Loop:
         self.stop = ""
         self.recent_loss = math.nan
         self.steps_per_epoch = len(loader)
+        self._train = CompiledFunction(self._update, strict=False) if compiled else self._update
+        self._step_seconds = math.inf  # of the last block
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._loss_sum, self._loss_rows, self._epoch_seconds = 0.0, 0, 0.0
-        self._pending: list[tuple[Tensor, int]] = []
+        self._pending: list[tuple[Tensor | float, int]] = []
         self._snapshot: dict[str, Any] = {}
 
     # -- the loop
@@ -189,8 +196,8 @@ class Loop:
         self.model.train()
         self._snapshot = self._training_state()
         began = time.perf_counter() - self._epoch_seconds
-        for batch in self.loader:
-            self._run_step(*batch)
+        for count, (x, y) in self.loader.blocks(self._most):
+            self._run_block(count, x, y)
             self._epoch_seconds = time.perf_counter() - began
             for callback in self.callbacks:
                 callback.on_step(self)
@@ -200,19 +207,51 @@ class Loop:
         self.read_losses()
         self._end_epoch()
 
-    def _run_step(self, x: Any, y: Any) -> None:
-        """One step of plain gradient descent: zero_grad, forward, loss, backward, step."""
+    def _most(self) -> int:
+        """How many steps may run before Python looks again: one where a callback wants to see each, else for about a blink."""
+        if isinstance(self._train, CompiledFunction) and not any(
+            type(c).on_step is not Callback.on_step and c.sees_every_step for c in self.callbacks
+        ):
+            return min(READ_EVERY, max(1, int(BLINK / self._step_seconds)))
+        return 1
+
+    def _run_block(self, count: int, x: Any, y: Any) -> None:
+        """The steps of a block of `count` batches: in native code where that can be, else one by one."""
+        began, rows = time.perf_counter(), len(x) // count
+        inputs, targets = as_tensor(x), as_tensor(y)
+        losses = None
+        if count > 1:
+            losses = self._train.many(count, [inputs, targets], lambda n: self._set_rates(self.step + n))  # type: ignore[union-attr]
+        if losses is None:
+            for n in range(count):
+                self._run_step(inputs[n * rows : (n + 1) * rows], targets[n * rows : (n + 1) * rows])
+        else:
+            self._count(count, rows, losses.tolist())
+        self._step_seconds = (time.perf_counter() - began) / count
+
+    def _set_rates(self, step: int) -> None:
         # the middle of the step, never 0 or 1: a learning rate of exactly 0 would be a constant, and a program of its own
-        factor = self.schedule((self.step + 0.5) / (self.epochs * self.steps_per_epoch))
+        factor = self.schedule((step + 0.5) / (self.epochs * self.steps_per_epoch))
         for group, rate in zip(self.optimizer.param_groups, self._rates):
             group["lr"] = rate * factor
-        inputs, targets = as_tensor(x), as_tensor(y)
+
+    def _run_step(self, x: Any, y: Any) -> None:
+        """One step of plain gradient descent."""
+        self._set_rates(self.step)
+        self._count(1, len(x), [self._train(as_tensor(x), as_tensor(y)).detach()])
+
+    def _update(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """zero_grad, forward, loss, backward, step."""
         self.optimizer.zero_grad()
         loss = self.loss(self.model(inputs), targets)
         loss.backward()
-        self._pending.append((loss.detach().clone(), len(x)))  # recorded before the step, so that its program computes it
         self.optimizer.step()
-        self.step, self.position, self.rows_seen = self.step + 1, self.position + 1, self.rows_seen + len(x)
+        return loss
+
+    def _count(self, steps: int, rows: int, losses: Sequence[Tensor | float]) -> None:
+        """Steps of `rows` rows each were made, with these losses."""
+        self._pending += [(loss, rows) for loss in losses]
+        self.step, self.position, self.rows_seen = self.step + steps, self.position + steps, self.rows_seen + steps * rows
         if len(self._pending) >= READ_EVERY:
             self.read_losses()
 
@@ -221,7 +260,7 @@ class Loop:
         pending, self._pending = self._pending, []
         first = self.position - len(pending)
         for offset, (loss, rows) in enumerate(pending):
-            value = float(loss.item())
+            value = float(loss.item() if isinstance(loss, Tensor) else loss)
             if not math.isfinite(value):
                 self._blame(first + offset, value)
             self.recent_loss = value
@@ -334,6 +373,10 @@ class Loop:
         self.history, self.stop = History(state["history"]), state["stop"]
         for name, saved in state["callbacks"].items():
             callbacks[name].load_state_dict(saved)
+
+
+def _sees_every_step(callback: Callback) -> bool:
+    return type(callback).on_step is not Callback.on_step and callback.sees_every_step
 
 
 def as_tensor(batch: Any) -> Tensor:

@@ -416,3 +416,66 @@ def test_refusals():
         danlu.compile(X)
     assert danlu.compile(len, disable=True) is len
     assert danlu.compile(mode="max-autotune")(lambda x: x + 1)(danlu.ones(1)).item() == 2.0
+
+
+def test_attributes_set_inside_leave_it_plain():
+    class Counts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            return x * self.calls
+
+    net = Counts()
+    f = danlu.compile(net)
+    assert [f(danlu.ones(1)).item() for _ in range(8)] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+    assert not f._plans
+
+
+def test_random_numbers_of_python_leave_it_plain():
+    random = np.random.RandomState  # the generator of numpy.random itself is what is watched
+    np.random.set_state(random(0).get_state())
+    f = danlu.compile(lambda x: x * float(np.random.rand()))
+    twin = random(0)
+    assert [f(danlu.ones(1, dtype=danlu.float64)).item() for _ in range(7)] == [twin.rand() for _ in range(7)]
+
+
+def test_many_calls_in_one_loop():
+    setting, twin = Setting(layers=lambda: [nn.Linear(4, 6), nn.Dropout(0.5), nn.Linear(6, 3)]), None
+    twin = Setting(layers=lambda: [nn.Linear(4, 6), nn.Dropout(0.5), nn.Linear(6, 3)])
+    danlu.manual_seed(5)
+    step = danlu.compile(setting.step)
+    rates = [0.01 * (k + 1) for k in range(24)]
+
+    def rate(s, k):
+        s.optimizer.param_groups[0]["lr"] = rates[k]
+
+    assert step.many(2, [X[:2].reshape(16, 4), Y[:2].reshape(16)], lambda n: None) is None  # nothing was recorded yet
+    losses = []
+    for k in range(4):
+        rate(setting, k)
+        losses.append(step(X[k], Y[k]).item())
+    losses += step.many(20, [X[4:].reshape(160, 4), Y[4:].reshape(160)], lambda n: rate(setting, 4 + n)).tolist()
+    danlu.manual_seed(5)
+    expected = []
+    for k in range(24):
+        rate(twin, k)
+        expected.append(twin.step(X[k], Y[k]).item())
+    assert losses == expected
+    same(setting.state(), twin.state())
+
+
+def test_a_loop_of_calls_ends_at_an_error_in_the_data():
+    setting, twin = Setting(), Setting()
+    step = danlu.compile(setting.step)
+    labels = Y[:12].clone()
+    labels[9, 3] = 7
+    for k in range(4):
+        step(X[k], labels[k])
+    with pytest.raises(IndexError, match=r"index 7 is out of range for an axis of size 3"):
+        step.many(8, [X[4:12].reshape(64, 4), labels[4:].reshape(64)], lambda n: None)
+    for k in range(9):
+        twin.step(X[k], labels[k])
+    same([p.detach().numpy() for p in setting.net.parameters()], [p.detach().numpy() for p in twin.net.parameters()])

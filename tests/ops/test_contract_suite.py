@@ -113,7 +113,8 @@ def test_sizes_around_the_lane_counts(size, dtype):
 
 # ---- derivatives ----------------------------------------------------------------------------------------------------------
 
-UNSEEN = {"stop": 0, "carry": 0, "batch_norm": 1}  # how many results have a derivative where `stop` hides that of others
+# How many results have a derivative that differences see: `stop` hides that of others, and draws follow a quantile or jump.
+UNSEEN = {"stop": 0, "carry": 0, "batch_norm": 1, "log_gamma_draw": 0, "poisson_draw": 0, "binomial_draw": 0}
 CASES = [(op, k) for op in RECORDS for k in range(len(samples(op)))]
 
 
