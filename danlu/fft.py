@@ -46,13 +46,17 @@ def _sizes(name: str, x: Tensor, s: Any, axes: tuple[int, ...], half: bool) -> t
         own[-1] = 2 * (own[-1] - 1)
     sizes = tuple(n if given is None or given == -1 else int(given) for n, given in zip(own, s or own))
     if any(n < 1 for n in sizes):
-        raise ShapeError(f"fft.{name}: shape {tuple(x.shape)} gives transforms of {sizes} points; expected 1 or more: give a larger size")
+        raise ShapeError(
+            f"fft.{name}: shape {tuple(x.shape)} gives transforms of {sizes} points; expected 1 or more: give a larger size"
+        )
     return sizes
 
 
 def _checked(name: str, x: Tensor, real: bool) -> None:
     if real and x.is_complex():
-        raise DTypeError(f"fft.{name}: the input has dtype {x.dtype.name}; expected real numbers: take x.real, or fft.fft for complex ones")
+        raise DTypeError(
+            f"fft.{name}: the input has dtype {x.dtype.name}; expected real numbers: take x.real, or fft.fft for complex ones"
+        )
     if x.dtype.itemsize == 2 and x.is_floating_point():
         raise DTypeError(f"fft.{name}: the input has dtype float16; expected float32 or float64: write x.float()")
 
@@ -86,6 +90,7 @@ def _swapped(name: str, norm: str | None) -> str:
 
 
 # ---- the transforms -------------------------------------------------------------------------------------------------------------
+
 
 def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The transform along one axis: yₖ = Σⱼ xⱼ e^(-2πi jk/n).

@@ -19,7 +19,6 @@ def _transform(name: str, doc: str, attrs: tuple[str, ...], **fields: Any) -> No
     register(Op(name, OPAQUE, doc, attrs=attrs, planes=LIBRARY, wirtinger=True, **fields))
 
 
-
 _transform(
     "transform", "yₖ = Σ xⱼ e^(∓2πi jk/n) over each axis of dims; - forward, + backward.", ("dims", "norm", "forward"),
     infer=lambda x, dims, norm, forward: Spec(x.shape, x.dtype),
@@ -102,7 +101,9 @@ def fourier(o, x: Node, sizes: tuple[int, ...], dims: tuple[int, ...], norm: str
 @composite(attrs=("sizes", "dims", "norm"))
 def real_fourier(o, x: Node, sizes: tuple[int, ...], dims: tuple[int, ...], norm: str) -> Node:
     """The half of the forward transform that says all about real numbers."""
-    return o.real_transform(resized(o, x if x.dtype.is_floating_point else o.cast(x, dtype=dt.float32), dims, sizes), dims=dims, norm=norm)
+    return o.real_transform(
+        resized(o, x if x.dtype.is_floating_point else o.cast(x, dtype=dt.float32), dims, sizes), dims=dims, norm=norm
+    )
 
 
 @composite(attrs=("sizes", "dims", "norm"))
