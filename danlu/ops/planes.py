@@ -15,16 +15,14 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.graph import OPAQUE, SOURCE, Node, Op, Spec
-from danlu.ops import (  # noqa: F401  (these fill the table)  # noqa: F401
+from danlu.ops import (  # noqa: F401  (these fill the table)
     contract,
     elementwise,
-    linear_algebra,
     mathematics,
     movement,
     reduce,
     scan,
     special,
-    spectral,
     trigonometry,
     window,
 )

@@ -188,8 +188,13 @@ class Pointwise(TensorCore):
         return apply("isclose", self, other, rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
 
     def float_power(self, exponent: Any) -> Any:
-        """xʸ in float64."""
-        return apply("pow", self.double(), exponent.double() if isinstance(exponent, TensorCore) else float(exponent))  # type: ignore[attr-defined]
+        """xʸ in float64 or complex128."""
+        given = exponent if isinstance(exponent, TensorCore) else None
+        is_complex = self._spec.dtype.is_complex or (
+            isinstance(exponent, complex) if given is None else given._spec.dtype.is_complex
+        )
+        dtype = dt.complex128 if is_complex else dt.float64
+        return apply("pow", self.to(dtype), exponent if given is None else given.to(dtype))  # type: ignore[attr-defined]
 
     def fill(self, value: Any) -> Any:
         """A tensor of this shape and dtype with one number in every place."""

@@ -23,8 +23,9 @@ Sample = tuple[list[Input], dict[str, Any]]
 
 # What only holds a graph together: it has no value of its own to be checked.
 BOOKKEEPING = {"const", "number", "buffer", "pick", "gradient", "tangent", "batch", "library"}
-# Ops of complex numbers have a suite of their own: tests/ops/test_complex.py.
-BOOKKEEPING |= {"complex", "complex_number", "real", "imag", "conj", "polar", "view_as_real", "view_as_complex"}
+# Ops of complex numbers have suites of their own: tests/ops/test_complex.py, tests/ops/test_fourier.py, tests/linalg/test_complex_matrices.py.
+BOOKKEEPING |= {"complex", "complex_number", "real", "imag", "conj", "polar", "view_as_real", "view_as_complex", "eig", "eigvals"}
+BOOKKEEPING |= {"transform", "real_transform", "half_transform", "fourier", "real_fourier", "half_fourier"}
 
 
 def f(*shape: int, low: float = -2.0, high: float = 2.0) -> Input:
