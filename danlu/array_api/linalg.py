@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
-
-import numpy as np
 
 from danlu import linalg
 from danlu.array_api.elementwise import conj
@@ -14,30 +11,11 @@ from danlu.array_api.statistics import sum
 from danlu.array_api.types import together
 from danlu.dtype import DType
 from danlu.linalg import SVD, Eigh
-from danlu.tensor import Tensor, from_array, products
+from danlu.tensor import Tensor, products
 from danlu.tensor.joining import broadcast_tensors
 from danlu.tensor.products import QR, SlogDet
 
-_NAMED: dict[str, Any] = {"eigh": Eigh, "qr": QR, "slogdet": SlogDet, "svd": SVD}
 
-
-def _of_complex(function: Any) -> Any:
-    """Complex matrices are computed now, by NumPy, and without a derivative: danlu.linalg takes real ones."""
-    name = function.__name__
-
-    @functools.wraps(function)
-    def call(*args: Any, **given: Any) -> Any:
-        if not any(isinstance(x, Tensor) and x.dtype.kind == "c" for x in args):
-            return function(*args, **given)
-        result = getattr(np.linalg, name)(*[x.numpy() if isinstance(x, Tensor) else x for x in args], **given)
-        if name not in _NAMED:
-            return from_array(np.asarray(result, order="C"))
-        return _NAMED[name](*[from_array(np.asarray(part, order="C")) for part in result])
-
-    return call
-
-
-@_of_complex
 def cholesky(x: Tensor, /, *, upper: bool = False) -> Tensor:
     """L with L Lᵀ = x (upper: U with Uᵀ U = x).
 
@@ -59,7 +37,6 @@ def cross(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
     return linalg.cross(a, b, dim=axis)
 
 
-@_of_complex
 def det(x: Tensor, /) -> Tensor:
     """The determinant.
 
@@ -80,7 +57,6 @@ def diagonal(x: Tensor, /, *, offset: int = 0) -> Tensor:
     return x.diagonal(offset, -2, -1)
 
 
-@_of_complex
 def eigh(x: Tensor, /) -> Eigh:
     """Eigenvalues in rising order and eigenvectors of a symmetric matrix.
 
@@ -91,7 +67,6 @@ def eigh(x: Tensor, /) -> Eigh:
     return linalg.eigh(x)
 
 
-@_of_complex
 def eigvalsh(x: Tensor, /) -> Tensor:
     """The eigenvalues of a symmetric matrix in rising order.
 
@@ -102,7 +77,6 @@ def eigvalsh(x: Tensor, /) -> Tensor:
     return linalg.eigvalsh(x)
 
 
-@_of_complex
 def inv(x: Tensor, /) -> Tensor:
     """x⁻¹
 
@@ -124,7 +98,6 @@ def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
     return a.matmul(b)
 
 
-@_of_complex
 def matrix_norm(x: Tensor, /, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
     """A norm of the matrices in the last two axes.
 
@@ -135,7 +108,6 @@ def matrix_norm(x: Tensor, /, *, keepdims: bool = False, ord: Any = "fro") -> Te
     return linalg.matrix_norm(x, ord, keepdim=keepdims)
 
 
-@_of_complex
 def matrix_power(x: Tensor, n: int, /) -> Tensor:
     """xⁿ
 
@@ -146,7 +118,6 @@ def matrix_power(x: Tensor, n: int, /) -> Tensor:
     return linalg.matrix_power(x, n)
 
 
-@_of_complex
 def matrix_rank(x: Tensor, /, *, rtol: Any = None) -> Tensor:
     """The number of singular values above rtol · the largest.
 
@@ -169,7 +140,6 @@ def outer(x1: Tensor, x2: Tensor, /) -> Tensor:
     return a.outer(b)
 
 
-@_of_complex
 def pinv(x: Tensor, /, *, rtol: Any = None) -> Tensor:
     """The pseudoinverse.
 
@@ -180,7 +150,6 @@ def pinv(x: Tensor, /, *, rtol: Any = None) -> Tensor:
     return linalg.pinv(x, rtol=rtol)
 
 
-@_of_complex
 def qr(x: Tensor, /, *, mode: str = "reduced") -> QR:
     """Q R = x, Q orthogonal and R upper triangular.
 
@@ -191,7 +160,6 @@ def qr(x: Tensor, /, *, mode: str = "reduced") -> QR:
     return linalg.qr(x, mode)
 
 
-@_of_complex
 def slogdet(x: Tensor, /) -> SlogDet:
     """The sign of the determinant and the logarithm of its absolute value.
 
@@ -202,7 +170,6 @@ def slogdet(x: Tensor, /) -> SlogDet:
     return linalg.slogdet(x)
 
 
-@_of_complex
 def solve(x1: Tensor, x2: Tensor, /) -> Tensor:
     """The X with x1 X = x2; x2 is a vector where it has one axis, else matrices.
 
@@ -217,7 +184,6 @@ def solve(x1: Tensor, x2: Tensor, /) -> Tensor:
     return linalg.solve(a.expand(*lead, *a.shape[-2:]), b.expand(*lead, *b.shape[-2:]))
 
 
-@_of_complex
 def svd(x: Tensor, /, *, full_matrices: bool = True) -> SVD:
     """U diag(S) Vh = x
 
@@ -228,7 +194,6 @@ def svd(x: Tensor, /, *, full_matrices: bool = True) -> SVD:
     return linalg.svd(x, full_matrices)
 
 
-@_of_complex
 def svdvals(x: Tensor, /) -> Tensor:
     """The singular values, largest first.
 
