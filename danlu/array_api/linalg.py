@@ -248,7 +248,7 @@ def vector_norm(x: Tensor, /, *, axis: Any = None, keepdims: bool = False, ord: 
     tensor(5.)
     """
     if axis == ():
-        return (x != 0).to(x.abs().dtype) if ord == 0 else x.abs()
+        return x.ne(0).to(x.abs().dtype) if ord == 0 else x.abs()
     return linalg.vector_norm(x.abs() if x.dtype.kind == "c" else x, ord, axis, keepdims)
 
 

@@ -122,7 +122,7 @@ def count_nonzero(x: Tensor, /, *, axis: Any = None, keepdims: bool = False) -> 
     >>> xp.count_nonzero(xp.asarray([0, 5]))
     tensor(1)
     """
-    return sum(x != 0, axis=axis, keepdims=keepdims)
+    return sum(x.ne(0), axis=axis, keepdims=keepdims)
 
 
 def _running(name: str, x: Tensor, axis: int | None, dtype: DType | None, start: int | None) -> Tensor:

@@ -177,7 +177,7 @@ class TensorCore:
     def __init__(self, value: Any = (), storage: Any = None, *sizes: int) -> None:
         if type(value) is not Value and value is not None:
             value, storage = _from_user(value, () if storage is None else (storage, *sizes)), None
-        self._storage = storage or Storage(value)
+        self._storage = storage or Storage(value)  # type: ignore[arg-type]
         self._chain = ()
         self._base: Any = None  # the tensor that a view looks at
         self._cut = False  # detached: reading it gives no derivative

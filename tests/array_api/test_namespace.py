@@ -151,7 +151,22 @@ def test_calls(number, dtype):
     compare(CALLS[number](xp, xp.asarray(array)), np.asarray(CALLS[number](np, array)))
 
 
-MATRICES = "cholesky det diagonal eigh eigvalsh inv matrix_norm matrix_rank pinv qr slogdet svd svdvals trace".split()
+MATRICES = [
+    "cholesky",
+    "det",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "matrix_norm",
+    "matrix_rank",
+    "pinv",
+    "qr",
+    "slogdet",
+    "svd",
+    "svdvals",
+    "trace",
+]
 
 
 @needs_numpy_2
