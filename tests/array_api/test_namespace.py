@@ -152,21 +152,8 @@ def test_calls(number, dtype):
 
 
 MATRICES = [
-    "cholesky",
-    "det",
-    "diagonal",
-    "eigh",
-    "eigvalsh",
-    "inv",
-    "matrix_norm",
-    "matrix_rank",
-    "pinv",
-    "qr",
-    "slogdet",
-    "svd",
-    "svdvals",
-    "trace",
-]
+    "cholesky", "det", "diagonal", "eigh", "eigvalsh", "inv", "matrix_norm", "matrix_rank", "pinv", "qr", "slogdet", "svd", "svdvals", "trace",
+]  # fmt: skip
 
 
 @needs_numpy_2
