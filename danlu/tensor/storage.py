@@ -125,7 +125,7 @@ def adopt(storage: Storage, home: np.ndarray) -> None:
 def _settle(storage: Storage, value: Value, home: np.ndarray) -> None:
     buffer = Exchanged.from_numpy(home)
     storage.home = home
-    if value.held and value.handles == 1:  # histories know it as this object
+    if (value.held or value.grad) and value.handles == 1:  # histories know it, or will, as this object
         engine.changed()  # a recorded function knows it by its memory
         value.buffer = buffer
         if home.nbytes <= SMALL:

@@ -93,6 +93,14 @@ def test_a_write_between_forward_and_backward_is_no_part_of_the_gradient():
     assert (w.grad.tolist(), w.tolist()) == ([2, 2], [10, 10])
 
 
+def test_a_leaf_is_still_the_same_leaf_after_numpy_has_seen_it():
+    w = danlu.ones(2, requires_grad=True)
+    y = w * 3
+    w.detach().numpy()
+    (g,) = danlu.autograd.grad(y.sum(), [w])
+    assert g.tolist() == [3, 3]
+
+
 @pytest.mark.parametrize("n", SIZES)
 def test_the_optimizer_updates_a_parameter_in_numpys_hands(n):
     p, q = (danlu.ones(n, requires_grad=True) for _ in range(2))
