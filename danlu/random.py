@@ -101,7 +101,8 @@ def _draw(
     op: str, shape: tuple[int, ...], dtype: DType, generator: Generator | None, *, requires_grad: bool = False, **attrs: Any
 ) -> Tensor:
     if any(n < 0 for n in shape):
-        raise DataError(f"random numbers of shape {shape}: sizes must not be negative")
+        raise DataError("random numbers of shape {shape}: sizes must not be negative", shape=shape)
+    dt.check_dtype(dtype)
     out = apply(op, *changing_key(generator), shape=shape, dtype=dtype, **attrs)
     return out.requires_grad_() if requires_grad else out
 
@@ -150,6 +151,8 @@ def randint(
     check_device(device)
     if size is None:
         low, high, size = 0, low, high
+    if isinstance(size, int):
+        raise DTypeError("randint: size is {size}; expected a tuple of sizes: write ({size},)", size=size)
     return _draw("randint", tuple(size), dtype or dt.int64, generator, low=int(low), high=int(high))
 
 
@@ -205,9 +208,17 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
 
 def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
     if input.ndim not in (1, 2) or not input.dtype.is_floating_point:
-        raise DataError(f"multinomial takes rows of float weights, got shape {tuple(input.shape)}, dtype {input.dtype.name}")
+        raise DataError(
+            "multinomial takes rows of float weights, got shape {shape}, dtype {dtype}",
+            shape=tuple(input.shape),
+            dtype=input.dtype.name,
+        )
     if num_samples < 1 or (not replacement and num_samples > input.shape[-1]):
-        raise DataError(f"multinomial: {num_samples} samples of {input.shape[-1]} without replacement; write replacement=True")
+        raise DataError(
+            "multinomial: {num_samples} samples of {count} without replacement; write replacement=True",
+            num_samples=num_samples,
+            count=input.shape[-1],
+        )
     weights = input.detach().numpy()
     if not np.isfinite(weights).all() or (weights < 0).any() or (weights.sum(-1) <= 0).any():
         raise DataError("multinomial: the weights must be finite and not negative, and those of a row not all 0")
@@ -245,7 +256,7 @@ def uniform_noise(shape: tuple[int, ...], generator: Generator | None = None) ->
 
 def log_gamma_noise(concentration: Tensor, generator: Generator | None = None) -> Tensor:
     """log x in float64, x of density x^(c-1) e^(-x) / Γ(c); differentiable in the concentration c."""
-    return apply("log_gamma_draw", *map(changing, next_key(generator)), concentration.to(dt.float64))
+    return apply("log_gamma_draw", *changing_key(generator), concentration.to(dt.float64))
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
@@ -255,7 +266,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     >>> danlu.random.poisson(danlu.zeros(2))
     tensor([0., 0.])
     """
-    return apply("poisson_draw", *map(changing, next_key(generator)), input.detach())
+    return apply("poisson_draw", *changing_key(generator), input.detach())
 
 
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
@@ -265,7 +276,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     >>> danlu.random.binomial(danlu.tensor([3.0, 5.0]), danlu.ones(2))
     tensor([3., 5.])
     """
-    return apply("binomial_draw", *map(changing, next_key(generator)), count.detach(), prob.detach())
+    return apply("binomial_draw", *changing_key(generator), count.detach(), prob.detach())
 
 
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
@@ -285,7 +296,7 @@ def _filler(name: str, draw: Any, doc: str, whole: bool = False) -> Any:
 
     def method(self: Tensor, *args: Any, generator: Generator | None = None, **given: Any) -> Tensor:
         if not whole and not self.dtype.is_floating_point:
-            raise DTypeError(f"{name} on a tensor of dtype {self.dtype.name}; expected a floating dtype")
+            raise DTypeError("{name} on a tensor of dtype {dtype}; expected a floating dtype", name=name, dtype=self.dtype.name)
         return self._assign(draw(self, generator, *args, **given)._value())
 
     method.__name__, method.__doc__ = name, doc
@@ -294,13 +305,13 @@ def _filler(name: str, draw: Any, doc: str, whole: bool = False) -> Any:
 
 def _uniform(x: Tensor, generator: Generator | None, a: float = 0.0, b: float = 1.0) -> Tensor:
     if b < a:
-        raise DataError(f"uniform_: from {a} to {b}; expected an interval [a, b) with a ≤ b")
+        raise DataError("uniform_: from {low} to {high}; expected an interval [a, b) with a ≤ b", low=a, high=b)
     return rand_like(x, generator=generator) * (b - a) + a
 
 
 def _normal(x: Tensor, generator: Generator | None, mean: float = 0.0, std: float = 1.0) -> Tensor:
     if std < 0:
-        raise DataError(f"normal_: std={std}; expected 0 or more")
+        raise DataError("normal_: std={std}; expected 0 or more", std=std)
     return randn_like(x, generator=generator) * std + mean
 
 
