@@ -101,8 +101,7 @@ def _draw(
     op: str, shape: tuple[int, ...], dtype: DType, generator: Generator | None, *, requires_grad: bool = False, **attrs: Any
 ) -> Tensor:
     if any(n < 0 for n in shape):
-        raise DataError("random numbers of shape {shape}: sizes must not be negative", shape=shape)
-    dt.check_dtype(dtype)
+        raise DataError(f"random numbers of shape {shape}: sizes must not be negative")
     out = apply(op, *changing_key(generator), shape=shape, dtype=dtype, **attrs)
     return out.requires_grad_() if requires_grad else out
 
@@ -151,8 +150,6 @@ def randint(
     check_device(device)
     if size is None:
         low, high, size = 0, low, high
-    if isinstance(size, int):
-        raise DTypeError("randint: size is {size}; expected a tuple of sizes: write ({size},)", size=size)
     return _draw("randint", tuple(size), dtype or dt.int64, generator, low=int(low), high=int(high))
 
 
@@ -208,17 +205,9 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
 
 def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
     if input.ndim not in (1, 2) or not input.dtype.is_floating_point:
-        raise DataError(
-            "multinomial takes rows of float weights, got shape {shape}, dtype {dtype}",
-            shape=tuple(input.shape),
-            dtype=input.dtype.name,
-        )
+        raise DataError(f"multinomial takes rows of float weights, got shape {tuple(input.shape)}, dtype {input.dtype.name}")
     if num_samples < 1 or (not replacement and num_samples > input.shape[-1]):
-        raise DataError(
-            "multinomial: {num_samples} samples of {count} without replacement; write replacement=True",
-            num_samples=num_samples,
-            count=input.shape[-1],
-        )
+        raise DataError(f"multinomial: {num_samples} samples of {input.shape[-1]} without replacement; write replacement=True")
     weights = input.detach().numpy()
     if not np.isfinite(weights).all() or (weights < 0).any() or (weights.sum(-1) <= 0).any():
         raise DataError("multinomial: the weights must be finite and not negative, and those of a row not all 0")
@@ -296,7 +285,7 @@ def _filler(name: str, draw: Any, doc: str, whole: bool = False) -> Any:
 
     def method(self: Tensor, *args: Any, generator: Generator | None = None, **given: Any) -> Tensor:
         if not whole and not self.dtype.is_floating_point:
-            raise DTypeError("{name} on a tensor of dtype {dtype}; expected a floating dtype", name=name, dtype=self.dtype.name)
+            raise DTypeError(f"{name} on a tensor of dtype {self.dtype.name}; expected a floating dtype")
         return self._assign(draw(self, generator, *args, **given)._value())
 
     method.__name__, method.__doc__ = name, doc
@@ -305,13 +294,13 @@ def _filler(name: str, draw: Any, doc: str, whole: bool = False) -> Any:
 
 def _uniform(x: Tensor, generator: Generator | None, a: float = 0.0, b: float = 1.0) -> Tensor:
     if b < a:
-        raise DataError("uniform_: from {low} to {high}; expected an interval [a, b) with a ≤ b", low=a, high=b)
+        raise DataError(f"uniform_: from {a} to {b}; expected an interval [a, b) with a ≤ b")
     return rand_like(x, generator=generator) * (b - a) + a
 
 
 def _normal(x: Tensor, generator: Generator | None, mean: float = 0.0, std: float = 1.0) -> Tensor:
     if std < 0:
-        raise DataError("normal_: std={std}; expected 0 or more", std=std)
+        raise DataError(f"normal_: std={std}; expected 0 or more")
     return randn_like(x, generator=generator) * std + mean
 
 
