@@ -117,9 +117,9 @@ class _Run:
 
 
 def _own_value(x: Tensor) -> Value:
-    if not x.dtype.is_floating_point:
+    if not x.dtype.differentiable:
         raise GradientError(
-            "only floating dtypes have derivatives; an argument is {dtype}. Write x.float(), or leave it out by argnums",
+            "only floating and complex dtypes have derivatives; an argument is {dtype}. Write x.float(), or leave it out by argnums",
             dtype=x.dtype.name,
         )
     value = x._value()

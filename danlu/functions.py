@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
+from danlu.dtype import float32, float64
 from danlu.errors import DTypeError
-from danlu.tensor import Tensor
+from danlu.tensor import Tensor, apply
 from danlu.tensor.creation import tensor
 
 # Functions that take a number first, if a tensor follows.
@@ -15,11 +17,12 @@ NUMBER_FIRST = {"add", "sub", "mul", "div", "pow", "floor_divide", "remainder", 
 
 def _first_number(name: str, x: Any, args: tuple) -> Tensor:
     """A number as the first operand: a 0-d tensor, with all its digits beside a float tensor."""
-    if name not in NUMBER_FIRST or not args or not isinstance(args[0], Tensor) or not isinstance(x, (bool, int, float)):
+    if name not in NUMBER_FIRST or not args or not isinstance(args[0], Tensor) or not isinstance(x, numbers.Number):
         raise DTypeError(
             "danlu.{name} takes a tensor first, got {kind}; write danlu.tensor(...) around it", name=name, kind=type(x).__name__
         )
-    return tensor(x, args[0].dtype if args[0].dtype.is_floating_point else None)
+    keep = args[0].dtype.differentiable and (isinstance(x, numbers.Real) or args[0].dtype.is_complex)
+    return tensor(x, args[0].dtype if keep else None)
 
 
 def _written(out: Any, result: Any) -> Any:
@@ -305,6 +308,16 @@ view_as = _function("view_as", "danlu.ones(2), danlu.ones(2, 1)", "tensor([[1.],
 vsplit = _function("vsplit", _SQUARE + ", 2", "(tensor([[1., 2.]]), tensor([[3., 4.]]))")
 clone = _function("clone", "danlu.ones(1)", "tensor([1.])")
 detach = _function("detach", "danlu.ones(1)", "tensor([1.])")
+_COMPLEX = "danlu.tensor([1 + 2j])"
+conj = _function("conj", _COMPLEX, "tensor([1.-2.j])")
+conj_physical = _function("conj_physical", _COMPLEX, "tensor([1.-2.j])")
+resolve_conj = _function("resolve_conj", _COMPLEX, "tensor([1.+2.j])")
+angle = _function("angle", "danlu.tensor([2j, -1.0])", "tensor([1.5708, 3.1416])")
+sgn = _function("sgn", "danlu.tensor([2j, -4.0])", "tensor([ 0.+1.j, -1.+0.j])")
+adjoint = _function("adjoint", "danlu.tensor([[1, 2j]])", "tensor([[1.-0.j],\n        [0.-2.j]])")
+is_complex = _function("is_complex", _COMPLEX, "True")
+view_as_real = _function("view_as_real", _COMPLEX, "tensor([[1., 2.]])")
+view_as_complex = _function("view_as_complex", "danlu.tensor([[1.0, 2.0]])", "tensor([1.+2.j])")
 numel = _function("numel", "danlu.ones(2, 3)", "6")
 
 
@@ -316,6 +329,59 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     tensor([1.6449])
     """
     return input.polygamma(n)
+
+
+def real(input: Tensor) -> Tensor:
+    """The real part of a complex tensor, on the same memory; a real tensor itself.
+
+    >>> import danlu
+    >>> danlu.real(danlu.tensor([1 + 2j]))
+    tensor([1.])
+    """
+    return input.real
+
+
+def imag(input: Tensor) -> Tensor:
+    """The imaginary part of a complex tensor, on the same memory.
+
+    >>> import danlu
+    >>> danlu.imag(danlu.tensor([1 + 2j]))
+    tensor([2.])
+    """
+    return input.imag
+
+
+def complex(real: Tensor, imag: Tensor) -> Tensor:
+    """real + i · imag, of two tensors of one floating dtype.
+
+    Raises DTypeError where the dtypes differ or are no floats.
+
+    >>> import danlu
+    >>> danlu.complex(danlu.tensor([1.0]), danlu.tensor([2.0]))
+    tensor([1.+2.j])
+    """
+    _check_parts("complex", real, imag)
+    return apply("complex", real, imag)
+
+
+def polar(abs: Tensor, angle: Tensor) -> Tensor:
+    """abs · e^(i·angle), of two tensors of one floating dtype.
+
+    Raises DTypeError where the dtypes differ or are no floats.
+
+    >>> import danlu
+    >>> danlu.polar(danlu.tensor([2.0]), danlu.tensor([0.0]))
+    tensor([2.+0.j])
+    """
+    _check_parts("polar", abs, angle)
+    return apply("polar", abs, angle)
+
+
+def _check_parts(name: str, first: Tensor, second: Tensor) -> None:
+    if first.dtype is not second.dtype or first.dtype not in (float32, float64):
+        raise DTypeError(
+            f"{name}: the parts are {first.dtype.name} and {second.dtype.name}; expected two of float32 or two of float64: write x.float()"
+        )
 
 
 def equal(input: Tensor, other: Tensor) -> bool:

@@ -43,6 +43,18 @@ class Eigh(NamedTuple):
     eigenvectors: Tensor
 
 
+class Eig(NamedTuple):
+    """Eigenvalues, and eigenvectors as columns, both complex.
+
+    >>> import danlu
+    >>> danlu.linalg.eig(danlu.eye(2)).eigenvalues
+    tensor([1.+0.j, 1.+0.j])
+    """
+
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+
+
 class LeastSquares(NamedTuple):
     """What `lstsq` returns.
 
@@ -354,6 +366,33 @@ def _is_lower(name: str, uplo: str) -> bool:
     return uplo.upper() == "L"
 
 
+def eig(A: Tensor) -> Eig:
+    """Eigenvalues w and eigenvectors V with A V = V diag(w), of any square matrices; always complex.
+
+    A: (*, n, n), real or complex. eigenvalues: (*, n), in no order. eigenvectors: (*, n, n), columns of length 1.
+    A gradient exists where the eigenvalues are distinct, for what does not depend on the phases of the columns.
+
+    Raises ShapeError where A is not square.
+
+    >>> import danlu
+    >>> danlu.linalg.eig(danlu.tensor([[0.0, 1.0], [-1.0, 0.0]])).eigenvalues.abs()
+    tensor([1., 1.])
+    """
+    return Eig(*apply("eig", A))
+
+
+def eigvals(A: Tensor) -> Tensor:
+    """The eigenvalues of any square matrices, complex, in no order.
+
+    Raises ShapeError where A is not square.
+
+    >>> import danlu
+    >>> danlu.linalg.eigvals(danlu.tensor([[0.0, 1.0], [-1.0, 0.0]])).real.abs()
+    tensor([0., 0.])
+    """
+    return apply("eigvals", A)
+
+
 def eigh(A: Tensor, UPLO: str = "L") -> Eigh:
     """Eigenvalues in rising order and orthonormal eigenvectors of symmetric matrices: A = V diag(w) Vᵀ; one triangle is read.
 
@@ -528,6 +567,7 @@ __getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "SVD",
+    "Eig",
     "Eigh",
     "LeastSquares",
     "LinAlgError",
@@ -536,7 +576,9 @@ __all__ = [
     "cross",
     "det",
     "diagonal",
+    "eig",
     "eigh",
+    "eigvals",
     "eigvalsh",
     "householder_product",
     "inv",

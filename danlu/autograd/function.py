@@ -151,7 +151,7 @@ class _Step:
     def _result(self, t: Any, position: int) -> Any:
         if not isinstance(t, Tensor):
             return t
-        if id(t) in self.ctx._plain or not t.dtype.is_floating_point:
+        if id(t) in self.ctx._plain or not t.dtype.differentiable:
             return t.detach()
         value = engine.record(TABLE["stop"], (t.detach()._value(),), (), False)
         value = self.gate.result(value, position)

@@ -1,6 +1,6 @@
 """L3. A graph → one program: the table of contents of the compiler.
 
-    simplify → schedule → lower → passes → plan memory → LLVM IR → object code
+    planes → simplify → schedule → lower → passes → plan memory → LLVM IR → object code
 
 A program is one native function `void main(ptr args, ptr pool)` that runs its kernels in order. `args` is a table of addresses:
 the error report, the Python numbers, the function that makes library calls, the workspace, the inputs, the outputs
@@ -22,6 +22,7 @@ from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize
 from danlu.compile.passes.memory import in_place, may_fail, over_each_other, plan_memory, results_last
 from danlu.compile.passes.memory import written as written_by
+from danlu.compile.planes import in_planes
 from danlu.compile.schedule import Group, schedule
 from danlu.compile.simplify import simplify
 from danlu.config import config
@@ -72,7 +73,7 @@ def build(
 
     `given`: (input that nobody reads after the program, the root that takes its place or -1); results may be written into its memory."""
     began = time.perf_counter()
-    roots = simplify(roots, replace)
+    roots = simplify(*in_planes(roots, replace))
     _log("graph", lambda: render_graph(roots))
     outputs, computed = _outputs(roots)
     groups = schedule(computed)

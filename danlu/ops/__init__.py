@@ -1,11 +1,13 @@
 """L2. The op table: one record an operation, one file a family. Importing this package fills the table."""
 
 from danlu.ops import (
+    complex_numbers,
     composite,
     contract,
     convolution,
     draws,
     elementwise,
+    fourier,
     gamma,
     gather,
     incomplete_gamma,
@@ -14,6 +16,7 @@ from danlu.ops import (
     movement,
     normalization,
     opaque,
+    planes,
     pointwise,
     pooling,
     products,
@@ -32,11 +35,13 @@ from danlu.ops.table import TABLE, o
 
 __all__ = [
     "TABLE",
+    "complex_numbers",
     "composite",
     "contract",
     "convolution",
     "draws",
     "elementwise",
+    "fourier",
     "gamma",
     "gather",
     "incomplete_gamma",
@@ -46,6 +51,7 @@ __all__ = [
     "normalization",
     "o",
     "opaque",
+    "planes",
     "pointwise",
     "pooling",
     "products",

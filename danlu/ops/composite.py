@@ -36,13 +36,16 @@ def channel_shape(ndim: int, axis: int, size: int) -> tuple[int, ...]:
 @composite(attrs=("dims", "keepdim"))
 def mean(o, x: Node, dims: tuple[int, ...], keepdim: bool) -> Node:
     """Σ x / n over axes."""
-    check_floating("mean", x)
+    if not x.dtype.is_complex:
+        check_floating("mean", x)
     return o.div(o.sum(x, dims=dims, keepdim=keepdim), float(prod(x.shape[d] for d in dims)))
 
 
 @composite(attrs=("dims", "keepdim", "correction"))
 def var(o, x: Node, dims: tuple[int, ...], keepdim: bool, correction: float) -> Node:
     """Σ (x − mean)² / max(0, n − correction) over axes."""
+    if x.dtype.is_complex:  # the mean square distance: both parts vary by themselves
+        return o.add(*(o.var(part, dims=dims, keepdim=keepdim, correction=correction) for part in (o.real(x), o.imag(x))))
     check_floating("var", x)
     d = o.sub(x, o.mean(x, dims=dims, keepdim=True))
     count = prod(x.shape[axis] for axis in dims)
@@ -52,7 +55,8 @@ def var(o, x: Node, dims: tuple[int, ...], keepdim: bool, correction: float) -> 
 @composite(attrs=("dims", "keepdim", "correction"))
 def std(o, x: Node, dims: tuple[int, ...], keepdim: bool, correction: float) -> Node:
     """√var over axes."""
-    check_floating("std", x)
+    if not x.dtype.is_complex:
+        check_floating("std", x)
     return o.sqrt(o.var(x, dims=dims, keepdim=keepdim, correction=correction))
 
 

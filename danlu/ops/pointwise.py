@@ -13,7 +13,7 @@ from danlu.ops.table import composite
 
 def _real(o, x: Node) -> Node:
     """x as a float: integers and bools become float32."""
-    return x if x.dtype.is_floating_point else o.cast(x, dtype=dt.float32)
+    return x if x.dtype.differentiable else o.cast(x, dtype=dt.float32)
 
 
 @composite
@@ -97,7 +97,7 @@ def div_trunc(o, x: Node, y: Node) -> Node:
 def isclose(o, x: Node, y: Node, rtol: float, atol: float, equal_nan: bool) -> Node:
     """|x - y| ≤ atol + rtol |y|, or x = y."""
     equal = o.eq(x, y)
-    if x.dtype.is_floating_point and equal_nan:
+    if x.dtype.differentiable and equal_nan:
         equal = o.logical_or(equal, o.logical_and(o.isnan(x), o.isnan(y)))
     difference, size = o.abs(o.sub(_real(o, x), _real(o, y))), o.abs(_real(o, y))
     near = o.logical_and(o.le(difference, o.add(o.mul(size, rtol), atol)), o.isfinite(difference))

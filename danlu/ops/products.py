@@ -9,6 +9,7 @@ from typing import Any
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import Node
 from danlu.messages import Phrase
+from danlu.ops.complex_numbers import conjugate
 from danlu.ops.linear_algebra import as_column, diagonal_of, part
 from danlu.ops.table import broadcast_shapes, composite
 
@@ -216,6 +217,7 @@ _RANKS = {
     "bmm": (3, 3, Phrase("two stacks of matrices, (b, n, k) and (b, k, m); danlu.matmul takes other shapes")),
     "mv": (2, 1, Phrase("a matrix (n, k) and a vector (k); danlu.matmul takes other shapes")),
     "dot": (1, 1, Phrase("two vectors of one length; danlu.matmul takes matrices")),
+    "vdot": (1, 1, Phrase("two vectors of one length")),
     "outer": (1, 1, Phrase("two vectors; flatten them first: x.ravel()")),
 }
 
@@ -275,6 +277,12 @@ def mv(o, a: Node, b: Node):
 def dot(o, a: Node, b: Node):
     """Σ x·y of two vectors."""
     return _strict(o, "dot", a, b)
+
+
+@composite
+def vdot(o, a: Node, b: Node):
+    """Σ conj(x)·y of two vectors."""
+    return _strict(o, "vdot", conjugate(o, a), b)
 
 
 @composite
@@ -425,7 +433,7 @@ def _turned(o, x: Node, dim: int, by: int) -> Node:
 def _power_of_size(o, x: Node, p: float) -> Node:
     """|x|ᵖ with derivative 0 at 0, where there is none for p < 1."""
     if p == 2:
-        return o.mul(x, x)
+        return o.real(o.mul(conjugate(o, x), x)) if x.dtype.is_complex else o.mul(x, x)
     zero = o.eq(x, 0.0)
     return o.where(zero, inf if p < 0 else 0.0, o.pow(o.abs(o.where(zero, 1.0, x)), float(p)))
 
@@ -440,10 +448,12 @@ def _root(o, total: Node, p: float) -> Node:
 @composite(attrs=("p", "dims", "keepdim"))
 def vector_norm(o, x: Node, p: float, dims: tuple[int, ...], keepdim: bool):
     """(Σ |x|ᵖ)^(1/p); the largest or smallest |x| for p = ±∞; how many are not 0 for p = 0."""
+    if (x.dtype.is_complex and p != 2) or p in (inf, -inf):
+        x = o.abs(x)
     if p == 0:
         return o.sum(o.cast(o.ne(x, 0.0), dtype=x.dtype), dims=dims, keepdim=keepdim)
     if p in (inf, -inf):
-        return (o.max if p > 0 else o.min)(o.abs(x), dims=dims, keepdim=keepdim)
+        return (o.max if p > 0 else o.min)(x, dims=dims, keepdim=keepdim)
     if p == 1 or not dims:
         return o.sum(o.abs(x), dims=dims, keepdim=keepdim)
     return _root(o, o.sum(_power_of_size(o, x, p), dims=dims, keepdim=keepdim), p)

@@ -27,7 +27,7 @@ def reduced_shape(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) 
 
 def _infer(result: str) -> Callable[..., Spec]:
     def infer(x: Spec, dims, keepdim) -> Spec:
-        dtype = {"bool": dt.bool_, "same": x.dtype}.get(result) or (x.dtype if x.dtype.is_floating_point else dt.int64)
+        dtype = {"bool": dt.bool_, "same": x.dtype}.get(result) or (x.dtype if x.dtype.differentiable else dt.int64)
         return Spec(reduced_shape(x.shape, dims, keepdim), dtype)
 
     return infer
@@ -67,7 +67,7 @@ def _reduce(name: str, doc: str, *, result: str, **fields: Any) -> Op:
 def _numpy(function: Callable[..., Any], result: str) -> Callable[..., Any]:
     def numpy(x, dims, keepdim):
         if result == "sum":
-            dtype = x.dtype if x.dtype.kind == "f" else np.int64
+            dtype = x.dtype if x.dtype.kind in "fc" else np.int64
             return np.asarray(function(x, axis=dims, keepdims=keepdim, dtype=dtype))
         return np.asarray(function(x, axis=dims, keepdims=keepdim))
 

@@ -15,7 +15,7 @@ from danlu.ops.table import register
 
 
 def _sum_infer(x: Spec, dim: int) -> Spec:
-    return Spec(x.shape, x.dtype if x.dtype.is_floating_point else dt.int64)
+    return Spec(x.shape, x.dtype if x.dtype.differentiable else dt.int64)
 
 
 def _same_infer(x: Spec, dim: int) -> Spec:
@@ -26,7 +26,7 @@ def _accumulate(function: np.ufunc) -> Callable[..., Any]:
     """A running sum or product in the dtype of the result."""
 
     def numpy(x: np.ndarray, dim: int) -> np.ndarray:
-        return function.accumulate(x, axis=dim, dtype=x.dtype if x.dtype.kind == "f" else np.int64)
+        return function.accumulate(x, axis=dim, dtype=x.dtype if x.dtype.kind in "fc" else np.int64)
 
     return numpy
 

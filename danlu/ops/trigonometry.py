@@ -265,6 +265,7 @@ floating("cosh", "The hyperbolic cosine.", np.cosh, in_double(_cosh_emit), [REAL
 floating("asinh", "The inverse of sinh.", np.arcsinh, in_double(_asinh_emit), [REAL],
          partials=(lambda o, y, x: o.rsqrt(o.add(o.mul(x, x), 1)),))  # fmt: skip
 floating("acosh", "The inverse of cosh, x ≥ 1.", np.arccosh, in_double(_acosh_emit), [(1.1, 4.0, "positive")],
-         partials=(lambda o, y, x: o.rsqrt(o.mul(o.sub(x, 1), o.add(x, 1))),))  # fmt: skip
+         partials=(lambda o, y, x: o.mul(o.rsqrt(o.sub(x, 1)), o.rsqrt(o.add(x, 1))) if x.dtype.is_complex  # another branch than √(x² - 1)
+                   else o.rsqrt(o.mul(o.sub(x, 1), o.add(x, 1))),))  # fmt: skip
 floating("atanh", "The inverse of tanh, |x| ≤ 1.", np.arctanh, in_double(_atanh_emit), [UNIT],
          partials=(lambda o, y, x: o.reciprocal(o.mul(o.sub(1, x), o.add(x, 1))),))  # fmt: skip

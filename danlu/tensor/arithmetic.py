@@ -31,7 +31,7 @@ def _operator(op: str, swapped: bool = False) -> Any:
     """A Python operator: what it cannot take it leaves to the other operand."""
 
     def method(self: TensorCore, other: Any) -> Any:
-        if not isinstance(other, (TensorCore, float, int, bool)) and not hasattr(other, "dtype"):
+        if not isinstance(other, (TensorCore, float, int, bool, complex)) and not hasattr(other, "dtype"):
             return NotImplemented
         return apply(op, other, self) if swapped else apply(op, self, other)
 

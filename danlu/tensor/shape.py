@@ -11,7 +11,8 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
-from danlu.tensor.core import TensorCore, apply, copied
+from danlu.tensor.core import TensorCore, apply
+from danlu.tensor.storage import copied
 from danlu.tensor.strides import is_in_order, of_view, reshaped
 
 
@@ -64,6 +65,16 @@ def _away_from_zero(x: Any, root: Any) -> Any:
     """root(x), and 0 with derivative 0 where x is 0: the derivative of a root there is infinite, and 0 · ∞ is no number."""
     zero = apply("eq", x, 0)
     return apply("where", zero, 0, root(apply("where", zero, 1, x)))
+
+
+def _reshaping(name: str) -> Any:
+    """The form with `_`: the tensor itself takes the other shape."""
+
+    def method(self: Any, *args: Any, **given: Any) -> Any:
+        return self._become(getattr(self, name)(*args, **given))
+
+    method.__name__, method.__doc__ = f"{name}_", f"`{name}` in place."
+    return method
 
 
 class Shape(TensorCore):
@@ -196,6 +207,9 @@ class Shape(TensorCore):
             return apply("reshape", self, shape=value.spec.shape)
         return type(self)._plain(value if value.buffer is None else copied(value))
 
+    squeeze_, unsqueeze_, t_ = _reshaping("squeeze"), _reshaping("unsqueeze"), _reshaping("t")
+    transpose_ = swapaxes_ = swapdims_ = _reshaping("transpose")
+
     def contiguous(self) -> Any:
         """The tensor itself, or a copy of a view whose elements do not lie in row-major order."""
         return self if self.is_contiguous() else self.clone()
@@ -235,7 +249,7 @@ class Shape(TensorCore):
     @_named_axis
     def mean(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Σ x / n over all axes, or over those named; floating dtypes."""
-        if dtype is None and not self._spec.dtype.is_floating_point:
+        if dtype is None and not self._spec.dtype.differentiable:
             raise DTypeError(
                 "mean(): could not infer output dtype: the tensor is {dtype}, a mean is a float. Write x.float().mean()",
                 dtype=self._spec.dtype.name,

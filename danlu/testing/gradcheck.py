@@ -33,11 +33,12 @@ def gradcheck(
     """Checks the derivatives of f with respect to every input that requires grad; True, or an error that names the worst element.
 
     (s(x + eps) - s(x - eps)) / 2 eps ≈ ∂s/∂x within atol + rtol · |difference|, where s = Σ w · f(x) and the weights w are fixed
-    numbers that differ from element to element. `order` 2 checks the derivative of the derivative as well, and so on. Derivatives
-    taken twice must agree within nondet_tol. check_forward_ad: forward mode too, along one direction. raise_exception=False gives
-    False instead of the error. fast_mode is taken and changes nothing: every element is checked.
+    numbers that differ from element to element (of a complex f the real part of s is taken). The derivative with respect to a complex x
+    is ∂s/∂(real x) + i ∂s/∂(imag x). `order` 2 checks the derivative of the derivative as well, and so on. Derivatives taken twice must
+    agree within nondet_tol. check_forward_ad: forward mode too, along one direction. raise_exception=False gives False instead of the
+    error. fast_mode is taken and changes nothing: every element is checked.
 
-    Shapes: inputs of any shape, of dtype float64 where they require grad; f gives one tensor or several, of any shape.
+    Shapes: inputs of any shape, of dtype float64 or complex128 where they require grad; f gives one tensor or several, of any shape.
 
     Raises GradientError where a derivative is wrong or f does not depend on any input; DTypeError for inputs of less than 64 bits.
 
@@ -99,9 +100,9 @@ def _wanted(given: list[Any]) -> list[int]:
             "gradcheck: no input requires grad; make one with danlu.tensor(..., dtype=danlu.float64, requires_grad=True)"
         )
     for k in wanted:
-        if given[k].dtype is not dt.float64:
+        if given[k].dtype not in (dt.float64, dt.complex128):
             raise DTypeError(
-                "gradcheck: input {number} is {dtype}; differences need float64: write x.double()",
+                "gradcheck: input {number} is {dtype}; differences need float64 or complex128: write x.double()",
                 number=k,
                 dtype=given[k].dtype.name,
             )
@@ -113,9 +114,12 @@ def _weighted(f: Function, xs: Sequence[Any]) -> Tensor:
     out = f(*xs)
     total = None
     for k, y in enumerate(out if isinstance(out, (tuple, list)) else (out,)):
-        if y.dtype.is_floating_point:
-            weights = 1 + 0.5 * np.cos(np.arange(y.numel()) * 1.7 + k)
-            term = (y * tensor(weights.reshape(tuple(y.shape)))).sum()
+        if y.dtype.differentiable:
+            weights = (1 + 0.5 * np.cos(np.arange(y.numel()) * 1.7 + k)).reshape(tuple(y.shape))
+            if y.dtype.is_complex:
+                term = (y * tensor(weights * (0.6 + 0.8j))).sum().real
+            else:
+                term = (y * tensor(weights)).sum()
             total = term if total is None else total + term
     if total is None:
         raise GradientError("gradcheck: the function gives no tensor of floats; there is nothing to differentiate")
@@ -201,13 +205,14 @@ def _compare(found: np.ndarray, differences: np.ndarray, what: str, atol: float,
 
 def _differences(f: Function, arrays: list, wanted: list[int], k: int, eps: float) -> np.ndarray:
     """∂(Σ w · f)/∂ arrays[k], element by element."""
-    out = np.zeros(arrays[k].shape)
+    out = np.zeros_like(arrays[k])
     for at in np.ndindex(out.shape):
-        values = []
-        for step in (eps, -eps):
-            moved = arrays[k].copy()
-            moved[at] += step
-            xs = _tensors([*arrays[:k], moved, *arrays[k + 1 :]], wanted, True)
-            values.append(_weighted(f, xs).item())
-        out[at] = (values[0] - values[1]) / (2 * eps)
+        for direction in (1, 1j) if out.dtype.kind == "c" else (1,):
+            values = []
+            for step in (eps * direction, -eps * direction):
+                moved = arrays[k].copy()
+                moved[at] += step
+                xs = _tensors([*arrays[:k], moved, *arrays[k + 1 :]], wanted, True)
+                values.append(_weighted(f, xs).item())
+            out[at] += direction * (values[0] - values[1]) / (2 * eps)
     return out

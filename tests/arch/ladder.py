@@ -22,8 +22,10 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
     5: (("backward.py", "tensor/", "random.py"),),
     6: (
         (
+            "array_api/",
             "autograd/",
             "distributions/",
+            "fft.py",
             "files.py",
             "func.py",
             "functional/",

@@ -22,7 +22,10 @@ Input = Callable[[np.random.Generator, dt.DType], np.ndarray]
 Sample = tuple[list[Input], dict[str, Any]]
 
 # What only holds a graph together: it has no value of its own to be checked.
-BOOKKEEPING = {"const", "number", "buffer", "pick", "gradient", "tangent", "batch"}
+BOOKKEEPING = {"const", "number", "buffer", "pick", "gradient", "tangent", "batch", "library"}
+# Ops of complex numbers have suites of their own: tests/ops/test_complex.py, tests/ops/test_fourier.py, tests/linalg/test_complex_matrices.py.
+BOOKKEEPING |= {"complex", "complex_number", "real", "imag", "conj", "polar", "view_as_real", "view_as_complex", "eig", "eigvals"}
+BOOKKEEPING |= {"transform", "real_transform", "half_transform", "fourier", "real_fourier", "half_fourier"}
 
 
 def f(*shape: int, low: float = -2.0, high: float = 2.0) -> Input:
@@ -308,6 +311,7 @@ SAMPLES: dict[str, list[Sample]] = {
         ([low_rank(4, 3), *TOLERANCES[:1]], {"given": "rtol", "hermitian": False})],
     "einsum": [([f(*s) for s in shapes], {"equation": equation}) for equation, *shapes in SUBSCRIPTS],
     "mm": [([f(3, 4), f(4, 2)], {})], "bmm": [([f(2, 3, 4), f(2, 4, 2)], {})], "mv": [([f(3, 4), f(4)], {})],
+    "vdot": [([f(4), f(4)], {})],
     "dot": [([f(4), f(4)], {})], "outer": [([f(3), f(4)], {})], "inner": [([f(3, 4), f(2, 2, 4)], {}), ([f(3), f(3)], {}), ([f(3), f()], {})],
     "matrix_trace": [([f(3, 3)], {}), ([f(2, 4)], {})],
     "matrix_diagonal": [([f(*s)], {"offset": k, "dim1": 0, "dim2": 1})
@@ -331,7 +335,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "gammainc": [([p(3, 4), p(4)], {}), ([f(9, low=2.0, high=30.0), f(9, low=-1.0, high=40.0)], {})],
     "log_gamma_draw": [([*SEEDS, p(3, 4)], {}), ([*SEEDS, f(17, low=1.0, high=30.0)], {})],
     "poisson_draw": [([*SEEDS, p(3, 4)], {})], "binomial_draw": [([*SEEDS, f(4, low=0.0, high=9.0), p(3, 1)], {})],
-    "frac": ONE, "sinc": ONE, "deg2rad": ONE, "rad2deg": ONE, "signbit": ONE,
+    "frac": ONE, "sinc": ONE, "deg2rad": ONE, "rad2deg": ONE, "signbit": ONE, "sgn": ONE, "angle": ONE,
     "logit": [([p(3, 4)], {"eps": e}) for e in (None, 0.25)],
     "clamp_min": [([f(3, 4), f(4)], {})], "clamp_max": [([f(3, 4), f(4)], {})],
     "nan_to_num": [([f(3, 4)], {"nan": None, "posinf": None, "neginf": 1.0})],
