@@ -87,6 +87,10 @@ def _draw(
 ) -> Tensor:
     if any(n < 0 for n in shape):
         raise DataError(f"random numbers of shape {shape}: sizes must not be negative")
+    if dtype.is_complex:  # two independent parts; together a normal one has variance 1
+        re, im = (_draw(op, shape, dt.to_real(dtype), generator, **attrs) for _ in range(2))
+        out = apply("complex", re, im) * (0.5**0.5 if op == "normal" else 1.0)
+        return out.requires_grad_() if requires_grad else out
     out = apply(op, *map(changing, next_key(generator)), shape=shape, dtype=dtype, **attrs)
     return out.requires_grad_() if requires_grad else out
 
