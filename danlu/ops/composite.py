@@ -551,12 +551,8 @@ def adam(
 @composite
 def clip_norm(o, max_norm: Node, *grads: Node) -> tuple[Node, ...]:
     """g ← g · min(1, max_norm / (‖all g‖₂ + 10⁻⁶)); the first result is the norm."""
-    squares = [
-        o.sum(
-            o.mul(g, g) if not g.dtype.is_complex else o.real(o.mul(g, o.conj(g))), dims=tuple(range(len(g.shape))), keepdim=False
-        )
-        for g in grads
-    ]
+    sizes = [o.abs(g) if g.dtype.is_complex else g for g in grads]
+    squares = [o.sum(o.mul(g, g), dims=tuple(range(len(g.shape))), keepdim=False) for g in sizes]
     total = squares[0]
     for s in squares[1:]:
         total = o.add(total, s)
