@@ -25,8 +25,13 @@ def _norm(name: str, norm: str | None) -> str:
     return norm or "backward"
 
 
+def _several(x: Any) -> Any:
+    return (x,) if isinstance(x, int) else x
+
+
 def _axes(name: str, x: Tensor, s: Any, dim: Any) -> tuple[int, ...]:
     """The axes of a transform, counted from the left."""
+    dim = _several(dim)
     if dim is None:
         dim = range(x.ndim) if s is None else range(x.ndim - len(s), x.ndim)
         if s is not None and len(s) > x.ndim:
@@ -63,18 +68,21 @@ def _checked(name: str, x: Tensor, real: bool) -> None:
 
 def _complex(name: str, x: Tensor, s: Any, dim: Any, norm: str | None, forward: bool) -> Tensor:
     _checked(name, x, False)
+    s = _several(s)
     axes = _axes(name, x, s, dim)
     return apply("fourier", x, sizes=_sizes(name, x, s, axes, False), dims=axes, norm=_norm(name, norm), forward=forward)
 
 
 def _from_real(name: str, x: Tensor, s: Any, dim: Any, norm: str) -> Tensor:
     _checked(name, x, True)
+    s = _several(s)
     axes = _not_none(name, _axes(name, x, s, dim))
     return apply("real_fourier", x, sizes=_sizes(name, x, s, axes, False), dims=axes, norm=norm)
 
 
 def _to_real(name: str, x: Tensor, s: Any, dim: Any, norm: str) -> Tensor:
     _checked(name, x, False)
+    s = _several(s)
     axes = _not_none(name, _axes(name, x, s, dim))
     return apply("half_fourier", x, sizes=_sizes(name, x, s, axes, True), dims=axes, norm=norm)
 

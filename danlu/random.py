@@ -103,6 +103,10 @@ def _draw(
     if any(n < 0 for n in shape):
         raise DataError("random numbers of shape {shape}: sizes must not be negative", shape=shape)
     dt.check_dtype(dtype)
+    if dtype.is_complex:  # two independent parts; together a normal one has variance 1
+        re, im = (_draw(op, shape, dt.to_real(dtype), generator, **attrs) for _ in range(2))
+        out = apply("complex", re, im) * (0.5**0.5 if op == "normal" else 1.0)
+        return out.requires_grad_() if requires_grad else out
     out = apply(op, *changing_key(generator), shape=shape, dtype=dtype, **attrs)
     return out.requires_grad_() if requires_grad else out
 

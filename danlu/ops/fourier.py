@@ -55,7 +55,7 @@ def _half_infer(x: Spec, dims: tuple[int, ...], norm: str, size: int) -> Spec:
     return Spec(_with_size(x.shape, dims[-1], size), dt.to_real(x.dtype))
 
 
-def _half_numpy(x: np.ndarray, dims: tuple[int, ...], norm: str, size: int) -> np.ndarray:
+def _half_numpy(x: np.ndarray, dims: tuple[int, ...], norm: Any, size: int) -> np.ndarray:
     return np.fft.irfftn(x, s=(*(x.shape[d] for d in dims[:-1]), size), axes=dims, norm=norm)
 
 

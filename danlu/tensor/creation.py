@@ -127,7 +127,7 @@ def arange(
         start, end = 0, start
     if dtype is not None:
         dt.check_dtype(dtype)
-    if dtype is not None and not dtype.is_floating_point:
+    if dtype is not None and not dtype.differentiable:
         start, end, step = int(start), int(end), int(step)
     if step == 0 or (end - start) * step < 0:
         raise ShapeError(
@@ -139,7 +139,7 @@ def arange(
     if dtype is None:
         dtype = dt.int64 if all(isinstance(v, int) for v in (start, end, step)) else dt.float32
     count = ceil((end - start) / step)
-    exact = dt.float64 if dtype.is_floating_point else dt.int64
+    exact = dt.float64 if dtype.differentiable else dt.int64
     numbers = apply("iota", shape=(count,), dtype=exact)
     numbers = numbers if step == 1 else numbers * step
     return _made((numbers if start == 0 else numbers + start).to(dtype), requires_grad, device)
@@ -156,6 +156,8 @@ def linspace(
     """
     if not isinstance(steps, int) or steps < 0:
         raise ShapeError("linspace: steps={steps}; expected a whole number, 0 or more", steps=steps)
+    if isinstance(start, complex) or isinstance(end, complex) or (dtype is not None and dtype.is_complex):
+        return tensor(np.linspace(complex(start), complex(end), steps), dtype or dt.complex64, requires_grad)
     if dtype is not None and not dtype.is_floating_point:
         return tensor(_whole_steps(int(start), int(end), int(steps)), dtype)
     return tensor(np.linspace(float(start), float(end), int(steps)), dtype or dt.float32, requires_grad)

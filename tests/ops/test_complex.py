@@ -205,6 +205,35 @@ def test_training_on_complex_parameters():
     assert losses[-1] < losses[0]
 
 
+def test_random_numbers_and_ranges():
+    z = danlu.randn(20000, dtype=danlu.complex64, generator=danlu.Generator().manual_seed(0))
+    assert z.dtype is danlu.complex64 and z.abs().square().mean().item() == pytest.approx(1, abs=0.05)
+    assert abs((z.real * z.imag).mean().item()) < 0.02 and 0 <= danlu.rand(9, dtype=danlu.complex128).imag.min().item() < 1
+    assert danlu.linspace(0, 2j, 3).tolist() == [0, 1j, 2j] and danlu.arange(2, dtype=danlu.complex64).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: danlu.optim.Adam(p, lr=0.1, amsgrad=True), lambda p: danlu.optim.SGD(p, lr=0.1, momentum=0.9)]
+)
+def test_optimizers_treat_both_parts_as_parameters(make):
+    z = danlu.tensor([1 + 2j, -0.5j], dtype=danlu.complex128, requires_grad=True)
+    x = danlu.view_as_real(z.detach()).clone().requires_grad_()
+    for p, f in ((z, lambda: (z * (1 + 1j)).abs().square().sum()), (x, lambda: 2 * x.square().sum())):
+        optimizer = make([p])
+        for _ in range(5):
+            optimizer.zero_grad()
+            f().backward()
+            optimizer.step()
+    np.testing.assert_allclose(danlu.view_as_real(z.detach()).numpy(), x.detach().numpy(), rtol=1e-12)
+
+
+def test_the_norm_of_complex_gradients():
+    z = danlu.tensor([3j, 4.0], requires_grad=True)
+    z.grad = z.detach().clone()
+    assert danlu.nn.utils.clip_grad_norm_([z], 1.0).item() == pytest.approx(5)
+    assert z.grad.abs().tolist() == pytest.approx([0.6, 0.8])
+
+
 def test_edges():
     z = danlu.tensor([0j, 1e200 + 1e200j, -1.0 + 0j, 1e-200j], dtype=danlu.complex128)
     assert np.isfinite((z[1:] / z[1:]).numpy()).all() and z.abs()[1].item() == pytest.approx(2**0.5 * 1e200)
