@@ -453,6 +453,7 @@ def _execute(trace: Trace) -> None:
         if not live:
             return
         kept = tuple([s for s in live if trace.values[s].grad and trace.values[s].inputs])  # type: ignore[union-attr]
+        _hold_recipes(trace)
         given = _given(trace)
         again = tuple([k for k, v in enumerate(trace.values) if v is not None and v.note and v.note.recompute]) if kept else ()
         key = (tuple(trace.entries), live, kept, given, again)
@@ -515,6 +516,13 @@ def _undo(trace: Trace) -> None:
 
 
 # ---- making a program ---------------------------------------------------------------------------------------------------------
+
+
+def _hold_recipes(trace: Trace) -> None:
+    """What a history reads and nobody holds may be computed again from its inputs later: their memory is not given away."""
+    for v in reversed(trace.values):
+        if v is not None and v.held and not v.grad and not v.handles and v.buffer is None:
+            read_later(v.inputs)
 
 
 def _given(trace: Trace) -> tuple[tuple[int, int], ...]:

@@ -16,6 +16,12 @@ from danlu.graph import OPAQUE, Op, Spec
 from danlu.ops.table import register
 
 BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)  # B₂, B₄ …
+# ζ(2) … ζ(27) by Euler and Maclaurin's formula from 40 on
+ZETA = tuple(
+    sum(n ** -float(k) for n in range(1, 40)) + 40 ** (1.0 - k) / (k - 1) + 40**-float(k) / 2 + k / 12 * 40 ** (-1.0 - k)
+    - k * (k + 1) * (k + 2) / 720 * 40 ** (-3.0 - k) + k * (k + 1) * (k + 2) * (k + 3) * (k + 4) / 30240 * 40 ** (-5.0 - k)
+    for k in range(2, 28)
+)  # fmt: skip
 FAR = 10  # the series begins here: its first term left out is below 1e-17
 
 
@@ -42,7 +48,21 @@ def _lgamma_right(x: np.ndarray) -> np.ndarray:
         product, z = np.where(near, product * z, product), np.where(near, z + 1, z)
     series = sum(b / ((2 * k + 2) * (2 * k + 1) * z ** (2 * k + 1)) for k, b in enumerate(BERNOULLI))
     value = (z - 0.5) * (np.log(z) - 1) - 0.5 + 0.5 * math.log(2 * math.pi) + series - np.log(product)
+    z = x - 1
+    value = np.where(np.abs(z) < 0.25, _near_one(z), value)
+    value = np.where(
+        np.abs(z - 1) < 0.25, np.log1p(np.clip(z - 1, -0.25, 0.25)) + _near_one(z - 1), value
+    )  # Γ(2 + z) = (1 + z) Γ(1 + z)
     return np.where(np.isposinf(x), np.inf, value)
+
+
+def _near_one(z: np.ndarray) -> np.ndarray:
+    """log Γ(1 + z) = -γz + Σ ζ(k) (-z)ᵏ / k (6.1.33), |z| < ¼: accurate beside the roots, where other terms cancel."""
+    z = np.clip(z, -0.25, 0.25)
+    total = np.zeros_like(z)
+    for k in range(len(ZETA) + 1, 1, -1):
+        total = (total + ZETA[k - 2] * (1 if k % 2 == 0 else -1) / k) * z
+    return (total - np.euler_gamma) * z + 0.0  # no -0
 
 
 def _lgamma(x: np.ndarray) -> np.ndarray:
@@ -50,7 +70,8 @@ def _lgamma(x: np.ndarray) -> np.ndarray:
     left = x < 0.5
     value = _lgamma_right(np.where(left, 1 - x, x))
     sine = np.abs(np.sin(np.pi * (x - np.round(x))))
-    return np.where(np.isinf(x), np.inf, np.where(left, math.log(math.pi) - np.log(sine) - value, value))
+    pole = np.isinf(x) | ((x <= 0) & (x == np.round(x)))
+    return np.where(pole, np.inf, np.where(left, math.log(math.pi) - np.log(sine) - value, value))
 
 
 def _digamma(x: np.ndarray) -> np.ndarray:

@@ -184,6 +184,13 @@ def statistics() -> dict[str, int]:
         return {"used": _held - free, "free": free, "held": _held, "peak": _peak}
 
 
+def reset_peak() -> None:
+    """The peak is what is held now."""
+    global _peak
+    with _lock:
+        _peak = _held
+
+
 def release_free() -> None:
     """Gives all blocks that wait for reuse back to the operating system."""
     global _held, _kept_large

@@ -151,10 +151,6 @@ class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Ar
         """True for float16, float32 and float64."""
         return self._spec.dtype.is_floating_point
 
-    def is_contiguous(self) -> bool:
-        """Always True: a danlu tensor has no other layout."""
-        return True
-
     def cpu(self) -> Tensor:
         """The tensor itself."""
         return self

@@ -174,7 +174,6 @@ class Storage:
 _INVERSE = {
     "reshape": lambda old, new, attrs: _move("reshape", (new,), (old.spec.shape,)),
     "permute": lambda old, new, attrs: _move("permute", (new,), (tuple(int(k) for k in np.argsort(attrs[0])),)),
-    "flip": lambda old, new, attrs: _move("flip", (new,), attrs),
     "slice": lambda old, new, attrs: _move("slice_update", (old, new), (attrs[0], attrs[2])),
 }
 
@@ -203,7 +202,9 @@ class TensorCore:
         self._base: Any = None  # the tensor that a view looks at
         self._cut = False  # detached: reading it gives no derivative
         self._leaf = False  # requires_grad was set on it: gradients are collected in .grad
-        self._seen: tuple[Value, Value] | None = None  # of a view: (value of the storage, value of the view)
+        # Of a view: (value of the storage, value of the view). Of a detached tensor that was written: (value of the storage, a
+        # storage that holds its own: one with the derivative of what was written).
+        self._seen: tuple[Value, Any] | None = None
         self.grad = None
         self._hooks = self._after = None  # of a leaf: what its gradient passes, and what is called after .grad has changed
 
@@ -219,12 +220,8 @@ class TensorCore:
             if _mode.grad and value.leaf is None:
                 return self._new_leaf()
         elif self._cut:
-            return self._seen[1] if self._has_own_history() else _stopped(value) if value.grad else value  # type: ignore[index]
+            return self._own_value() if self._seen is not None else _stopped(value) if value.grad else value
         return value
-
-    def _has_own_history(self) -> bool:
-        """Of a detached tensor: what was written through it last, and is still there, may be differentiated."""
-        return self._seen is not None and self._seen[0] is self._storage.value
 
     def _new_leaf(self) -> Value:
         """After an update in place: the tensor begins a new history. What is pending runs first, so a step is one program."""
@@ -276,7 +273,9 @@ class TensorCore:
         engine.flush()
         root = self if self._base is None else self._base
         value = root._storage.value
-        if realize(value).shared or value.handles > 1:
+        if realize(value).shared and value.grad:  # it stays itself: a derivative with respect to it may be asked
+            value.buffer = _copied(value)
+        elif value.buffer.shared or value.handles > 1:  # type: ignore[union-attr]
             twin = Value(value.op, value.inputs, value.attrs, value.spec, value.grad, value.index)
             twin.buffer, twin.leaf, twin.freed = _copied(value), value.leaf, value.freed
             root._storage.set(twin)
@@ -309,39 +308,67 @@ class TensorCore:
         spec = self._spec
         if value.spec is not spec:
             value = _fitted(value, spec)
+        elif value.grad and value.handles:  # another tensor holds it: each has its own gradient, hooks and memory
+            value = _move("reshape", (value,), (spec.shape,))
+        by_view = self._cut and self._base is not None  # made under no_grad: what is written has no derivative
         if self._chain:
-            value = self._write_through(root._storage.value if self._cut else root._value(), value)
-        if self._cut or root._cut:
-            root._set_detached(value, self._cut)
-        elif _mode.grad and not value.grad and root._storage.value.grad:  # the derivative is 0 from here on, but there is one
-            attrs = ((0,) * value.spec.ndim, (1,) * value.spec.ndim)
-            root._storage.set(_move("slice_update", (root._storage.value, value), attrs))
+            value = self._write_through(root._storage.value if by_view else root._value(), value)
+        if by_view:
+            root._set_numbers(value)
+        elif root._cut:
+            root._set_detached(value)
         else:
-            root._storage.set(value)
+            root._storage.set(value if root._leaf else _successor(root._storage.value, value))
         return self
 
-    def _set_detached(self, value: Value, by_view: bool) -> None:
-        """Written through a detached tensor: the others of the storage see the value, and keep the derivative that they had."""
-        old, stored = self._storage.value, value
+    def _set_detached(self, value: Value) -> None:
+        """Written through a detached tensor: it has the derivative of what was written, the others of the storage keep theirs."""
+        if self._seen is not None:
+            value = _successor(self._own_value(), value)
+        self._set_numbers(value)
+        self._seen = (self._storage.value, Storage(value)) if value.grad else None
+
+    def _set_numbers(self, value: Value) -> None:
+        """New numbers in the storage; those who read it keep the derivative that they had."""
+        old = self._storage.value
         if old.grad and old.op is not BUFFER:
-            stored = record(TABLE["carry"], (value, old), (), True)
+            value = _carry(value, old)
         elif value.grad:
-            stored = _stopped(value)
-        self._seen = (stored, value) if value.grad and self._cut and not by_view else None
-        self._storage.set(stored)
+            value = _stopped(value)
+        self._storage.set(value)
+
+    def _own_value(self) -> Value:
+        """Of a detached tensor that was written: the derivative of that, with the numbers that the storage has now."""
+        stored, own = self._seen  # type: ignore[misc]
+        if stored is not self._storage.value:
+            stored = self._storage.value
+            own = Storage(_carry(_stopped(stored) if stored.grad else stored, own.value))
+            self._seen = stored, own
+        return own.value
 
     def _write_through(self, value: Value, new: Value) -> Value:
+        if any(name not in _INVERSE for name, _ in self._chain):
+            return self._write_places(value, new)
         steps = [value]
         for name, attrs in self._chain[:-1]:
             steps.append(_move(name, (steps[-1],), attrs))
         for (name, attrs), old in zip(reversed(self._chain), reversed(steps)):
-            inverse = _INVERSE.get(name)
-            if inverse is None:
-                raise ShapeError(
-                    "an expanded tensor is written in place: several of its elements are one place in memory. Write x = x.clone() first"
-                )
-            new = inverse(old, new, attrs)
+            new = _INVERSE[name](old, new, attrs)
         return new
+
+    def _write_places(self, value: Value, new: Value) -> Value:
+        """Through a view that is stretched or slides: element by element, where each has a place of its own."""
+        shape, size = value.spec.shape, value.spec.size
+        places = np.arange(size).reshape(shape)
+        for name, attrs in self._chain:
+            places = TABLE[name].numpy(places, *attrs)  # type: ignore[misc]
+        if np.unique(places).size != places.size:
+            raise ShapeError(
+                "an expanded tensor is written in place: several of its elements are one place in memory. Write x = x.clone() first"
+            )
+        at = from_array(np.ascontiguousarray(places.reshape(-1)))._value()
+        flat = (_move("reshape", (value,), ((size,),)), at, _move("reshape", (new,), ((places.size,),)))
+        return _move("reshape", (_move("index_set", flat, (0,)),), (shape,))
 
     @property
     def _spec(self) -> Spec:
@@ -358,7 +385,7 @@ class TensorCore:
         """Whether a derivative may be asked with respect to this tensor, or through it."""
         if self._base is not None:
             return not self._cut and self._base.requires_grad
-        return self._leaf or (self._has_own_history() if self._cut else self._storage.value.grad)
+        return self._leaf or (self._seen is not None if self._cut else self._storage.value.grad)
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
@@ -415,8 +442,12 @@ class TensorCore:
     def detach(self) -> Any:
         """The same storage without history: no derivative passes through what is returned."""
         out = self._plain(None, self._storage)
-        out._base, out._chain, out._cut = self._base, self._chain, True
-        return out
+        out._cut = True
+        if self._base is None:
+            return out
+        view = self._plain(None, self._storage)  # the same view of the detached whole
+        view._base, view._chain = out, self._chain
+        return view
 
     @property
     def data(self) -> Any:
@@ -488,6 +519,21 @@ class TensorCore:
         if self._after is None:
             self._after = {}
         return Handle(self._after, hook)
+
+
+def _carry(value: Value, history: Value) -> Value:
+    """The numbers of one value with the derivative of another."""
+    return record(TABLE["carry"], (value, history), (), True)  # type: ignore[return-value]
+
+
+def _successor(old: Value, value: Value) -> Value:
+    """What a value becomes that is written in place: one with a derivative keeps one. Written under no_grad it is that of before;
+    written with numbers that have none it is 0."""
+    if not old.grad or value.grad:
+        return value
+    if not _mode.grad:
+        return _carry(value, old)
+    return _move("slice_update", (old, value), ((0,) * value.spec.ndim, (1,) * value.spec.ndim))
 
 
 def _stopped(value: Value) -> Value:

@@ -185,7 +185,7 @@ class _Advanced:
         shape = moved._spec.shape
         count = len(self.axes)
         size = int(np.prod(shape[at : at + count], dtype=np.int64))
-        return moved.reshape(*shape[:at], size, *shape[at + count :]), at, order
+        return moved.view(*shape[:at], size, *shape[at + count :]), at, order
 
     def read(self) -> Any:
         """x[...]"""

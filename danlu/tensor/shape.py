@@ -12,6 +12,7 @@ from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor.core import TensorCore, apply, copied
+from danlu.tensor.strides import is_in_order, of_view, reshaped
 
 
 def sizes(args: tuple) -> tuple[int, ...]:
@@ -72,14 +73,20 @@ class Shape(TensorCore):
 
     # ---- movement -------------------------------------------------------------------------------------------------------
     def reshape(self, *shape: Any) -> Any:
-        """The same elements in row-major order under another shape; one size may be -1."""
-        return self._view("reshape", (complete("reshape", sizes(shape), self._spec.size),))
+        """The same elements in row-major order under another shape, one size may be -1: a view, or a copy where PyTorch makes one."""
+        return self._reshaped(complete("reshape", sizes(shape), self._spec.size))
+
+    def _reshaped(self, shape: tuple[int, ...]) -> Any:
+        """A view where strides describe it: of a transposed tensor, for example, they do not."""
+        if self._chain and reshaped(self._spec.shape, of_view(self._base._spec, self._chain), shape) is None:
+            return apply("reshape", self, shape=shape)
+        return self._view("reshape", (shape,))
 
     def view(self, *shape: Any) -> Any:
-        """The same as `reshape` (a danlu tensor has no strides that could forbid it)."""
+        """Like `reshape`, always a view (a danlu tensor has no strides that could forbid it)."""
         if len(shape) == 1 and isinstance(shape[0], DType):
             raise DTypeError("view(dtype) is not supported; x.to(dtype) converts the values")
-        return self.reshape(*shape)
+        return self._view("reshape", (complete("reshape", sizes(shape), self._spec.size),))
 
     def view_as(self, other: TensorCore) -> Any:
         """This tensor with the shape of another."""
@@ -171,7 +178,7 @@ class Shape(TensorCore):
                 end_dim=end_dim,
                 shape=shape,
             )
-        return self._view("reshape", ((*shape[:a], prod(shape[a : b + 1]), *shape[b + 1 :]),))
+        return self._reshaped((*shape[:a], prod(shape[a : b + 1]), *shape[b + 1 :]))
 
     def ravel(self) -> Any:
         """All elements on one axis."""
@@ -190,8 +197,12 @@ class Shape(TensorCore):
         return type(self)._plain(value if value.buffer is None else copied(value))
 
     def contiguous(self) -> Any:
-        """The tensor itself (a danlu tensor has no other layout)."""
-        return self
+        """The tensor itself, or a copy of a view whose elements do not lie in row-major order."""
+        return self if self.is_contiguous() else self.clone()
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order: False for a transposed view, for example."""
+        return not self._chain or is_in_order(self._spec.shape, of_view(self._base._spec, self._chain))
 
     # ---- reduction ------------------------------------------------------------------------------------------------------
     def _axes(self, name: str, dim: Any) -> tuple[int, ...]:

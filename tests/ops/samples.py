@@ -60,6 +60,18 @@ def apart(*shape: int) -> Input:
     return lambda rng, dtype: ((rng.permutation(size).reshape(shape) - size / 2 + 0.3) * 0.2).astype(dtype.numpy)
 
 
+def holed(*shape: int) -> Input:
+    """Floats among which rows with no zero, one, two and three of them stand."""
+
+    def make(rng: np.random.Generator, dtype: dt.DType) -> np.ndarray:
+        x = rng.uniform(0.5, 1.5, shape).astype(dtype.numpy)
+        for row in range(shape[0]):
+            x[row, rng.permutation(shape[1])[: row % 4]] = 0
+        return x
+
+    return make
+
+
 def _orthogonal(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return np.linalg.qr(rng.normal(size=(*shape, shape[-1])))[0]
 
@@ -128,7 +140,9 @@ def samples(op: Op) -> list[Sample]:
         count = len(op.sample or [None])
         made = lambda k, shape: lambda rng, dtype: elementwise_inputs(op, dtype, [shape] * count, rng)[k]  # noqa: E731
         attrs = {"dtype": dt.float64} if "dtype" in op.attrs else {"word": 1} if "word" in op.attrs else {}
-        return [([made(k, shape) for k in range(count)], attrs) for shape in ((), (5,), (2, 3))]
+        alike = [([made(k, shape) for k in range(count)], attrs) for shape in ((), (5,), (2, 3))]
+        broadcast = [([made(k, ((2, 1), (1, 3), ())[k % 3]) for k in range(count)], attrs)] if count > 1 else []
+        return alike + broadcast
     raise KeyError(f"{op.name} has no sample: add a line to SAMPLES in tests/ops/samples.py")
 
 
@@ -142,6 +156,7 @@ REDUCE = [
     ([f(1, 130)], {"dims": (1,), "keepdim": False}),
 ]
 EMPTY = [([f(3, 0)], {"dims": (1,), "keepdim": False}), ([f(0, 3)], {"dims": (1,), "keepdim": True})]
+HOLED_ROWS = [([holed(5, 4)], {"dims": d, "keepdim": k}) for d, k in (((1,), False), ((0,), True), ((0, 1), False))]
 TRUTH = [
     ([b(3, 40)], {"dims": (1,), "keepdim": False}),
     ([b(17)], {"dims": (0,), "keepdim": True}),
@@ -207,7 +222,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "flip": [([f(3, 4)], {"dims": d}) for d in ((0,), (1,), (0, 1), ())] + [([f(33)], {"dims": (0,)})],
     "cat": [([f(2, 3), f(4, 3), f(0, 3)], {"dim": 0}), ([f(2, 3), f(2, 1)], {"dim": 1}), ([f(3)], {"dim": 0})],
     "slice_update": [([f(7, 4), f(3, 2)], {"starts": (1, 0), "steps": (2, 3)}), ([f(5), f(0)], {"starts": (2,), "steps": (1,)})],
-    "sum": REDUCE + EMPTY, "prod": REDUCE + EMPTY, "max": REDUCE, "min": REDUCE, "any": TRUTH, "all": TRUTH,
+    "sum": REDUCE + EMPTY, "prod": REDUCE + EMPTY + HOLED_ROWS, "max": REDUCE, "min": REDUCE, "any": TRUTH, "all": TRUTH,
     "take": [([f(4, 3), i(4, (5,))], {"dim": 0}), ([f(4, 3), i(3, (2, 2))], {"dim": 1}), ([f(6), i(6, ())], {"dim": 0}),
         ([f(6), i(6, (0,))], {"dim": 0})],
     "take_along": [([f(4, 3), i(4, (6, 3))], {"dim": 0}), ([f(4, 3), i(3, (2, 2))], {"dim": 1}),
@@ -306,7 +321,8 @@ SAMPLES: dict[str, list[Sample]] = {
     "vector_norm": [([apart(3, 4)], {"p": k, "dims": (1,), "keepdim": False}) for k in (0, 1, 2, 3, 0.5, -1, np.inf, -np.inf)]
         + [([apart(5)], {"p": 2, "dims": (0,), "keepdim": True}), ([apart(2)], {"p": 3, "dims": (), "keepdim": False})],
     "cdist": [([f(3, 2), f(2, 2)], {"p": k}) for k in (1, 2, 3, np.inf)] + [([f(2, 2, 3), f(1, 3, 3)], {"p": 2})],
-    "cumsum": ALONG, "cumprod": ALONG, "cummax": ALONG, "cummin": ALONG, "logcumsumexp": ALONG, "mode": ALONG,
+    "cumsum": ALONG, "cumprod": [*ALONG, ([holed(4, 5)], {"dim": 1}), ([holed(2, 3)], {"dim": 0})],
+    "cummax": ALONG, "cummin": ALONG, "logcumsumexp": ALONG, "mode": ALONG,
     "searchsorted": [([ordered(7), f(3, 4)], {"right": r}) for r in (False, True)] + [([ordered(3, 5), f(3, 2)], {"right": False})],
     "scatter_reduce": [(inputs, {**attrs, "reduce": r}) for inputs, attrs in PUT_ALONG for r in ("prod", "amax", "amin")],
     "lgamma": [([p(3, 4)], {}), ([f(17, low=-0.9, high=-0.1)], {}), ([f(5, low=3.0, high=30.0)], {})],
