@@ -10,6 +10,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.errors import DTypeError, GradientError
 from danlu.func import jvp
+from danlu.messages import Phrase
 from danlu.tensor import Tensor, tensor
 from danlu.tensor.core import gradients
 
@@ -150,12 +151,20 @@ def _check(
     found, again = (_gradients(f, arrays, wanted, level) for _ in range(2))
     for k, g, same in zip(wanted, found, again):
         _compare(
-            g, _differences(f, arrays, wanted, k, eps), f"order {level}: the derivative with respect to input {k}", atol, rtol
+            g,
+            _differences(f, arrays, wanted, k, eps),
+            Phrase("order {level}: the derivative with respect to input {number}", level=level, number=k),
+            atol,
+            rtol,
         )
         if g.size and not np.abs(g - same).max() <= nondet_tol:
             raise GradientError(
-                f"gradcheck: order {level}: the derivative with respect to input {k} differs by {np.abs(g - same).max():.3g} from call "
-                f"to call; f must give the same for the same inputs (nondet_tol {nondet_tol:g})"
+                "gradcheck: order {level}: the derivative with respect to input {number} differs by {max:.3g} from call to call; "
+                "f must give the same for the same inputs (nondet_tol {nondet_tol:g})",
+                level=level,
+                number=k,
+                max=np.abs(g - same).max(),
+                nondet_tol=nondet_tol,
             )
 
 
@@ -184,10 +193,12 @@ def _check_forward(f: Function, arrays: list, wanted: list[int], level: int, eps
 
     found = jvp(total, tuple(tensor(arrays[k]) for k in wanted), tuple(tensor(steps[k]) for k in wanted))[1].detach().numpy()
     wanted_ = np.asarray((at(eps) - at(-eps)) / (2 * eps))
-    _compare(np.asarray(found), wanted_, f"order {level}: the forward derivative along one direction", atol, rtol)
+    _compare(
+        np.asarray(found), wanted_, Phrase("order {level}: the forward derivative along one direction", level=level), atol, rtol
+    )
 
 
-def _compare(found: np.ndarray, differences: np.ndarray, what: str, atol: float, rtol: float) -> None:
+def _compare(found: np.ndarray, differences: np.ndarray, what: Phrase, atol: float, rtol: float) -> None:
     error = np.abs(found - differences) - rtol * np.abs(differences)
     error = np.where(np.isnan(error), np.inf, error)
     if error.size and error.max() > atol:

@@ -109,6 +109,16 @@ CASES = [
         DTypeError,
         "polar: the parts are float32 and float64; expected two of float32 or two of float64: write x.float()",
     ),
+    (lambda: danlu.empty(2).exponential_(0.0), DataError, "exponential_: lambd=0.0; expected a rate above 0"),
+    (lambda: danlu.empty(2).geometric_(1.0), DataError, "geometric_: p=1.0; expected a probability between 0 and 1"),
+    (lambda: danlu.empty(2).cauchy_(0.0, -1.0), DataError, "cauchy_: sigma=-1.0; expected a width above 0"),
+    (lambda: danlu.empty(2).log_normal_(0.0, 0.0), DataError, "log_normal_: std=0.0; expected a standard deviation above 0"),
+    (
+        lambda: danlu.empty(2).random_(3, 3),
+        DataError,
+        "random_: from 3 to 3; expected random_(), random_(to) or random_(from, to)",
+    ),
+    (lambda: danlu.empty(2).random_(2**40), DataError, "random_: from 0 to 1099511627776; expected at most 2**32 numbers"),
     (
         lambda: m.register_hook(print),
         GradientError,
