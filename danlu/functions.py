@@ -15,9 +15,10 @@ NUMBER_FIRST = {"add", "sub", "mul", "div", "pow", "floor_divide", "remainder", 
 
 def _first_number(name: str, x: Any, args: tuple) -> Tensor:
     """A number as the first operand: a 0-d tensor, with all its digits beside a float tensor."""
-    if name not in NUMBER_FIRST or not args or not isinstance(args[0], Tensor) or not isinstance(x, (bool, int, float)):
+    numbers = (bool, int, float)
+    if name not in NUMBER_FIRST or not args or not isinstance(args[0], (Tensor, *numbers)) or not isinstance(x, numbers):
         raise DTypeError(f"danlu.{name} takes a tensor first, got {type(x).__name__}; write danlu.tensor(...) around it")
-    return tensor(x, args[0].dtype if args[0].dtype.is_floating_point else None)
+    return tensor(x, args[0].dtype if isinstance(args[0], Tensor) and args[0].dtype.is_floating_point else None)
 
 
 def _written(out: Any, result: Any) -> Any:
@@ -304,6 +305,24 @@ vsplit = _function("vsplit", _SQUARE + ", 2", "(tensor([[1., 2.]]), tensor([[3.,
 clone = _function("clone", "danlu.ones(1)", "tensor([1.])")
 detach = _function("detach", "danlu.ones(1)", "tensor([1.])")
 numel = _function("numel", "danlu.ones(2, 3)", "6")
+gcd = _function("gcd", "danlu.tensor([12, 7]), danlu.tensor([18, 3])", "tensor([6, 1])")
+lcm = _function("lcm", "danlu.tensor([4]), danlu.tensor([6])", "tensor([12])")
+i0 = _function("i0", "danlu.tensor([0.0, 1.0])", "tensor([1.0000, 1.2661])")
+igamma = _function("igamma", "danlu.tensor([1.0]), danlu.tensor([1.0])", "tensor([0.6321])")
+igammac = _function("igammac", "danlu.tensor([1.0]), danlu.tensor([1.0])", "tensor([0.3679])")
+heaviside = _function("heaviside", "danlu.tensor([-1.0, 0.0, 2.0]), danlu.tensor(0.5)", "tensor([0.0000, 0.5000, 1.0000])")
+logaddexp2 = _function("logaddexp2", "danlu.zeros(1), danlu.zeros(1)", "tensor([1.])")
+nextafter = _function("nextafter", "danlu.zeros(1), danlu.zeros(1)", "tensor([0.])")
+frexp = _function("frexp", "danlu.tensor([6.0])", "Frexp(mantissa=tensor([0.7500]), exponent=tensor([3], dtype=danlu.int32))")
+mvlgamma = _function("mvlgamma", "danlu.tensor([2.0]), 2", "tensor([0.4516])")
+diagonal_scatter = _function("diagonal_scatter", "danlu.zeros(2, 2), danlu.ones(2)", "tensor([[1., 0.],\n        [0., 1.]])")
+select_scatter = _function("select_scatter", "danlu.zeros(2), danlu.tensor(1.0), 0, 1", "tensor([0., 1.])")
+slice_scatter = _function("slice_scatter", "danlu.zeros(3), danlu.ones(2), 0, 1", "tensor([0., 1., 1.])")
+index_reduce = _function("index_reduce", "danlu.ones(2), 0, danlu.tensor([1]), danlu.tensor([5.0]), 'amax'", "tensor([1., 5.])")
+put = _function("put", "danlu.zeros(2), danlu.tensor([1]), danlu.ones(1)", "tensor([0., 1.])")
+renorm = _function("renorm", "danlu.tensor([[3.0, 4.0]]), 2, 0, 1", "tensor([[0.6000, 0.8000]])")
+lu_solve = _function("lu_solve", "danlu.ones(1, 1), *danlu.linalg.lu_factor(danlu.eye(1) * 2)", "tensor([[0.5000]])")
+lu = _function("lu", "danlu.eye(1)", "(tensor([[1.]]), tensor([1], dtype=danlu.int32))")
 
 
 def polygamma(n: int, input: Tensor) -> Tensor:

@@ -55,6 +55,7 @@ from danlu.nn.linear import (
 from danlu.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
+    CTCLoss,
     CrossEntropyLoss,
     HuberLoss,
     L1Loss,
@@ -172,6 +173,7 @@ __all__ = [
     "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "CTCLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",

@@ -276,11 +276,13 @@ def matrix_diagonal(o, x: Node, offset: int, dim1: int, dim2: int):
 
 
 def _scaled(o, name: str, value: Node, x: Node) -> Node:
-    """value · x; a whole dtype takes whole numbers."""
+    """value · x; for a whole dtype `addmv` cuts the fraction of a factor off, as PyTorch does, and the others refuse it."""
     if value.dtype.is_floating_point and not x.dtype.is_floating_point:
-        raise DTypeError(
-            f"{name}: a factor that is no integer was given for dtype {x.dtype.name}; write an integer, or x.float()"
-        )
+        if name != "addmv":
+            raise DTypeError(
+                f"{name}: a factor that is no integer was given for dtype {x.dtype.name}; write an integer, or x.float()"
+            )
+        value = o.cast(value, dtype=x.dtype)
     return o.mul(value, x)
 
 

@@ -20,7 +20,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
     3: (("autodiff.py", "batching.py"), ("compile/",)),
     4: (("runtime/",), ("engine.py",)),
     5: (("backward.py", "tensor/", "random.py"),),
-    6: (("functional/", "functions.py", "linalg.py", "autograd/", "func.py", "utils/", "files.py"),),
+    6: (("functional/", "functions.py", "linalg.py", "special.py", "signal/", "autograd/", "func.py", "utils/", "files.py"),),
     7: (("nn/",), ("optim/",), ("data/",)),
     8: (("train/",), ("classic/",)),
     9: (("cli.py", "__main__.py", "studio/", "interop/"),),

@@ -29,7 +29,7 @@ REFUSALS = [
     (lambda: V.maximum(1), DTypeError, "maximum: the other operand is int; expected a tensor"),
     (lambda: V.isclose(1), DTypeError, "isclose: the other operand is int; expected a tensor"),
     (lambda: danlu.exp(1.0), DTypeError, "danlu.exp takes a tensor first, got float"),
-    (lambda: danlu.add(1, 2), DTypeError, "danlu.add takes a tensor first, got int"),
+    (lambda: danlu.add(1, "2"), DTypeError, "danlu.add takes a tensor first, got int"),
     # movement
     (lambda: M.flip(0, 0), ShapeError, "flip: axes \\(0, 0\\) name one axis twice"),
     (lambda: M.movedim((0, 1), 0), ShapeError, "movedim: 2 axes \\(0, 1\\) cannot go to 1 places"),
