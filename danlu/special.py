@@ -1,4 +1,4 @@
-"""L6. danlu.special: special functions under PyTorch's names. What they mean stands in the op's record; derivatives exist where nothing else is said."""
+"""L6. danlu.special: special functions under PyTorch's names. What they mean stands in the op's record; they have derivatives of every order."""
 
 from __future__ import annotations
 

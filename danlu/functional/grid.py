@@ -10,7 +10,7 @@ import numpy as np
 
 from danlu.errors import DataError, ShapeError
 from danlu.tensor import Tensor, apply, from_array
-
+from danlu.tensor.creation import cat, ones_like
 
 
 def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
@@ -66,36 +66,32 @@ def _bounded(x: Tensor, n: int, padding_mode: str, align_corners: bool) -> Tenso
     return apply("where", apply("eq", kept, x) & (x > 0) & (x < n - 1), x, kept.detach())  # on the edge no derivative passes
 
 
-def _read(image: Tensor, places: list[Tensor]) -> Tensor:
-    """image (N, C, …) at whole places (N, …), 0 beyond the edge: (N, C, places)"""
-    sizes, (n, c) = tuple(image.shape[2:]), image.shape[:2]
-    count = prod(places[0].shape[1:])
+def _read(image: Tensor, places: list[Tensor], weights: Tensor) -> Tensor:
+    """Σₖ weights[n, k, p] · image[n, c, places[n, k, p]], 0 beyond the edge: (N, C, …) → (N, C, P)"""
+    sizes, (n, c), (_, taps, count) = tuple(image.shape[2:]), image.shape[:2], places[0].shape
     inside, at = places[0] == places[0], places[0].long() * 0
     for place, m in zip(places, sizes):
         here = (place >= 0) & (place <= m - 1)
         inside, at = inside & here, at * m + apply("where", here, place, 0.0).long()
-    at = at.reshape(n, 1, count).expand(n, c, count)
-    values = image.reshape(n, c, prod(sizes)).gather(2, at)
-    return apply("where", inside.reshape(n, 1, count), values, 0.0)
+    at = at.reshape(n, 1, taps * count).expand(n, c, taps * count)
+    values = image.reshape(n, c, prod(sizes)).gather(2, at).reshape(n, c, taps, count)
+    return (values * apply("where", inside, weights, 0.0).unsqueeze(1)).sum(2)
 
 
-def _linear(image: Tensor, places: list[Tensor]) -> Tensor:
-    """Σ over the 2ᵈ pixels around a place, each with the product of its distances to the other side."""
-    n = image.shape[0]
-    floors = [x.floor().detach() for x in places]
-    total: Any = None
-    for corner in product((0, 1), repeat=len(places)):
-        weight: Any = None
-        for x, low, up in zip(places, floors, corner):
-            part = x - low if up else low + 1 - x
-            weight = part if weight is None else weight * part
-        term = _read(image, [low + up for low, up in zip(floors, corner)]) * weight.reshape(n, 1, -1)
-        total = term if total is None else total + term
-    return total
+def _linear(places: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+    """The 2ᵈ pixels around each place (N, 1, P), each with the product of its distances to the other side."""
+    corners = np.array(list(product((0.0, 1.0), repeat=len(places))), places[0].dtype.numpy)  # (2ᵈ, d)
+    at, weight = [], places[0] * 0.0 + 1.0
+    for x, up in zip(places, corners.T):
+        side = from_array(np.ascontiguousarray(up)).reshape(-1, 1)
+        low = x.floor().detach()
+        at.append(low + side)
+        weight = weight * ((1 - side) + (2 * side - 1) * (x - low))
+    return at, weight
 
 
-def _cubic_weights(t: Tensor) -> list[Tensor]:
-    """Keys's kernel (1981, eq. 4) with a = −3/4 at the distances 1 + t, t, 1 − t, 2 − t."""
+def _cubic_weights(t: Tensor) -> Tensor:
+    """Keys's kernel (1981, eq. 4) with a = −3/4 at the distances 1 + t, t, 1 − t, 2 − t: (N, 1, P) → (N, 4, P)."""
     a = -0.75
 
     def far(x: Tensor) -> Tensor:
@@ -104,19 +100,18 @@ def _cubic_weights(t: Tensor) -> list[Tensor]:
     def near(x: Tensor) -> Tensor:
         return ((a + 2) * x - (a + 3)) * x * x + 1
 
-    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
+    return cat([far(t + 1), near(t), near(1 - t), far(2 - t)], 1)
 
 
-def _cubic(image: Tensor, places: list[Tensor], padding_mode: str, align_corners: bool) -> Tensor:
-    n, (height, width) = image.shape[0], image.shape[2:]
-    (row, column), floors = places, [x.floor().detach() for x in places]
-    vertical, horizontal = _cubic_weights(row - floors[0]), _cubic_weights(column - floors[1])
-    total: Any = None
-    for i, j in product(range(4), repeat=2):
-        at = [_bounded(floors[0] + (i - 1), height, padding_mode, align_corners), _bounded(floors[1] + (j - 1), width, padding_mode, align_corners)]
-        term = _read(image, at) * (vertical[i] * horizontal[j]).reshape(n, 1, -1)
-        total = term if total is None else total + term
-    return total
+def _cubic(places: list[Tensor], sizes: tuple[int, ...], padding_mode: str, align_corners: bool) -> tuple[list[Tensor], Tensor]:
+    """The 16 pixels around each place and their weights."""
+    (n, _, count), steps = places[0].shape, from_array(np.arange(-1, 3).astype(places[0].dtype.numpy)).reshape(4, 1)
+    floors = [x.floor().detach() for x in places]
+    rows, columns = (_bounded(low + steps, m, padding_mode, align_corners) for low, m in zip(floors, sizes))  # (N, 4, P)
+    vertical, horizontal = (_cubic_weights(x - low) for x, low in zip(places, floors))
+    shape = (n, 4, 4, count)
+    at = [rows.unsqueeze(2).expand(*shape).reshape(n, 16, count), columns.unsqueeze(1).expand(*shape).reshape(n, 16, count)]
+    return at, (vertical.unsqueeze(2) * horizontal.unsqueeze(1)).reshape(n, 16, count)
 
 
 def grid_sample(
@@ -147,23 +142,20 @@ def grid_sample(
     if grid.dtype is not input.dtype:
         raise DataError(f"grid_sample: the input is {input.dtype.name} and the grid {grid.dtype.name}; write grid.to(input.dtype)")
     sizes, align = tuple(input.shape[2:]), bool(align_corners)
-    places = [_pixels(grid.select(-1, d - 1 - k), n, align) for k, n in enumerate(sizes)]
-    out = _sampled(input, places, mode, padding_mode, align)
+    flat = grid.reshape(grid.shape[0], 1, -1, d)
+    places = [_pixels(flat.select(-1, d - 1 - k), n, align) for k, n in enumerate(sizes)]  # (N, 1, P)
+    if mode == "bicubic":
+        out = _read(input, *_cubic(places, sizes, padding_mode, align))
+    else:
+        places = [_bounded(x, n, padding_mode, align) for x, n in zip(places, sizes)]
+        nearest = [x.round().detach() for x in places], ones_like(places[0])
+        out = _read(input, *(_linear(places) if mode == "bilinear" else nearest))
     return out.reshape(*input.shape[:2], *grid.shape[1:-1])
 
 
 def _pixels(x: Tensor, n: int, align_corners: bool) -> Tensor:
     """Places from −1 to 1 as places in pixels."""
     return (x + 1) * ((n - 1) / 2) if align_corners else ((x + 1) * n - 1) * 0.5
-
-
-def _sampled(image: Tensor, places: list[Tensor], mode: str, padding_mode: str, align_corners: bool) -> Tensor:
-    if mode == "bicubic":
-        return _cubic(image, places, padding_mode, align_corners)
-    places = [_bounded(x, n, padding_mode, align_corners) for x, n in zip(places, image.shape[2:])]
-    if mode == "bilinear":
-        return _linear(image, places)
-    return _read(image, [x.round().detach() for x in places])
 
 
 __all__ = ["affine_grid", "grid_sample"]
