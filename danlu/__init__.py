@@ -7,6 +7,7 @@ from danlu.dtype import DType, float16, float32, float64, int8, int16, int32, in
 from danlu.dtype import bool_ as bool
 from danlu.errors import AxisError, DanluError, DataError, DTypeError, GradientError, NumericError, ShapeError
 from danlu.files import load, save
+from danlu.func import vmap
 from danlu.functions import (
     abs,
     absolute,
@@ -251,6 +252,7 @@ from danlu.functions import (
     sum,
     svd,
     swapaxes,
+    swapdims,
     t,
     take,
     take_along_dim,
@@ -312,6 +314,7 @@ from danlu.tensor.creation import (
     arange,
     as_tensor,
     cat,
+    concat,
     concatenate,
     empty,
     empty_like,
@@ -345,6 +348,7 @@ from danlu.tensor.joining import (
     dstack,
     hstack,
     meshgrid,
+    row_stack,
     vstack,
 )  # fmt: skip
 from danlu.tensor.products import cdist, chain_matmul, einsum, tensordot
@@ -438,6 +442,7 @@ __all__ = [
     "clone",
     "column_stack",
     "combinations",
+    "concat",
     "concatenate",
     "config",
     "copysign",
@@ -658,6 +663,7 @@ __all__ = [
     "roll",
     "rot90",
     "round",
+    "row_stack",
     "rsqrt",
     "rsub",
     "save",
@@ -696,6 +702,7 @@ __all__ = [
     "sum",
     "svd",
     "swapaxes",
+    "swapdims",
     "t",
     "take",
     "take_along_dim",
@@ -732,6 +739,7 @@ __all__ = [
     "var_mean",
     "vdot",
     "view_as",
+    "vmap",
     "vsplit",
     "vstack",
     "where",

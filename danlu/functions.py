@@ -21,11 +21,19 @@ def _first_number(name: str, x: Any, args: tuple) -> Tensor:
     return tensor(x, args[0].dtype if isinstance(args[0], Tensor) and args[0].dtype.is_floating_point else None)
 
 
+# Kinds from the lower to the higher: an `out=` of a lower kind than the result would lose it.
+_KINDS = "buif"
+
+
 def _written(out: Any, result: Any) -> Any:
     """The result written into the tensor, or the tensors, given as `out=`."""
-    if isinstance(out, Tensor):
-        return out._assign(result._value())
-    return type(result)(target._assign(value._value()) for target, value in zip(out, result))
+    if not isinstance(out, Tensor):
+        return type(result)(_written(target, value) for target, value in zip(out, result))
+    if _KINDS.find(result.dtype.kind.replace("u", "i")) > _KINDS.find(out.dtype.kind.replace("u", "i")):
+        raise DTypeError(
+            f"out= is a tensor of {out.dtype.name}, and the result is {result.dtype.name}; give one of danlu.{result.dtype.name}"
+        )
+    return out._assign(result._value())
 
 
 def _function(name: str, example: str, shown: str) -> Any:
@@ -188,7 +196,7 @@ scatter_add = _function("scatter_add", "danlu.zeros(2), 0, danlu.tensor([1, 1]),
 index_add = _function("index_add", "danlu.zeros(2), 0, danlu.tensor([1, 1]), danlu.ones(2)", "tensor([0., 2.])")
 reshape = _function("reshape", _SQUARE + ", (4,)", "tensor([1., 2., 3., 4.])")
 permute = _function("permute", _SQUARE + ", (1, 0)", "tensor([[1., 3.],\n        [2., 4.]])")
-transpose = swapaxes = _function("transpose", _SQUARE + ", 0, 1", "tensor([[1., 3.],\n        [2., 4.]])")
+transpose = swapaxes = swapdims = _function("transpose", _SQUARE + ", 0, 1", "tensor([[1., 3.],\n        [2., 4.]])")
 t = _function("t", _SQUARE, "tensor([[1., 3.],\n        [2., 4.]])")
 squeeze = _function("squeeze", "danlu.ones(1, 2)", "tensor([1., 1.])")
 unsqueeze = _function("unsqueeze", "danlu.ones(2), 0", "tensor([[1., 1.]])")

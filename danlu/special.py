@@ -41,7 +41,9 @@ def _method(name: str, method: str, example: str, shown: str) -> Any:
 
     def function(input: Tensor, *args: Any, out: Any = None, **given: Any) -> Any:
         if not isinstance(input, Tensor):
-            raise DTypeError(f"special.{name} takes a tensor first, got {type(input).__name__}; write danlu.tensor(...) around it")
+            raise DTypeError(
+                f"special.{name} takes a tensor first, got {type(input).__name__}; write danlu.tensor(...) around it"
+            )
         result = getattr(input, method)(*args, **given)
         return result if out is None else _written(out, result)
 

@@ -108,9 +108,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         [-0.5, 2.0]
     """
     channels = input.shape[1] if input.ndim > 1 else 1
-    if weight.numel() not in (1, channels):
+    if weight.numel() not in (1, channels) or weight.ndim > 1:
         raise ShapeError(
-            f"prelu: {weight.numel()} weights for an input of shape {tuple(input.shape)}; expected 1, or {channels}, one a channel"
+            f"prelu: {weight.numel()} weights of shape {tuple(weight.shape)} for an input of shape {tuple(input.shape)}; "
+            f"expected 1, or {channels}, one a channel, as a vector"
         )
     w = (
         weight.reshape(*[-1 if k == min(1, input.ndim - 1) else 1 for k in range(input.ndim)])

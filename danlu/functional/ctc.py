@@ -18,7 +18,9 @@ from danlu.tensor import Tensor, apply, from_array
 def _lengths(name: str, given: Any, count: int, limit: int) -> np.ndarray:
     values = np.asarray(given.detach().numpy() if isinstance(given, Tensor) else given).reshape(-1)
     if values.dtype.kind not in "iu" or len(values) != count:
-        raise ShapeError(f"ctc_loss: {name} has {len(values)} elements of dtype {values.dtype}; expected {count} integers, one for each sequence")
+        raise ShapeError(
+            f"ctc_loss: {name} has {len(values)} elements of dtype {values.dtype}; expected {count} integers, one for each sequence"
+        )
     if count and (values.min() < 0 or values.max() > limit):
         raise DataError(f"ctc_loss: {name} goes from {values.min()} to {values.max()}; expected 0 … {limit}")
     return values.astype(np.int64)
@@ -28,11 +30,15 @@ def _rows(targets: Tensor, lengths: np.ndarray, classes: int, blank: int) -> np.
     """The targets as rows (N, longest): given so, or one after another."""
     labels = targets.detach().numpy()
     if labels.dtype.kind not in "iu":
-        raise DTypeError(f"ctc_loss: the targets have dtype {labels.dtype}; expected the numbers of classes: write targets.long()")
+        raise DTypeError(
+            f"ctc_loss: the targets have dtype {labels.dtype}; expected the numbers of classes: write targets.long()"
+        )
     longest = int(lengths.max(initial=0))
     if labels.ndim == 1:
         if labels.size != lengths.sum():
-            raise ShapeError(f"ctc_loss: {labels.size} targets for lengths that add up to {lengths.sum()}; expected as many of both")
+            raise ShapeError(
+                f"ctc_loss: {labels.size} targets for lengths that add up to {lengths.sum()}; expected as many of both"
+            )
         rows, starts = np.full((len(lengths), longest), blank), np.cumsum(lengths) - lengths
         for row, start, n in zip(rows, starts, lengths):
             row[:n] = labels[start : start + n]
@@ -40,7 +46,9 @@ def _rows(targets: Tensor, lengths: np.ndarray, classes: int, blank: int) -> np.
         rows = labels[:, :longest]
     used = rows[np.arange(longest) < lengths[:, None]]
     if used.size and (used.min() < 0 or used.max() >= classes):
-        raise DataError(f"ctc_loss: a target is {used.min() if used.min() < 0 else used.max()}; expected classes 0 … {classes - 1}")
+        raise DataError(
+            f"ctc_loss: a target is {used.min() if used.min() < 0 else used.max()}; expected classes 0 … {classes - 1}"
+        )
     return rows
 
 

@@ -140,7 +140,9 @@ def grid_sample(
     if padding_mode not in ("zeros", "border", "reflection"):
         raise DataError(f"grid_sample: padding_mode is {padding_mode!r}; expected 'zeros', 'border' or 'reflection'")
     if grid.dtype is not input.dtype:
-        raise DataError(f"grid_sample: the input is {input.dtype.name} and the grid {grid.dtype.name}; write grid.to(input.dtype)")
+        raise DataError(
+            f"grid_sample: the input is {input.dtype.name} and the grid {grid.dtype.name}; write grid.to(input.dtype)"
+        )
     sizes, align = tuple(input.shape[2:]), bool(align_corners)
     flat = grid.reshape(grid.shape[0], 1, -1, d)
     places = [_pixels(flat.select(-1, d - 1 - k), n, align) for k, n in enumerate(sizes)]  # (N, 1, P)

@@ -96,9 +96,7 @@ def unpacked(o, y: Node) -> tuple[Node, Node]:
 def _packed_vjp(o, g, y, x):
     """L⁻ᵀ (tril₋₁(Lᵀ gL) + triu(gU Uᵀ)) U⁻ᵀ"""
     low, up = unpacked(o, y)
-    inner = o.add(
-        lower(o, o.matmul(transposed(o, low), lower(o, g, -1)), -1), upper(o, o.matmul(upper(o, g), transposed(o, up)))
-    )
+    inner = o.add(lower(o, o.matmul(transposed(o, low), lower(o, g, -1)), -1), upper(o, o.matmul(upper(o, g), transposed(o, up))))
     left = o.solve_matrices(transposed(o, low), inner)
     return (transposed(o, o.solve_matrices(up, transposed(o, left))),)
 
@@ -166,11 +164,21 @@ def _diagnosis(name: str, doc: str, of: str, numpy) -> None:
         return Spec(x.shape[:-2], dt.int32)
 
     register(
-        Op(name, OPAQUE, doc, infer=infer, numpy=blamed(of, numpy, ""), vjp=lambda o, g, y, x: (None,), jvp=lambda o, y, xs, dxs: None)
+        Op(
+            name,
+            OPAQUE,
+            doc,
+            infer=infer,
+            numpy=blamed(of, numpy, ""),
+            vjp=lambda o, g, y, x: (None,),
+            jvp=lambda o, y, xs, dxs: None,
+        )
     )
 
 
-_diagnosis("cholesky_failure", "Where Cholesky's factorisation fails, from 1; 0 where it does not.", "linalg.cholesky_ex", _leading_numpy)
+_diagnosis(
+    "cholesky_failure", "Where Cholesky's factorisation fails, from 1; 0 where it does not.", "linalg.cholesky_ex", _leading_numpy
+)
 _diagnosis("zero_pivot", "The first pivot that is 0, from 1; 0 where none is.", "linalg.inv_ex", _zero_pivot_numpy)
 
 

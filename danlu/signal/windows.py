@@ -31,7 +31,9 @@ def _window(name: str, M: int, sym: bool, dtype: DType | None, shape: Callable[[
     return tensor(np.asarray(shape(t), np.float64) * np.ones(M), dtype, requires_grad)
 
 
-def general_cosine(M: int, *, a: Sequence[float], sym: bool = True, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+def general_cosine(
+    M: int, *, a: Sequence[float], sym: bool = True, dtype: DType | None = None, requires_grad: bool = False
+) -> Tensor:
     """Σ (-1)ⁱ aᵢ cos(2π i k / (M - 1)), the family of hann, hamming and blackman.
 
     >>> import danlu
@@ -111,7 +113,9 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, dtype: DType | None 
     """
     if beta < 0:
         raise ShapeError(f"kaiser: beta={beta}; expected 0 or more")
-    return _window("kaiser", M, sym, dtype, lambda t: np.i0(beta * np.sqrt(np.maximum(0, 1 - t * t))) / np.i0(beta), requires_grad)
+    return _window(
+        "kaiser", M, sym, dtype, lambda t: np.i0(beta * np.sqrt(np.maximum(0, 1 - t * t))) / np.i0(beta), requires_grad
+    )
 
 
 def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
@@ -153,7 +157,9 @@ def hamming_window(
     return _cosines("hamming_window", window_length, (alpha, beta), not periodic, dtype, requires_grad)
 
 
-def blackman_window(window_length: int, periodic: bool = True, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+def blackman_window(
+    window_length: int, periodic: bool = True, *, dtype: DType | None = None, requires_grad: bool = False
+) -> Tensor:
     """`signal.windows.blackman` for spectra (periodic) or filters.
 
     >>> import danlu
@@ -163,7 +169,9 @@ def blackman_window(window_length: int, periodic: bool = True, *, dtype: DType |
     return blackman(window_length, sym=not periodic, dtype=dtype, requires_grad=requires_grad)
 
 
-def bartlett_window(window_length: int, periodic: bool = True, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+def bartlett_window(
+    window_length: int, periodic: bool = True, *, dtype: DType | None = None, requires_grad: bool = False
+) -> Tensor:
     """`signal.windows.bartlett` for spectra (periodic) or filters.
 
     >>> import danlu

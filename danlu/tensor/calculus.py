@@ -95,7 +95,9 @@ def _slope(y: Tensor, axis: int, step: Any, edge_order: int) -> Tensor:
     else:
         widths = (y.new_ones(n - 1) * step).reshape(*(-1 if k == axis else 1 for k in range(y.ndim)))
     rises = y.diff(dim=axis) / widths  # (…, n - 1, …): the slope between each two neighbours
-    return cat([_edge(rises, widths, axis, 0, edge_order), _inner(rises, widths, axis), _edge(rises, widths, axis, -1, edge_order)], axis)
+    return cat(
+        [_edge(rises, widths, axis, 0, edge_order), _inner(rises, widths, axis), _edge(rises, widths, axis, -1, edge_order)], axis
+    )
 
 
 def _inner(rises: Tensor, widths: Tensor, axis: int) -> Tensor:
@@ -129,7 +131,9 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
             [4., 8.]])
     """
     if input.ndim > 2 or input.dtype.kind == "b":
-        raise ShapeError(f"cov: shape {tuple(input.shape)} and dtype {input.dtype.name}; expected numbers as (variables, observations)")
+        raise ShapeError(
+            f"cov: shape {tuple(input.shape)} and dtype {input.dtype.name}; expected numbers as (variables, observations)"
+        )
     x = input.reshape(1, -1) if input.ndim < 2 else input
     weights = _weights(x, fweights, aweights)
     x = x if x.dtype.is_floating_point else x.float()
@@ -218,7 +222,9 @@ def histogram(
 
 def _edges(array: np.ndarray, bins: int, span: Sequence[float] | None) -> np.ndarray:
     if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1 or (span is not None and span[0] > span[1]):
-        raise ShapeError(f"histogram: bins={bins} in range {span}; expected 1 or more bins, or the edges as a tensor, and low ≤ high")
+        raise ShapeError(
+            f"histogram: bins={bins} in range {span}; expected 1 or more bins, or the edges as a tensor, and low ≤ high"
+        )
     low, high = span if span is not None else (array.min(), array.max()) if array.size else (0.0, 1.0)
     low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
     if not np.isfinite([low, high]).all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from danlu.errors import DTypeError, ShapeError
@@ -34,7 +35,9 @@ class Replacing(TensorCore):
         out: Any = self.clone()  # type: ignore[attr-defined]
         return _written("select_scatter", out, out.select(dim, index), src)
 
-    def slice_scatter(self, src: TensorCore, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Any:
+    def slice_scatter(
+        self, src: TensorCore, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+    ) -> Any:
         """x with x[start:end:step] of an axis replaced."""
         out: Any = self.clone()  # type: ignore[attr-defined]
         axis = normalize_axis("slice_scatter", dim, self._spec.ndim)
@@ -56,12 +59,22 @@ class Replacing(TensorCore):
             raise ShapeError(f"index_reduce: reduce={reduce!r}; expected 'prod', 'mean', 'amax' or 'amin'; index_add adds")
         axis, x, at = normalize_axis("index_reduce", dim, self._spec.ndim), at_least_1d(self), _vector("index_reduce", index)
         shape = _with(x._spec.shape, axis, at._spec.shape[0])
-        if source._spec.size != at_least_1d(source)._spec.size or at_least_1d(source)._spec.shape != shape:
+        if at_least_1d(source)._spec.shape != shape:
             raise ShapeError(f"index_reduce: the source has shape {source._spec.shape}; expected {shape}")
         along = tuple(at._spec.shape[0] if k == axis else 1 for k in range(len(shape)))
-        places = at.to(at._spec.dtype).reshape(along).expand(shape)
+        places = at.reshape(along).expand(shape)
         out = x.scatter_reduce(axis, places, at_least_1d(source), reduce, include_self=include_self)
         return out.reshape(self._spec.shape)
+
+    def fill_diagonal_(self, fill_value: Any, wrap: bool = False) -> Any:
+        """One number on the main diagonal, in place; wrap: of a tall matrix the diagonal begins anew below a row left out."""
+        shape = self._spec.shape
+        if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
+            raise ShapeError(f"fill_diagonal_: shape {shape}; expected a matrix, or several axes of one size")
+        step = sum(prod(shape[k + 1 :]) for k in range(len(shape)))
+        stop = prod(shape) if wrap or len(shape) > 2 else min(shape[0], shape[1]) * shape[1]
+        self.reshape(-1)[:stop:step] = fill_value  # type: ignore[attr-defined]
+        return self
 
     def renorm(self, p: float, dim: int, maxnorm: float) -> Any:
         """x with every slice of an axis scaled down to a p-norm of at most maxnorm."""

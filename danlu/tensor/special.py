@@ -25,7 +25,9 @@ def _whole_pair(op: str, doc: str) -> Any:
         for x in (self, other):
             if not isinstance(x, TensorCore) or x._spec.dtype.kind not in "iu":
                 found = x._spec.dtype.name if isinstance(x, TensorCore) else type(x).__name__
-                raise DTypeError(f"{op} takes tensors of integers, got {found}; write x.long(), or danlu.tensor(...) around a number")
+                raise DTypeError(
+                    f"{op} takes tensors of integers, got {found}; write x.long(), or danlu.tensor(...) around a number"
+                )
         return apply(op, self, other)
 
     method.__name__, method.__doc__ = op, doc
