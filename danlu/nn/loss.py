@@ -6,6 +6,7 @@ from typing import Any
 
 from danlu.errors import DataError
 from danlu.functional import common as F
+from danlu.functional.ctc import ctc_loss
 from danlu.nn.module import Module
 from danlu.tensor import Tensor
 
@@ -208,7 +209,7 @@ class CTCLoss(Loss):
 
     def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:
         """−log p(targets)."""
-        return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity)
+        return ctc_loss(log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity)
 
 
 __all__ = [

@@ -40,7 +40,7 @@ REFUSALS = [
     (lambda: V.mvlgamma(0), ShapeError, "mvlgamma: p=0; expected a dimension of 1 or more"),
     (lambda: danlu.exp(V, out=danlu.tensor([1, 2])), DTypeError, "out= is a tensor of int64, and the result is float32; give one of danlu.float32"),
     # parts replaced
-    (lambda: M.diagonal_scatter(danlu.ones(3)), ShapeError, "diagonal_scatter: src has shape \\(3,\\); expected that of the part it replaces, \\(2,\\)"),
+    (lambda: M.diagonal_scatter(danlu.ones(3)), ShapeError, r"diagonal_scatter: src has shape \(3,\); expected that of the part it replaces"),
     (lambda: V.put(I, I), ShapeError, "put: source has shape \\(2,\\) and dtype int64; expected 2 elements of float32"),
     (lambda: V.index_reduce(0, I, V, "sum"), ShapeError, "index_reduce: reduce='sum'; expected 'prod', 'mean', 'amax' or 'amin'"),
     (lambda: M.index_reduce(0, I, V, "prod"), ShapeError, "index_reduce: the source has shape \\(2,\\); expected \\(2, 3\\)"),
