@@ -12,11 +12,15 @@ from danlu.tensor.creation import tensor
 NUMBER_FIRST = {"add", "sub", "mul", "div", "pow", "floor_divide", "remainder", "true_divide", "multiply", "divide", "subtract",
                 "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "xlogy", "float_power"}  # fmt: skip
 
+# Of these also two numbers make a tensor, as in PyTorch.
+TWO_NUMBERS = {"add", "sub", "mul", "div", "floor_divide", "true_divide", "multiply", "divide", "subtract"}
+
 
 def _first_number(name: str, x: Any, args: tuple) -> Tensor:
     """A number as the first operand: a 0-d tensor, with all its digits beside a float tensor."""
     numbers = (bool, int, float)
-    if name not in NUMBER_FIRST or not args or not isinstance(args[0], (Tensor, *numbers)) or not isinstance(x, numbers):
+    second = (Tensor, *numbers) if name in TWO_NUMBERS else Tensor
+    if name not in NUMBER_FIRST or not args or not isinstance(args[0], second) or not isinstance(x, numbers):
         raise DTypeError(f"danlu.{name} takes a tensor first, got {type(x).__name__}; write danlu.tensor(...) around it")
     return tensor(x, args[0].dtype if isinstance(args[0], Tensor) and args[0].dtype.is_floating_point else None)
 

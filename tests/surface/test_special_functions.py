@@ -312,3 +312,19 @@ def test_clamp_with_a_bound_that_is_nan_gives_nan():
         warnings.simplefilter("error")
         assert danlu.tensor([1.0, math.inf]).clamp_max(math.nan).isnan().all()
         assert danlu.tensor([1.0, 2.0]).clamp(danlu.tensor([math.nan, 1.0]), None).isnan().tolist() == [True, False]
+
+
+def test_of_equals_and_of_a_number_beside_nan_one_side_takes_the_gradient():
+    x, y = (
+        danlu.tensor([1.0, math.nan, 2.0, 3.0], requires_grad=True),
+        danlu.tensor([1.0, 5.0, math.nan, 4.0], requires_grad=True),
+    )
+    for function, winners in ((danlu.fmax, [1, 0, 1, 0]), (danlu.fmin, [1, 0, 1, 1])):
+        first, second = danlu.autograd.grad(function(x, y).sum(), [x, y])
+        assert first.tolist() == winners and second.tolist() == [1 - w for w in winners]
+
+
+def test_the_angle_of_the_origin_has_no_derivative_and_spoils_no_gradient():
+    x = danlu.zeros(1, requires_grad=True)
+    danlu.atan2(x, x).sum().backward()
+    assert x.grad.tolist() == [0.0]
