@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from danlu import dtype as dt
 from danlu.errors import DataError, ShapeError
 from danlu.tensor import Tensor, apply, from_array
 from danlu.tensor.creation import cat, ones_like
@@ -69,10 +70,10 @@ def _bounded(x: Tensor, n: int, padding_mode: str, align_corners: bool) -> Tenso
 def _read(image: Tensor, places: list[Tensor], weights: Tensor) -> Tensor:
     """Σₖ weights[n, k, p] · image[n, c, places[n, k, p]], 0 beyond the edge: (N, C, …) → (N, C, P)"""
     sizes, (n, c), (_, taps, count) = tuple(image.shape[2:]), image.shape[:2], places[0].shape
-    inside, at = places[0] == places[0], places[0].long() * 0
+    inside, at = places[0] == places[0], places[0].to(dt.int64) * 0
     for place, m in zip(places, sizes):
         here = (place >= 0) & (place <= m - 1)
-        inside, at = inside & here, at * m + apply("where", here, place, 0.0).long()
+        inside, at = inside & here, at * m + apply("where", here, place, 0.0).to(dt.int64)
     at = at.reshape(n, 1, taps * count).expand(n, c, taps * count)
     values = image.reshape(n, c, prod(sizes)).gather(2, at).reshape(n, c, taps, count)
     return (values * apply("where", inside, weights, 0.0).unsqueeze(1)).sum(2)

@@ -46,9 +46,11 @@ def rad2deg(o, x: Node) -> Node:
 
 @composite(attrs=("eps",))
 def logit(o, x: Node, eps: float | None) -> Node:
-    """log(x / (1 - x)), x first kept inside [ε, 1 - ε] where ε is given."""
+    """log(x / (1 - x)), x first kept inside [ε, 1 - ε] where ε is given; else NaN outside 0 … 1, and so is the derivative."""
     x = _real(o, x)
-    if eps is not None:
+    if eps is None:
+        x = o.mul(x, o.where(o.logical_or(o.lt(x, 0.0), o.gt(x, 1.0)), math.nan, 1.0))
+    else:
         x = o.clamp_max(o.clamp_min(x, o.number(eps, x.dtype)), o.number(1 - eps, x.dtype))
     return o.log(o.div(x, o.sub(1.0, x)))
 

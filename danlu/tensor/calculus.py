@@ -19,6 +19,11 @@ from danlu.tensor.rearrange import as_axes
 # ---- areas --------------------------------------------------------------------------------------------------------------------
 
 
+def _along(x: Tensor, axis: int, ndim: int) -> Tensor:
+    """A vector on one of several axes."""
+    return x.reshape(*(-1 if k == axis else 1 for k in range(ndim)))
+
+
 def _strips(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[Tensor, int]:
     """The area between each two neighbours."""
     axis = normalize_axis(name, dim, y.ndim)
@@ -30,7 +35,7 @@ def _strips(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[
     if x is None:
         return sums * (dx / 2), axis
     if x.ndim == 1 and y.ndim > 1:
-        x = x.reshape(*(-1 if k == axis else 1 for k in range(y.ndim)))
+        x = _along(x, axis, y.ndim)
     along = x.ndim - y.ndim + axis
     if along < 0 or x.shape[along] != n:
         raise ShapeError(f"{name}: x has shape {tuple(x.shape)} and y {tuple(y.shape)}; expected {n} points along axis {axis}")
@@ -87,13 +92,13 @@ def _slope(y: Tensor, axis: int, step: Any, edge_order: int) -> Tensor:
     n = y.shape[axis]
     if n < edge_order + 1:
         raise ShapeError(f"gradient: axis {axis} of shape {tuple(y.shape)} has {n} points; expected {edge_order + 1} or more")
-    y = y if y.dtype.is_floating_point else y.float()
+    y = y if y.dtype.is_floating_point else y.to(dt.float32)
     if isinstance(step, Tensor) and step.ndim == 1:
         if step.shape[0] != n:
             raise ShapeError(f"gradient: {step.shape[0]} positions for axis {axis} of size {n}; expected {n}")
-        widths = step.diff().reshape(*(-1 if k == axis else 1 for k in range(y.ndim)))
+        widths = _along(step.diff(), axis, y.ndim)
     else:
-        widths = (y.new_ones(n - 1) * step).reshape(*(-1 if k == axis else 1 for k in range(y.ndim)))
+        widths = _along(y.new_ones(n - 1) * step, axis, y.ndim)
     rises = y.diff(dim=axis) / widths  # (…, n - 1, …): the slope between each two neighbours
     return cat(
         [_edge(rises, widths, axis, 0, edge_order), _inner(rises, widths, axis), _edge(rises, widths, axis, -1, edge_order)], axis
@@ -136,7 +141,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
         )
     x = input.reshape(1, -1) if input.ndim < 2 else input
     weights = _weights(x, fweights, aweights)
-    x = x if x.dtype.is_floating_point else x.float()
+    x = x if x.dtype.is_floating_point else x.to(dt.float32)
     if weights is None:
         centred = x - x.mean(1, True)
         total, spread = float(x.shape[1]), centred

@@ -69,7 +69,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     zero = packed.detach().diagonal(0, -2, -1) == 0
     first = zero.to(dt.int32).argmax(-1) + 1 if zero.shape[-1] else zero.sum(-1)
     info = apply("where", zero.any(-1), first, 0).to(dt.int32)
-    if check_errors and bool((info != 0).any()):
+    if check_errors and bool(info.ne(0).any()):
         raise ShapeError(f"linalg.lu_factor_ex: the matrix is singular, pivot {int(info.max())} is 0; leave check_errors out")
     return LUInfo(packed, pivots, info)
 
@@ -142,7 +142,7 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
 
 
 def _raised(name: str, info: Tensor, check_errors: bool) -> None:
-    if check_errors and bool((info != 0).any()):
+    if check_errors and bool(info.ne(0).any()):
         raise ShapeError(f"{name}: it fails at row {int(info.max())} of a matrix; leave check_errors out to get info instead")
 
 

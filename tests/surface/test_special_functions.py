@@ -328,3 +328,11 @@ def test_the_angle_of_the_origin_has_no_derivative_and_spoils_no_gradient():
     x = danlu.zeros(1, requires_grad=True)
     danlu.atan2(x, x).sum().backward()
     assert x.grad.tolist() == [0.0]
+
+
+def test_outside_its_domain_logit_is_nan_and_so_is_its_derivative():
+    x = danlu.tensor([-1.0, 0.5, 2.0], requires_grad=True)
+    y = x.logit()
+    y.sum().backward()
+    np.testing.assert_array_equal(y.detach().numpy(), [math.nan, 0, math.nan])
+    np.testing.assert_array_equal(x.grad.numpy(), [math.nan, 4, math.nan])
