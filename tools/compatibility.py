@@ -44,6 +44,7 @@ REASONS = (
     ("long", "reference", "See `int`."), ("short", "reference", "See `int`."),
     ("nn.functional.interpolate.*", "reference", "`antialias=True` is refused: average first, `F.adaptive_avg_pool2d(x, size)`."),
     ("sinc", "reference", "In float32 PyTorch's derivative cancels near 0; danlu's does not (tested against mpmath)."),
+    ("sign", "reference", "The sign of NaN is NaN, as in NumPy and the array API standard; PyTorch gives 0."),
     ("clamp*", "reference", AT_NAN), ("abs", "reference", AT_NAN), ("nn.functional.*elu*", "reference", AT_NAN),
     ("nn.functional.hard*", "reference", AT_NAN), ("nn.functional.relu*", "reference", AT_NAN),
     ("special.bessel_j*", "*", "PyTorch's values are off by 5e-8 in float64; danlu's agree with mpmath to 1e-13 (tested)."),
