@@ -13,6 +13,7 @@ from danlu.ops.linear_algebra import LinAlgError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor import Tensor, apply
 from danlu.tensor.creation import cat, zeros
+from danlu.tensor.factor import cholesky_ex, inv_ex, lu, lu_factor, lu_factor_ex, lu_solve, solve_ex
 from danlu.tensor.products import QR, SlogDet, floating, multi_dot
 from danlu.tensor.products import matrix_norm as _matrix_norm
 from danlu.tensor.products import vector_norm as _vector_norm
@@ -572,6 +573,7 @@ __all__ = [
     "LeastSquares",
     "LinAlgError",
     "cholesky",
+    "cholesky_ex",
     "cond",
     "cross",
     "det",
@@ -582,7 +584,12 @@ __all__ = [
     "eigvalsh",
     "householder_product",
     "inv",
+    "inv_ex",
     "lstsq",
+    "lu",
+    "lu_factor",
+    "lu_factor_ex",
+    "lu_solve",
     "matmul",
     "matrix_exp",
     "matrix_norm",
@@ -594,6 +601,7 @@ __all__ = [
     "qr",
     "slogdet",
     "solve",
+    "solve_ex",
     "solve_triangular",
     "svd",
     "svdvals",

@@ -271,10 +271,28 @@ def _number_of(b, x, y, chosen):
 
 _extreme("maximum", "The larger; NaN where either is NaN.", np.maximum, lambda b, x, y: b.maximum(x, y), "gt")
 _extreme("minimum", "The smaller; NaN where either is NaN.", np.minimum, lambda b, x, y: b.minimum(x, y), "lt")
-_extreme("fmax", "The larger; a NaN loses against a number.", np.fmax, lambda b, x, y: _number_of(b, x, y, b.maximum(x, y)), "gt")
-_extreme(
-    "fmin", "The smaller; a NaN loses against a number.", np.fmin, lambda b, x, y: _number_of(b, x, y, b.minimum(x, y)), "lt"
-)
+
+
+def _extreme_number(name: str, doc: str, numpy: Any, emit: Any, wins: str) -> None:
+    """`wins(x, y)` is true where x is the result; of equals the first one is, and takes the whole gradient, as in PyTorch."""
+
+    def first(o, x, y):
+        return o.logical_or(getattr(o, wins)(x, y), o.ne(y, y))
+
+    def vjp(o, g, z, x, y):
+        won = first(o, x, y)
+        return o.where(won, g, 0), o.where(won, 0, g)
+
+    def jvp(o, z, xs, dxs):
+        return o.where(first(o, *xs), *(0 if d is None else d for d in dxs))
+
+    elementwise(
+        name, doc, numpy=numpy, emit=lambda b, x, y: _number_of(b, x, y, emit(b, x, y)), vjp=vjp, jvp=jvp, sample=[REAL, REAL]
+    )
+
+
+_extreme_number("fmax", "The larger; a NaN loses against a number.", np.fmax, lambda b, x, y: b.maximum(x, y), "ge")
+_extreme_number("fmin", "The smaller; a NaN loses against a number.", np.fmin, lambda b, x, y: b.minimum(x, y), "le")
 
 # ---- comparison, logic, bits ----------------------------------------------------------------------------------------------
 

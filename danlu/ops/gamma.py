@@ -25,17 +25,17 @@ ZETA = tuple(
 FAR = 10  # the series begins here: its first term left out is below 1e-17
 
 
-def _infer(x: Spec, **attrs: Any) -> Spec:
+def _infer(x: Spec, *rest: Spec, **attrs: Any) -> Spec:
     return Spec(x.shape, x.dtype if x.dtype.is_floating_point else dt.float32)
 
 
 def _in_double(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     """The function computed in float64, its result in the dtype of x (float32 for integers)."""
 
-    def numpy(x: np.ndarray, **attrs: Any) -> np.ndarray:
+    def numpy(x: np.ndarray, *rest: np.ndarray, **attrs: Any) -> np.ndarray:
         dtype = x.dtype if x.dtype.kind == "f" else np.float32
         with np.errstate(all="ignore"):
-            return np.asarray(function(x.astype(np.float64), **attrs)).astype(dtype)
+            return np.asarray(function(*(a.astype(np.float64) for a in (x, *rest)), **attrs)).astype(dtype)
 
     return numpy
 
@@ -87,16 +87,16 @@ def _digamma(x: np.ndarray) -> np.ndarray:
     return np.where(x == 0, np.copysign(np.inf, -x), np.where(left & (x == np.round(x)), np.nan, value))
 
 
-def _zeta(s: int, q: np.ndarray) -> np.ndarray:
+def _zeta(s: float | np.ndarray, q: np.ndarray) -> np.ndarray:
     """Σ (q + k)⁻ˢ over k ≥ 0 (Hurwitz), by Euler and Maclaurin's formula from q ≥ 10 on."""
-    total, z = np.zeros_like(q), q
+    total, z, power = np.zeros_like(q), q, -1.0 * s
     while (z < FAR).any():
         near = z < FAR
-        total, z = np.where(near, total + z ** float(-s), total), np.where(near, z + 1, z)
-    tail, rising = z ** (1.0 - s) / (s - 1) + 0.5 * z ** float(-s), float(s)
+        total, z = np.where(near, total + z**power, total), np.where(near, z + 1, z)
+    tail, rising = z ** (1.0 + power) / (s - 1) + 0.5 * z**power, -power
     for k, b in enumerate(BERNOULLI):
-        tail = tail + b / math.factorial(2 * k + 2) * rising * z ** (-s - 2.0 * k - 1)
-        rising *= (s + 2 * k + 1) * (s + 2 * k + 2)
+        tail = tail + b / math.factorial(2 * k + 2) * rising * z ** (power - 2.0 * k - 1)
+        rising = rising * (s + 2 * k + 1) * (s + 2 * k + 2)
     return total + tail
 
 

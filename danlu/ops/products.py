@@ -334,13 +334,15 @@ def matrix_diagonal(o, x: Node, offset: int, dim1: int, dim2: int):
 
 
 def _scaled(o, name: str, value: Node, x: Node) -> Node:
-    """value · x; a whole dtype takes whole numbers."""
+    """value · x; for a whole dtype `addmv` cuts the fraction of a factor off, as PyTorch does, and the others refuse it."""
     if value.dtype.is_floating_point and not x.dtype.is_floating_point:
-        raise DTypeError(
-            "{name}: a factor that is no integer was given for dtype {dtype}; write an integer, or x.float()",
-            name=name,
-            dtype=x.dtype.name,
-        )
+        if name != "addmv":
+            raise DTypeError(
+                "{name}: a factor that is no integer was given for dtype {dtype}; write an integer, or x.float()",
+                name=name,
+                dtype=x.dtype.name,
+            )
+        value = o.cast(value, dtype=x.dtype)
     return o.mul(value, x)
 
 

@@ -34,9 +34,11 @@ from danlu.tensor.pointwise import Pointwise
 from danlu.tensor.printing import text
 from danlu.tensor.products import Products
 from danlu.tensor.rearrange import Rearranging
+from danlu.tensor.replacing import Replacing
 from danlu.tensor.scan import Scanning
 from danlu.tensor.shape import Shape
 from danlu.tensor.sort import Sorting
+from danlu.tensor.special import Special
 from danlu.tensor.statistics import Statistics
 
 
@@ -89,7 +91,9 @@ _DLPACK_CPU = (1, 0)  # DLPack's number of the CPU
 _VERSIONED = int(np.__version__.split(".")[0]) >= 2  # whether NumPy's __dlpack__ takes max_version
 
 
-class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Complex, Arithmetic, Shape, Indexing):
+class Tensor(
+    Products, Pointwise, Special, Rearranging, Replacing, Scanning, Sorting, Statistics, Complex, Arithmetic, Shape, Indexing
+):  # fmt: skip
     """Numbers of one dtype on axes, computed when they are read, and what they were computed from.
 
     >>> import danlu

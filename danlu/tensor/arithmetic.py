@@ -134,8 +134,8 @@ class Arithmetic(TensorCore):
             raise DTypeError("clamp without bounds; give min, max or both")
         out: Any = self
         if min is not None:
-            out = apply("where", apply("lt", out, min), min, out)
-        return out if max is None else apply("where", apply("gt", out, max), max, out)
+            out = apply("clamp_min", out, min)
+        return out if max is None else apply("clamp_max", out, max)
 
     def clamp_min(self, min: Any) -> Any:
         """max(x, `min`)"""

@@ -252,6 +252,9 @@ def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat(tensors, dim)
 
 
+concat = concatenate
+
+
 def where(condition: Tensor, x: Any = None, y: Any = None) -> Any:
     """x where the condition holds, else y; without x and y the positions where it holds, one vector for each axis.
 

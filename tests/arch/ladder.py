@@ -32,6 +32,8 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "functions.py",
             "linalg.py",
             "replay.py",
+            "signal/",
+            "special.py",
             "teaching/",
             "utils/",
         ),

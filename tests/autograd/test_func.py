@@ -84,6 +84,23 @@ def test_randomness():
     assert not danlu.equal(different[0], different[2]) and different.shape == (3, 2)
 
 
+@pytest.mark.parametrize("chunk_size", [1, 2, 5, 9])
+def test_vmap_in_chunks_gives_the_same(chunk_size):
+    x, w, sizes = danlu.rand(3, 5), danlu.rand(3), []
+
+    def f(a, b):
+        sizes.append(a.shape)
+        return {"dot": (a * b).sum(), "scaled": a * 2}
+
+    whole = func.vmap(f, (1, None), {"dot": 0, "scaled": 1})(x, w)
+    sizes.clear()
+    pieces = func.vmap(f, (1, None), {"dot": 0, "scaled": 1}, chunk_size=chunk_size)(x, w)
+    assert len(sizes) == -(-5 // chunk_size)
+    assert all((whole[k] == pieces[k]).all() for k in whole) and pieces["scaled"].shape == (3, 5)
+    with pytest.raises(GradientError, match="chunk_size=0; expected 1 or more, or None for all at once"):
+        func.vmap(f, chunk_size=0)
+
+
 def test_a_function_inside_vmap_of_grad():
     class Cube(danlu.autograd.Function):
         @staticmethod

@@ -49,6 +49,10 @@ def b(*shape: int) -> Input:
     return lambda rng, dtype: rng.integers(0, 2, shape) > 0
 
 
+def yes(*shape: int) -> Input:
+    return lambda rng, dtype: np.ones(shape, bool)
+
+
 def n(value: int) -> Input:
     return lambda rng, dtype: np.asarray(value)
 
@@ -341,5 +345,23 @@ SAMPLES: dict[str, list[Sample]] = {
     "nan_to_num": [([f(3, 4)], {"nan": None, "posinf": None, "neginf": 1.0})],
     "round_decimals": [([f(3, 4)], {"decimals": d}) for d in (2, -1)],
     "div_trunc": [([f(3, 4), p(4)], {})], "ldexp": [([f(3, 4), f(4)], {})],
+    "i0": [([f(3, 4)], {})], "i1": [([f(3, 4)], {})],
+    **{name: [([f(3, 4)], {}), ([f(5, low=26.0, high=30.0)], {})] for name in ("i0e", "i1e", "bessel_j0", "bessel_j1")},
+    **{name: [([f(2, 3, low=0.1, high=6.0), given([1, 2, 4], [3, 1, 2])], {})] for name in ("lower_gamma", "upper_gamma")},
+    **{name: [([given([1, 2, 4]), f(2, 3, low=0.1, high=6.0)], {})] for name in ("igamma", "igammac")},
+    "hurwitz_zeta": [([f(1, 3, low=0.3, high=12.0), given([2, 3, 5])], {})], "zeta": [([given([2, 3, 5]), f(2, 3, low=0.3, high=12.0)], {})],
+    "ndtr": ONE, "log_ndtr": [*ONE, ([f(5, low=-40.0, high=-5.0)], {})], "ndtri": [([p(3, 4)], {})], "entr": [([p(3, 4)], {})],
+    "xlog1py": [([f(3, 4), p(4)], {})], "logaddexp2": [([f(3, 4), f(4)], {})], "heaviside": [([f(3, 4), f(4)], {})],
+    "mvlgamma": [([f(3, 4, low=2.0, high=5.0)], {"p": k}) for k in (1, 3)],
+    **{name: [([i(20, (3, 4)), i(20, (3, 4))], {})] for name in ("common_divisor", "common_multiple")},
+    "gcd": [([i(20, (3, 4)), i(20, (4,))], {})], "lcm": [([i(20, (3, 4)), i(20, (4,))], {})],
+    "next_float": [([f(5), f(5)], {})], "nextafter": [([f(3, 4), f(4)], {})], "frexp": [([p(3, 4)], {})],
+    "pivoted_rows": FLAT, "order_of_pivots": [([given([2, 2, 3], [3, 3, 3])], {"m": 4})], "lu_factor": FLAT,
+    "packed_lu": [([triangle(3, 3)], {}), ([triangle(2, 2, 2)], {})],
+    "cholesky_failure": [([x], {}) for x in SPECTRA], "zero_pivot": SQUARE,
+    "cholesky_checked": [([SymmetricInput(0.5, 1.0, 2.0)], {})], "inv_checked": SQUARE,
+    "solve_checked": [([matrix(3, 3), f(3, 2)], {"left": True}), ([matrix(2, 2), f(3, 2)], {"left": False})],
+    "banded_scan": [([f(4, 2, 3)] * 4, {})], "log_alignment": [([f(4, 2, 3), yes(4, 2, 3), b(4, 2, 3), b(4, 2, 3)], {})],
+    "ctc_loss": [([f(4, 2, 3), i(3, (4, 2, 5), 0), yes(2, 5), yes(4, 2, 5), b(4, 2, 5), b(4, 2, 5), yes(4, 2, 5)], {})],
     "isclose": [([f(9), f(9)], {"rtol": 0.1, "atol": 0.1, "equal_nan": e}) for e in (False, True)],
 }  # fmt: skip
