@@ -21,7 +21,7 @@ from danlu.tensor.creation import arange, cat
 
 def _norm(name: str, norm: str | None) -> str:
     if norm not in (None, *ADJOINT_NORM):
-        raise ShapeError(f"fft.{name}: norm={norm!r} is unknown; expected 'backward', 'ortho' or 'forward'")
+        raise ShapeError("fft.{name}: norm={norm!r} is unknown; expected 'backward', 'ortho' or 'forward'", name=name, norm=norm)
     return norm or "backward"
 
 
@@ -35,12 +35,21 @@ def _axes(name: str, x: Tensor, s: Any, dim: Any) -> tuple[int, ...]:
     if dim is None:
         dim = range(x.ndim) if s is None else range(x.ndim - len(s), x.ndim)
         if s is not None and len(s) > x.ndim:
-            raise ShapeError(f"fft.{name}: s={tuple(s)} names {len(s)} sizes, and the shape {tuple(x.shape)} has {x.ndim} axes")
+            raise ShapeError(
+                "fft.{name}: s={s} names {count} sizes, and the shape {shape} has {ndim} axes",
+                name=name,
+                s=tuple(s),
+                count=len(s),
+                shape=tuple(x.shape),
+                ndim=x.ndim,
+            )
     axes = tuple(normalize_axis(f"fft.{name}", d, x.ndim) for d in dim)
     if len(set(axes)) < len(axes):
-        raise AxisError(f"fft.{name}: dim={tuple(dim)} names one axis twice; name each once")
+        raise AxisError("fft.{name}: dim={dim} names one axis twice; name each once", name=name, dim=tuple(dim))
     if s is not None and len(s) != len(axes):
-        raise ShapeError(f"fft.{name}: s={tuple(s)} and dim={tuple(dim)} differ in length; give one size for each axis")
+        raise ShapeError(
+            "fft.{name}: s={s} and dim={dim} differ in length; give one size for each axis", name=name, s=tuple(s), dim=tuple(dim)
+        )
     return axes
 
 
@@ -52,7 +61,10 @@ def _sizes(name: str, x: Tensor, s: Any, axes: tuple[int, ...], half: bool) -> t
     sizes = tuple(n if given is None or given == -1 else int(given) for n, given in zip(own, s or own))
     if any(n < 1 for n in sizes):
         raise ShapeError(
-            f"fft.{name}: shape {tuple(x.shape)} gives transforms of {sizes} points; expected 1 or more: give a larger size"
+            "fft.{name}: shape {shape} gives transforms of {sizes} points; expected 1 or more: give a larger size",
+            name=name,
+            shape=tuple(x.shape),
+            sizes=sizes,
         )
     return sizes
 
@@ -60,10 +72,12 @@ def _sizes(name: str, x: Tensor, s: Any, axes: tuple[int, ...], half: bool) -> t
 def _checked(name: str, x: Tensor, real: bool) -> None:
     if real and x.is_complex():
         raise DTypeError(
-            f"fft.{name}: the input has dtype {x.dtype.name}; expected real numbers: take x.real, or fft.fft for complex ones"
+            "fft.{name}: the input has dtype {dtype}; expected real numbers: take x.real, or fft.fft for complex ones",
+            name=name,
+            dtype=x.dtype.name,
         )
     if x.dtype.itemsize == 2 and x.is_floating_point():
-        raise DTypeError(f"fft.{name}: the input has dtype float16; expected float32 or float64: write x.float()")
+        raise DTypeError("fft.{name}: the input has dtype float16; expected float32 or float64: write x.float()", name=name)
 
 
 def _complex(name: str, x: Tensor, s: Any, dim: Any, norm: str | None, forward: bool) -> Tensor:
@@ -89,7 +103,7 @@ def _to_real(name: str, x: Tensor, s: Any, dim: Any, norm: str) -> Tensor:
 
 def _not_none(name: str, axes: tuple[int, ...]) -> tuple[int, ...]:
     if not axes:
-        raise ShapeError(f"fft.{name}: there is no axis to transform; expected at least one in dim")
+        raise ShapeError("fft.{name}: there is no axis to transform; expected at least one in dim", name=name)
     return axes
 
 

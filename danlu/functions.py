@@ -40,7 +40,9 @@ def _written(out: Any, result: Any) -> Any:
         return type(result)(_written(target, value) for target, value in zip(out, result))
     if _KINDS.find(result.dtype.kind.replace("u", "i")) > _KINDS.find(out.dtype.kind.replace("u", "i")):
         raise DTypeError(
-            f"out= is a tensor of {out.dtype.name}, and the result is {result.dtype.name}; give one of danlu.{result.dtype.name}"
+            "out= is a tensor of {out_dtype}, and the result is {result_dtype}; give one of danlu.{result_dtype}",
+            out_dtype=out.dtype.name,
+            result_dtype=result.dtype.name,
         )
     return out._assign(result._value())
 
@@ -411,7 +413,10 @@ def polar(abs: Tensor, angle: Tensor) -> Tensor:
 def _check_parts(name: str, first: Tensor, second: Tensor) -> None:
     if first.dtype is not second.dtype or first.dtype not in (float32, float64):
         raise DTypeError(
-            f"{name}: the parts are {first.dtype.name} and {second.dtype.name}; expected two of float32 or two of float64: write x.float()"
+            "{name}: the parts are {first_dtype} and {second_dtype}; expected two of float32 or two of float64: write x.float()",
+            name=name,
+            first_dtype=first.dtype.name,
+            second_dtype=second.dtype.name,
         )
 
 

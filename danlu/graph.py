@@ -121,8 +121,10 @@ class Op:
         for s in specs:
             if s.dtype.is_complex:
                 raise DTypeError(
-                    f"{self.name}: the input has dtype {s.dtype.name}, and {self.name} is not implemented for complex numbers; "
-                    f"take x.real, x.imag, x.abs() or x.angle() first"
+                    "{name}: the input has dtype {dtype}, and {name} is not implemented for complex numbers; take x.real, x.imag, "
+                    "x.abs() or x.angle() first",
+                    name=self.name,
+                    dtype=s.dtype.name,
                 )
 
     def __repr__(self) -> str:

@@ -16,7 +16,11 @@ def _first(name: str, inputs: tuple) -> list[Any]:
     """The operands; a number beside a tensor becomes one of its dtype, so that it keeps its digits."""
     given = [x for x in inputs if isinstance(x, Tensor)]
     if not given:
-        raise DTypeError(f"special.{name} takes a tensor, got {type(inputs[0]).__name__}; write danlu.tensor(...) around it")
+        raise DTypeError(
+            "special.{name} takes a tensor, got {kind}; write danlu.tensor(...) around it",
+            name=name,
+            kind=type(inputs[0]).__name__,
+        )
     dtype = given[0].dtype if given[0].dtype.is_floating_point else None
     return [x if isinstance(x, Tensor) else tensor(x, dtype) for x in inputs]
 
@@ -42,7 +46,9 @@ def _method(name: str, method: str, example: str, shown: str) -> Any:
     def function(input: Tensor, *args: Any, out: Any = None, **given: Any) -> Any:
         if not isinstance(input, Tensor):
             raise DTypeError(
-                f"special.{name} takes a tensor first, got {type(input).__name__}; write danlu.tensor(...) around it"
+                "special.{name} takes a tensor first, got {kind}; write danlu.tensor(...) around it",
+                name=name,
+                kind=type(input).__name__,
             )
         result = getattr(input, method)(*args, **given)
         return result if out is None else _written(out, result)

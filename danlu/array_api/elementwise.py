@@ -164,7 +164,7 @@ def nextafter(x1: Any, x2: Any, /) -> Tensor:
     """
     a, b = together(x1, x2)
     if a.dtype.kind != "f":
-        raise DTypeError(f"nextafter of {a.dtype.name}; expected a floating dtype: write xp.astype(x, xp.float32)")
+        raise DTypeError("nextafter of {dtype}; expected a floating dtype: write xp.astype(x, xp.float32)", dtype=a.dtype.name)
     return from_array(np.nextafter(a.detach().numpy(), b.detach().numpy()))
 
 
@@ -186,7 +186,7 @@ def imag(x: Tensor, /) -> Tensor:
     tensor([2.])
     """
     if x.dtype.kind != "c":
-        raise DTypeError(f"imag of {x.dtype.name}; expected a complex dtype")
+        raise DTypeError("imag of {dtype}; expected a complex dtype", dtype=x.dtype.name)
     return x.imag
 
 

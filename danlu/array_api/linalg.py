@@ -235,7 +235,12 @@ def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
     """
     a, b = together(x1, x2)
     if a.shape[axis] != b.shape[axis]:
-        raise Sizes(f"vecdot: axis {axis} has sizes {a.shape[axis]} and {b.shape[axis]}; expected equal ones")
+        raise Sizes(
+            "vecdot: axis {axis} has sizes {left} and {right}; expected equal ones",
+            axis=axis,
+            left=a.shape[axis],
+            right=b.shape[axis],
+        )
     a, b = broadcast_tensors(a.movedim(axis, -1), b.movedim(axis, -1))
     return sum(conj(a) * b, axis=-1, dtype=a.dtype)
 

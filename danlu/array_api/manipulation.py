@@ -153,7 +153,12 @@ def squeeze(x: Tensor, /, axis: Any) -> Tensor:
     axes = [normalize_axis("squeeze", a, x.ndim) for a in (axis if isinstance(axis, tuple) else (axis,))]
     for a in axes:
         if x.shape[a] != 1:
-            raise Sizes(f"squeeze: axis {a} of shape {tuple(x.shape)} has size {x.shape[a]}; expected 1")
+            raise Sizes(
+                "squeeze: axis {low} of shape {input_shape} has size {input_shape2}; expected 1",
+                low=a,
+                input_shape=tuple(x.shape),
+                input_shape2=x.shape[a],
+            )
     return x.squeeze(axes)
 
 
@@ -199,7 +204,7 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
     """
     if axis is None:
         if x.ndim != 1:
-            raise Sizes(f"take of shape {tuple(x.shape)} without axis=; give the axis")
+            raise Sizes("take of shape {shape} without axis=; give the axis", shape=tuple(x.shape))
         axis = 0
     return apply("take", x, indices.to(dt.int64), dim=normalize_axis("take", axis, x.ndim))
 

@@ -128,7 +128,7 @@ def count_nonzero(x: Tensor, /, *, axis: Any = None, keepdims: bool = False) -> 
 def _running(name: str, x: Tensor, axis: int | None, dtype: DType | None, start: int | None) -> Tensor:
     if axis is None:
         if x.ndim != 1:
-            raise Sizes(f"cumulative_{name} of shape {tuple(x.shape)} without axis=; give the axis")
+            raise Sizes("cumulative_{name} of shape {shape} without axis=; give the axis", name=name, shape=tuple(x.shape))
         axis = 0
     axis, kind = normalize_axis(f"cumulative_{name}", axis, x.ndim), _accumulated(x, dtype)
     out = getattr(x.to(kind), f"cum{name}")(axis).to(kind)

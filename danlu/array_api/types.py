@@ -65,7 +65,7 @@ def float_limits(type: DType | Tensor, /) -> finfo:
     """
     dtype = _dtype_of(type)
     if dtype.kind not in "fc":
-        raise DTypeError(f"finfo of {dtype.name}; expected a floating dtype: write iinfo for integers")
+        raise DTypeError("finfo of {name}; expected a floating dtype: write iinfo for integers", name=dtype.name)
     found = np.finfo(dtype.numpy)
     return finfo(
         found.bits,
@@ -86,7 +86,7 @@ def integer_limits(type: DType | Tensor, /) -> iinfo:
     """
     dtype = _dtype_of(type)
     if dtype.kind not in "iu":
-        raise DTypeError(f"iinfo of {dtype.name}; expected an integer dtype: write finfo for floating ones")
+        raise DTypeError("iinfo of {name}; expected an integer dtype: write finfo for floating ones", name=dtype.name)
     found = np.iinfo(dtype.numpy)
     return iinfo(found.bits, int(found.max), int(found.min), dtype)
 
@@ -103,7 +103,7 @@ def isdtype(dtype: DType, kind: Any) -> bool:
     if isinstance(kind, DType):
         return dtype is kind
     if kind not in KINDS:
-        raise DTypeError(f"isdtype: kind={kind!r}; expected a dtype or one of {', '.join(KINDS)}")
+        raise DTypeError("isdtype: kind={kind!r}; expected a dtype or one of {kinds}", kind=kind, kinds=", ".join(KINDS))
     return dtype.kind in KINDS[kind]
 
 

@@ -19,10 +19,20 @@ def _lengths(name: str, given: Any, count: int, limit: int) -> np.ndarray:
     values = np.asarray(given.detach().numpy() if isinstance(given, Tensor) else given).reshape(-1)
     if values.dtype.kind not in "iu" or len(values) != count:
         raise ShapeError(
-            f"ctc_loss: {name} has {len(values)} elements of dtype {values.dtype}; expected {count} integers, one for each sequence"
+            "ctc_loss: {name} has {value_count} elements of dtype {dtype}; expected {count} integers, one for each sequence",
+            name=name,
+            value_count=len(values),
+            dtype=values.dtype,
+            count=count,
         )
     if count and (values.min() < 0 or values.max() > limit):
-        raise DataError(f"ctc_loss: {name} goes from {values.min()} to {values.max()}; expected 0 … {limit}")
+        raise DataError(
+            "ctc_loss: {name} goes from {min} to {max}; expected 0 … {limit}",
+            name=name,
+            min=values.min(),
+            max=values.max(),
+            limit=limit,
+        )
     return values.astype(np.int64)
 
 
@@ -31,13 +41,15 @@ def _rows(targets: Tensor, lengths: np.ndarray, classes: int, blank: int) -> np.
     labels = targets.detach().numpy()
     if labels.dtype.kind not in "iu":
         raise DTypeError(
-            f"ctc_loss: the targets have dtype {labels.dtype}; expected the numbers of classes: write targets.long()"
+            "ctc_loss: the targets have dtype {dtype}; expected the numbers of classes: write targets.long()", dtype=labels.dtype
         )
     longest = int(lengths.max(initial=0))
     if labels.ndim == 1:
         if labels.size != lengths.sum():
             raise ShapeError(
-                f"ctc_loss: {labels.size} targets for lengths that add up to {lengths.sum()}; expected as many of both"
+                "ctc_loss: {size} targets for lengths that add up to {sum}; expected as many of both",
+                size=labels.size,
+                sum=lengths.sum(),
             )
         rows, starts = np.full((len(lengths), longest), blank), np.cumsum(lengths) - lengths
         for row, start, n in zip(rows, starts, lengths):
@@ -47,7 +59,9 @@ def _rows(targets: Tensor, lengths: np.ndarray, classes: int, blank: int) -> np.
     used = rows[np.arange(longest) < lengths[:, None]]
     if used.size and (used.min() < 0 or used.max() >= classes):
         raise DataError(
-            f"ctc_loss: a target is {used.min() if used.min() < 0 else used.max()}; expected classes 0 … {classes - 1}"
+            "ctc_loss: a target is {word}; expected classes 0 … {highest}",
+            word=used.min() if used.min() < 0 else used.max(),
+            highest=classes - 1,
         )
     return rows
 
@@ -92,13 +106,15 @@ def ctc_loss(
     _check_reduction("ctc_loss", reduction)
     if log_probs.ndim not in (2, 3) or not log_probs.dtype.is_floating_point:
         raise ShapeError(
-            f"ctc_loss: log_probs has shape {tuple(log_probs.shape)} and dtype {log_probs.dtype.name}; expected floats (T, N, C) or (T, C)"
+            "ctc_loss: log_probs has shape {shape} and dtype {dtype}; expected floats (T, N, C) or (T, C)",
+            shape=tuple(log_probs.shape),
+            dtype=log_probs.dtype.name,
         )
     single = log_probs.ndim == 2
     log_p = log_probs.unsqueeze(1) if single else log_probs
     steps, count, classes = log_p.shape
     if not 0 <= blank < classes:
-        raise DataError(f"ctc_loss: blank={blank}; expected a class, 0 … {classes - 1}")
+        raise DataError("ctc_loss: blank={blank}; expected a class, 0 … {highest}", blank=blank, highest=classes - 1)
     inputs = _lengths("input_lengths", input_lengths, count, steps)
     longest = targets.shape[-1] if targets.ndim else 0
     lengths = _lengths("target_lengths", target_lengths, count, longest)

@@ -28,8 +28,10 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     d = len(size) - 2
     if d not in (2, 3) or tuple(theta.shape) != (size[0], d, d + 1) or min(size) < 1:
         raise ShapeError(
-            f"affine_grid: theta has shape {tuple(theta.shape)} and size is {tuple(size)}; expected (N, 2, 3) with (N, C, H, W), "
-            f"or (N, 3, 4) with (N, C, D, H, W)"
+            "affine_grid: theta has shape {shape} and size is {size}; expected (N, 2, 3) with (N, C, H, W), or (N, 3, 4) with "
+            "(N, C, D, H, W)",
+            shape=tuple(theta.shape),
+            size=tuple(size),
         )
     lines = [_centres(n, bool(align_corners)) for n in size[2:]]
     axes = [*reversed(np.meshgrid(*lines, indexing="ij")), np.ones(tuple(size[2:]))]  # x is the last axis
@@ -133,16 +135,22 @@ def grid_sample(
     d = input.ndim - 2
     if d not in (2, 3) or grid.ndim != d + 2 or grid.shape[-1] != d or grid.shape[0] != input.shape[0] or 0 in input.shape[1:]:
         raise ShapeError(
-            f"grid_sample: the input has shape {tuple(input.shape)} and the grid {tuple(grid.shape)}; expected (N, C, H, W) and (N, H', W', 2), "
-            f"or (N, C, D, H, W) and (N, D', H', W', 3), and no empty axis"
+            "grid_sample: the input has shape {input_shape} and the grid {grid_shape}; expected (N, C, H, W) and (N, H', W', "
+            "2), or (N, C, D, H, W) and (N, D', H', W', 3), and no empty axis",
+            input_shape=tuple(input.shape),
+            grid_shape=tuple(grid.shape),
         )
     if mode not in ("bilinear", "nearest", "bicubic") or (mode == "bicubic" and d == 3):
-        raise DataError(f"grid_sample: mode is {mode!r}; expected 'bilinear' or 'nearest', for images also 'bicubic'")
+        raise DataError("grid_sample: mode is {mode!r}; expected 'bilinear' or 'nearest', for images also 'bicubic'", mode=mode)
     if padding_mode not in ("zeros", "border", "reflection"):
-        raise DataError(f"grid_sample: padding_mode is {padding_mode!r}; expected 'zeros', 'border' or 'reflection'")
+        raise DataError(
+            "grid_sample: padding_mode is {padding_mode!r}; expected 'zeros', 'border' or 'reflection'", padding_mode=padding_mode
+        )
     if grid.dtype is not input.dtype:
         raise DataError(
-            f"grid_sample: the input is {input.dtype.name} and the grid {grid.dtype.name}; write grid.to(input.dtype)"
+            "grid_sample: the input is {input_dtype} and the grid {grid_dtype}; write grid.to(input.dtype)",
+            input_dtype=input.dtype.name,
+            grid_dtype=grid.dtype.name,
         )
     sizes, align = tuple(input.shape[2:]), bool(align_corners)
     flat = grid.reshape(grid.shape[0], 1, -1, d)

@@ -265,7 +265,7 @@ def triplet_margin_loss(
     """
 
     if margin <= 0:
-        raise DataError(f"triplet_margin_loss: margin={margin}; expected more than 0")
+        raise DataError("triplet_margin_loss: margin={margin}; expected more than 0", margin=margin)
 
     def distance(x: Tensor, y: Tensor) -> Tensor:
         return pairwise_distance(x, y, p, eps)

@@ -58,7 +58,9 @@ def _max_pool(
     dilations = sizes(name, "dilation", dilation, d)
     if input.ndim > d and input.shape[-d - 1] == 0:
         raise ShapeError(
-            f"{name}: the input has shape {tuple(input.shape)}, and no channels; expected (N, C, …) with 1 or more of them"
+            "{name}: the input has shape {shape}, and no channels; expected (N, C, …) with 1 or more of them",
+            name=name,
+            shape=tuple(input.shape),
         )
 
     def run(x: Tensor) -> tuple[Tensor, Tensor]:

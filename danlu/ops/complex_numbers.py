@@ -22,7 +22,9 @@ def _pair_infer(re: Spec, im: Spec) -> Spec:
     dtype = promote_specs([re, im])
     if not dtype.is_floating_point:
         raise DTypeError(
-            f"complex: the parts are {re.dtype.name} and {im.dtype.name}; expected float32 or float64: write x.float()"
+            "complex: the parts are {re_dtype} and {im_dtype}; expected float32 or float64: write x.float()",
+            re_dtype=re.dtype.name,
+            im_dtype=im.dtype.name,
         )
     return Spec(broadcast_shapes("complex", [re.shape, im.shape]), dt.to_complex(dtype), re.weak and im.weak)
 
@@ -121,7 +123,7 @@ def polar(o, size: Node, angle: Node) -> Node:
 def view_as_real(o, x: Node) -> Node:
     """(*) complex → (*, 2) real: the real and the imaginary part side by side, as they lie in memory."""
     if not x.dtype.is_complex:
-        raise DTypeError(f"view_as_real: the input has dtype {x.dtype.name}; expected complex64 or complex128")
+        raise DTypeError("view_as_real: the input has dtype {dtype}; expected complex64 or complex128", dtype=x.dtype.name)
     return side_by_side(o, o.real(x), o.imag(x))
 
 
@@ -130,8 +132,10 @@ def view_as_complex(o, x: Node) -> Node:
     """(*, 2) real → (*) complex."""
     if not x.shape or x.shape[-1] != 2 or x.dtype not in (dt.float32, dt.float64):
         raise ShapeError(
-            f"view_as_complex: the input has shape {x.shape} and dtype {x.dtype.name}; expected a last axis of 2 (real, imaginary) "
-            f"of float32 or float64"
+            "view_as_complex: the input has shape {shape} and dtype {dtype}; expected a last axis of 2 (real, imaginary) of "
+            "float32 or float64",
+            shape=x.shape,
+            dtype=x.dtype.name,
         )
     return o.complex(*halves(o, x))
 

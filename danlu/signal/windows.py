@@ -22,10 +22,10 @@ from danlu.tensor.creation import tensor
 def _window(name: str, M: int, sym: bool, dtype: DType | None, shape: Callable[[np.ndarray], Any], requires_grad: bool) -> Tensor:
     """shape(t) at M points t from -1 to 1 (or to just before it)."""
     if isinstance(M, bool) or not isinstance(M, int) or M < 0:
-        raise ShapeError(f"{name}: M={M!r}; expected a whole number of points, 0 or more")
+        raise ShapeError("{name}: M={M!r}; expected a whole number of points, 0 or more", name=name, M=M)
     dtype = dtype or dt.float32
     if not dtype.is_floating_point:
-        raise DTypeError(f"{name}: dtype={dtype.name}; expected a floating dtype")
+        raise DTypeError("{name}: dtype={dtype_name}; expected a floating dtype", name=name, dtype_name=dtype.name)
     period = M - 1 if sym else M
     t = 2 * np.arange(M) / max(1, period) - 1 if M > 1 else np.zeros(M)
     return tensor(np.asarray(shape(t), np.float64) * np.ones(M), dtype, requires_grad)
@@ -112,7 +112,7 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, dtype: DType | None 
     tensor([0.7898, 1.0000, 0.7898])
     """
     if beta < 0:
-        raise ShapeError(f"kaiser: beta={beta}; expected 0 or more")
+        raise ShapeError("kaiser: beta={beta}; expected 0 or more", beta=beta)
     return _window(
         "kaiser", M, sym, dtype, lambda t: np.i0(beta * np.sqrt(np.maximum(0, 1 - t * t))) / np.i0(beta), requires_grad
     )
@@ -126,7 +126,7 @@ def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: DType | None 
     tensor([0.6065, 1.0000, 0.6065])
     """
     if std <= 0:
-        raise ShapeError(f"gaussian: std={std}; expected more than 0")
+        raise ShapeError("gaussian: std={std}; expected more than 0", std=std)
     half = (M - 1 if sym else M) / 2
     return _window("gaussian", M, sym, dtype, lambda t: np.exp(-0.5 * (t * half / std) ** 2), requires_grad)
 

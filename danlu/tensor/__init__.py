@@ -183,7 +183,9 @@ class Tensor(
         if dtype is not None and array.dtype != dtype:
             if copy is False:
                 raise DTypeError(
-                    f"a view of a {self.dtype.name} tensor as NumPy's {np.dtype(dtype)} needs a copy; leave copy=False out"
+                    "a view of a {tensor_dtype} tensor as NumPy's {dtype_np} needs a copy; leave copy=False out",
+                    tensor_dtype=self.dtype.name,
+                    dtype_np=np.dtype(dtype),
                 )
             return array.astype(dtype)
         return array.copy() if copy else array
@@ -193,7 +195,9 @@ class Tensor(
             raise ExchangeError("a tensor that requires grad is not handed to another library; write x.detach()")
         if stream is not None or (dl_device is not None and (int(dl_device[0]), dl_device[1]) != _DLPACK_CPU):
             raise ExchangeError(
-                f"__dlpack__ with stream={stream}, dl_device={dl_device}: the memory is the CPU's; leave both out"
+                "__dlpack__ with stream={stream}, dl_device={dl_device}: the memory is the CPU's; leave both out",
+                stream=stream,
+                dl_device=dl_device,
             )
         array = self.numpy()
         if copy or (copy is None and not array.flags.writeable):
@@ -205,7 +209,9 @@ class Tensor(
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
-            raise ExchangeError(f"api_version={api_version!r} of the array API standard; danlu has 2024.12")
+            raise ExchangeError(
+                "api_version={api_version!r} of the array API standard; danlu has 2024.12", api_version=api_version
+            )
         return importlib.import_module(
             "danlu.array_api"
         )  # by name: it stands above the Tensor, and is loaded when it is asked for

@@ -28,7 +28,7 @@ def _strips(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[
     """The area between each two neighbours."""
     axis = normalize_axis(name, dim, y.ndim)
     if not y.ndim:
-        raise ShapeError(f"{name} of a 0-d tensor; it has no axis")
+        raise ShapeError("{name} of a 0-d tensor; it has no axis", name=name)
     n = y.shape[axis]
     count = max(0, n - 1)
     sums = y.narrow(axis, min(1, n), count) + y.narrow(axis, 0, count)
@@ -38,7 +38,14 @@ def _strips(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[
         x = _along(x, axis, y.ndim)
     along = x.ndim - y.ndim + axis
     if along < 0 or x.shape[along] != n:
-        raise ShapeError(f"{name}: x has shape {tuple(x.shape)} and y {tuple(y.shape)}; expected {n} points along axis {axis}")
+        raise ShapeError(
+            "{name}: x has shape {input_shape} and y {other_shape}; expected {size} points along axis {axis}",
+            name=name,
+            input_shape=tuple(x.shape),
+            other_shape=tuple(y.shape),
+            size=n,
+            axis=axis,
+        )
     return sums * x.diff(dim=along) / 2, max(axis, along)
 
 
@@ -81,21 +88,37 @@ def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order:
     """
     axes = tuple(range(input.ndim)) if dim is None else as_axes("gradient", dim, input.ndim)
     if edge_order not in (1, 2):
-        raise ShapeError(f"gradient: edge_order={edge_order}; expected 1 or 2")
+        raise ShapeError("gradient: edge_order={edge_order}; expected 1 or 2", edge_order=edge_order)
     steps = list(spacing) if isinstance(spacing, (list, tuple)) else [1 if spacing is None else spacing] * len(axes)
     if len(steps) != len(axes):
-        raise ShapeError(f"gradient: {len(steps)} spacings for {len(axes)} axes {axes}; expected one number, or one for each")
+        raise ShapeError(
+            "gradient: {step_count} spacings for {axe_count} axes {axes}; expected one number, or one for each",
+            step_count=len(steps),
+            axe_count=len(axes),
+            axes=axes,
+        )
     return tuple(_slope(input, axis, step, edge_order) for axis, step in zip(axes, steps))
 
 
 def _slope(y: Tensor, axis: int, step: Any, edge_order: int) -> Tensor:
     n = y.shape[axis]
     if n < edge_order + 1:
-        raise ShapeError(f"gradient: axis {axis} of shape {tuple(y.shape)} has {n} points; expected {edge_order + 1} or more")
+        raise ShapeError(
+            "gradient: axis {axis} of shape {shape} has {size} points; expected {expected} or more",
+            axis=axis,
+            shape=tuple(y.shape),
+            size=n,
+            expected=edge_order + 1,
+        )
     y = y if y.dtype.is_floating_point else y.to(dt.float32)
     if isinstance(step, Tensor) and step.ndim == 1:
         if step.shape[0] != n:
-            raise ShapeError(f"gradient: {step.shape[0]} positions for axis {axis} of size {n}; expected {n}")
+            raise ShapeError(
+                "gradient: {first_shape} positions for axis {axis} of size {size}; expected {size}",
+                first_shape=step.shape[0],
+                axis=axis,
+                size=n,
+            )
         widths = _along(step.diff(), axis, y.ndim)
     else:
         widths = _along(y.new_ones(n - 1) * step, axis, y.ndim)
@@ -137,7 +160,9 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     """
     if input.ndim > 2 or input.dtype.kind == "b":
         raise ShapeError(
-            f"cov: shape {tuple(input.shape)} and dtype {input.dtype.name}; expected numbers as (variables, observations)"
+            "cov: shape {shape} and dtype {dtype}; expected numbers as (variables, observations)",
+            shape=tuple(input.shape),
+            dtype=input.dtype.name,
         )
     x = input.reshape(1, -1) if input.ndim < 2 else input
     weights = _weights(x, fweights, aweights)
@@ -165,9 +190,16 @@ def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Ten
     for name, w, kinds in (("fweights", fweights, "iu"), ("aweights", aweights, "f")):
         if w is not None and (w.dtype.kind not in kinds or tuple(w.shape) not in ((x.shape[1],), ())):
             kind = "integers" if kinds == "iu" else "floats"
-            raise ShapeError(f"cov: {name} has shape {tuple(w.shape)} and dtype {w.dtype.name}; expected {x.shape[1]} {kind}")
+            raise ShapeError(
+                "cov: {name} has shape {shape} and dtype {dtype}; expected {second_shape} {kind}",
+                name=name,
+                shape=tuple(w.shape),
+                dtype=w.dtype.name,
+                second_shape=x.shape[1],
+                kind=kind,
+            )
         if w is not None and bool((w < 0).any()):
-            raise ShapeError(f"cov: {name} has negative elements; expected 0 or more")
+            raise ShapeError("cov: {name} has negative elements; expected 0 or more", name=name)
     if fweights is None or aweights is None:
         return fweights if aweights is None else aweights
     return fweights * aweights
@@ -210,10 +242,14 @@ def histogram(
     tensor([0., 2., 1., 0.])
     """
     if not input.dtype.is_floating_point:
-        raise DTypeError(f"histogram of {input.dtype.name}; expected a floating dtype: write x.float()")
+        raise DTypeError("histogram of {dtype}; expected a floating dtype: write x.float()", dtype=input.dtype.name)
     if weight is not None and (weight.shape != input.shape or weight.dtype is not input.dtype):
         raise ShapeError(
-            f"histogram: weight has shape {tuple(weight.shape)} and dtype {weight.dtype.name}; expected {tuple(input.shape)} and {input.dtype.name}"
+            "histogram: weight has shape {weight_shape} and dtype {weight_dtype}; expected {input_shape} and {input_dtype}",
+            weight_shape=tuple(weight.shape),
+            weight_dtype=weight.dtype.name,
+            input_shape=tuple(input.shape),
+            input_dtype=input.dtype.name,
         )
     array = input.detach().numpy().reshape(-1)
     edges = bins.detach().numpy() if isinstance(bins, Tensor) else _edges(array, bins, range)
@@ -228,12 +264,14 @@ def histogram(
 def _edges(array: np.ndarray, bins: int, span: Sequence[float] | None) -> np.ndarray:
     if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1 or (span is not None and span[0] > span[1]):
         raise ShapeError(
-            f"histogram: bins={bins} in range {span}; expected 1 or more bins, or the edges as a tensor, and low ≤ high"
+            "histogram: bins={bins} in range {span}; expected 1 or more bins, or the edges as a tensor, and low ≤ high",
+            bins=bins,
+            span=span,
         )
     low, high = span if span is not None else (array.min(), array.max()) if array.size else (0.0, 1.0)
     low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
     if not np.isfinite([low, high]).all():
-        raise ShapeError(f"histogram: the range {low} … {high} is not finite; give range=(low, high)")
+        raise ShapeError("histogram: the range {low} … {high} is not finite; give range=(low, high)", low=low, high=high)
     return np.linspace(low, high, bins + 1).astype(array.dtype)
 
 
@@ -248,11 +286,13 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     (tensor([1]), tensor([2]))
     """
     if indices.dtype.kind not in "iu":
-        raise DTypeError(f"unravel_index: the indices have dtype {indices.dtype.name}; expected integers: write indices.long()")
+        raise DTypeError(
+            "unravel_index: the indices have dtype {dtype}; expected integers: write indices.long()", dtype=indices.dtype.name
+        )
     given = shape.tolist() if isinstance(shape, Tensor) else shape
     own = tuple(given) if isinstance(given, (tuple, list)) else (given,)
     if any(not isinstance(n, int) or n < 0 for n in own):
-        raise ShapeError(f"unravel_index: shape {shape!r}; expected whole sizes, 0 or more")
+        raise ShapeError("unravel_index: shape {shape!r}; expected whole sizes, 0 or more", shape=shape)
     return tuple(indices // max(1, prod(own[k + 1 :])) % max(1, n) for k, n in enumerate(own))
 
 

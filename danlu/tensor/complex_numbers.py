@@ -34,7 +34,9 @@ class Complex(TensorCore):
         Raises DTypeError for a real tensor.
         """
         if not self._spec.dtype.is_complex:
-            raise DTypeError(f"imag of a tensor of dtype {self._spec.dtype.name}; only complex tensors have an imaginary part")
+            raise DTypeError(
+                "imag of a tensor of dtype {dtype}; only complex tensors have an imaginary part", dtype=self._spec.dtype.name
+            )
         return self._view("imag", ())
 
     @imag.setter
@@ -91,7 +93,9 @@ class Complex(TensorCore):
     def H(self) -> Any:
         """The conjugate transpose of a matrix (or of a number)."""
         if self._spec.ndim not in (0, 2):
-            raise ShapeError(f"x.H of shape {self._spec.shape}: expected a matrix; write x.mH for a batch of matrices")
+            raise ShapeError(
+                "x.H of shape {shape}: expected a matrix; write x.mH for a batch of matrices", shape=self._spec.shape
+            )
         return self.mT.conj() if self._spec.ndim else self.conj()  # type: ignore[attr-defined]
 
     @property

@@ -667,8 +667,9 @@ def _seed(y: TensorCore, value: Value, gy: Any) -> Value:
             )
         if value.spec.dtype.is_complex:
             raise GradientError(
-                f"backward of a {value.spec.dtype.name} without a gradient: only a real number can be differentiated by itself. "
-                f"Write y.abs().sum().backward() or another real loss, or pass gradient="
+                "backward of a {dtype} without a gradient: only a real number can be differentiated by itself. Write "
+                "y.abs().sum().backward() or another real loss, or pass gradient=",
+                dtype=value.spec.dtype.name,
             )
         return record(FULL, (1,), (value.spec.shape, value.spec.dtype), False)  # type: ignore[return-value]
     given = gy._value()
@@ -780,7 +781,7 @@ def _from_user(first: Any, more: tuple) -> Value:
         return record(FULL, (0,), (tuple(int(n) for n in first), dt.float32), False)  # type: ignore[return-value]
     if more:
         raise DTypeError(
-            f"Tensor({type(first).__name__}, …): give sizes, or data alone; danlu.tensor(data, dtype=...) takes a dtype"
+            "Tensor({kind}, …): give sizes, or data alone; danlu.tensor(data, dtype=...) takes a dtype", kind=type(first).__name__
         )
     if isinstance(first, TensorCore):
         return _fitted(first._value(), Spec(first._spec.shape, dt.float32))
@@ -789,7 +790,9 @@ def _from_user(first: Any, more: tuple) -> Value:
     try:
         return from_array(np.array(first, np.float32, order="C"))._value()
     except (TypeError, ValueError):
-        raise DTypeError(f"Tensor({type(first).__name__}): expected sizes or numbers; write danlu.tensor(data)") from None
+        raise DTypeError(
+            "Tensor({kind}): expected sizes or numbers; write danlu.tensor(data)", kind=type(first).__name__
+        ) from None
 
 
 def full(shape: tuple[int, ...], value: Any, dtype: DType) -> Any:

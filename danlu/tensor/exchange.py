@@ -25,7 +25,9 @@ def from_numpy(array: np.ndarray) -> Tensor:
     array([10.,  4.], dtype=float32)
     """
     if not isinstance(array, np.ndarray):
-        raise DTypeError(f"from_numpy expected a NumPy array, got {type(array).__name__}; danlu.tensor takes lists and numbers")
+        raise DTypeError(
+            "from_numpy expected a NumPy array, got {kind}; danlu.tensor takes lists and numbers", kind=type(array).__name__
+        )
     if array.ndim > 1 and array.flags.f_contiguous and not array.flags.c_contiguous:
         return from_array(array.T, borrowed=True).permute(*reversed(range(array.ndim)))
     return from_array(array, borrowed=True)
@@ -72,7 +74,7 @@ def asarray(
 
 def _refuse(needed: bool, what: str) -> None:
     if needed:
-        raise CopyNeeded(f"asarray with copy=False of {what} needs a copy; leave copy=False out")
+        raise CopyNeeded("asarray with copy=False of {what} needs a copy; leave copy=False out", what=what)
 
 
 class CopyNeeded(ExchangeError, ValueError):
@@ -88,7 +90,9 @@ def _on_memory_of(obj: Any, copy: bool | None) -> Tensor:
     array = obj if isinstance(obj, np.ndarray) else _seen_by_numpy(obj)
     if array.dtype.kind not in "biufc":
         raise DTypeError(
-            f"{type(obj).__name__} holds NumPy's dtype {array.dtype}; expected numbers: select columns, or convert them"
+            "{kind} holds NumPy's dtype {dtype}; expected numbers: select columns, or convert them",
+            kind=type(obj).__name__,
+            dtype=array.dtype,
         )
     if copy:
         return tensor(array)
@@ -113,7 +117,7 @@ def from_dlpack(x: Any, *, device: Any = None, copy: bool | None = None) -> Tens
     check_device(device)
     if not hasattr(x, "__dlpack__"):
         raise ExchangeError(
-            f"from_dlpack of {type(x).__name__}, which has no __dlpack__; write danlu.tensor(...) or danlu.asarray(...)"
+            "from_dlpack of {kind}, which has no __dlpack__; write danlu.tensor(...) or danlu.asarray(...)", kind=type(x).__name__
         )
     if x.__dlpack_device__()[0] != 1:
         raise ExchangeError("from_dlpack: the array is not in the memory of the CPU; move it there first")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from danlu import dtype as dt
 from danlu.errors import ShapeError
+from danlu.messages import Phrase
 from danlu.ops.linear_algebra import check_real
 from danlu.tensor import Tensor, apply
 
@@ -42,7 +43,7 @@ class Checked(NamedTuple):
 
 def _check_pivot(name: str, pivot: bool) -> None:
     if not pivot:
-        raise ShapeError(f"{name}: pivot=False, and rows are always exchanged on the CPU; leave pivot out")
+        raise ShapeError("{name}: pivot=False, and rows are always exchanged on the CPU; leave pivot out", name=name)
 
 
 def lu_factor(A: Tensor, *, pivot: bool = True) -> LU:
@@ -70,7 +71,9 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     first = zero.to(dt.int32).argmax(-1) + 1 if zero.shape[-1] else zero.sum(-1)
     info = apply("where", zero.any(-1), first, 0).to(dt.int32)
     if check_errors and bool(info.ne(0).any()):
-        raise ShapeError(f"linalg.lu_factor_ex: the matrix is singular, pivot {int(info.max())} is 0; leave check_errors out")
+        raise ShapeError(
+            "linalg.lu_factor_ex: the matrix is singular, pivot {max} is 0; leave check_errors out", max=int(info.max())
+        )
     return LUInfo(packed, pivots, info)
 
 
@@ -91,8 +94,11 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
     k = min(m, n)
     if tuple(LU_pivots.shape) != (*LU_data.shape[:-2], k) or LU_pivots.dtype is not dt.int32:
         raise ShapeError(
-            f"lu_unpack: the pivots have shape {tuple(LU_pivots.shape)} and dtype {LU_pivots.dtype.name}; "
-            f"expected {(*LU_data.shape[:-2], k)} and int32, as lu_factor gives them"
+            "lu_unpack: the pivots have shape {LU_pivots_shape} and dtype {dtype}; expected {shape} and int32, as lu_factor "
+            "gives them",
+            LU_pivots_shape=tuple(LU_pivots.shape),
+            dtype=LU_pivots.dtype.name,
+            shape=(*LU_data.shape[:-2], k),
         )
     nothing = LU_data.new_zeros((0,))
     p = _permutation(apply("order_of_pivots", LU_pivots, m=m), LU_data.dtype) if unpack_pivots else nothing
@@ -126,8 +132,10 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
     check_real("linalg.lu_solve", LU._spec)
     if LU.ndim < 2 or B.ndim < 2 or LU.shape[-1] != LU.shape[-2] or B.shape[-2 if left else -1] != LU.shape[-1]:
         raise ShapeError(
-            f"linalg.lu_solve: LU has shape {tuple(LU.shape)} and B {tuple(B.shape)}; expected (*, n, n), and n "
-            f"{'rows' if left else 'columns'} in B"
+            "linalg.lu_solve: LU has shape {LU_shape} and B {b_shape}; expected (*, n, n), and n {word} in B",
+            LU_shape=tuple(LU.shape),
+            b_shape=tuple(B.shape),
+            word=Phrase("rows") if left else Phrase("columns"),
         )
     if not left:  # X A = B is Aᵀ Xᵀ = Bᵀ
         return lu_solve(LU, pivots, B.mT, adjoint=not adjoint).mT  # type: ignore[attr-defined]
@@ -143,7 +151,11 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
 
 def _raised(name: str, info: Tensor, check_errors: bool) -> None:
     if check_errors and bool(info.ne(0).any()):
-        raise ShapeError(f"{name}: it fails at row {int(info.max())} of a matrix; leave check_errors out to get info instead")
+        raise ShapeError(
+            "{name}: it fails at row {max} of a matrix; leave check_errors out to get info instead",
+            name=name,
+            max=int(info.max()),
+        )
 
 
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Checked:

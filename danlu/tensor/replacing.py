@@ -15,7 +15,12 @@ from danlu.tensor.rearrange import _vector, _with, at_least_1d
 def _written(name: str, out: Any, view: Any, src: TensorCore) -> Any:
     """`out` with src in the place that a view of it shows."""
     if src._spec.shape != view._spec.shape:
-        raise ShapeError(f"{name}: src has shape {src._spec.shape}; expected that of the part it replaces, {view._spec.shape}")
+        raise ShapeError(
+            "{name}: src has shape {src_shape}; expected that of the part it replaces, {view_shape}",
+            name=name,
+            src_shape=src._spec.shape,
+            view_shape=view._spec.shape,
+        )
     view._assign(src.to(out._spec.dtype)._value())  # type: ignore[attr-defined]
     return out
 
@@ -47,8 +52,11 @@ class Replacing(TensorCore):
         """x with the elements at positions counted in row-major order replaced (or, accumulate, added to)."""
         if source._spec.dtype is not self._spec.dtype or source._spec.size != index._spec.size:
             raise ShapeError(
-                f"put: source has shape {source._spec.shape} and dtype {source._spec.dtype.name}; "
-                f"expected {index._spec.size} elements of {self._spec.dtype.name}, one for each index"
+                "put: source has shape {shape} and dtype {source_dtype}; expected {size} elements of {tensor_dtype}, one for each index",
+                shape=source._spec.shape,
+                source_dtype=source._spec.dtype.name,
+                size=index._spec.size,
+                tensor_dtype=self._spec.dtype.name,
             )
         flat, index, source = self.reshape(-1), index.reshape(-1), source.reshape(-1)  # type: ignore[attr-defined]
         return apply("index_add" if accumulate else "index_set", flat, index, source, dim=0).reshape(self._spec.shape)
@@ -56,11 +64,17 @@ class Replacing(TensorCore):
     def index_reduce(self, dim: int, index: TensorCore, source: TensorCore, reduce: str, *, include_self: bool = True) -> Any:
         """x with slices of a source combined with it where a vector of integers says: "prod", "mean", "amax" or "amin"."""
         if reduce not in ("prod", "mean", "amax", "amin"):
-            raise ShapeError(f"index_reduce: reduce={reduce!r}; expected 'prod', 'mean', 'amax' or 'amin'; index_add adds")
+            raise ShapeError(
+                "index_reduce: reduce={reduce!r}; expected 'prod', 'mean', 'amax' or 'amin'; index_add adds", reduce=reduce
+            )
         axis, x, at = normalize_axis("index_reduce", dim, self._spec.ndim), at_least_1d(self), _vector("index_reduce", index)
         shape = _with(x._spec.shape, axis, at._spec.shape[0])
         if at_least_1d(source)._spec.shape != shape:
-            raise ShapeError(f"index_reduce: the source has shape {source._spec.shape}; expected {shape}")
+            raise ShapeError(
+                "index_reduce: the source has shape {source_shape}; expected {shape}",
+                source_shape=source._spec.shape,
+                shape=shape,
+            )
         along = tuple(at._spec.shape[0] if k == axis else 1 for k in range(len(shape)))
         places = at.reshape(along).expand(shape)
         out = x.scatter_reduce(axis, places, at_least_1d(source), reduce, include_self=include_self)
@@ -70,7 +84,7 @@ class Replacing(TensorCore):
         """One number on the main diagonal, in place; wrap: of a tall matrix the diagonal begins anew below a row left out."""
         shape = self._spec.shape
         if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
-            raise ShapeError(f"fill_diagonal_: shape {shape}; expected a matrix, or several axes of one size")
+            raise ShapeError("fill_diagonal_: shape {shape}; expected a matrix, or several axes of one size", shape=shape)
         step = sum(prod(shape[k + 1 :]) for k in range(len(shape)))
         stop = prod(shape) if wrap or len(shape) > 2 else min(shape[0], shape[1]) * shape[1]
         self.reshape(-1)[:stop:step] = fill_value  # type: ignore[attr-defined]
@@ -80,10 +94,13 @@ class Replacing(TensorCore):
         """x with every slice of an axis scaled down to a p-norm of at most maxnorm."""
         if self._spec.ndim < 2 or p <= 0 or maxnorm < 0:
             raise ShapeError(
-                f"renorm: shape {self._spec.shape}, p={p}, maxnorm={maxnorm}; expected 2 axes or more, p > 0, maxnorm ≥ 0"
+                "renorm: shape {shape}, p={p}, maxnorm={maxnorm}; expected 2 axes or more, p > 0, maxnorm ≥ 0",
+                shape=self._spec.shape,
+                p=p,
+                maxnorm=maxnorm,
             )
         if not self._spec.dtype.is_floating_point:
-            raise DTypeError(f"renorm of {self._spec.dtype.name}; expected a floating dtype: write x.float()")
+            raise DTypeError("renorm of {dtype}; expected a floating dtype: write x.float()", dtype=self._spec.dtype.name)
         axis = normalize_axis("renorm", dim, self._spec.ndim)
         norm = self.norm(p, tuple(k for k in range(self._spec.ndim) if k != axis), True)  # type: ignore[attr-defined]
         return self * apply("where", norm > maxnorm, maxnorm / (norm + 1e-7), 1.0)  # type: ignore[operator]

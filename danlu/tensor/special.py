@@ -26,7 +26,9 @@ def _whole_pair(op: str, doc: str) -> Any:
             if not isinstance(x, TensorCore) or x._spec.dtype.kind not in "iu":
                 found = x._spec.dtype.name if isinstance(x, TensorCore) else type(x).__name__
                 raise DTypeError(
-                    f"{op} takes tensors of integers, got {found}; write x.long(), or danlu.tensor(...) around a number"
+                    "{op} takes tensors of integers, got {found}; write x.long(), or danlu.tensor(...) around a number",
+                    op=op,
+                    found=found,
                 )
         return apply(op, self, other)
 
@@ -37,7 +39,7 @@ def _whole_pair(op: str, doc: str) -> Any:
 def without_slope(name: str, x: Any) -> None:
     """GradientError where a derivative is asked for that the function does not have."""
     if isinstance(x, TensorCore) and x.requires_grad:
-        raise GradientError(f"{name} has no derivative with respect to its first argument; write x.detach() for it")
+        raise GradientError("{name} has no derivative with respect to its first argument; write x.detach() for it", name=name)
 
 
 def _second_only(op: str, doc: str) -> Any:
@@ -69,13 +71,17 @@ class Special(TensorCore):
         """0 where x < 0, 1 where x > 0, `values` where x is 0."""
         if not isinstance(values, TensorCore) or values._spec.dtype is not self._spec.dtype:
             found = values._spec.dtype.name if isinstance(values, TensorCore) else type(values).__name__
-            raise DTypeError(f"heaviside: values is {found} and the tensor {self._spec.dtype.name}; write values.to(x.dtype)")
+            raise DTypeError(
+                "heaviside: values is {found} and the tensor {dtype}; write values.to(x.dtype)",
+                found=found,
+                dtype=self._spec.dtype.name,
+            )
         return apply("heaviside", self, values)
 
     def frexp(self) -> Frexp:
         """(mantissa, exponent): x = mantissa · 2 ** exponent with ½ ≤ |mantissa| < 1."""
         if not self._spec.dtype.is_floating_point:
-            raise DTypeError(f"frexp of {self._spec.dtype.name}; expected a floating dtype: write x.float()")
+            raise DTypeError("frexp of {dtype}; expected a floating dtype: write x.float()", dtype=self._spec.dtype.name)
         return Frexp(*apply("frexp", self))
 
     def mvlgamma(self, p: int) -> Any:
@@ -83,7 +89,7 @@ class Special(TensorCore):
         if self._spec.dtype is dt.bool_:
             raise DTypeError("mvlgamma of a bool tensor; expected numbers: write x.float()")
         if p < 1:
-            raise ShapeError(f"mvlgamma: p={p}; expected a dimension of 1 or more")
+            raise ShapeError("mvlgamma: p={p}; expected a dimension of 1 or more", p=p)
         return apply("mvlgamma", self, p=int(p))
 
 
