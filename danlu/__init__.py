@@ -310,6 +310,7 @@ from danlu.functions import (
     xlogy,
 )  # fmt: skip
 from danlu.guidance import unknown
+from danlu.profiling import profile
 from danlu.random import (
     Generator,
     bernoulli,
@@ -693,6 +694,7 @@ __all__ = [
     "positive",
     "pow",
     "prod",
+    "profile",
     "put",
     "qr",
     "quantile",

@@ -31,6 +31,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "functional/",
             "functions.py",
             "linalg.py",
+            "profiling.py",
             "replay.py",
             "signal/",
             "special.py",
