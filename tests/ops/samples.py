@@ -321,7 +321,8 @@ SAMPLES: dict[str, list[Sample]] = {
     "vector_norm": [([apart(3, 4)], {"p": k, "dims": (1,), "keepdim": False}) for k in (0, 1, 2, 3, 0.5, -1, np.inf, -np.inf)]
         + [([apart(5)], {"p": 2, "dims": (0,), "keepdim": True}), ([apart(2)], {"p": 3, "dims": (), "keepdim": False})],
     "cdist": [([f(3, 2), f(2, 2)], {"p": k}) for k in (1, 2, 3, np.inf)] + [([f(2, 2, 3), f(1, 3, 3)], {"p": 2})],
-    "cumsum": ALONG, "cumprod": [*ALONG, ([holed(4, 5)], {"dim": 1}), ([holed(2, 3)], {"dim": 0})], "cummax": ALONG, "cummin": ALONG, "logcumsumexp": ALONG, "mode": ALONG,
+    "cumsum": ALONG, "cumprod": [*ALONG, ([holed(4, 5)], {"dim": 1}), ([holed(2, 3)], {"dim": 0})],
+    "cummax": ALONG, "cummin": ALONG, "logcumsumexp": ALONG, "mode": ALONG,
     "searchsorted": [([ordered(7), f(3, 4)], {"right": r}) for r in (False, True)] + [([ordered(3, 5), f(3, 2)], {"right": False})],
     "scatter_reduce": [(inputs, {**attrs, "reduce": r}) for inputs, attrs in PUT_ALONG for r in ("prod", "amax", "amin")],
     "lgamma": [([p(3, 4)], {}), ([f(17, low=-0.9, high=-0.1)], {}), ([f(5, low=3.0, high=30.0)], {})],
