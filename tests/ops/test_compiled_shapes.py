@@ -115,7 +115,7 @@ def reduced(op, data, count: int) -> None:
 
 
 @pytest.mark.parametrize("op", ELEMENTWISE_OPS, **names)
-@settings(max_examples=1)
+@settings(max_examples=4)
 @seed(0)
 @given(st.data())
 def test_elementwise(op, data):
@@ -123,7 +123,7 @@ def test_elementwise(op, data):
 
 
 @pytest.mark.parametrize("op", REDUCED, **names)
-@settings(max_examples=2)
+@settings(max_examples=4)
 @seed(0)
 @given(st.data())
 def test_along_axes(op, data):
@@ -132,7 +132,7 @@ def test_along_axes(op, data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("op", [*ELEMENTWISE_OPS, *REDUCED], **names)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.data())
 def test_many_shapes(op, data):
     (elementwise if op.family == ELEMENTWISE else reduced)(op, data, 6)
