@@ -60,7 +60,7 @@ GROUPS = (
     ("random fillers", ("cauchy", "exponential", "geometric", "log_normal"), "they come with `danlu.distributions`"),
     ("masked reductions", ("masked.*",), "PyTorch's prototype; write `x.where(mask, 0).sum()`"),
     ("orthogonal polynomials", ("special.*polynomial*",), "for specialists; NumPy has them: `numpy.polynomial`"),
-    ("further Bessel and Airy functions", ("special.airy*", "special.*bessel*"), "for specialists; `special.i0` and `i1` are there, SciPy has the others"),
+    ("further Bessel and Airy functions", ("special.airy*", "special.*bessel*"), "`special.i0` and `i1` are there; SciPy has the others"),
     ("LAPACK's packed factors", ("linalg.ldl*", "geqrf", "ormqr"), "for specialists; `linalg.qr`, `lu` and `cholesky` give the factors"),
     ("random pooling", ("nn.functional.fractional*",), "hardly used; `adaptive_max_pool2d`"),
     ("attention with projections", ("nn.functional.multi_head_attention_forward",), "it comes with the attention layers"),
