@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from danlu.errors import GradientError
-from danlu.graph import COMPOSITE, PICK, from_line, Node, Op, toposort
+from danlu.graph import COMPOSITE, PICK, Node, Op, from_line, toposort
 from danlu.ops.table import o, register
 
 

@@ -38,6 +38,7 @@ _NUMBERS = {kind: number_spec(kind(0)) for kind in (bool, int, float)}
 _lock = threading.RLock()
 _local = threading.local()
 _programs: dict[Any, tuple[Compiled | Interpreted, tuple[int, ...]]] = {}
+allocated: dict[Any, int] = {}  # line → bytes of the results that programs gave it, while they are profiled
 _statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0}
 
 
@@ -297,7 +298,7 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
                 values.append(value)
             result = tuple(values[-len(spec) :]) if spec else ()
     if config.profile:
-        trace.lines[(result[0] if type(result) is tuple else result).slot] = user_line()
+        trace.lines[len(trace.values) - (len(spec) if type(spec) is tuple else 1)] = user_line()
     if op.blamed:
         _note_line(op, result if type(result) is tuple else (result,))  # type: ignore[arg-type]
     if _watchers:
@@ -477,6 +478,10 @@ def _execute(trace: Trace) -> None:
     capture = capturing()
     if capture is not None:
         capture.ran(trace, executable, slots, buffers)
+    if config.profile:
+        for slot, buffer in zip(slots, buffers):
+            line = _line_of(trace, slot)
+            allocated[line] = allocated.get(line, 0) + buffer.nbytes
     for slot, buffer in zip(slots, buffers):
         value: Value = trace.values[slot]  # type: ignore[assignment]
         value.buffer = buffer
@@ -580,7 +585,11 @@ def _make(
 
 
 def graph_of(
-    entries: Sequence[tuple], live: Sequence[int], kept: Sequence[int], again: Sequence[int] = (), lines: dict[int, Any] | None = None
+    entries: Sequence[tuple],
+    live: Sequence[int],
+    kept: Sequence[int],
+    again: Sequence[int] = (),
+    lines: dict[int, Any] | None = None,
 ) -> tuple[list[Node], dict[int, Node], list[int]]:
     """The graph of recorded entries: the nodes to compute, the nodes whose value is known as another, the slots of the results.
 
@@ -655,9 +664,19 @@ def residuals(
     return sorted(found)
 
 
+def _line_of(trace: Trace, slot: int) -> Any:
+    """The line that recorded a slot: of an op with several results the first one has it."""
+    return trace.lines.get(max((s for s in trace.lines if s <= slot), default=-1))
+
+
 def profiled() -> list[Compiled]:
     """The programs with counters."""
     return [p for p, _ in _programs.values() if isinstance(p, Compiled) and p.program.labels]
+
+
+def largest_workspace() -> int:
+    """Bytes that the hungriest program needs between its kernels."""
+    return max((p.program.workspace for p, _ in _programs.values() if isinstance(p, Compiled)), default=0)
 
 
 def forget_profiled() -> None:

@@ -74,8 +74,8 @@ class Op:
     """
 
     __slots__ = (
-        "absorb", "attrs", "blamed", "cache", "doc", "emit", "expand", "explain", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy",
-        "planes", "rewrite", "sample", "vjp", "wirtinger",
+        "absorb", "attrs", "blamed", "cache", "doc", "emit", "expand", "explain", "family", "folds", "identity", "infer", "jvp", "name",
+        "neutral", "numpy", "planes", "rewrite", "sample", "vjp", "wirtinger",
     )  # fmt: skip
 
     def __init__(

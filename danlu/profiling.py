@@ -1,9 +1,11 @@
-"""L6. `danlu.profile`: where the time of a step goes, kernel by kernel, with the user's lines that each came from."""
+"""L8. `danlu.profile`: where the time of a step goes, kernel by kernel, with the user's lines that each came from; and
+`danlu.memory_summary`: who holds the memory."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import json
 import linecache
 import time
@@ -19,9 +21,12 @@ from danlu.compile import llvm
 from danlu.compile.program import Label
 from danlu.compile.target import host
 from danlu.config import config
+from danlu.engine import Value
 from danlu.errors import DataError
+from danlu.optim import Optimizer
 from danlu.replay import CompiledFunction
-from danlu.tensor.core import from_array
+from danlu.runtime import buffers
+from danlu.tensor.core import TensorCore, from_array
 
 
 @dataclass
@@ -80,7 +85,12 @@ class Profile:
             raise DataError("profile.save: {path} does not end in .json; write profile.save('step.json')", path=str(path))
         events, now = [], 0.0
         for r in self.order:
-            figures = {"GFLOP/s": r.gflops, "GB/s": r.bandwidth, "ops": " ".join(r.label.ops), "lines": list(map(_told, r.label.lines))}
+            figures = {
+                "GFLOP/s": r.gflops,
+                "GB/s": r.bandwidth,
+                "ops": " ".join(r.label.ops),
+                "lines": list(map(_told, r.label.lines)),
+            }
             name = r.label.ops[0] if r.label.ops else r.name
             events.append({"name": name, "ph": "X", "ts": now * 1e6, "dur": r.seconds * 1e6, "pid": 1, "tid": 1, "args": figures})
             now += r.seconds
@@ -111,7 +121,11 @@ def profile(function: Callable[[], Any], repeat: int = 20) -> Profile:
     True
     """
     if repeat < 1 or not config.optimize:
-        raise DataError("profile: repeat={repeat}, DANLU_OPT={opt}; expected 1 or more, and compiled code", repeat=repeat, opt=int(config.optimize))
+        raise DataError(
+            "profile: repeat={repeat}, DANLU_OPT={opt}; expected 1 or more, and compiled code",
+            repeat=repeat,
+            opt=int(config.optimize),
+        )
     plain = function._function if isinstance(function, CompiledFunction) else function
     limits()
     engine.flush()
@@ -143,6 +157,89 @@ def _run(function: Callable[[], Any]) -> None:
     del result
 
 
+@dataclass
+class Memory:
+    """What `danlu.memory_summary` has found, in bytes; `print` it.
+
+    `kinds`: parameters, gradients, optimizer, other tensors, activations (what histories keep for a derivative). `used` by all of them,
+    `waiting` for reuse, `peak` of both since the start or `reset_peak`; `workspace` of the largest program. `lines`: what each line's
+    results took, largest first, if a function was given.
+    """
+
+    kinds: dict[str, int]
+    used: int
+    waiting: int
+    peak: int
+    workspace: int
+    lines: list[tuple[Any, int]]
+
+    def __str__(self) -> str:
+        rows = [*self.kinds.items(), ("used in all", self.used), ("waiting for reuse", self.waiting), ("peak", self.peak)]
+        text = [f"{name:24}{_size(n):>12}" for name, n in [*rows, ("workspace of a program", self.workspace)]]
+        return "\n".join([*text, *[f"{_size(n):>36}  {_told(line) if line else 'elsewhere'}" for line, n in self.lines[:10]]])
+
+
+def _size(nbytes: int) -> str:
+    return f"{nbytes / 2**20:.2f} MiB"
+
+
+def memory_summary(function: Callable[[], Any] | None = None) -> Memory:
+    """How many bytes of memory tensors hold, by kind; with a function, which of its lines the largest results come from.
+
+    The function (a training step) runs twice: the peak is that of its second run.
+
+    >>> import danlu
+    >>> w = danlu.ones(256, 256, requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> found = danlu.memory_summary()
+    >>> found.kinds["parameters"] >= 4 * 256 * 256, found.kinds["gradients"] >= 4 * 256 * 256
+    (True, True)
+    """
+    lines: list[tuple[Any, int]] = []
+    if function is not None:
+        lines = _allocations(function._function if isinstance(function, CompiledFunction) else function)
+    engine.flush()
+    owner: dict[int, str] = {}
+    sizes: dict[int, int] = {}
+    for kind, value in _holders():
+        buffer = value.buffer
+        if buffer is not None and id(buffer) not in owner:
+            owner[id(buffer)], sizes[id(buffer)] = kind, buffer.nbytes
+    kinds = {kind: sum(sizes[b] for b, k in owner.items() if k == kind) for kind in KINDS}
+    told = buffers.statistics()
+    return Memory(kinds, told["used"], told["free"], told["peak"], engine.largest_workspace(), lines)
+
+
+KINDS = ("parameters", "gradients", "optimizer", "other tensors", "activations")
+
+
+def _holders() -> list[tuple[str, Value]]:
+    """Every value in memory with its kind, the more telling kind first."""
+    alive = gc.get_objects()
+    tensors = [x for x in alive if isinstance(x, TensorCore)]
+    states = [
+        t for x in alive if isinstance(x, Optimizer) for s in x.state.values() for t in s.values() if isinstance(t, TensorCore)
+    ]
+    leaves = [t for t in tensors if t._leaf]
+    by_kind = (leaves, [t.grad for t in leaves if t.grad is not None], states, tensors)
+    found = [(kind, t._storage.value) for kind, group in zip(KINDS, by_kind) for t in group]
+    return found + [("activations", x) for x in alive if type(x) is Value]
+
+
+def _allocations(function: Callable[[], Any]) -> list[tuple[Any, int]]:
+    engine.flush()
+    _run(function)
+    config.profile = True
+    try:
+        engine.allocated.clear()
+        buffers.reset_peak()
+        _run(function)
+    finally:
+        config.profile = False
+        engine.forget_profiled()
+    return sorted(engine.allocated.items(), key=lambda item: -item[1])
+
+
 @functools.cache
 def second_per_tick() -> float:
     """What one tick of the programs' counter lasts."""
@@ -171,4 +268,4 @@ def _seconds(function: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-__all__ = ["Profile", "Row", "profile"]
+__all__ = ["Memory", "Profile", "Row", "memory_summary", "profile"]

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any
 
 from danlu.compile import kernel as ir
 from danlu.compile import llvm, target
@@ -195,7 +196,10 @@ def _label(kernel: ir.Kernel, groups: list[Group], slots: dict[int, int]) -> Lab
     """What a kernel does, told from its group: multiplications and additions of its core and instructions of the elementwise work
     around it; each piece of memory that it reads or writes once."""
     group = groups[int(kernel.name[1:])]
-    memory = [*group.stored, *{id(x): x for n in group.nodes for x in n.inputs if id(x) in slots and x not in group.nodes}.values()]
+    memory = [
+        *group.stored,
+        *{id(x): x for n in group.nodes for x in n.inputs if id(x) in slots and x not in group.nodes}.values(),
+    ]
     nbytes = sum(n.spec.size * n.dtype.itemsize for n in memory if type(n.spec) is Spec)
     lines = Counter(n.origin for n in group.nodes if n.origin is not None)
     work = [n for n in (*group.core, *group.nodes) if n.op.family != MOVEMENT]
