@@ -21,6 +21,7 @@ import numpy as np
 from danlu import engine
 from danlu.config import config
 from danlu.engine import Runtime, Trace, Value
+from danlu.entries import Lines
 from danlu.errors import DanluError, GradientError, ShapeError
 from danlu.graph import Op, Spec
 from danlu.runtime.buffers import Buffer
@@ -147,9 +148,9 @@ class Action:
 class _Program:
     """One program of a call: what it reads, by source, and what became of its results."""
 
-    def __init__(self, executable: Compiled, trace: Trace, inputs: list[Source]) -> None:
+    def __init__(self, executable: Compiled, trace: Trace, inputs: list[Source], slots: Sequence[int]) -> None:
         self.executable, self.trace, self.inputs = executable, trace, inputs
-        self.bound = Bound(executable, len(inputs), trace.numbers)
+        self.bound = Bound(executable, len(inputs), trace.numbers, Lines(trace.entries, trace.values, slots).blamed)
 
 
 class _Watch(engine.Capture):
@@ -217,7 +218,7 @@ class _Watch(engine.Capture):
             self.obstacle = "DANLU_OPT=0 runs no programs"
             return
         number = len(self.programs)
-        program = _Program(executable, trace, [self.source(b) for b in trace.buffers])
+        program = _Program(executable, trace, [self.source(b) for b in trace.buffers], slots)
         self.programs.append(program)
         for slot, buffer, (old, k), output in zip(slots, buffers, executable.arrangement, executable.outputs):
             self.made.append(trace.values[slot])  # type: ignore[arg-type]
@@ -386,7 +387,7 @@ class Plan:
         if ran < count:
             for gradient in self.gradients:
                 gradient.leaf.grad = None
-            bound.check()
+            bound.check(tables[ran])
         return found
 
     def _numbers(self, bound: Bound, count: int, before: Callable[[int], None]) -> np.ndarray:
