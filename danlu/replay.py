@@ -26,7 +26,8 @@ from danlu.errors import DanluError, GradientError, ShapeError
 from danlu.graph import Op, Spec
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Bound, Compiled
-from danlu.tensor.core import TensorCore, from_array, is_grad_enabled, set_reader, updates, wrap
+from danlu.tensor.core import TensorCore, from_array, set_reader, updates, wrap
+from danlu.tensor.modes import is_grad_enabled
 from danlu.tensor.storage import Storage, copied
 
 Source = tuple[
