@@ -36,6 +36,7 @@ _NUMBERS = {kind: number_spec(kind(0)) for kind in (bool, int, float)}
 _lock = threading.RLock()
 _local = threading.local()
 _programs: dict[Any, tuple[Compiled | Interpreted, tuple[int, ...]]] = {}
+allocated: dict[Any, int] = {}  # line → bytes of the results that programs gave it, while they are profiled
 _statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0}
 
 
@@ -173,7 +174,7 @@ def captured(capture: Capture) -> Iterator[None]:
 class Trace:
     """What one thread has recorded and not yet run."""
 
-    __slots__ = ("buffers", "entries", "numbers", "pinned", "places", "replaced", "running", "values")
+    __slots__ = ("buffers", "entries", "lines", "numbers", "pinned", "places", "replaced", "running", "values")
 
     def __init__(self) -> None:
         self.entries: list[tuple] = []
@@ -181,6 +182,7 @@ class Trace:
         self.buffers: list[Buffer] = []
         self.places: dict[int, int] = {}  # id of a buffer → its number
         self.numbers: list[float | int] = []
+        self.lines: dict[int, Any] = {}  # slot → the user's line, while programs are profiled
         self.replaced: list[tuple[Any, Value]] = []  # (storage, weakly; the value that it held before it was written in place)
         self.pinned = 0
         self.running: Any = None
@@ -293,6 +295,8 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
                 value.trace, value.slot = trace, len(values)
                 values.append(value)
             result = tuple(values[-len(spec) :]) if spec else ()
+    if config.profile:
+        trace.lines[len(trace.values) - (len(spec) if type(spec) is tuple else 1)] = user_line()
     if op.blamed:
         _note_line(op, result if type(result) is tuple else (result,))  # type: ignore[arg-type]
     if _watchers:
@@ -448,6 +452,7 @@ def _execute(trace: Trace) -> None:
         given = _given(trace)
         again = tuple([k for k, v in enumerate(trace.values) if v is not None and v.note and v.note.recompute]) if kept else ()
         key = (tuple(trace.entries), live, kept, given, again)
+        key = (*key, tuple(trace.lines.items())) if config.profile else key
         found = _programs.get(key)
         if found is None or config.optimize is isinstance(found[0], Interpreted):
             found = _programs[key] = _make(trace, live, kept, given, again)
@@ -464,6 +469,10 @@ def _execute(trace: Trace) -> None:
     capture = capturing()
     if capture is not None:
         capture.ran(trace, executable, slots, buffers)
+    if config.profile:
+        for slot, buffer in zip(slots, buffers):
+            line = _line_of(trace, slot)
+            allocated[line] = allocated.get(line, 0) + buffer.nbytes
     for slot, buffer in zip(slots, buffers):
         value: Value = trace.values[slot]  # type: ignore[assignment]
         value.buffer = buffer
@@ -525,11 +534,11 @@ def _make(
         text = repr((trace.entries, live, kept, given, again))
 
         def build() -> tuple[program.Program, dict]:
-            roots, replace, slots = graph_of(trace.entries, live, kept, again)
+            roots, replace, slots = graph_of(trace.entries, live, kept, again, trace.lines)
             heirs = [(place, slots.index(slot) if slot in slots else -1) for place, slot in given]
             return program.build(roots, len(trace.buffers), replace, heirs), {"slots": slots}
 
-        executable, extra = compiled(text, build)
+        executable, extra = compiled(text, build, kept=not config.profile)
         result: tuple = executable, tuple(extra["slots"])
         _statistics["from_disk"] += executable.program.origin == "disk"
     else:
@@ -544,6 +553,28 @@ def _make(
             file=sys.stderr,
         )
     return result
+
+
+def _line_of(trace: Trace, slot: int) -> Any:
+    """The line that recorded a slot: of an op with several results the first one has it."""
+    return trace.lines.get(max((s for s in trace.lines if s <= slot), default=-1))
+
+
+def profiled() -> list[Compiled]:
+    """The programs with counters."""
+    return [p for p, _ in _programs.values() if isinstance(p, Compiled) and p.program.labels]
+
+
+def largest_workspace() -> int:
+    """Bytes that the hungriest program needs between its kernels."""
+    return max((p.program.workspace for p, _ in _programs.values() if isinstance(p, Compiled)), default=0)
+
+
+def forget_profiled() -> None:
+    """Lets the programs with counters go."""
+    with _lock:
+        for key in [k for k, (p, _) in _programs.items() if isinstance(p, Compiled) and p.program.labels]:
+            del _programs[key]
 
 
 def statistics() -> dict[str, float]:

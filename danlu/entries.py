@@ -8,7 +8,7 @@ from typing import Any
 from danlu import dtype as dt
 from danlu.autodiff import gradient
 from danlu.errors import DanluError, GradientError
-from danlu.graph import Node, Spec, toposort
+from danlu.graph import Node, Spec, from_line, toposort
 from danlu.guidance import quoted
 from danlu.messages import message
 from danlu.ops.source import BUFFER, CONST, NUMBER, aliased, stopped
@@ -17,14 +17,18 @@ from danlu.runtime.executable import Interpreted
 
 
 def graph_of(
-    entries: Sequence[tuple], live: Sequence[int], kept: Sequence[int], again: Sequence[int] = ()
+    entries: Sequence[tuple],
+    live: Sequence[int],
+    kept: Sequence[int],
+    again: Sequence[int] = (),
+    lines: dict[int, Any] | None = None,
 ) -> tuple[list[Node], dict[int, Node], list[int]]:
     """The graph of recorded entries: the nodes to compute, the nodes whose value is known as another, the slots of the results.
 
     `kept` are results of which a derivative may be asked later; what it will need is computed now as well, but for
     the slots in `again`, which are computed again then.
     """
-    nodes, known = replay(entries)
+    nodes, known = replay(entries, lines)
     slots = list(live)
     if kept:
         slots += [s for s in residuals(nodes, entries, kept, known, again) if s not in slots]
@@ -33,12 +37,14 @@ def graph_of(
     return [nodes[s] for s in slots], known, slots
 
 
-def replay(entries: Sequence[tuple]) -> tuple[list[Node], dict[int, Node]]:
-    """Entries → the node of each slot, in primitive ops; and which of them (by id) are known already as memory."""
+def replay(entries: Sequence[tuple], lines: dict[int, Any] | None = None) -> tuple[list[Node], dict[int, Node]]:
+    """Entries → the node of each slot, in primitive ops; and which of them (by id) are known already as memory. `lines`: slot → origin."""
     nodes: list[Node] = []
     known: dict[int, Node] = {}
     for entry in entries:
         head = entry[0]
+        if lines:
+            from_line(lines.get(len(nodes)))
         if head is BUFFER:
             nodes.append(Node(BUFFER, (), (entry[2], entry[1]), entry[1]))
         elif head is CONST:
@@ -58,6 +64,7 @@ def replay(entries: Sequence[tuple]) -> tuple[list[Node], dict[int, Node]]:
             results = result if isinstance(result, tuple) else (result,)
             given = {id(nodes[s]) for s in slots}
             nodes.extend(stopped(r) if cut else aliased(r) if id(r) in given else r for r in results)
+    from_line(None)
     return nodes, known
 
 
