@@ -117,7 +117,7 @@ class Runtime:
 
 
 class Capture:
-    """What is noted of a function while it is recorded to be run again without Python (danlu/replay.py): a subclass says what it does.
+    """What is noted of a function while it is recorded to be run again without Python (danlu/watching.py): a subclass says what it does.
 
     `numbers`: every changing number, and in which place of which trace it stands.
     """

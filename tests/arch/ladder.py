@@ -36,6 +36,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "special.py",
             "teaching/",
             "utils/",
+            "watching.py",
         ),
     ),
     7: (("nn/",), ("optim/",), ("data/",)),
