@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from danlu.compile import llvm
-from danlu.compile.codegen import ERROR, FIRST
+from danlu.compile.body import ERROR, FIRST
 from danlu.compile.program import LibraryCall, Memory, Output, Program
 from danlu.dtype import DType, from_numpy
 from danlu.errors import DanluError
