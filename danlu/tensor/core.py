@@ -268,7 +268,14 @@ class TensorCore:
     # ---- what has a derivative ------------------------------------------------------------------------------------------
     @property
     def requires_grad(self) -> bool:
-        """Whether a derivative may be asked with respect to this tensor, or through it."""
+        """Whether a derivative may be asked with respect to this tensor, or through it.
+
+        Shapes: any tensor → a Python bool.
+
+        >>> import danlu
+        >>> danlu.ones(1).requires_grad
+        False
+        """
         if self._base is not None:
             return not self._cut and self._root().requires_grad
         return self._leaf or (self._seen is not None if self._cut else self._storage.value.grad)
@@ -278,7 +285,14 @@ class TensorCore:
         self.requires_grad_(flag)
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
-        """Collects gradients in `.grad` from now on (floating dtypes only)."""
+        """Collects gradients in `.grad` from now on (floating dtypes only).
+
+        Shapes: any tensor → the tensor itself.
+
+        >>> import danlu
+        >>> danlu.ones(1).requires_grad_()
+        tensor([1.], requires_grad=True)
+        """
         if requires_grad and self._leaf:
             return self
         engine.changed()
@@ -305,11 +319,24 @@ class TensorCore:
 
     @property
     def is_leaf(self) -> bool:
-        """True where the tensor was made by the user, not by an operation that is differentiated."""
+        """True where the tensor was made by the user, not by an operation that is differentiated.
+
+        Shapes: any tensor → a Python bool.
+
+        >>> import danlu
+        >>> x = danlu.ones(1, requires_grad=True)
+        >>> x.is_leaf, (x * 2).is_leaf
+        (True, False)
+        """
         return self._leaf or not self.requires_grad
 
     def detach(self) -> Any:
-        """The same storage without history: no derivative passes through what is returned."""
+        """The same storage without history: no derivative passes through what is returned.
+
+        y = x, ∂y/∂x = 0
+
+        Shapes: (*) → (*), on the same memory.
+        """
         out = self._plain(None, self._storage)
         out._cut = True
         if self._base is None:

@@ -22,13 +22,31 @@ class Differentiation(TensorCore):
 
     @property
     def grad_fn(self) -> str | None:
-        """The operation that made the tensor, None for a leaf."""
+        """The operation that made the tensor, None for a leaf.
+
+        Shapes: any tensor.
+
+        >>> import danlu
+        >>> danlu.ones(1).grad_fn is None
+        True
+        """
         if self.is_leaf:
             return None
         return f"<{self._value().op.name.title().replace('_', '')}Backward0>"
 
     def retain_grad(self) -> None:
-        """Collects `.grad` also in this tensor, which is not a leaf."""
+        """Collects `.grad` also in this tensor, which is not a leaf.
+
+        Shapes: any tensor.
+
+        >>> import danlu
+        >>> x = danlu.ones(1, requires_grad=True)
+        >>> y = x * 2
+        >>> y.retain_grad()
+        >>> (y * 3).backward()
+        >>> y.grad
+        tensor([3.])
+        """
         value = self._value()
         if not value.grad:
             raise GradientError(
@@ -39,7 +57,14 @@ class Differentiation(TensorCore):
 
     @property
     def data(self) -> Any:
-        """The same storage without history."""
+        """The same storage without history.
+
+        Shapes: (*) → (*), on the same memory.
+
+        >>> import danlu
+        >>> danlu.ones(1, requires_grad=True).data
+        tensor([1.])
+        """
         return self.detach()
 
     @data.setter
@@ -55,7 +80,11 @@ class Differentiation(TensorCore):
     ) -> None:
         """Adds the gradient of this tensor with respect to every leaf to the leaf's `.grad` (reverse mode).
 
+        x.grad ← x.grad + (∂y/∂x)ᵀ gradient for every leaf x
+
         gradient: ∂(what is differentiated)/∂(this tensor), of the same shape; may be left out for one element, where it is 1.
+
+        Shapes: gradient (*), the shape of the tensor; () may be left out.
 
         Raises GradientError where there is nothing to differentiate or the graph was used up by an earlier call.
 
@@ -71,6 +100,8 @@ class Differentiation(TensorCore):
         """`hook(grad)` runs whenever the gradient of this tensor is known; what it returns, if not None, takes its place.
 
         Returns a handle: `handle.remove()` takes the hook away.
+
+        Shapes: any tensor; the gradient has its shape.
 
         >>> import danlu
         >>> x = danlu.ones(2, requires_grad=True)
@@ -93,6 +124,8 @@ class Differentiation(TensorCore):
 
     def register_post_accumulate_grad_hook(self, hook: Any) -> Any:
         """`hook(tensor)` runs after a backward pass has added to this leaf's `.grad`.
+
+        Shapes: any leaf; the gradient has its shape.
 
         >>> import danlu
         >>> x = danlu.ones(1, requires_grad=True)
