@@ -24,7 +24,7 @@ from danlu.errors import DanluError, ShapeError
 from danlu.graph import Spec
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Bound
-from danlu.tensor.core import TensorCore, from_array, set_reader, wrap
+from danlu.tensor.core import TensorCore, from_array, set_reader, tensors_in, wrap
 from danlu.tensor.modes import is_grad_enabled
 from danlu.tensor.storage import copied
 from danlu.watching import Gradient, Source, Stale, Watch, foreign
@@ -57,7 +57,7 @@ class Plan:
         self.gradient_states = [g.state for g in self.gradients]
         self.targets = [(s, watch.source(s.storage.value.buffer)) for s in self.states]  # type: ignore[arg-type]
         self.targets = [(s, source) for s, source in self.targets if source != ("state", s)]
-        self.result, self.outputs = result, [_output(watch, t) for t in _tensors(result)]
+        self.result, self.outputs = result, [_output(watch, t) for t in tensors_in(result)]
         self.fresh = [
             [(k, n) for k, n in enumerate(p.executable.fresh) if (number, k) not in places]
             for number, p in enumerate(watch.programs)
@@ -236,14 +236,6 @@ def _resolved(source: Source, spec: Any, given: Sequence[Value], made: list[dict
     return engine.leaf(what, spec)
 
 
-def _tensors(x: Any) -> list[TensorCore]:
-    if isinstance(x, TensorCore):
-        return [x]
-    if isinstance(x, dict):
-        return [t for item in x.values() for t in _tensors(item)]
-    return [t for item in x for t in _tensors(item)] if isinstance(x, (list, tuple)) else []
-
-
 def _rebuilt(x: Any, tensors: Any) -> Any:
     """The same nest with other tensors."""
     if isinstance(x, TensorCore):
@@ -334,11 +326,11 @@ class CompiledFunction:
                 if _drawn() != drawn:
                     watch.cannot("random numbers of Python or NumPy are drawn inside")
                 if any(
-                    _has_history(t) for t in _tensors(result)
+                    _has_history(t) for t in tensors_in(result)
                 ):  # to be differentiated by the caller: part of the caller's step
                     self._failures[key] = ATTEMPTS
                     return result
-                whole = _rebuilt(result, iter([_whole(t) for t in _tensors(result)]))
+                whole = _rebuilt(result, iter([_whole(t) for t in tensors_in(result)]))
                 engine.flush()
         finally:
             set_reader(None)
@@ -382,7 +374,7 @@ def _has_history(tensor: TensorCore) -> bool:
 
 def _leaked(watch: Watch, result: Any) -> bool:
     """Whether a tensor that the call made is kept by somebody else than its result, a storage that was there before, or a .grad."""
-    owners = [t._storage for t in _tensors(result)]
+    owners = [t._storage for t in tensors_in(result)]
     owners += [s.storage for s in watch.states.values()]
     owners += [t.grad._storage for t in watch.leaves.values() if t.grad is not None]
     counts: dict[int, int] = {}
