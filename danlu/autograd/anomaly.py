@@ -15,7 +15,7 @@ from danlu.engine import Value, realize
 from danlu.errors import NumericError
 from danlu.guidance import quoted, user_line
 from danlu.messages import Phrase
-from danlu.tensor.core import checks
+from danlu.tensor.differentiation import checks
 
 
 class detect_anomaly(contextlib.ContextDecorator):

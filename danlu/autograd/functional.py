@@ -8,8 +8,8 @@ from typing import Any
 from danlu import func as transforms
 from danlu.errors import GradientError
 from danlu.tensor import Tensor
-from danlu.tensor.core import set_grad_enabled
 from danlu.tensor.creation import ones_like
+from danlu.tensor.modes import set_grad_enabled
 
 Function = Callable[..., Any]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from danlu.errors import GradientError
 from danlu.tensor import is_grad_enabled, no_grad
-from danlu.tensor.core import backward_, gradients
 from danlu.tensor.creation import stack
+from danlu.tensor.differentiation import backward_, gradients
 
 
 class inference_mode(no_grad):

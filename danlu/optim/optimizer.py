@@ -17,8 +17,8 @@ from danlu.engine import changed, flush
 from danlu.errors import DanluError, DataError, DTypeError, GradientError, warn
 from danlu.guidance import check_keywords, outside
 from danlu.messages import Phrase, message
-from danlu.replay import repeat_updates
 from danlu.tensor import Tensor, enable_grad, from_array
+from danlu.watching import repeat_updates
 
 Group = dict[str, Any]
 

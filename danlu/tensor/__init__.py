@@ -20,16 +20,14 @@ from danlu.tensor.core import (
     TensorCore,
     apply,
     changing,
-    enable_grad,
     from_array,
-    is_grad_enabled,
-    no_grad,
-    set_grad_enabled,
     set_tensor_class,
     update_,
     wrap,
 )
+from danlu.tensor.differentiation import Differentiation
 from danlu.tensor.index import Indexing
+from danlu.tensor.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from danlu.tensor.pointwise import Pointwise
 from danlu.tensor.printing import text
 from danlu.tensor.products import Products
@@ -92,7 +90,8 @@ _VERSIONED = int(np.__version__.split(".")[0]) >= 2  # whether NumPy's __dlpack_
 
 
 class Tensor(
-    Products, Pointwise, Special, Rearranging, Replacing, Scanning, Sorting, Statistics, Complex, Arithmetic, Shape, Indexing
+    Products, Pointwise, Special, Rearranging, Replacing, Scanning, Sorting, Statistics, Complex, Arithmetic, Shape, Indexing,
+    Differentiation,
 ):  # fmt: skip
     """Numbers of one dtype on axes, computed when they are read, and what they were computed from.
 

@@ -12,7 +12,7 @@ from danlu.errors import DTypeError, GradientError
 from danlu.func import jvp
 from danlu.messages import Phrase
 from danlu.tensor import Tensor, tensor
-from danlu.tensor.core import gradients
+from danlu.tensor.differentiation import gradients
 
 Function = Callable[..., Any]
 

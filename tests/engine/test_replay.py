@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import threading
 
 import numpy as np
@@ -181,10 +182,57 @@ def test_an_error_in_the_data_costs_nothing():
     step = danlu.compile(setting.step)
     for k in range(4):
         step(X[k], Y[k]), twin.step(X[k], Y[k])
-    with pytest.raises(IndexError, match=r"index 9 is out of range for an axis of size 3"):
+    with pytest.raises(IndexError, match=r"class 9 of the target is out of range"):
         step(X[4], danlu.full((8,), 9))
     before = [p.detach().numpy().copy() for p in twin.net.parameters()]
     same(before, [p.detach().numpy() for p in setting.net.parameters()])
+
+
+@pytest.fixture(params=["en", "zh"])
+def language(request):
+    danlu.set_language(request.param)
+    yield request.param
+    danlu.set_language("en")
+
+
+def test_an_error_in_the_data_names_the_line_that_was_recorded(language):
+    setting = Setting()
+    step = danlu.compile(setting.step)
+    for k in range(4):
+        step(X[k], Y[k])
+    assert step._plans
+    line = inspect.getsourcelines(Setting.step)[1] + 3
+    place = f'  File "{__file__}", line {line}\n    loss = nn.functional.cross_entropy(self.net(x), y)'
+    told = {"en": "class 9 of the target is out of range", "zh": "目标中的类别 9 越界"}[language]
+    texts = []
+    for call in (setting.step, step):
+        with pytest.raises(IndexError) as caught:
+            call(X[4], danlu.full((8,), 9)).item()
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
+    assert texts[0].startswith(told)
+    assert texts[0].endswith(place)
+
+
+def test_of_several_lines_the_one_that_fails_is_named(language):
+    table, start = danlu.arange(12).float().reshape(3, 4), danlu.ones(4)
+
+    @danlu.compile
+    def look(first, second, scale):
+        start.mul_(scale)
+        rows = table[first] * start
+        return (rows + table[second]).sum()
+
+    good, other, bad = danlu.tensor([0, 1]), danlu.tensor([2, 1]), danlu.tensor([0, 5])
+    for _ in range(4):
+        look(good, other, 2.0)
+    assert look._plans
+    for given, code in (((bad, good), "rows = table[first] * start"), ((good, bad), "return (rows + table[second]).sum()")):
+        with pytest.raises(IndexError) as caught:
+            look(*given, 2.0)
+        assert str(caught.value).endswith("\n    " + code)
+        assert ("越界" in str(caught.value)) == (language == "zh")
+    assert start.tolist() == [16.0] * 4
 
 
 def test_reading_a_value_inside_is_refused():
@@ -474,7 +522,9 @@ def test_a_loop_of_calls_ends_at_an_error_in_the_data():
     labels[9, 3] = 7
     for k in range(4):
         step(X[k], labels[k])
-    with pytest.raises(IndexError, match=r"index 7 is out of range for an axis of size 3"):
+    with pytest.raises(
+        IndexError, match=r"class 7 of the target is out of range[^?]*line \d+\n    loss = nn.functional.cross_entropy"
+    ):
         step.many(8, [X[4:12].reshape(64, 4), labels[4:].reshape(64)], lambda n: None)
     for k in range(9):
         twin.step(X[k], labels[k])

@@ -360,6 +360,9 @@ SAMPLES: dict[str, list[Sample]] = {
     "cholesky_checked": [([SymmetricInput(0.5, 1.0, 2.0)], {})], "inv_checked": SQUARE,
     "solve_checked": [([matrix(3, 3), f(3, 2)], {"left": True}), ([matrix(2, 2), f(3, 2)], {"left": False})],
     "banded_scan": [([f(4, 2, 3)] * 4, {})], "log_alignment": [([f(4, 2, 3), yes(4, 2, 3), b(4, 2, 3), b(4, 2, 3)], {})],
-    "ctc_loss": [([f(4, 2, 3), i(3, (4, 2, 5), 0), yes(2, 5), yes(4, 2, 5), b(4, 2, 5), b(4, 2, 5), yes(4, 2, 5)], {})],
+    "ctc_loss": [
+        ([f(n, m, 3), i(3, (n, m, k), 0), yes(m, k), yes(n, m, k), b(n, m, k), b(n, m, k), yes(n, m, k)], {})
+        for n, m, k in ((4, 2, 5), (3, 1, 3))
+    ],
     "isclose": [([f(9), f(9)], {"rtol": 0.1, "atol": 0.1, "equal_nan": e}) for e in (False, True)],
 }  # fmt: skip
