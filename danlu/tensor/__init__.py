@@ -134,7 +134,12 @@ class Tensor(
     ndimension = dim
 
     def numel(self) -> int:
-        """The number of elements."""
+        """The number of elements.
+
+        n = Π sizes
+
+        Shapes: (*) → one Python int.
+        """
         return self._spec.size
 
     nelement = numel

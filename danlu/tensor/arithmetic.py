@@ -129,7 +129,10 @@ class Arithmetic(TensorCore):
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 
     def clamp(self, min: Any = None, max: Any = None) -> Any:
-        """min(max(x, `min`), `max`); a bound may be left out. The derivative is 1 also on the bounds."""
+        """min(max(x, `min`), `max`); a bound may be left out. The derivative is 1 also on the bounds.
+
+        Shapes: (*) → (*); bounds that are tensors are broadcast.
+        """
         if min is None and max is None:
             raise DTypeError("clamp without bounds; give min, max or both")
         out: Any = self
@@ -138,11 +141,17 @@ class Arithmetic(TensorCore):
         return out if max is None else apply("clamp_max", out, max)
 
     def clamp_min(self, min: Any) -> Any:
-        """max(x, `min`)"""
+        """max(x, `min`)
+
+        Shapes: (*) → (*); a bound that is a tensor is broadcast.
+        """
         return self.clamp(min)
 
     def clamp_max(self, max: Any) -> Any:
-        """min(x, `max`)"""
+        """min(x, `max`)
+
+        Shapes: (*) → (*); a bound that is a tensor is broadcast.
+        """
         return self.clamp(None, max)
 
     clip = clamp
@@ -152,7 +161,12 @@ class Arithmetic(TensorCore):
         return apply("where", condition, self, other)
 
     def masked_fill(self, mask: Any, value: Any) -> Any:
-        """`value` where the mask is True."""
+        """`value` where the mask is True.
+
+        y = value where mask, else x
+
+        Shapes: input (*), mask (*) of bool, broadcast together, value a number or () → (*).
+        """
         if isinstance(value, TensorCore) and value._spec.shape:
             raise ShapeError(
                 "masked_fill: value has shape {shape}; expected a number or a 0-d tensor. Write x.where(~mask, value)",
@@ -161,15 +175,24 @@ class Arithmetic(TensorCore):
         return apply("where", mask, value, self).to(self.dtype)  # type: ignore[attr-defined]
 
     def lerp(self, end: Any, weight: Any) -> Any:
-        """self + weight · (end - self)"""
+        """self + weight · (end - self)
+
+        Shapes: input (*), end (*), weight a number or (*), broadcast together → (*).
+        """
         return self + weight * (end - self)
 
     def addcmul(self, first: Any, second: Any, value: float = 1) -> Any:
-        """self + value · first · second"""
+        """self + value · first · second
+
+        Shapes: input (*), first (*), second (*), broadcast together → (*).
+        """
         return self + value * first * second
 
     def addcdiv(self, first: Any, second: Any, value: float = 1) -> Any:
-        """self + value · first / second"""
+        """self + value · first / second
+
+        Shapes: input (*), first (*), second (*), broadcast together → (*).
+        """
         return self + value * first / second
 
     # ---- dtype ----------------------------------------------------------------------------------------------------------

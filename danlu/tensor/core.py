@@ -441,7 +441,12 @@ class TensorCore:
             value.leaf = weakref.ref(self)
 
     def detach(self) -> Any:
-        """The same storage without history: no derivative passes through what is returned."""
+        """The same storage without history: no derivative passes through what is returned.
+
+        y = x, ∂y/∂x = 0
+
+        Shapes: (*) → (*), on the same memory.
+        """
         out = self._plain(None, self._storage)
         out._cut = True
         if self._base is None:

@@ -197,13 +197,21 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 
 
 def _lu_method(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
-    """(LU, pivots), and with get_infos where a pivot is 0; see linalg.lu_factor."""
+    """(LU, pivots), and with get_infos where a pivot is 0; see linalg.lu_factor.
+
+    P L U = A
+
+    Shapes: (*, m, n) → LU (*, m, n), pivots (*, min(m, n)) of int32, infos (*).
+    """
     packed, pivots, info = lu_factor_ex(A, pivot=pivot)
     return (packed, pivots, info) if get_infos else (packed, pivots)
 
 
 def _lu_solve_method(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
-    """X with A X = b from what lu_factor gives of A; see linalg.lu_solve."""
+    """X with A X = b from what lu_factor gives of A; see linalg.lu_solve.
+
+    Shapes: input (*, n, k), LU (*, n, n), pivots (*, n) → (*, n, k).
+    """
     return lu_solve(LU_data, LU_pivots, b)
 
 

@@ -115,7 +115,10 @@ class Pointwise(TensorCore):
     add = _scaled("add", "add", "x + alpha · y")
 
     def sub(self, other: Any, *, alpha: Any = 1) -> Any:
-        """x - alpha · y"""
+        """x - alpha · y
+
+        Shapes: input (*), other a number or (*), broadcast together → (*).
+        """
         _check_no_bool("sub", self, other)
         _check_alpha("sub", self, number_or_tensor("sub", other), alpha)
         return apply("sub", self, other if alpha == 1 else apply("mul", other, alpha))
@@ -123,13 +126,19 @@ class Pointwise(TensorCore):
     subtract = sub
 
     def rsub(self, other: Any, *, alpha: Any = 1) -> Any:
-        """y - alpha · x"""
+        """y - alpha · x
+
+        Shapes: input (*), other a number or (*), broadcast together → (*).
+        """
         _check_no_bool("rsub", self, other)
         _check_alpha("rsub", self, number_or_tensor("rsub", other), alpha)
         return apply("sub", other, self if alpha == 1 else apply("mul", self, alpha))
 
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Any:
-        """x / y: a float, or rounded: "trunc" toward zero, "floor" down."""
+        """x / y: a float, or rounded: "trunc" toward zero, "floor" down.
+
+        Shapes: input (*), other a number or (*), broadcast together → (*).
+        """
         if rounding_mode not in _NAMED:
             raise DTypeError(
                 "div: rounding_mode={rounding_mode!r}; expected None, 'trunc' or 'floor'", rounding_mode=rounding_mode
@@ -139,16 +148,29 @@ class Pointwise(TensorCore):
     divide = true_divide = div
 
     def round(self, *, decimals: int = 0) -> Any:
-        """The nearest number with so many decimals, halves to even."""
+        """The nearest number with so many decimals, halves to even.
+
+        y = k / 10^decimals, k the integer nearest to x · 10^decimals
+
+        Shapes: (*) → (*): element by element.
+        """
         return apply("round_decimals", self, decimals=int(decimals)) if decimals else apply("round", self)
 
     def square(self) -> Any:
-        """x²; of bools an int64."""
+        """x²; of bools an int64.
+
+        Shapes: (*) → (*): element by element.
+        """
         x = self if self._spec.dtype is not dt.bool_ else apply("cast", self, dtype=dt.int64)
         return apply("mul", x, x)
 
     def positive(self) -> Any:
-        """x itself."""
+        """x itself.
+
+        y = x
+
+        Shapes: (*) → (*).
+        """
         if self._spec.dtype is dt.bool_:
             raise DTypeError("positive of a bool tensor; write x.int()")
         return self
@@ -169,7 +191,10 @@ class Pointwise(TensorCore):
         return apply("polygamma", self, n=int(n))
 
     def digamma(self) -> Any:
-        """Γ'(x) / Γ(x)"""
+        """Γ'(x) / Γ(x)
+
+        Shapes: (*) → (*): element by element.
+        """
         return apply("polygamma", self, n=0)
 
     def nan_to_num(self, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Any:
@@ -209,7 +234,10 @@ class Pointwise(TensorCore):
         return apply("isclose", self, other, rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
 
     def float_power(self, exponent: Any) -> Any:
-        """xʸ in float64 or complex128."""
+        """xʸ in float64 or complex128.
+
+        Shapes: input (*), exponent a number or (*), broadcast together → (*).
+        """
         given = exponent if isinstance(exponent, TensorCore) else None
         is_complex = self._spec.dtype.is_complex or (
             isinstance(exponent, complex) if given is None else given._spec.dtype.is_complex

@@ -79,13 +79,21 @@ class Special(TensorCore):
         return apply("heaviside", self, values)
 
     def frexp(self) -> Frexp:
-        """(mantissa, exponent): x = mantissa · 2 ** exponent with ½ ≤ |mantissa| < 1."""
+        """(mantissa, exponent): x = mantissa · 2 ** exponent with ½ ≤ |mantissa| < 1.
+
+        Shapes: (*) → mantissa (*), exponent (*) of int32.
+        """
         if not self._spec.dtype.is_floating_point:
             raise DTypeError("frexp of {dtype}; expected a floating dtype: write x.float()", dtype=self._spec.dtype.name)
         return Frexp(*apply("frexp", self))
 
     def mvlgamma(self, p: int) -> Any:
-        """log Γₚ(x), the logarithm of the multivariate gamma function."""
+        """log Γₚ(x), the logarithm of the multivariate gamma function.
+
+        log Γₚ(x) = p (p - 1) / 4 · log π + Σ_{j<p} log Γ(x - j / 2)
+
+        Shapes: (*) → (*): element by element.
+        """
         if self._spec.dtype is dt.bool_:
             raise DTypeError("mvlgamma of a bool tensor; expected numbers: write x.float()")
         if p < 1:
