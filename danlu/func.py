@@ -388,9 +388,15 @@ def vmap(
 ) -> Callable[..., Any]:
     """A function that maps `func` over an axis of its arguments, all at once; the results are stacked along an axis.
 
+    y[i] = func(x[i]) for every i of the mapped axis
+
     `func` is called once, on tensors that stand for every element; reading one of them (item(), `if x > 0:`) is an error. in_dims: the
     axis of each argument, None for what is the same for all. randomness: "same" draws once for all, "different" calls `func` once for
     each element, "error" refuses random numbers. chunk_size: so many elements at once, chunk after chunk, for less memory.
+
+    Shapes: arguments with an axis of size n each (in_dims) → results with an axis of size n (out_dims).
+
+    Raises GradientError where func reads a value, ShapeError where the mapped axes differ in size.
 
     >>> import danlu
     >>> danlu.func.vmap(danlu.dot)(danlu.ones(3, 2), danlu.ones(3, 2))

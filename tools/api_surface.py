@@ -34,6 +34,9 @@ MATHEMATICS = re.compile(
 )
 HEADS = re.compile(r"^(Shapes?|Raises?|Args|Returns?|Sources?|Example|Layout):?(\s|$)")
 
+# Makers of methods whose operands are taken element by element, and how many they have.
+MAKERS = {"_unary": 1, "_of_tensors": 2, "_bits": 2, "_scaled": 2, "_whole_pair": 2, "_second_only": 2}
+
 
 @dataclass
 class Entry:
@@ -251,15 +254,22 @@ def is_elementwise(op: Op) -> bool:
     return bool(inner) and len(inner) == len(used) and all(x.family == SOURCE or is_elementwise(x) for x in inner if x is not op)
 
 
-def elementwise_shapes(function: Any) -> str:
-    """The Shapes of a function that applies one elementwise op."""
+def operands_of(function: Any) -> list[str]:
+    """The operands of a function that works element by element; none where it does not."""
+    maker = function.__qualname__.partition(".<locals>")[0]
+    names = ["input" if p == "self" else p for p in inspect.signature(function).parameters]
+    if maker in MAKERS:
+        return names[: MAKERS[maker]]
     found = op_of(function)
     if found is None or not is_elementwise(found[0]) or found[0].family == MOVEMENT:
-        return ""
-    names = [p for p in inspect.signature(function).parameters.values() if p.name not in ("dim", "dims")]
-    operands = [("input" if p.name == "self" else p.name) for p in names[: found[1]]]
-    if len(operands) == 1:
-        return f"{operands[0]} (*) → (*): element by element, any shape."
+        return []
+    return names[: found[1]]
+
+
+def elementwise_shapes(operands: list[str]) -> str:
+    """The Shapes of a function that works element by element."""
+    if len(operands) < 2:
+        return f"{operands[0]} (*) → (*): element by element, any shape." if operands else ""
     return ", ".join(f"{name} (*)" for name in operands) + ", broadcast together → (*)."
 
 
@@ -278,6 +288,12 @@ def by_qualified_name() -> dict[str, Entry]:
 
 def referred(entry: Entry) -> Entry | None:
     """The page that holds what this one leaves out: named by "see danlu.nn.functional.x", or what a layer's forward calls."""
+    free = getattr(getattr(entry.value, "__code__", None), "co_freevars", ())
+    if "method" in free and "name" in free:  # special.logit is x.logit
+        method = known_names(entry.value)["method"]
+        other = by_qualified_name().get(f"danlu.{method}") or by_qualified_name().get(f"danlu.Tensor.{method}")
+        if other is not None and other is not entry:
+            return other
     found = re.search(r"[Ss]ee (danlu\.[\w.]*\w|[a-z]+\.\w+|\w+)", " ".join([entry.doc.summary, *entry.doc.prose]))
     if found:
         for prefix in ("", "danlu.", f"{entry.module}."):
@@ -316,6 +332,12 @@ def sections(entry: Entry) -> dict[str, list[str]]:
 
 
 def _derived_shapes(entry: Entry) -> str:
-    if isinstance(entry.function, types.FunctionType):
-        return elementwise_shapes(entry.function)
-    return ""
+    if entry.module == "danlu.special" and "op" in getattr(entry.function, "__code__", types.SimpleNamespace(co_freevars=())).co_freevars:
+        return elementwise_shapes(["input", "other"][: _arguments_of(entry.doc.example)])
+    return elementwise_shapes(operands_of(entry.function)) if isinstance(entry.function, types.FunctionType) else ""
+
+
+def _arguments_of(example: str) -> int:
+    """With how many arguments the first call of an example is made."""
+    call = ast.parse(re.findall(r"^>>> (danlu\..*)$", example, re.MULTILINE)[0], mode="eval").body
+    return len(call.args) if isinstance(call, ast.Call) else 0

@@ -197,11 +197,25 @@ class Arithmetic(TensorCore):
 
     # ---- dtype ----------------------------------------------------------------------------------------------------------
     def type(self, dtype: DType | None = None) -> Any:
-        """The dtype's name, or the tensor with another dtype."""
+        """The dtype's name, or the tensor with another dtype.
+
+        Shapes: (*) → (*), or a Python string.
+
+        >>> import danlu
+        >>> danlu.ones(1).type()
+        'danlu.float32'
+        """
         return repr(self._spec.dtype) if dtype is None else self.to(dtype)
 
     def type_as(self, other: TensorCore) -> Any:
-        """This tensor with the dtype of another."""
+        """This tensor with the dtype of another.
+
+        Shapes: (*) → (*).
+
+        >>> import danlu
+        >>> danlu.tensor([1]).type_as(danlu.ones(1))
+        tensor([1.])
+        """
         return self.to(other._spec.dtype)
 
     def to(
@@ -209,7 +223,15 @@ class Arithmetic(TensorCore):
     ) -> Any:
         """The tensor with another dtype: to(danlu.float64), to(other), to("cpu").
 
+        y = x in another dtype
+
+        Shapes: (*) → (*).
+
         Raises DTypeError for a device that does not exist here.
+
+        >>> import danlu
+        >>> danlu.tensor([1, 2]).to(danlu.float64)
+        tensor([1., 2.], dtype=danlu.float64)
         """
         for a in args:
             if isinstance(a, DType):
@@ -284,7 +306,16 @@ class Arithmetic(TensorCore):
     multiply_ = mul_
 
     def fill_(self, value: Any) -> Any:
-        """Every element becomes `value`."""
+        """Every element becomes `value`.
+
+        x[i, j, …] ← value
+
+        Shapes: (*) → (*), the tensor itself; value a number or ().
+
+        >>> import danlu
+        >>> danlu.zeros(2).fill_(3)
+        tensor([3., 3.])
+        """
         spec = self._spec
         if isinstance(value, TensorCore) and value._spec.shape:
             raise ShapeError(
@@ -293,11 +324,30 @@ class Arithmetic(TensorCore):
         return self._assign(apply("full", value, shape=spec.shape, dtype=spec.dtype)._value())
 
     def zero_(self) -> Any:
-        """Every element becomes 0."""
+        """Every element becomes 0.
+
+        x[i, j, …] ← 0
+
+        Shapes: (*) → (*), the tensor itself.
+
+        >>> import danlu
+        >>> danlu.ones(2).zero_()
+        tensor([0., 0.])
+        """
         return self.fill_(0)
 
     def copy_(self, other: Any, non_blocking: bool = False) -> Any:
-        """The elements of another tensor, broadcast and converted."""
+        """The elements of another tensor, broadcast and converted.
+
+        x ← other
+
+        Shapes: other (*) is broadcast to the shape of the tensor.
+
+        >>> import danlu
+        >>> x = danlu.zeros(2)
+        >>> x.copy_(danlu.tensor([1, 2]))
+        tensor([1., 2.])
+        """
         return self._assign(other.to(self._spec.dtype)._value())
 
 
@@ -305,7 +355,12 @@ def _conversion(dtype: str) -> Any:
     def method(self: Any) -> Any:
         return self.to(_DTYPES[dtype])
 
-    method.__name__, method.__doc__ = dtype, f"The tensor as {_DTYPES[dtype].name}."
+    name = _DTYPES[dtype].name
+    method.__name__ = dtype
+    method.__doc__ = (
+        f"The tensor as {name}.\n\ny = x in {name}\n\nShapes: (*) → (*).\n\n"
+        f">>> import danlu\n>>> danlu.tensor([1, 0]).{dtype}().dtype\ndanlu.{name}"
+    )
     return method
 
 

@@ -71,7 +71,14 @@ class Complex(TensorCore):
     resolve_neg = resolve_conj
 
     def is_conj(self) -> bool:
-        """Always False: a conjugate is computed like any other value."""
+        """Always False: a conjugate is computed like any other value.
+
+        Shapes: any tensor → a Python bool.
+
+        >>> import danlu
+        >>> danlu.tensor([1j]).conj().is_conj()
+        False
+        """
         return False
 
     def view_as_real(self) -> Any:
@@ -159,9 +166,23 @@ class Complex(TensorCore):
         return self.mH
 
     def cfloat(self) -> Any:
-        """The tensor as complex64."""
+        """The tensor as complex64.
+
+        Shapes: (*) → (*).
+
+        >>> import danlu
+        >>> danlu.tensor([1.0]).cfloat()
+        tensor([1.+0.j])
+        """
         return self.to(complex64)  # type: ignore[attr-defined]
 
     def cdouble(self) -> Any:
-        """The tensor as complex128."""
+        """The tensor as complex128.
+
+        Shapes: (*) → (*).
+
+        >>> import danlu
+        >>> danlu.tensor([1.0]).cdouble()
+        tensor([1.+0.j], dtype=danlu.complex128)
+        """
         return self.to(complex128)  # type: ignore[attr-defined]

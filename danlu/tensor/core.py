@@ -383,7 +383,14 @@ class TensorCore:
     # ---- differentiation ------------------------------------------------------------------------------------------------
     @property
     def requires_grad(self) -> bool:
-        """Whether a derivative may be asked with respect to this tensor, or through it."""
+        """Whether a derivative may be asked with respect to this tensor, or through it.
+
+        Shapes: any tensor → a Python bool.
+
+        >>> import danlu
+        >>> danlu.ones(1).requires_grad
+        False
+        """
         if self._base is not None:
             return not self._cut and self._root().requires_grad
         return self._leaf or (self._seen is not None if self._cut else self._storage.value.grad)
@@ -393,7 +400,14 @@ class TensorCore:
         self.requires_grad_(flag)
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
-        """Collects gradients in `.grad` from now on (floating dtypes only)."""
+        """Collects gradients in `.grad` from now on (floating dtypes only).
+
+        Shapes: any tensor → the tensor itself.
+
+        >>> import danlu
+        >>> danlu.ones(1).requires_grad_()
+        tensor([1.], requires_grad=True)
+        """
         if requires_grad and self._leaf:
             return self
         engine.changed()
@@ -420,18 +434,44 @@ class TensorCore:
 
     @property
     def is_leaf(self) -> bool:
-        """True where the tensor was made by the user, not by an operation that is differentiated."""
+        """True where the tensor was made by the user, not by an operation that is differentiated.
+
+        Shapes: any tensor → a Python bool.
+
+        >>> import danlu
+        >>> x = danlu.ones(1, requires_grad=True)
+        >>> x.is_leaf, (x * 2).is_leaf
+        (True, False)
+        """
         return self._leaf or not self.requires_grad
 
     @property
     def grad_fn(self) -> str | None:
-        """The operation that made the tensor, None for a leaf."""
+        """The operation that made the tensor, None for a leaf.
+
+        Shapes: any tensor.
+
+        >>> import danlu
+        >>> danlu.ones(1).grad_fn is None
+        True
+        """
         if self.is_leaf:
             return None
         return f"<{self._value().op.name.title().replace('_', '')}Backward0>"
 
     def retain_grad(self) -> None:
-        """Collects `.grad` also in this tensor, which is not a leaf."""
+        """Collects `.grad` also in this tensor, which is not a leaf.
+
+        Shapes: any tensor.
+
+        >>> import danlu
+        >>> x = danlu.ones(1, requires_grad=True)
+        >>> y = x * 2
+        >>> y.retain_grad()
+        >>> (y * 3).backward()
+        >>> y.grad
+        tensor([3.])
+        """
         value = self._value()
         if not value.grad:
             raise GradientError(
@@ -457,7 +497,14 @@ class TensorCore:
 
     @property
     def data(self) -> Any:
-        """The same storage without history."""
+        """The same storage without history.
+
+        Shapes: (*) → (*), on the same memory.
+
+        >>> import danlu
+        >>> danlu.ones(1, requires_grad=True).data
+        tensor([1.])
+        """
         return self.detach()
 
     @data.setter
@@ -473,7 +520,11 @@ class TensorCore:
     ) -> None:
         """Adds the gradient of this tensor with respect to every leaf to the leaf's `.grad` (reverse mode).
 
+        x.grad ← x.grad + (∂y/∂x)ᵀ gradient for every leaf x
+
         gradient: ∂(what is differentiated)/∂(this tensor), of the same shape; may be left out for one element, where it is 1.
+
+        Shapes: gradient (*), the shape of the tensor; () may be left out.
 
         Raises GradientError where there is nothing to differentiate or the graph was used up by an earlier call.
 
@@ -489,6 +540,8 @@ class TensorCore:
         """`hook(grad)` runs whenever the gradient of this tensor is known; what it returns, if not None, takes its place.
 
         Returns a handle: `handle.remove()` takes the hook away.
+
+        Shapes: any tensor; the gradient has its shape.
 
         >>> import danlu
         >>> x = danlu.ones(2, requires_grad=True)
@@ -511,6 +564,8 @@ class TensorCore:
 
     def register_post_accumulate_grad_hook(self, hook: Any) -> Any:
         """`hook(tensor)` runs after a backward pass has added to this leaf's `.grad`.
+
+        Shapes: any leaf; the gradient has its shape.
 
         >>> import danlu
         >>> x = danlu.ones(1, requires_grad=True)

@@ -86,6 +86,10 @@ def _permutation(order: Tensor, dtype: Any) -> Tensor:
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> PLU:
     """P, L and U of what `lu_factor` gives; what is not asked for is empty.
 
+    P L U = A
+
+    Shapes: LU_data (*, m, n), LU_pivots (*, k), k = min(m, n) → P (*, m, m), L (*, m, k), U (*, k, n).
+
     >>> import danlu
     >>> danlu.lu_unpack(*danlu.linalg.lu_factor(danlu.eye(1) * 2)).U
     tensor([[2.]])

@@ -246,7 +246,16 @@ class Pointwise(TensorCore):
         return apply("pow", self.to(dtype), exponent if given is None else given.to(dtype))  # type: ignore[attr-defined]
 
     def fill(self, value: Any) -> Any:
-        """A tensor of this shape and dtype with one number in every place."""
+        """A tensor of this shape and dtype with one number in every place.
+
+        y[i, j, …] = value
+
+        Shapes: (*) → (*); value a number or ().
+
+        >>> import danlu
+        >>> danlu.zeros(2).fill(3)
+        tensor([3., 3.])
+        """
         spec = self._spec
         if isinstance(value, TensorCore):
             if value._spec.ndim:

@@ -373,6 +373,8 @@ def einsum(equation: str, *operands: Any) -> Any:
     equation: "ik,kj->ij"; `...` stands for the axes without a letter; without an arrow the result has the labels that occur once.
     Also as einsum(x, [0, 1], y, [1, 2], [0, 2]). Several operands are contracted pair by pair, the smallest growth first.
 
+    Shapes: operands with one axis for each of their labels → one axis for each label of the result.
+
     Raises ShapeError where labels and axes do not fit, DTypeError for operands of several dtypes.
 
     >>> import danlu
@@ -403,6 +405,8 @@ def _from_sublists(arguments: tuple) -> tuple[str, tuple]:
 
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     """Σ over pairs of axes: the last `dims` of a with the first of b, or those of the two lists in `dims`.
+
+    Shapes: a (*, n₁ … n_k), b (n₁ … n_k, +) → (*, +) for dims = k.
 
     Raises ShapeError where the axes of a pair differ in size.
 
@@ -465,7 +469,11 @@ def _axes_of(a: Any, b: Any, dims: Any) -> tuple[list[int], list[int]]:
 def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str | None = None) -> Any:
     """The p-norm of xᵢ - yⱼ for all pairs of rows: (*, n, d) and (*, m, d) give (*, n, m).
 
+    y[…, i, j] = (Σ_k |x1[…, i, k] - x2[…, j, k]|ᵖ)^(1/p)
+
     `compute_mode` is accepted for PyTorch's sake; the differences are always taken exactly.
+
+    Shapes: x1 (*, n, d), x2 (*, m, d) → (*, n, m).
 
     Raises ShapeError where the rows differ in length.
 
@@ -526,6 +534,10 @@ def _multiplied(tensors: list[Any], split: dict[tuple[int, int], int], i: int, j
 
 def chain_matmul(*matrices: Any) -> Any:
     """The product of several matrices in the cheapest order.
+
+    y = A₁ A₂ … A_k
+
+    Shapes: matrices (n₀, n₁), (n₁, n₂), … → (n₀, n_k).
 
     >>> import danlu
     >>> danlu.chain_matmul(danlu.ones(1, 2), danlu.ones(2, 3), danlu.ones(3, 1))

@@ -165,7 +165,16 @@ class Rearranging(TensorCore):
         return self.expand(*shape if size is None else size)  # type: ignore[attr-defined]
 
     def sum_to_size(self, *size: Any) -> Any:
-        """Σ over the axes that broadcasting from this shape would stretch: the opposite of `expand`."""
+        """Σ over the axes that broadcasting from this shape would stretch: the opposite of `expand`.
+
+        y[…, 0, …] = Σ_i x[…, i, …] on the axes that are summed
+
+        Shapes: (*) → size.
+
+        >>> import danlu
+        >>> danlu.ones(2, 3).sum_to_size(1, 3)
+        tensor([[2., 2., 2.]])
+        """
         given, own = sizes(size), self._spec.shape
         lead = len(own) - len(given)
         if lead < 0 or any(n not in (1, m) for n, m in zip(given, own[lead:])):

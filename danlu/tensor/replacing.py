@@ -106,7 +106,17 @@ class Replacing(TensorCore):
         return out.reshape(self._spec.shape)
 
     def fill_diagonal_(self, fill_value: Any, wrap: bool = False) -> Any:
-        """One number on the main diagonal, in place; wrap: of a tall matrix the diagonal begins anew below a row left out."""
+        """One number on the main diagonal, in place; wrap: of a tall matrix the diagonal begins anew below a row left out.
+
+        x[i, i] ← fill_value
+
+        Shapes: (m, n), or several axes of one size → the tensor itself.
+
+        >>> import danlu
+        >>> danlu.zeros(2, 2).fill_diagonal_(1)
+        tensor([[1., 0.],
+                [0., 1.]])
+        """
         shape = self._spec.shape
         if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
             raise ShapeError("fill_diagonal_: shape {shape}; expected a matrix, or several axes of one size", shape=shape)

@@ -296,11 +296,27 @@ class Shape(TensorCore):
     transpose_ = swapaxes_ = swapdims_ = _reshaping("transpose")
 
     def contiguous(self) -> Any:
-        """The tensor itself, or a copy of a view whose elements do not lie in row-major order."""
+        """The tensor itself, or a copy of a view whose elements do not lie in row-major order.
+
+        y = x
+
+        Shapes: (*) → (*).
+
+        >>> import danlu
+        >>> danlu.ones(2, 3).T.contiguous().is_contiguous()
+        True
+        """
         return self if self.is_contiguous() else self.clone()
 
     def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order: False for a transposed view, for example."""
+        """Whether the elements lie in row-major order: False for a transposed view, for example.
+
+        Shapes: any tensor → a Python bool.
+
+        >>> import danlu
+        >>> danlu.zeros(2, 3).T.is_contiguous()
+        False
+        """
         return not self._chain or is_in_order(self._spec.shape, of_view(self._base._spec, self._chain))
 
     # ---- reduction ------------------------------------------------------------------------------------------------------
