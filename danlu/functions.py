@@ -439,6 +439,8 @@ def _check_parts(name: str, first: Tensor, second: Tensor) -> None:
 def equal(input: Tensor, other: Tensor) -> bool:
     """True where shapes and all elements are equal.
 
+    y = [x.shape = other.shape] · Π [x = other]
+
     Shapes: input (*), other (*) → one Python bool.
 
     >>> import danlu

@@ -16,8 +16,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import danlu
 from api_errors import Raised, errors_of, errors_of_class, known_names, tree_of
+
+import danlu
 from danlu.dtype import DType
 from danlu.graph import COMPOSITE, ELEMENTWISE, MOVEMENT, SOURCE, Op
 from danlu.ops import TABLE
@@ -29,11 +30,29 @@ SKIPPED = {"danlu.engine"}  # in __all__ for the curious: the machine, not the A
 MADE = "danlu.functions"  # its `_function` gives a method as a function
 
 MATHEMATICS = re.compile(
-    r"[=←√ΣΠ∫‖⌊⌈≠∂²³ᵀ⁻·ᵢⱼⁿˣ≤≥∝⊗ΓΦσ¹∞]|\|x|e\^|\b(ln|log|exp|max|min|sin|cos|tan|tanh|sigmoid|softmax|sinh|cosh|erf|softplus|relu6) ?[(x|\[]"
+    r"[=←~√ΣΠ∫‖⌊⌈≠∂²³ᵀ⁻·ᵢⱼⁿˣ≤≥∝⊗ΓΦσ¹∞]|\|x|e\^|\b(ln|log|exp|mean|max|min|sin|cos|tan|tanh|sigmoid|softmax|sinh|cosh|erf|softplus|relu6) ?[(x|\[]"
     r"|x [-−/<>+] |^-x|½|\b[01]/|[a-z]\[[a-z]"
 )
 HEADS = re.compile(r"^(Shapes?|Raises?|Args|Returns?|Sources?|Example|Layout):?(\s|$)")
 
+# Plain values, which have no docstring of their own.
+PLAIN = {
+    "danlu.__version__": """The version of the package.\n\n>>> import danlu\n>>> danlu.__version__.count(".")\n2""",
+    "danlu.Tensor.grad": """What `backward` has added up for this leaf, or None.
+
+Shapes: that of the tensor.
+
+>>> import danlu
+>>> x = danlu.tensor([1.0, 2.0], requires_grad=True)
+>>> (x * x).sum().backward()
+>>> x.grad
+tensor([2., 4.])""",
+    "danlu.Tensor.is_cuda": """Always False: the only device is the CPU.\n\nShapes: any tensor → a Python bool.
+
+>>> import danlu
+>>> danlu.ones(1).is_cuda
+False""",
+}
 # Makers of methods whose operands are taken element by element, and how many they have.
 MAKERS = {"_unary": 1, "_of_tensors": 2, "_bits": 2, "_scaled": 2, "_whole_pair": 2, "_second_only": 2}
 
@@ -69,7 +88,7 @@ class Entry:
     @cached_property
     def doc(self) -> Doc:
         """The docstring, taken apart."""
-        return parsed(documentation(self.value))
+        return parsed(PLAIN.get(self.names[0]) or documentation(self.value))
 
 
 @dataclass
@@ -128,19 +147,55 @@ def _place(doc: Doc, paragraph: str) -> None:
 
 
 def _is_formula(paragraph: str) -> bool:
-    """A paragraph that opens with mathematics: "y = x wᵀ + b", "m ← β₁ m + …", "−log softmax(x)[t], averaged …"."""
+    """A paragraph of mathematics: "y = x wᵀ + b", "−log softmax(x)[t], averaged …". It opens with it, or is no sentence."""
     opening = re.match(r"^[^\s:.]{1,24}( [^\s=←:.]{1,12}){0,3} ?[=←∝≈] ", paragraph)
-    return bool(opening) or paragraph.startswith(("−log ", "-log ", "log ", "linear, sigmoid 1", "∫", "Σ"))
+    return bool(opening) or paragraph.startswith("−log ") or (not paragraph.endswith(".") and bool(MATHEMATICS.search(paragraph)))
 
 
 def _raises(paragraph: str) -> list[str]:
-    """"Raises:\\n    A: when", "Raises: A for …", "Raises A where …, B where …" as items."""
+    """ "Raises:\\n    A: when", "Raises: A for …", "Raises A where …, B where …" as items."""
     head, _, rest = paragraph.partition("\n")
     if head.strip() == "Raises:":
         items = re.split(r"\n(?=\S)", inspect.cleandoc("\n" + rest))
         return [" ".join(item.split()) for item in items]
     text = " ".join(paragraph.split())
     return [re.sub(r"^Raises:? ", "", text)]
+
+
+# What computes nothing that a formula could say: classes that hold, modes that switch, what reads and writes, what tells about a tensor.
+NO_FORMULA = (
+    r"danlu\.(\w*Error|DType|Generator|Size|Tensor|device|config|__version__|compile|load|save|tensor|as_tensor|asarray|from_\w+"
+    r"|manual_seed|(get|set)_num_threads|set_language|(no|enable|set|is)_grad\w*|set_grad_enabled|is_grad_enabled|inference_mode"
+    r"|is_tensor|is_complex|atleast_\dd|broadcast_(shapes|tensors))",
+    r"danlu\.data\.\w+",
+    r"danlu\.train\.(Callback|Checkpoint|EarlyStopping|History|Interrupt|Loop|MetricsLog|fit|predict|progress)",
+    r"danlu\.testing\.(evaluate|inputs_of)",
+    r"danlu\.autograd\.(Function|FunctionCtx|compare|detect_anomaly|is_anomaly_enabled|once_differentiable|set_detect_anomaly)",
+    r"danlu\.(func\.functional_call|optim\.Optimizer|nn\.(ModuleDict|ModuleList|Parameter))",
+    r"danlu\.distributions\.(Distribution|register_kl|constraints\.(Constraint|independent))",
+    r"danlu\.linalg\.(SVD|Eigh?|LeastSquares|LinAlgError)",
+    r"danlu\.Tensor\.(cpu|cuda|data|device|dim|ndim|dtype|shape|size|element_size|expand_as|grad|grad_fn|is_\w+|item|tolist|numpy"
+    r"|new_tensor|register_\w+|requires_grad_?|retain_grad|to_device|type|type_as|cfloat|cdouble)",
+)
+# What neither takes nor gives tensors.
+NO_TENSORS = (
+    r"danlu\.(\w*Error|DType|Generator|Size|device|config|__version__|load|save|manual_seed|(get|set)_num_threads|set_language"
+    r"|no_grad|enable_grad|set_grad_enabled|is_grad_enabled|inference_mode|compile)",
+    r"danlu\.autograd\.(FunctionCtx|detect_anomaly|is_anomaly_enabled|set_detect_anomaly)",
+    r"danlu\.data\.(Table|read_csv)",
+    r"danlu\.(distributions\.register_kl|linalg\.LinAlgError)",
+    r"danlu\.train\.(Callback|Checkpoint|EarlyStopping|History|Interrupt|Loop|MetricsLog|progress)",
+)
+
+
+def has_no_formula(name: str) -> bool:
+    """Whether a formula would say nothing of this name."""
+    return any(re.fullmatch(pattern, name) for pattern in NO_FORMULA)
+
+
+def has_no_tensors(name: str) -> bool:
+    """Whether a name has nothing to do with tensors."""
+    return any(re.fullmatch(pattern, name) for pattern in NO_TENSORS)
 
 
 # ---- the names ------------------------------------------------------------------------------------------------------------
@@ -248,7 +303,9 @@ def is_elementwise(op: Op) -> bool:
     if op.family != COMPOSITE or op.expand is None:
         return op.family == ELEMENTWISE
     tree = tree_of(op.expand)
-    used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "o"} if tree else set()
+    used = (
+        {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "o"} if tree else set()
+    )
     used -= {"number", "like"}
     inner = [TABLE[name] for name in used if name in TABLE]
     return bool(inner) and len(inner) == len(used) and all(x.family == SOURCE or is_elementwise(x) for x in inner if x is not op)
@@ -276,7 +333,9 @@ def elementwise_shapes(operands: list[str]) -> str:
 def raised_by(entry: Entry) -> tuple[Raised, ...]:
     """The errors in the code behind a page."""
     if inspect.isclass(entry.value):
-        return errors_of_class(entry.value)
+        other = referred(entry)
+        behind = raised_by(other) if other is not None and not inspect.isclass(other.value) else ()
+        return tuple(dict.fromkeys((*errors_of_class(entry.value), *behind)))
     return errors_of(entry.function) if isinstance(entry.function, types.FunctionType) else ()
 
 
@@ -322,7 +381,9 @@ def _called(forward: Any) -> Entry | None:
 def sections(entry: Entry) -> dict[str, list[str]]:
     """formula, shapes and raises of a page: typed, following from the record, or those of the function behind a layer."""
     other = referred(entry)
-    behind = sections(other) if other is not None and referred(other) is not entry else {"formula": [], "shapes": [], "raises": []}
+    behind = (
+        sections(other) if other is not None and referred(other) is not entry else {"formula": [], "shapes": [], "raises": []}
+    )
     shapes = entry.doc.shapes or ([s] if (s := _derived_shapes(entry)) else []) or behind["shapes"]
     return {
         "formula": entry.doc.formula or behind["formula"],
@@ -332,7 +393,10 @@ def sections(entry: Entry) -> dict[str, list[str]]:
 
 
 def _derived_shapes(entry: Entry) -> str:
-    if entry.module == "danlu.special" and "op" in getattr(entry.function, "__code__", types.SimpleNamespace(co_freevars=())).co_freevars:
+    if (
+        entry.module == "danlu.special"
+        and "op" in getattr(entry.function, "__code__", types.SimpleNamespace(co_freevars=())).co_freevars
+    ):
         return elementwise_shapes(["input", "other"][: _arguments_of(entry.doc.example)])
     return elementwise_shapes(operands_of(entry.function)) if isinstance(entry.function, types.FunctionType) else ""
 

@@ -15,6 +15,8 @@ from danlu.random import Generator, next_key
 class Dataset:
     """Base of data sets: a subclass defines `__getitem__(place)` and `__len__()`.
 
+    Shapes: those of the samples, which the subclass decides.
+
     >>> class Squares(Dataset):
     ...     def __len__(self): return 4
     ...     def __getitem__(self, place): return place, place**2
@@ -65,6 +67,10 @@ class TensorDataset(Dataset):
 class Subset(Dataset):
     """The samples of another data set at some places, in their order.
 
+    self[i] = dataset[indices[i]]
+
+    Shapes: those of the samples.
+
     >>> list(Subset(range(10, 20), [0, 5]))
     [10, 15]
     """
@@ -85,6 +91,8 @@ def random_split(
     """Parts of a data set that do not overlap, drawn at random: `lengths` are numbers of samples, or shares that add up to 1.
 
     Shares are rounded down; the samples that are left over go to the parts in turn, as in PyTorch.
+
+    Shapes: those of the samples.
 
     Raises: DataError for lengths that do not add up to the data set.
 

@@ -216,6 +216,8 @@ def default_collate(samples: list[Any]) -> Any:
 
     Python floats become float64, as in PyTorch.
 
+    Shapes: samples (*) → a batch (N, *).
+
     Raises: DataError for samples of different shapes or lengths, and for a type that cannot be stacked.
 
     >>> default_collate([(1, "a"), (2, "b")])

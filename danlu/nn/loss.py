@@ -199,6 +199,9 @@ class CrossEntropyLoss(Loss):
 class CTCLoss(Loss):
     """−log of the probability that a network spells a target, over all alignments; see danlu.nn.functional.ctc_loss.
 
+    Shapes: see danlu.nn.functional.ctc_loss: log_probs (T, N, C), targets (N, S), lengths (N,) → (), or (N,) for
+    reduction="none".
+
     Example:
         >>> import danlu
         >>> from danlu import nn

@@ -100,7 +100,10 @@ class Complex(TensorCore):
         return apply("view_as_complex", self)
 
     def angle(self) -> Any:
-        """The angle in the plane of complex numbers, in [-π, π]; of negative real numbers π."""
+        """The angle in the plane of complex numbers, in [-π, π]; of negative real numbers π.
+
+        x = |x| · e^(i y)
+        """
         return apply("angle", self)
 
     def sgn(self) -> Any:

@@ -253,6 +253,8 @@ def _check_list(name: str, tensors: Any) -> None:
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors one after another along an existing axis; all other sizes must be equal.
 
+    y[…, n₀ + … + nₖ₋₁ + i, …] = tensors[k][…, i, …]
+
     Shapes: tensors (*, nₖ, *) → (*, Σ nₖ, *), on the axis dim.
 
     >>> import danlu
@@ -298,6 +300,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The same as `cat`.
+
+    y[…, n₀ + … + nₖ₋₁ + i, …] = tensors[k][…, i, …]
 
     Shapes: tensors (*, nₖ, *) → (*, Σ nₖ, *), on the axis dim.
 

@@ -68,6 +68,8 @@ def atleast_3d(*tensors: Any) -> Any:
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Side by side: along the second axis, vectors along the first.
 
+    y[:, n₀ + … + nₖ₋₁ + j] = tensors[k][:, j]
+
     Shapes: tensors (m, nₖ, *) → (m, Σ nₖ, *); vectors (nₖ) → (Σ nₖ).
 
     >>> import danlu
@@ -80,6 +82,8 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """One below the other: along the first axis, vectors as rows.
+
+    y[m₀ + … + mₖ₋₁ + i] = tensors[k][i]
 
     Shapes: tensors (mₖ, n, *) → (Σ mₖ, n, *); vectors (n) count as (1, n).
 
@@ -97,6 +101,8 @@ row_stack = vstack
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """One behind the other: along the third axis.
 
+    y[:, :, l₀ + … + lₖ₋₁ + i] = tensors[k][:, :, i]
+
     Shapes: tensors (m, n, lₖ, *) → (m, n, Σ lₖ, *); matrices count as (m, n, 1), vectors as (1, n, 1).
 
     >>> import danlu
@@ -108,6 +114,8 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     """Side by side; vectors as columns.
+
+    y[:, n₀ + … + nₖ₋₁ + j] = tensors[k][:, j]
 
     Shapes: tensors (m, nₖ) → (m, Σ nₖ); vectors (m) count as (m, 1).
 
@@ -205,6 +213,8 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """Every choice of r elements of a vector, in order, one row each.
 
+    y[k] = (x[i₁], …, x[i_r]) with i₁ < … < i_r (with_replacement: ≤)
+
     Shapes: (n) → (m, r), m = n! / r! (n - r)!, or (n + r - 1)! / r! (n - 1)! with_replacement.
 
     >>> import danlu
@@ -226,6 +236,8 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
 
 def block_diag(*tensors: Any) -> Tensor:
     """Matrices along the diagonal of a larger one, zeros elsewhere.
+
+    y[m₀ + … + mₖ₋₁ + i, n₀ + … + nₖ₋₁ + j] = tensors[k][i, j], else 0
 
     Shapes: matrices (mₖ, nₖ) → (Σ mₖ, Σ nₖ); vectors count as (1, n), numbers as (1, 1).
 

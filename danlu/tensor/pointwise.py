@@ -89,28 +89,36 @@ class Pointwise(TensorCore):
     __slots__ = ()
 
     lgamma = _unary("lgamma", "log |Γ(x)|")
-    frac, sinc = _unary("frac", "x without its whole part."), _unary("sinc", "sin(πx) / (πx), and 1 at 0.")
-    deg2rad, rad2deg = _unary("deg2rad", "Degrees as radians."), _unary("rad2deg", "Radians as degrees.")
-    signbit = _unary("signbit", "True where the sign is negative, also of -0.")
-    fix = _unary("trunc", "x without its fraction.")
+    frac, sinc = _unary("frac", "y = x - trunc(x), with the sign of x."), _unary("sinc", "sin(πx) / (πx), and 1 at 0.")
+    deg2rad, rad2deg = (
+        _unary("deg2rad", "y = x · π / 180: degrees as radians."),
+        _unary("rad2deg", "y = x · 180 / π: radians as degrees."),
+    )
+    signbit = _unary("signbit", "y = [x < 0], True also of -0.")
+    fix = _unary("trunc", "y = sign(x) · ⌊|x|⌋, x without its fraction.")
 
-    atan2 = arctan2 = _of_tensors("atan2", "The angle of the point (y, x), here (self, other), in (-π, π].")
+    atan2 = arctan2 = _of_tensors(
+        "atan2", "The angle y of the point (x, self), x the other tensor, in (-π, π].\n\nx = r cos y, self = r sin y, -π < y ≤ π"
+    )
     hypot = _of_tensors("hypot", "√(x² + y²) without overflow")
     logaddexp = _of_tensors("logaddexp", "ln(eˣ + eʸ)")
     maximum, minimum = (
-        _of_tensors("maximum", "The larger of two; NaN if either is."),
-        _of_tensors("minimum", "The smaller of two; NaN if either is."),
+        _of_tensors("maximum", "y = max(x, other); NaN if either is."),
+        _of_tensors("minimum", "y = min(x, other); NaN if either is."),
     )
-    fmax = _of_tensors("fmax", "The larger of two; a number wins over NaN.")
-    fmin = _of_tensors("fmin", "The smaller of two; a number wins over NaN.")
-    logical_and = _of_tensors("logical_and", "True where both are not 0.")
-    logical_or = _of_tensors("logical_or", "True where either is not 0.")
-    logical_xor = _of_tensors("logical_xor", "True where exactly one is not 0.")
+    fmax = _of_tensors("fmax", "y = max(x, other); a number wins over NaN.")
+    fmin = _of_tensors("fmin", "y = min(x, other); a number wins over NaN.")
+    logical_and = _of_tensors("logical_and", "y = [x ≠ 0 and other ≠ 0]")
+    logical_or = _of_tensors("logical_or", "y = [x ≠ 0 or other ≠ 0]")
+    logical_xor = _of_tensors("logical_xor", "y = [(x ≠ 0) ≠ (other ≠ 0)]: True where exactly one is not 0.")
     __rdiv__ = _operator("div", True)
     arcsinh, arccosh, arctanh = _unary("asinh", "See asinh."), _unary("acosh", "See acosh."), _unary("atanh", "See atanh.")
     ldexp = _binary("ldexp", "x · 2ⁿ")
-    bitwise_and, bitwise_or = _bits("bitwise_and", "The bits that both have."), _bits("bitwise_or", "The bits that either has.")
-    bitwise_xor = _bits("bitwise_xor", "The bits that exactly one has.")
+    bitwise_and, bitwise_or = (
+        _bits("bitwise_and", "The bits that both have.\n\ny = Σ xₖ zₖ 2ᵏ over the bits xₖ and zₖ"),
+        _bits("bitwise_or", "The bits that either has.\n\ny = Σ max(xₖ, zₖ) 2ᵏ over the bits xₖ and zₖ"),
+    )
+    bitwise_xor = _bits("bitwise_xor", "The bits that exactly one has.\n\ny = Σ |xₖ - zₖ| 2ᵏ over the bits xₖ and zₖ")
     bitwise_left_shift, bitwise_right_shift = _bits("shl", "x · 2ⁿ on bits."), _bits("shr", "⌊x / 2ⁿ⌋ on bits.")
     add = _scaled("add", "add", "x + alpha · y")
 
@@ -176,7 +184,10 @@ class Pointwise(TensorCore):
         return self
 
     def bitwise_not(self) -> Any:
-        """Every bit turned; of bools the opposite."""
+        """Every bit turned; of bools the opposite.
+
+        y = -x - 1 for signed integers
+        """
         check_whole("bitwise_not", self)
         return apply("bitwise_not", self)
 
@@ -198,7 +209,10 @@ class Pointwise(TensorCore):
         return apply("polygamma", self, n=0)
 
     def nan_to_num(self, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Any:
-        """NaN and the infinities replaced: by 0 and the largest numbers of the dtype, if nothing else is said."""
+        """NaN and the infinities replaced: by 0 and the largest numbers of the dtype, if nothing else is said.
+
+        y = nan (0) where x ≠ x, posinf (the largest number) where x = ∞, neginf (the smallest) where x = -∞, else x
+        """
         return apply("nan_to_num", self, nan=nan, posinf=posinf, neginf=neginf)
 
     def isposinf(self) -> Any:
@@ -235,6 +249,8 @@ class Pointwise(TensorCore):
 
     def float_power(self, exponent: Any) -> Any:
         """xʸ in float64 or complex128.
+
+        y = x^exponent
 
         Shapes: input (*), exponent a number or (*), broadcast together → (*).
         """

@@ -487,6 +487,10 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str | None = None) -> 
 def multi_dot(tensors: Sequence[Any]) -> Any:
     """The product of several matrices in the cheapest order; the first and the last may be vectors.
 
+    y = A₁ A₂ … A_k
+
+    Shapes: matrices (n₀, n₁), (n₁, n₂), … → (n₀, n_k).
+
     Source: Cormen et al., Introduction to Algorithms, section 15.2 (matrix-chain multiplication).
 
     >>> import danlu

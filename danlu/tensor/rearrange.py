@@ -191,6 +191,8 @@ class Rearranging(TensorCore):
     def unflatten(self, dim: int, sizes: Sequence[int]) -> Any:
         """One axis as several; one of their sizes may be -1.
 
+        y[…, i₁, i₂, …] = x[…, i₁ · n₂ + i₂, …] for two sizes
+
         Shapes: (*, n, *) → (*, *sizes, *), the product of the sizes being n.
         """
         own = self._spec.shape
@@ -401,6 +403,8 @@ class Rearranging(TensorCore):
     def split(self, split_size: Any, dim: int = 0) -> tuple:
         """Pieces of an axis: of one size (the last may be smaller), or of the sizes given.
 
+        pieces[k][…, i, …] = x[…, k · split_size + i, …]
+
         Shapes: (*, n, *) → pieces (*, split_size, *), views.
         """
         if not isinstance(split_size, int):
@@ -420,6 +424,8 @@ class Rearranging(TensorCore):
     def split_with_sizes(self, split_sizes: Sequence[int], dim: int = 0) -> tuple:
         """Pieces of an axis of the sizes given.
 
+        pieces[k][…, i, …] = x[…, s₀ + … + sₖ₋₁ + i, …], s the sizes
+
         Shapes: (*, n, *) → pieces (*, split_sizes[k], *), views; the sizes add up to n.
         """
         lengths = [int(k) for k in split_sizes]
@@ -438,6 +444,8 @@ class Rearranging(TensorCore):
     def chunk(self, chunks: int, dim: int = 0) -> tuple:
         """At most `chunks` pieces of an axis, equal but for the last.
 
+        pieces[k][…, i, …] = x[…, k · ⌈n / chunks⌉ + i, …]
+
         Shapes: (*, n, *) → pieces (*, ⌈n / chunks⌉, *), views.
         """
         if chunks < 1 or not self._spec.ndim:
@@ -451,6 +459,8 @@ class Rearranging(TensorCore):
 
     def tensor_split(self, indices_or_sections: Any, dim: int = 0) -> tuple:
         """Pieces of an axis: a number of them (the first ones longer by one), or cut before each of the given positions.
+
+        pieces[k][…, i, …] = x[…, cut[k] + i, …]
 
         Shapes: (*, n, *) → pieces (*, ⌊n / pieces⌋ or one more, *), views.
         """
@@ -484,6 +494,8 @@ class Rearranging(TensorCore):
     def hsplit(self, indices_or_sections: Any) -> tuple:
         """`tensor_split` of the columns (of a vector: of its elements), into equal pieces.
 
+        pieces[k][:, j] = x[:, cut[k] + j]
+
         Shapes: (m, n, *) → pieces of the second axis, (n) of the first; views.
         """
         return self._split_along("hsplit", indices_or_sections, 1 if self._spec.ndim > 1 else 0, 1)
@@ -491,12 +503,16 @@ class Rearranging(TensorCore):
     def vsplit(self, indices_or_sections: Any) -> tuple:
         """`tensor_split` of the rows, into equal pieces.
 
+        pieces[k][i] = x[cut[k] + i]
+
         Shapes: (m, n, *) → pieces of the first axis; views.
         """
         return self._split_along("vsplit", indices_or_sections, 0, 2)
 
     def dsplit(self, indices_or_sections: Any) -> tuple:
         """`tensor_split` of the third axis, into equal pieces.
+
+        pieces[k][:, :, i] = x[:, :, cut[k] + i]
 
         Shapes: (m, n, k, *) → pieces of the third axis; views.
         """
@@ -579,6 +595,8 @@ class Rearranging(TensorCore):
 
     def masked_select(self, mask: TensorCore) -> Any:
         """The elements where the mask is True, on one axis; both are broadcast.
+
+        y[k] = x at the k-th place, in row-major order, where mask = True
 
         Shapes: input (*), mask (*) of bool, broadcast together → (m), m the number of True.
         """
@@ -715,6 +733,8 @@ class Rearranging(TensorCore):
         """x with x[indices] = values, or (accumulate) x[indices] += values where equal places add up.
 
         Shapes: input (*), indices one tensor for each of the first axes, values broadcast to x[indices] → (*).
+
+        Raises AxisError where an index does not exist, DTypeError for an index of floats.
         """
         out: Any = self.clone()  # type: ignore[attr-defined]
         if not accumulate:
@@ -729,6 +749,8 @@ class Rearranging(TensorCore):
 
     def masked_scatter(self, mask: TensorCore, source: TensorCore) -> Any:
         """x with its elements where the mask is True replaced, in order, by those of a source.
+
+        y = source[k] at the k-th place, in row-major order, where mask = True, else x
 
         Shapes: input (*), mask (*) of bool, broadcast together, source (*) with as many elements as the mask has True → (*).
         """

@@ -86,6 +86,8 @@ class Shape(TensorCore):
     def reshape(self, *shape: Any) -> Any:
         """The same elements in row-major order under another shape, one size may be -1: a view, or a copy where PyTorch makes one.
 
+        y.flatten()[k] = x.flatten()[k]
+
         Shapes: (*) → shape, with as many elements.
         """
         return self._reshaped(complete("reshape", sizes(shape), self._spec.size))
@@ -98,6 +100,8 @@ class Shape(TensorCore):
 
     def view(self, *shape: Any) -> Any:
         """Like `reshape`, always a view (a danlu tensor has no strides that could forbid it).
+
+        y.flatten()[k] = x.flatten()[k]
 
         Shapes: (*) → shape, with as many elements. Always a view.
 
@@ -112,6 +116,8 @@ class Shape(TensorCore):
 
     def view_as(self, other: TensorCore) -> Any:
         """This tensor with the shape of another.
+
+        y.flatten()[k] = x.flatten()[k]
 
         Shapes: input (*), other (*) with as many elements → the shape of other.
         """
@@ -228,6 +234,8 @@ class Shape(TensorCore):
     def unsqueeze(self, dim: int) -> Any:
         """A new axis of size 1 at `dim`.
 
+        y[…, 0, …] = x[…]
+
         Shapes: (*) → (*, 1, *), the new axis at dim. A view.
         """
         shape = self._spec.shape
@@ -236,6 +244,8 @@ class Shape(TensorCore):
 
     def squeeze(self, dim: Any = None) -> Any:
         """Axes of size 1 left out: all of them, or those named (others are kept).
+
+        y[…] = x[…, 0, …]
 
         Shapes: (*) → without axes of size 1. A view.
         """
@@ -249,6 +259,8 @@ class Shape(TensorCore):
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
         """The axes start_dim … end_dim as one.
+
+        y[…, i₁ · n₂ + i₂, …] = x[…, i₁, i₂, …] for two axes
 
         Shapes: (*, n₁, …, n_k, *) → (*, n₁ · … · n_k, *).
         """
@@ -268,12 +280,16 @@ class Shape(TensorCore):
     def ravel(self) -> Any:
         """All elements on one axis.
 
+        y[i₁ · n₂ + i₂] = x[i₁, i₂] for two axes
+
         Shapes: (*) with n elements → (n).
         """
         return self.reshape(-1)
 
     def unbind(self, dim: int = 0) -> tuple:
         """The slices of an axis, without it.
+
+        pieces[k] = x[…, k, …]
 
         Shapes: (*, n, *) → n tensors (*, *) without the axis dim, views.
         """

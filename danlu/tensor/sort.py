@@ -110,6 +110,8 @@ class Sorting(TensorCore):
     ) -> Any:
         """The distinct elements (or slices of an axis) in order; with where each is among them, and how often it occurs.
 
+        y[0] < y[1] < …, {y[k]} = {x[i]}; x[i] = y[inverse[i]]
+
         How many there are depends on the data, so it is computed now, and no derivative passes.
 
         Shapes: (*) with m distinct elements → (m) in rising order, with return_inverse (*) and return_counts (m); with dim
@@ -124,6 +126,8 @@ class Sorting(TensorCore):
     @_named_axis
     def unique_consecutive(self, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
         """The elements (or slices of an axis) without those equal to the one before.
+
+        y[k] ≠ y[k + 1]; x[i] = y[inverse[i]]
 
         Shapes: (*) → (m); with return_inverse (*), with return_counts (m); with dim (*, m, *).
         """

@@ -16,6 +16,8 @@ from danlu.ops.source import BUFFER
 def inputs_of(arrays: Sequence[np.ndarray]) -> list[Node]:
     """Nodes that stand for arrays: input k of a graph has the shape and the dtype of arrays[k].
 
+    Shapes: arrays (*) → nodes (*).
+
     >>> import numpy as np
     >>> inputs_of([np.zeros(3)])
     [buffer[0, float64[3]]: float64[3]]
@@ -28,6 +30,8 @@ def evaluate(roots: Sequence[Node], arrays: Sequence[np.ndarray], numbers: Seque
     """The values of the roots of a graph, by NumPy: input k is arrays[k], Python number k is numbers[k].
 
     Every value is checked against the shape and the dtype that the graph says it has.
+
+    Shapes: input k has the shape of arrays[k]; one array for each root.
 
     Raises ShapeError where a reference and a shape rule disagree.
 

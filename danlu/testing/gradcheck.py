@@ -80,6 +80,10 @@ def gradgradcheck(
 ) -> bool:
     """`gradcheck` of the gradient of f: its second derivatives, by reverse mode over reverse mode (and forward over reverse).
 
+    ∂²s/∂x² by differences of ∂s/∂x, as in `gradcheck`
+
+    Shapes: those of `gradcheck`.
+
     Raises GradientError and DTypeError as `gradcheck` does.
 
     >>> import danlu

@@ -37,6 +37,8 @@ def accuracy(predictions: np.ndarray, targets: np.ndarray) -> float:
 def confusion_matrix(predictions: np.ndarray, targets: np.ndarray, num_classes: int) -> np.ndarray:
     """How often class i (row) was taken for class j (column).
 
+    M[i, j] = #{rows: target = i, prediction = j}
+
     Shapes: predictions [rows, classes] or [rows]; targets [rows]; the matrix [num_classes, num_classes], int64.
 
     Raises:
@@ -78,6 +80,8 @@ def mse(predictions: np.ndarray, targets: np.ndarray) -> float:
 def rmse(predictions: np.ndarray, targets: np.ndarray) -> float:
     """The root of the mean squared error, in the unit of the target; shapes and errors as in `mse`.
 
+    Shapes: predictions [rows] or [rows, 1], targets likewise → a Python float.
+
     >>> rmse(np.array([1.0, 5.0]), np.array([1.0, 1.0])) == 8.0**0.5
     True
     """
@@ -86,6 +90,8 @@ def rmse(predictions: np.ndarray, targets: np.ndarray) -> float:
 
 def mae(predictions: np.ndarray, targets: np.ndarray) -> float:
     """The mean absolute error, mean(|prediction - target|); shapes and errors as in `mse`.
+
+    Shapes: predictions [rows] or [rows, 1], targets likewise → a Python float.
 
     >>> mae(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
     1.0
@@ -97,6 +103,8 @@ def r2(predictions: np.ndarray, targets: np.ndarray) -> float:
     """The share of the variance that is explained: 1 - sum((t - p)^2) / sum((t - mean(t))^2); shapes and errors as in `mse`.
 
     Where the target does not vary: 1 for a perfect prediction, else 0.
+
+    Shapes: predictions [rows] or [rows, 1], targets likewise → a Python float.
 
     >>> r2(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
     1.0
