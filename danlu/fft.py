@@ -257,7 +257,7 @@ def rfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), no
 def irfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
     """The inverse of `rfft2`.
 
-    irfft2(rfft2(x), s=(m, n)) = x
+    irfft2(rfft2(y), s=(m, n)) = y for real y
 
     Shapes: (*, m, l) → (*, m, n) real; n = 2 (l - 1) unless s gives it.
 
@@ -273,7 +273,7 @@ def irfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), n
 def hfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
     """`hfft` over the last of the two axes of `dim`, `fft` over the others.
 
-    ihfft2(hfft2(x, s=(m, n))) = x
+    hfft2(ihfft2(y), s=(m, n)) = y for real y
 
     Shapes: (*, m, l) → (*, m, n) real; n = 2 (l - 1) unless s gives it.
 
@@ -289,7 +289,7 @@ def hfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), no
 def ihfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
     """The inverse of `hfft2`.
 
-    hfft2(ihfft2(x), s=(m, n)) = x
+    hfft2(ihfft2(x), s=(m, n)) = x for real x
 
     Shapes: (*, m, n) real → (*, m, ⌊n/2⌋ + 1) complex.
 
@@ -353,7 +353,7 @@ def rfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: 
 def irfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """The inverse of `rfftn`.
 
-    irfftn(rfftn(x), s=x.shape) = x
+    irfftn(rfftn(y), s=y.shape) = y for real y
 
     Shapes: (*, m) → (*, n) real; n = 2 (m - 1) unless s gives it.
 
@@ -369,7 +369,7 @@ def irfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm:
 def hfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """`hfft` over the last of the axes of `dim` (all), `fft` over the others.
 
-    ihfftn(hfftn(x, s)) = x
+    hfftn(ihfftn(y), s=y.shape) = y for real y
 
     Shapes: (*, m) → (*, n) real; n = 2 (m - 1) unless s gives it.
 
@@ -385,7 +385,7 @@ def hfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: 
 def ihfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """The inverse of `hfftn`.
 
-    hfftn(ihfftn(x), s=x.shape) = x
+    hfftn(ihfftn(x), s=x.shape) = x for real x
 
     Shapes: (*, n) real → (*, ⌊n/2⌋ + 1) complex.
 

@@ -22,6 +22,10 @@ from danlu.tensor.products import vector_norm as _vector_norm
 class SVD(NamedTuple):
     """U, singular values, Vᵀ.
 
+    A = U diag(S) Vh
+
+    Shapes: U (*, m, k), S (*, k), Vh (*, k, n).
+
     >>> import danlu
     >>> danlu.linalg.svd(danlu.eye(2)).S
     tensor([1., 1.])
@@ -35,6 +39,10 @@ class SVD(NamedTuple):
 class Eigh(NamedTuple):
     """Eigenvalues in rising order, and eigenvectors as columns.
 
+    A V = V diag(w)
+
+    Shapes: eigenvalues w (*, n), eigenvectors V (*, n, n).
+
     >>> import danlu
     >>> danlu.linalg.eigh(danlu.eye(2)).eigenvalues
     tensor([1., 1.])
@@ -47,6 +55,10 @@ class Eigh(NamedTuple):
 class Eig(NamedTuple):
     """Eigenvalues, and eigenvectors as columns, both complex.
 
+    A V = V diag(w)
+
+    Shapes: eigenvalues w (*, n), eigenvectors V (*, n, n).
+
     >>> import danlu
     >>> danlu.linalg.eig(danlu.eye(2)).eigenvalues
     tensor([1.+0.j, 1.+0.j])
@@ -58,6 +70,8 @@ class Eig(NamedTuple):
 
 class LeastSquares(NamedTuple):
     """What `lstsq` returns.
+
+    Shapes: solution (*, n, k), residuals (*, k), rank (*), singular_values (*, min(m, n)); what is not computed is empty.
 
     >>> import danlu
     >>> danlu.linalg.lstsq(danlu.eye(2), danlu.ones(2, 1)).rank
@@ -177,7 +191,7 @@ def inv(A: Tensor) -> Tensor:
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with A X = B, or with X A = B for left=False.
 
-    A: (*, n, n). B: (*, n, k) or (*, n); leading axes broadcast.
+    Shapes: A (*, n, n), B (*, n, k) or (*, n), leading axes broadcast → X of the shape of B.
 
     Raises ShapeError where the shapes do not fit, LinAlgError (when the value is computed) where A is singular.
 
@@ -206,10 +220,12 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> LeastSquares:
     """The X of the least ‖A X - B‖ (of several, the shortest), by singular values.
 
-    A: (*, m, n). B: (*, m, k) or (*, m). rcond: singular values below rcond · the largest count as 0 (max(m, n) · ε).
-    Returns solution (*, n, k); residuals ‖A X - B‖² (*, k); rank; singular values. As in PyTorch residuals
+    rcond: singular values below rcond · the largest count as 0 (max(m, n) · ε). As in PyTorch residuals
     are empty for driver "gelsy" (the default), for m ≤ n and for less than full rank; the rank is empty for "gels", the singular values
     for "gels" and "gelsy".
+
+    Shapes: A (*, m, n), B (*, m, k) or (*, m) → solution (*, n, k), residuals ‖A X - B‖² (*, k), rank (*), singular values
+    (*, min(m, n)).
 
     Raises ShapeError where the shapes do not fit.
 
@@ -351,7 +367,9 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
 def qr(A: Tensor, mode: str = "reduced") -> QR:
     """Q R = A with orthonormal columns in Q and an upper triangular R; mode "complete" gives a square Q, mode "r" no Q.
 
-    A: (*, m, n). Q: (*, m, min(m, n)). R: (*, min(m, n), n). A derivative of "complete" exists for m ≤ n alone.
+    A derivative of "complete" exists for m ≤ n alone.
+
+    Shapes: A (*, m, n) → Q (*, m, k), R (*, k, n), k = min(m, n); "complete": k = m.
 
     Raises ShapeError for an unknown mode.
 
@@ -369,7 +387,8 @@ def qr(A: Tensor, mode: str = "reduced") -> QR:
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> SVD:
     """U diag(S) Vᵀ = A, S in falling order.
 
-    A: (*, m, n), k = min(m, n). U: (*, m, k), S: (*, k), Vh: (*, k, n); square U and Vh for full_matrices.
+    Shapes: A (*, m, n) → U (*, m, k), S (*, k), Vh (*, k, n), k = min(m, n); square U and Vh for full_matrices.
+
     The gradient is that of U and V up to their signs: it exists where the singular values are distinct.
 
     >>> import danlu
@@ -404,7 +423,8 @@ def _is_lower(name: str, uplo: str) -> bool:
 def eig(A: Tensor) -> Eig:
     """Eigenvalues w and eigenvectors V with A V = V diag(w), of any square matrices; always complex.
 
-    A: (*, n, n), real or complex. eigenvalues: (*, n), in no order. eigenvectors: (*, n, n), columns of length 1.
+    Shapes: A (*, n, n), real or complex → eigenvalues (*, n), in no order, eigenvectors (*, n, n), columns of length 1.
+
     A gradient exists where the eigenvalues are distinct, for what does not depend on the phases of the columns.
 
     Raises ShapeError where A is not square.
@@ -562,7 +582,7 @@ def cross(A: Tensor, B: Tensor, *, dim: int = -1) -> Tensor:
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    """Σ conj(x)·y along an axis; the others broadcast.
+    """Σ x·y along an axis; the others broadcast.
 
     Shapes: x (*, n), y (*, n) → (*), on the axis dim.
 
@@ -621,7 +641,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
 def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     """H₁ H₂ … Hₖ cut to n columns, Hᵢ = I - τᵢ vᵢ vᵢᵀ; vᵢ is the i-th column of A below its diagonal, with 1 on it.
 
-    A: (*, m, n), m ≥ n. tau: (*, k), k ≤ n.
+    Shapes: A (*, m, n), m ≥ n, tau (*, k), k ≤ n → (*, m, n).
 
     >>> import danlu
     >>> danlu.linalg.householder_product(danlu.eye(2), danlu.zeros(2))

@@ -20,6 +20,7 @@ DEPTH = 4
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 BROADCAST = "broadcast_shapes"  # raises only where there are two inputs
 COMPLEX = "{name}: the input has dtype {dtype}, and {name} is not implemented for complex numbers; …"
+OWN_ARRAYS = {"from_array", "from_numpy"}  # called with arrays that the caller has made
 INTERNAL = {"AttributeError", "NotImplementedError", "StopIteration", "AssertionError"}
 
 
@@ -120,13 +121,32 @@ def _callee(call: ast.Call, names: dict[str, Any], delegates: bool) -> Any:
     return _value(target, names)
 
 
+@cache
+def _public() -> frozenset[int]:
+    """The functions with pages of their own."""
+    spaces = (danlu, danlu.nn.functional, danlu.linalg, danlu.special, danlu.fft, danlu.func, danlu.autograd)
+    return frozenset(id(v) for space in spaces for v in vars(space).values() if isinstance(v, types.FunctionType))
+
+
+def _reached(tree: ast.AST, names: dict[str, Any]) -> Iterator[ast.AST]:
+    """The nodes of a function, without the branches of an `if` on a name that is known to be False."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and names.get(child.test.id) is False:
+            for statement in child.orelse:
+                yield statement
+                yield from _reached(statement, names)
+            continue
+        yield child
+        yield from _reached(child, names)
+
+
 def _walk(function: Any, depth: int, operands: int = 2) -> Iterator[Raised]:
     function = inspect.unwrap(getattr(function, "fget", None) or function)
     tree = tree_of(function)
     if tree is None or depth < 0:
         return
     names, arguments, delegates = known_names(function), _own_arguments(tree), _is_delegation(function)
-    nodes = [node for node in ast.walk(tree) if isinstance(node, (ast.Raise, ast.Call))]
+    nodes = [node for node in _reached(tree, names) if isinstance(node, (ast.Raise, ast.Call))]
     for node in sorted(nodes, key=lambda n: (n.lineno, n.col_offset)):
         if isinstance(node, ast.Raise):
             found = _raised(node, names)
@@ -149,7 +169,9 @@ def _of_call(call: ast.Call, names: dict, arguments: set[str], delegates: bool, 
             yield from _of_op(record, min(operands, len(call.args)), depth - 1)
         return
     callee = _callee(call, names, delegates)
-    if isinstance(callee, types.FunctionType) and not (callee.__name__ == BROADCAST and operands < 2):
+    if not isinstance(callee, types.FunctionType) or callee.__name__ in OWN_ARRAYS or (id(callee) in _public() and not delegates):
+        return
+    if callee.__name__ != BROADCAST or operands > 1:
         yield from _walk(callee, depth - 1, operands)
 
 

@@ -89,7 +89,7 @@ def _annotation(given: Any) -> str:
 
 def _parameter(p: inspect.Parameter) -> str:
     star = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
-    text = star + ("input" if p.name == "self" else p.name)
+    text = star + ("input: Tensor" if p.name == "self" and p.annotation is p.empty else "input" if p.name == "self" else p.name)
     if p.annotation is not p.empty:
         text += f": {_annotation(p.annotation)}"
     if p.default is not p.empty:
@@ -141,7 +141,7 @@ def _class_signature(entry: Entry) -> str:
 
 def prose(text: str) -> str:
     """Text of a docstring as Markdown: what is no code is protected, what is indented stays a block."""
-    if re.search(r"^(    |- |\|)", text, re.MULTILINE):
+    if re.search(r"\n(    |- |\|)", text):
         return f"```text\n{text}\n```"
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(p if p.startswith("`") else re.sub(r"([*<\[\]_|~])", r"\\\1", p) for p in parts)
@@ -263,7 +263,16 @@ def page(entry: Entry) -> str:
 def array_api() -> str:
     """The one page of danlu.array_api: the standard says what its names mean."""
     module = __import__("danlu.array_api", fromlist=["array_api"])
-    lines = [f"# {prose(surface.WHOLE)}", "", prose(inspect.getdoc(module) or ""), ""]
+    doc = surface.parsed(re.sub(r"^L\d\. ", "", inspect.getdoc(module) or ""))
+    lines = [
+        f"# {prose(surface.WHOLE)}",
+        "",
+        prose(doc.summary),
+        "",
+        *[f"{prose(p)}\n" for p in doc.prose],
+        block([doc.example], "pycon"),
+        "",
+    ]
     lines += ["What the names mean stands in the [standard](https://data-apis.org/array-api/2024.12/).", ""]
     for name in module.__all__:
         value = getattr(module, name)

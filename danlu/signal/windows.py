@@ -107,6 +107,8 @@ def blackman(M: int, *, sym: bool = True, dtype: DType | None = None, requires_g
 def bartlett(M: int, *, sym: bool = True, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """1 - |2k / (M - 1) - 1|: a triangle.
 
+    y[k] = 1 - |2k / (M - 1) - 1|
+
     Shapes: → (M).
 
     >>> import danlu

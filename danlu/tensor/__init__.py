@@ -96,6 +96,8 @@ class Tensor(
 ):  # fmt: skip
     """Numbers of one dtype on axes, computed when they are read, and what they were computed from.
 
+    Shapes: any: (n₁, …, n_d), see `shape`.
+
     >>> import danlu
     >>> x = danlu.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     >>> (x @ x).sum().backward()

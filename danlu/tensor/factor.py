@@ -51,7 +51,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> LU:
 
     P L U = A
 
-    A: (*, m, n) → LU (*, m, n), pivots (*, min(m, n)) as LAPACK has them.
+    Shapes: A (*, m, n) → LU (*, m, n), pivots (*, min(m, n)) as LAPACK has them.
 
     >>> import danlu
     >>> danlu.linalg.lu_factor(danlu.tensor([[0.0, 1.0], [2.0, 3.0]])).pivots

@@ -98,7 +98,7 @@ class Pointwise(TensorCore):
     fix = _unary("trunc", "y = sign(x) · ⌊|x|⌋, x without its fraction.")
 
     atan2 = arctan2 = _of_tensors(
-        "atan2", "The angle y of the point (x, self), x the other tensor, in (-π, π].\n\nx = r cos y, self = r sin y, -π < y ≤ π"
+        "atan2", "The angle y of the point (other, input) in the plane, in (-π, π].\n\nother = r cos y, input = r sin y"
     )
     hypot = _of_tensors("hypot", "√(x² + y²) without overflow")
     logaddexp = _of_tensors("logaddexp", "ln(eˣ + eʸ)")

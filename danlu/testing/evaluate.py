@@ -18,6 +18,7 @@ def inputs_of(arrays: Sequence[np.ndarray]) -> list[Node]:
 
     Shapes: arrays (*) → nodes (*).
 
+    >>> from danlu.testing import inputs_of
     >>> import numpy as np
     >>> inputs_of([np.zeros(3)])
     [buffer[0, float64[3]]: float64[3]]
@@ -35,6 +36,7 @@ def evaluate(roots: Sequence[Node], arrays: Sequence[np.ndarray], numbers: Seque
 
     Raises ShapeError where a reference and a shape rule disagree.
 
+    >>> from danlu.testing import evaluate, inputs_of
     >>> import numpy as np
     >>> from danlu.ops import o
     >>> arrays = [np.asarray([1.0, 2.0, 3.0])]
