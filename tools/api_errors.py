@@ -121,11 +121,9 @@ def _callee(call: ast.Call, names: dict[str, Any], delegates: bool) -> Any:
     return _value(target, names)
 
 
-@cache
-def _public() -> frozenset[int]:
-    """The functions with pages of their own."""
-    spaces = (danlu, danlu.nn.functional, danlu.linalg, danlu.special, danlu.fft, danlu.func, danlu.autograd)
-    return frozenset(id(v) for space in spaces for v in vars(space).values() if isinstance(v, types.FunctionType))
+def is_public(function: Any) -> bool:
+    """Whether a function has a page of its own: those have examples."""
+    return ">>> " in (function.__doc__ or "")
 
 
 def _reached(tree: ast.AST, names: dict[str, Any]) -> Iterator[ast.AST]:
@@ -169,7 +167,7 @@ def _of_call(call: ast.Call, names: dict, arguments: set[str], delegates: bool, 
             yield from _of_op(record, min(operands, len(call.args)), depth - 1)
         return
     callee = _callee(call, names, delegates)
-    if not isinstance(callee, types.FunctionType) or callee.__name__ in OWN_ARRAYS or (id(callee) in _public() and not delegates):
+    if not isinstance(callee, types.FunctionType) or callee.__name__ in OWN_ARRAYS or (is_public(callee) and not delegates):
         return
     if callee.__name__ != BROADCAST or operands > 1:
         yield from _walk(callee, depth - 1, operands)

@@ -85,10 +85,12 @@ def test_the_form_in_place_writes_what_the_function_gives(entry, form):
     """On the arguments of the example."""
     call = called(entry)
     scope = {"danlu": danlu}
-    first = eval(ast.unparse(call.args[0]), scope)
-    rest = [eval(ast.unparse(a), scope) for a in call.args[1:]]
+    given_arguments = [eval(ast.unparse(a), scope) for a in call.args]
+    first = next(a for a in given_arguments if isinstance(a, danlu.Tensor))
+    rest = [a for a in given_arguments if a is not first]
     wanted = getattr(first, form[:-1])(*rest)
-    x = first.clone()
+    x = first.to(wanted.dtype) if wanted.is_floating_point() else first
+    x = x.clone()
     given = getattr(x, form)(*rest)
     assert given is x
     assert x.shape == wanted.shape if form in RESHAPING else x.shape == first.shape
