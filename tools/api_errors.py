@@ -13,13 +13,14 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import danlu
-from danlu.graph import _ARITHMETIC, ELEMENTWISE, MOVEMENT, Op
+from danlu.graph import _ARITHMETIC, CONTRACT, ELEMENTWISE, MOVEMENT, Op
 from danlu.ops import TABLE
 
 DEPTH = 4
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 BROADCAST = "broadcast_shapes"  # raises only where there are two inputs
 COMPLEX = "{name}: the input has dtype {dtype}, and {name} is not implemented for complex numbers; …"
+SWITCHES = {"real", "fixed", "half"}  # arguments of helpers that switch a check on
 OWN_ARRAYS = {"from_array", "from_numpy"}  # called with arrays that the caller has made
 INTERNAL = {"AttributeError", "NotImplementedError", "StopIteration", "AssertionError"}
 
@@ -72,17 +73,29 @@ def _value(node: ast.expr, names: dict[str, Any]) -> Any:
     return None
 
 
-def _raised(node: ast.Raise, names: dict[str, Any]) -> Raised | None:
-    """The class and the template of one `raise`."""
+def _raised(node: ast.Raise, names: dict[str, Any]) -> Iterator[Raised]:
+    """The class and the templates of one `raise`: X("…"), X(message("…")), or X(helper(…)) where the helper makes a Phrase."""
     call = node.exc
     if not isinstance(call, ast.Call) or not call.args:
-        return None
-    text, kind = call.args[0], getattr(_value(call.func, names), "__name__", "")
-    if isinstance(text, ast.Call) and text.args:  # ValueError(message("…"))
-        text = text.args[0]
-    if not kind or kind in INTERNAL or not isinstance(text, ast.Constant) or not isinstance(text.value, str):
-        return None
-    return Raised(kind, text.value)
+        return
+    kind = getattr(_value(call.func, names), "__name__", "")
+    if kind and kind not in INTERNAL:
+        yield from (Raised(kind, text) for text in _templates(call.args[0], names))
+
+
+def _templates(text: ast.expr, names: dict[str, Any]) -> Iterator[str]:
+    if isinstance(text, ast.Constant) and isinstance(text.value, str):
+        yield text.value
+    if not isinstance(text, ast.Call):
+        return
+    helper = _value(text.func, names)
+    tree = tree_of(helper) if isinstance(helper, types.FunctionType) and helper.__module__ != "danlu.messages" else None
+    if tree is None:
+        yield from (a.value for a in text.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str))
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") == "Phrase":
+            yield from _templates(node.value, known_names(helper))
 
 
 def _plain(args: list[ast.expr], arguments: set[str]) -> bool:
@@ -129,7 +142,7 @@ def is_public(function: Any) -> bool:
 def _reached(tree: ast.AST, names: dict[str, Any]) -> Iterator[ast.AST]:
     """The nodes of a function, without the branches of an `if` on a name that is known to be False."""
     for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and names.get(child.test.id) is False:
+        if isinstance(child, ast.If) and _is_off(child.test, names):
             for statement in child.orelse:
                 yield statement
                 yield from _reached(statement, names)
@@ -138,20 +151,44 @@ def _reached(tree: ast.AST, names: dict[str, Any]) -> Iterator[ast.AST]:
         yield from _reached(child, names)
 
 
-def _walk(function: Any, depth: int, operands: int = 2) -> Iterator[Raised]:
+def _is_off(test: ast.expr, names: dict[str, Any]) -> bool:
+    """`switch`, or `switch and …`, where the switch is False."""
+    parts = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
+    return any(isinstance(part, ast.Name) and names.get(part.id) is False for part in parts)
+
+
+def _walk(function: Any, depth: int, operands: int = 2, **given: Any) -> Iterator[Raised]:
     function = inspect.unwrap(getattr(function, "fget", None) or function)
     tree = tree_of(function)
     if tree is None or depth < 0:
         return
-    names, arguments, delegates = known_names(function), _own_arguments(tree), _is_delegation(function)
+    names, arguments, delegates = {**known_names(function), **given}, _own_arguments(tree), _is_delegation(function)
     nodes = [node for node in _reached(tree, names) if isinstance(node, (ast.Raise, ast.Call))]
+    strict = False
     for node in sorted(nodes, key=lambda n: (n.lineno, n.col_offset)):
         if isinstance(node, ast.Raise):
-            found = _raised(node, names)
-            if found:
-                yield found
-            continue
-        yield from _of_call(node, names, arguments, delegates, depth, operands)
+            found = list(_raised(node, names))
+        elif _is_inner(node):
+            found = list(_of_inner(node, arguments, depth, operands, strict))
+        else:
+            found = list(_of_call(node, names, arguments, delegates, depth, operands))
+        strict = strict or bool(found)
+        yield from found
+
+
+def _is_inner(call: ast.Call) -> bool:
+    """`o.op(…)`: an op that a composite is made of."""
+    return isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) and call.func.value.id == "o"
+
+
+def _of_inner(call: Any, arguments: set[str], depth: int, operands: int, strict: bool) -> Iterator[Raised]:
+    """What the parts of a composite refuse: shapes only where it has no checks of its own. Its movements and labels always fit."""
+    record = TABLE.get(call.func.attr)
+    if record is None or record.family == MOVEMENT or not _plain(call.args, arguments):
+        return
+    found = _of_op(record, min(operands, len(call.args)), depth - 1)
+    only = record.family == CONTRACT or strict
+    yield from (x for x in found if not only or (x.kind == "DTypeError" and x.template != COMPLEX))
 
 
 def _of_call(call: ast.Call, names: dict, arguments: set[str], delegates: bool, depth: int, operands: int) -> Iterator[Raised]:
@@ -161,16 +198,18 @@ def _of_call(call: ast.Call, names: dict, arguments: set[str], delegates: bool, 
         if isinstance(record, Op) and _plain(call.args[1:], arguments):
             yield from _of_op(record, len(call.args) - 1, depth - 1)
         return
-    if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) and call.func.value.id == "o":
-        record = TABLE.get(call.func.attr)
-        if record is not None and record.family != MOVEMENT and _plain(call.args, arguments):  # a composite's own moves fit
-            yield from _of_op(record, min(operands, len(call.args)), depth - 1)
-        return
     callee = _callee(call, names, delegates)
     if not isinstance(callee, types.FunctionType) or callee.__name__ in OWN_ARRAYS or (is_public(callee) and not delegates):
         return
     if callee.__name__ != BROADCAST or operands > 1:
-        yield from _walk(callee, depth - 1, operands)
+        yield from _walk(callee, depth - 1, operands, **_switches(call, callee))
+
+
+def _switches(call: ast.Call, callee: Any) -> dict[str, bool]:
+    """The arguments that are given as True or False."""
+    parameters = list(inspect.signature(callee).parameters)
+    said = [*zip(parameters, call.args), *((k.arg, k.value) for k in call.keywords if k.arg)]
+    return {name: v.value for name, v in said if isinstance(v, ast.Constant) and isinstance(v.value, bool) and name in SWITCHES}
 
 
 @cache
