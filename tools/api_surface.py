@@ -385,8 +385,11 @@ def sections(entry: Entry) -> dict[str, list[str]]:
         sections(other) if other is not None and referred(other) is not entry else {"formula": [], "shapes": [], "raises": []}
     )
     shapes = entry.doc.shapes or ([s] if (s := _derived_shapes(entry)) else []) or behind["shapes"]
+    formula = entry.doc.formula
+    if formula == [entry.doc.summary] and (has_no_formula(entry.names[0]) or (behind["formula"] and "→" in formula[0])):
+        formula = []  # the words only look like one
     return {
-        "formula": entry.doc.formula or behind["formula"],
+        "formula": formula or behind["formula"],
         "shapes": shapes,
         "raises": entry.doc.raises or behind["raises"],
     }

@@ -57,6 +57,8 @@ def grad(
 ) -> tuple[Any, ...]:
     """The gradients of Σ outputs · grad_outputs with respect to the inputs, as a tuple; no `.grad` changes.
 
+    gᵢ = ∂(Σ outputs · grad_outputs)/∂inputsᵢ
+
     allow_unused: None for an input on which no output depends, instead of an error. materialize_grads: zeros for it.
     create_graph: the result can be differentiated again. is_grads_batched: grad_outputs has one axis more in front, and the result too.
 
@@ -97,6 +99,8 @@ def backward(
     tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
 ) -> None:
     """Adds the gradient of Σ tensors · grad_tensors to the `.grad` of the leaves.
+
+    x.grad ← x.grad + ∂(Σ tensors · grad_tensors)/∂x for every leaf x
 
     Shapes: tensors, and grad_tensors of equal shapes (one element: may be left out).
 

@@ -434,6 +434,8 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """binary_cross_entropy of sigmoid(z), computed from z without overflow or rounding to 0 and 1.
 
+    the mean of −(y log σ(z) + (1 − y) log(1 − σ(z))), y log σ(z) times pos_weight where it is given
+
     Shapes: input and target (*), weight and pos_weight broadcast to it → (), or (*) for reduction="none".
 
     Example:

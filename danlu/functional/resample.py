@@ -188,7 +188,7 @@ def _upsampled(mode: str, align_corners: bool | None) -> Callable[..., Tensor]:
 
     function.__name__ = function.__qualname__ = f"upsample_{mode}"
     function.__doc__ = (
-        f"interpolate(mode={mode!r}, align_corners={align_corners}): see danlu.nn.functional.interpolate.\n\n"
+        f"`interpolate` by mode {mode!r} and align_corners {align_corners}: see danlu.nn.functional.interpolate.\n\n"
         ">>> import danlu\n>>> from danlu.nn import functional as F\n"
         f">>> tuple(F.upsample_{mode}(danlu.ones(1, 1, 2, 2), scale_factor=2).shape)\n(1, 1, 4, 4)\n"
     )

@@ -117,6 +117,8 @@ class BCELoss(Loss):
 class BCEWithLogitsLoss(Loss):
     """BCELoss of sigmoid(z), computed from z without overflow.
 
+    the mean of −(y log σ(z) + (1 − y) log(1 − σ(z))), y log σ(z) times pos_weight where it is given
+
     Example:
         >>> import danlu
         >>> from danlu import nn

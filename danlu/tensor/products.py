@@ -216,6 +216,8 @@ class Products(TensorCore):
     def trace(self) -> Any:
         """Σ of the diagonal of a matrix.
 
+        y = Σᵢ x[i, i]
+
         Shapes: (n, m) → ().
         """
         return apply("matrix_trace", self)
@@ -370,6 +372,8 @@ def _identity(x: Any) -> Any:
 def einsum(equation: str, *operands: Any) -> Any:
     """Σ of products over labelled axes: a label that the result lacks is summed, a label twice in one operand is its diagonal.
 
+    y[i, k] = Σ_j a[i, j] · b[j, k] for "ij,jk->ik"
+
     equation: "ik,kj->ij"; `...` stands for the axes without a letter; without an arrow the result has the labels that occur once.
     Also as einsum(x, [0, 1], y, [1, 2], [0, 2]). Several operands are contracted pair by pair, the smallest growth first.
 
@@ -405,6 +409,8 @@ def _from_sublists(arguments: tuple) -> tuple[str, tuple]:
 
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     """Σ over pairs of axes: the last `dims` of a with the first of b, or those of the two lists in `dims`.
+
+    y[i, j] = Σ_k a[i, k] · b[k, j], where i, j and k may be several axes each
 
     Shapes: a (*, n₁ … n_k), b (n₁ … n_k, +) → (*, +) for dims = k.
 
