@@ -54,7 +54,7 @@ tensor([2., 4.])""",
 False""",
 }
 # Makers of methods whose operands are taken element by element, and how many they have.
-MAKERS = {"_unary": 1, "_of_tensors": 2, "_bits": 2, "_scaled": 2, "_whole_pair": 2, "_second_only": 2}
+MAKERS = {"_unary": 1, "_of_tensors": 2, "_bits": 2, "_scaled": 2, "_whole_pair": 2}
 
 
 @dataclass
@@ -166,7 +166,7 @@ def _raises(paragraph: str) -> list[str]:
 NO_FORMULA = (
     r"danlu\.(\w*Error|DType|Generator|Size|Tensor|device|config|__version__|compile|load|save|tensor|as_tensor|asarray|from_\w+"
     r"|manual_seed|(get|set)_num_threads|set_language|(no|enable|set|is)_grad\w*|set_grad_enabled|is_grad_enabled|inference_mode"
-    r"|is_tensor|is_complex|atleast_\dd|broadcast_(shapes|tensors))",
+    r"|is_tensor|is_complex|profile|memory_summary|atleast_\dd|broadcast_(shapes|tensors))",
     r"danlu\.data\.\w+",
     r"danlu\.train\.(Callback|Checkpoint|EarlyStopping|History|Interrupt|Loop|MetricsLog|fit|predict|progress)",
     r"danlu\.testing\.(evaluate|inputs_of)",
@@ -180,7 +180,7 @@ NO_FORMULA = (
 # What neither takes nor gives tensors.
 NO_TENSORS = (
     r"danlu\.(\w*Error|DType|Generator|Size|device|config|__version__|load|save|manual_seed|(get|set)_num_threads|set_language"
-    r"|no_grad|enable_grad|set_grad_enabled|is_grad_enabled|inference_mode|compile)",
+    r"|no_grad|enable_grad|set_grad_enabled|is_grad_enabled|inference_mode|compile|profile|memory_summary)",
     r"danlu\.autograd\.(FunctionCtx|detect_anomaly|is_anomaly_enabled|set_detect_anomaly)",
     r"danlu\.data\.(Table|read_csv)",
     r"danlu\.(distributions\.register_kl|linalg\.LinAlgError)",
