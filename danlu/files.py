@@ -164,6 +164,7 @@ def save(state: Any, path: str | os.PathLike) -> None:
     Raises:
         DataError: a leaf or key of another type (with its place), or a folder that cannot be written.
 
+    >>> from danlu import load, save
     >>> import danlu, tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "state.safetensors")
     >>> save({"weight": danlu.tensor([1.0, 2.0]), "step": 3}, path)
@@ -185,6 +186,7 @@ def load(path: str | os.PathLike) -> Any:
     Raises:
         DataError: no such file, or one that is damaged, with the fault.
 
+    >>> from danlu import load, save
     >>> import danlu, tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "state.safetensors")
     >>> save({"layers": [danlu.tensor([1.0, 2.0]), None]}, path)

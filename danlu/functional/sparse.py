@@ -139,6 +139,8 @@ def embedding_bag(
 ) -> Tensor:  # fmt: skip
     """The sum, mean or maximum of the rows of each bag of indices; an empty bag gives 0.
 
+    y[b, :] = Σ w[x[b, i], :] over i (mode "sum"), divided by their number ("mean"), or their maximum ("max")
+
     Shapes: input (bags, length), or (indices,) with offsets (bags,) where each bag begins; weight (V, D) → (bags, D).
 
     Example:
@@ -187,6 +189,10 @@ def _bag_max(rows: Tensor, bag: Tensor, kept: Tensor, count: int) -> Tensor:
 
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """A new last axis, 1 at the class and 0 elsewhere; num_classes=-1 takes the largest class that occurs, plus 1.
+
+    y[…, k] = [x[…] = k]
+
+    Shapes: input (*) of integers → (*, num_classes) of int64.
 
     Raises:
         DataError: a class is negative or not below num_classes.

@@ -23,6 +23,8 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
 
     Nothing is computed here: the clipping becomes part of the optimizer's step.
 
+    Shapes: gradients of any shapes → the norm, ().
+
     Raises:
         DataError: max_norm is negative, or norm_type is not 2.
 
@@ -51,6 +53,10 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Keeps every element of the gradients, in place, between −clip_value and clip_value.
+
+    g ← min(max(g, −clip_value), clip_value)
+
+    Shapes: gradients of any shapes.
 
     Raises:
         DataError: clip_value is negative.

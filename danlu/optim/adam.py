@@ -23,6 +23,8 @@ class Adam(Optimizer):
 
     `foreach` and `fused` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
 
+    Shapes: parameters p of any shapes; g, m and v have the same.
+
     Raises:
         DataError: a negative option, or a β that is not in [0, 1).
 
@@ -117,6 +119,8 @@ class Adam(Optimizer):
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: p ← p − η λ p − η m̂ / (√v̂ + ε).
+
+    Shapes: parameters p of any shapes; g, m and v have the same.
 
     Source: Loshchilov & Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
 

@@ -21,7 +21,11 @@ from danlu.optim.optimizer import Group, Optimizer
 class LRScheduler:
     """The base: subclasses define `factor(step)`, by which the initial learning rates are multiplied, or `rate(group, step)`.
 
+    lr = initial lr · factor(step)
+
     The constructor sets the rates of step `last_epoch + 1`; each call of `step()` those of the next.
+
+    Shapes: no tensors.
 
     Example:
         >>> import danlu
@@ -88,6 +92,8 @@ class LRScheduler:
 class LambdaLR(LRScheduler):
     """lr = initial lr · lr_lambda(step); a list gives one function for each group.
 
+    Shapes: no tensors.
+
     Example:
         >>> import danlu
         >>> optimizer = danlu.optim.SGD([danlu.nn.Parameter(danlu.ones(1))], lr=1.0)
@@ -118,6 +124,8 @@ class LambdaLR(LRScheduler):
 class StepLR(LRScheduler):
     """lr = initial lr · γ^⌊step / step_size⌋.
 
+    Shapes: no tensors.
+
     Example:
         >>> import danlu
         >>> optimizer = danlu.optim.SGD([danlu.nn.Parameter(danlu.ones(1))], lr=1.0)
@@ -140,6 +148,8 @@ class StepLR(LRScheduler):
 class MultiStepLR(LRScheduler):
     """lr = initial lr · γ^(how many milestones have been reached).
 
+    Shapes: no tensors.
+
     Example:
         >>> import danlu
         >>> optimizer = danlu.optim.SGD([danlu.nn.Parameter(danlu.ones(1))], lr=1.0)
@@ -160,6 +170,8 @@ class MultiStepLR(LRScheduler):
 class ExponentialLR(LRScheduler):
     """lr = initial lr · γ^step.
 
+    Shapes: no tensors.
+
     Example:
         >>> import danlu
         >>> optimizer = danlu.optim.SGD([danlu.nn.Parameter(danlu.ones(1))], lr=1.0)
@@ -179,6 +191,10 @@ class ExponentialLR(LRScheduler):
 
 class LinearLR(LRScheduler):
     """The factor goes in a straight line from start_factor to end_factor in total_iters steps, and stays there.
+
+    lr = initial lr · (start_factor + (end_factor − start_factor) · min(step, total_iters) / total_iters)
+
+    Shapes: no tensors.
 
     Example:
         >>> import danlu
@@ -212,6 +228,8 @@ class LinearLR(LRScheduler):
 
 class CosineAnnealingLR(LRScheduler):
     """lr = η_min + (initial lr − η_min) (1 + cos(π step / T_max)) / 2 (Loshchilov & Hutter 2017, eq. 5, without restarts).
+
+    Shapes: no tensors.
 
     Example:
         >>> import danlu
@@ -249,8 +267,12 @@ def _check_cycle(total_steps: int, pct_start: float, anneal_strategy: str) -> No
 class OneCycleLR(LRScheduler):
     """Up from max_lr / div_factor to max_lr and down to a tiny rate, while the momentum goes the other way (Smith & Topin 2018).
 
+    lr = end + (start − end) (1 + cos(π t)) / 2 in each phase, t from 0 to 1 ("linear": start + (end − start) t)
+
     Phase 1 takes the share pct_start of total_steps − 1 steps, phase 2 the rest; both follow half a cosine ("linear": a line).
     The last rate is max_lr / div_factor / final_div_factor. The momentum is `momentum`, or β₁ for optimizers that have betas.
+
+    Shapes: no tensors.
 
     Example:
         >>> import danlu

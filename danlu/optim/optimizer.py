@@ -66,6 +66,8 @@ class Optimizer:
         params: an iterable of tensors, or of dicts {"params": tensors, option: value, …}, each a group with options of its own.
         defaults: the options and their values where a group says nothing.
 
+    Shapes: parameters of any shapes; their state has the same.
+
     Example:
         >>> import danlu
         >>> from danlu.tensor import update_

@@ -21,6 +21,8 @@ class SGD(Optimizer):
 
     `foreach` and `fused` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
 
+    Shapes: parameters p of any shapes; g and v have the same.
+
     Raises:
         DataError: a negative option, or nesterov without momentum or with dampening.
 
