@@ -25,6 +25,13 @@ from danlu.nn.activation import (
     Softsign,
     Tanh,
 )
+from danlu.nn.attention import (
+    AdditiveScore,
+    Attention,
+    BilinearScore,
+    DotScore,
+    MultiheadAttention,
+)
 from danlu.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -150,6 +157,13 @@ from danlu.nn.sparse import (
     Embedding,
     EmbeddingBag,
 )
+from danlu.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from danlu.nn.vision import (
     ChannelShuffle,
     CosineSimilarity,
@@ -180,7 +194,9 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "AdditiveScore",
     "AlphaDropout",
+    "Attention",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
@@ -190,6 +206,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "BilinearScore",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
@@ -206,6 +223,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DotScore",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -252,6 +270,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -284,6 +303,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

@@ -1,6 +1,7 @@
 """L2. The op table: one record an operation, one file a family. Importing this package fills the table."""
 
 from danlu.ops import (
+    attention,
     composite,
     contract,
     convolution,
@@ -33,6 +34,7 @@ from danlu.ops.table import TABLE, o
 
 __all__ = [
     "TABLE",
+    "attention",
     "composite",
     "contract",
     "convolution",
