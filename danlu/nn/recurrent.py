@@ -120,7 +120,7 @@ class _Recurrent(Module):
         packed = isinstance(input, PackedSequence)
         x: Tensor = input.padded if packed else self._batched(input)  # (T, N, I)
         single = not packed and input.ndim == 2
-        self._check_input(x)
+        self._check_input(x, tuple(x.shape if packed else input.shape))
         states = self._states(x, hx, single)
         order, back = (input.sorted_indices, input.unsorted_indices) if packed else (None, None)
         y, last = self._layers(x, [_ordered(s, order) for s in states], input.mask() if packed else None)
@@ -139,15 +139,14 @@ class _Recurrent(Module):
             return x.unsqueeze(1)
         return x.transpose(0, 1) if x.ndim == 3 and self.batch_first else x
 
-    def _check_input(self, x: Tensor) -> None:
-        layout = "(N, T, {size})" if self.batch_first else "(T, N, {size})"
+    def _check_input(self, x: Tensor, shape: tuple[int, ...]) -> None:
+        layout = f"(N, T, {self.input_size})" if self.batch_first else f"(T, N, {self.input_size})"
         if x.ndim != 3 or x.shape[2] != self.input_size or not x.shape[0]:
             raise ShapeError(
-                "{name}: the input, as (T, N, features), has shape {shape}; expected {layout} or (T, {size}) with at least one step "
-                "and input_size = {size} features",
+                "{name}: the input has shape {shape}; expected {layout}, or (T, {size}) without a batch, with at least one step",
                 name=type(self).__name__,
-                shape=tuple(x.shape),
-                layout=layout.format(size=self.input_size),
+                shape=shape,
+                layout=layout,
                 size=self.input_size,
             )
 
@@ -160,11 +159,10 @@ class _Recurrent(Module):
         given = list(hx) if isinstance(hx, (tuple, list)) else [hx]
         if len(given) != len(sizes):
             raise DTypeError(
-                "{name}: hx is {kind} of {given}; expected {wanted}",
+                "{name}: hx holds {given} tensors; expected {wanted}: h_0, and for an LSTM c_0",
                 name=type(self).__name__,
-                kind=type(hx).__name__,
                 given=len(given),
-                wanted="(h_0, c_0)" if len(sizes) == 2 else "h_0",
+                wanted=len(sizes),
             )
         for s, size in zip(given, sizes):
             wanted = (count, size) if single else (count, n, size)
