@@ -210,17 +210,19 @@ def multi_head_attention_forward(
     masks = (None if causal else _added(attn_mask, q), _added(key_padding_mask, q))
     mask = _mask_of_scores(*masks, sizes, extra)
     rate = dropout_p if training else 0.0
+    shares: Tensor | None = None
+    y: Any
     if need_weights:
         options = {"scale": 1.0 / sqrt(sizes.features), "causal": False}
         shares = dropout(apply(ops.attention_weights, q, k, *(() if mask is None else (mask,)), **options), rate)
         y = shares @ v
     else:
-        shares, y = None, scaled_dot_product_attention(q, k, v, mask, rate, causal)
+        y = scaled_dot_product_attention(q, k, v, mask, rate, causal)
     y = linear(y.permute(2, 0, 1, 3).reshape(sizes.rows, sizes.batch, embed_dim_to_check), out_proj_weight, out_proj_bias)
     if shares is not None and average_attn_weights:
         shares = shares.mean(1)
     if single:
-        y, shares = y[:, 0], None if shares is None else shares[0]
+        return y[:, 0], None if shares is None else shares[0]
     return y, shares
 
 

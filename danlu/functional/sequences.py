@@ -51,8 +51,8 @@ class PackedSequence:
             )
         if sorted_indices is not None and unsorted_indices is None:
             unsorted_indices = from_array(np.argsort(sorted_indices.numpy()))
-        self._data: Tensor | None = data
-        self._padded: Tensor | None = None
+        self._data: Any = data
+        self._padded: Any = None
         self.lengths = (sizes[:, None] > np.arange(sizes[0])).sum(0)  # (N,)
         self.sorted_indices, self.unsorted_indices = sorted_indices, unsorted_indices
 

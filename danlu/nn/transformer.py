@@ -128,6 +128,8 @@ class TransformerDecoderLayer(_Layer):
 class _Stack(Module):
     """Copies of one layer after one another, and a normalisation at the end."""
 
+    norm: Module | None
+
     def _build(self, layer: Module, num_layers: int, norm: Module | None) -> None:
         super().__init__()
         self.layers = ModuleList(deepcopy(layer) for _ in range(num_layers))
