@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf, sqrt
 from typing import Any, NamedTuple
 
@@ -123,6 +124,13 @@ def _mask_of_scores(mask: Tensor | None, padding: Tensor | None, s: _Sizes, extr
     return apply("pad", mask, low=(0,) * mask.ndim, high=(*(0,) * (mask.ndim - 1), extra), value=0)
 
 
+def each_once(change: Callable[[Tensor], Tensor], query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """All three changed; those that are one tensor stay one, as they are then projected by one matrix product."""
+    q = change(query)
+    k = q if key is query else change(key)
+    return q, k, k if value is key else change(value)
+
+
 def _heads(x: Tensor, heads: int) -> Tensor:
     """(L, N, heads · d) → (N, heads, L, d)."""
     length, batch, features = x.shape
@@ -192,10 +200,7 @@ def multi_head_attention_forward(
     _check_attention((query, key, value), embed_dim_to_check, num_heads)
     single = query.ndim == 2
     if single:
-        same, alike = query is key, key is value
-        query = query.unsqueeze(1)
-        key = query if same else key.unsqueeze(1)
-        value = key if alike else value.unsqueeze(1)
+        query, key, value = each_once(lambda x: x.unsqueeze(1), query, key, value)
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
     if is_causal and attn_mask is None:
         raise DataError("multi_head_attention_forward: is_causal=True without attn_mask; give the mask that it describes")
@@ -210,20 +215,24 @@ def multi_head_attention_forward(
     masks = (None if causal else _added(attn_mask, q), _added(key_padding_mask, q))
     mask = _mask_of_scores(*masks, sizes, extra)
     rate = dropout_p if training else 0.0
-    shares: Tensor | None = None
-    y: Any
-    if need_weights:
-        options = {"scale": 1.0 / sqrt(sizes.features), "causal": False}
-        shares = dropout(apply(ops.attention_weights, q, k, *(() if mask is None else (mask,)), **options), rate)
-        y = shares @ v
-    else:
-        y = scaled_dot_product_attention(q, k, v, mask, rate, causal)
+    y, shares = _weighted(q, k, v, mask, rate, causal, need_weights)
     y = linear(y.permute(2, 0, 1, 3).reshape(sizes.rows, sizes.batch, embed_dim_to_check), out_proj_weight, out_proj_bias)
     if shares is not None and average_attn_weights:
         shares = shares.mean(1)
     if single:
         return y[:, 0], None if shares is None else shares[0]
     return y, shares
+
+
+def _weighted(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rate: float, causal: bool, need_weights: bool
+) -> tuple[Any, Any]:  # fmt: skip
+    """The values (N, heads, L, d) weighted, and the weights where they are asked for."""
+    if not need_weights:
+        return scaled_dot_product_attention(q, k, v, mask, rate, causal), None
+    options = {"scale": 1.0 / sqrt(q.shape[-1]), "causal": False}
+    shares = dropout(apply(ops.attention_weights, q, k, *(() if mask is None else (mask,)), **options), rate)
+    return shares @ v, shares
 
 
 def _keys(x: Tensor, row: Tensor | None, given: Tensor | None, zero: bool, q: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 from danlu.dtype import DType
 from danlu.errors import DataError
-from danlu.functional.attention import multi_head_attention_forward
+from danlu.functional.attention import each_once, multi_head_attention_forward
 from danlu.functional.common import dropout, softmax
 from danlu.nn import init
 from danlu.nn.linear import Linear, check_size
@@ -97,10 +97,7 @@ class MultiheadAttention(Module):
         """The results of all heads through out_proj, and the weights; is_causal says that attn_mask is the causal one."""
         turned = self.batch_first and query.ndim == 3
         if turned:
-            same, alike = query is key, key is value
-            query = query.transpose(0, 1)
-            key = query if same else key.transpose(0, 1)
-            value = key if alike else value.transpose(0, 1)
+            query, key, value = each_once(lambda x: x.transpose(0, 1), query, key, value)
         y, weights = multi_head_attention_forward(
             query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,
             self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, training=self.training,

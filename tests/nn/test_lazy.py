@@ -23,7 +23,7 @@ def test_the_first_call_makes_a_plain_layer(name):
     args, shape = KINDS[name]
     options = {"dtype": danlu.float64} | ({"affine": True} if name.startswith("Instance") else {})
     lazy, plain = getattr(nn, "Lazy" + name)(*args, **options), getattr(nn, name)
-    assert isinstance(lazy, plain) and "(0, " in repr(lazy) or "=0, " in repr(lazy)
+    assert (isinstance(lazy, plain) and "(0, " in repr(lazy)) or "=0, " in repr(lazy)
     kept, x = dict(lazy.named_parameters()), danlu.tensor(np.random.default_rng(0).normal(size=shape))
     y = lazy(x)
     assert type(lazy) is plain and dict(lazy.named_parameters()).keys() == kept.keys()
