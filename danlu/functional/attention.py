@@ -239,8 +239,8 @@ def _keys(x: Tensor, row: Tensor | None, given: Tensor | None, zero: bool, q: Te
     """Keys or values as (N, heads, S, d): projected ones, with what is put behind them, or those given."""
     if given is None:
         return _heads(_extended(x, row, zero), q.shape[1])
-    given = given.reshape(q.shape[0], q.shape[1], given.shape[1], q.shape[3])
-    return apply("pad", given, low=(0,) * 4, high=(0, 0, 1, 0), value=0) if zero else given
+    y: Any = given.reshape(q.shape[0], q.shape[1], given.shape[1], q.shape[3])
+    return apply("pad", y, low=(0,) * 4, high=(0, 0, 1, 0), value=0) if zero else y
 
 
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
