@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from danlu.graph import Node
-from danlu.ops.table import composite
+from danlu.graph import OPAQUE, Node, Op, Spec
+from danlu.ops.table import composite, register
 
 # How many blocks of hidden_size rows the weights of a cell have, and how many states it carries on.
 GATES = {"tanh": 1, "relu": 1, "lstm": 4, "gru": 3}
@@ -21,6 +21,19 @@ def _part(o, x: Node, axis: int, start: int, size: int) -> Node:
     starts = tuple(start if k == axis else 0 for k in range(len(x.shape)))
     stops = tuple(start + size if k == axis else n for k, n in enumerate(x.shape))
     return o.slice(x, starts=starts, stops=stops, steps=(1,) * len(x.shape))
+
+
+def _unstack_vjp(o, gs, ys, x: Node):
+    return (o.cat(*[o.reshape(g, shape=(1, *g.shape)) for g in gs], dim=0),)
+
+
+# The derivative of a slice is a tensor with zeros around it, and T of them cost T² selections: with slices in its place a step of an LSTM
+# (35 steps, batch 32, hidden size 128, forward and backward) took 39 ms, with this 12 (two cores of an AMD Zen 4, shared with other work).
+register(
+    Op("unstack", OPAQUE, "The parts of a tensor along its first axis, all of which are wanted: their derivative is one tensor.",
+       infer=lambda x: (Spec(x.shape[1:], x.dtype),) * x.shape[0], numpy=lambda x: tuple(x), vjp=_unstack_vjp,
+       jvp=lambda o, ys, xs, dxs: o.unstack(dxs[0]))
+)  # fmt: skip
 
 
 def _product(o, x: Node, w: Node) -> Node:
@@ -97,12 +110,11 @@ def recurrence(
     states, (w_ih, w_hh), tail = list(rest[:count]), rest[count : count + 2], list(rest[count + 2 :])
     mask = tail.pop() if masked else None
     projection = tail.pop() if projected else None
-    gates, bias_h = _inputs(o, cell, x, w_ih, tuple(tail)), tail[1] if bias else None
+    gates, bias_h = o.unstack(_inputs(o, cell, x, w_ih, tuple(tail))), tail[1] if bias else None
     steps, n = x.shape[:2]
     outputs: list[Node] = [x] * steps
     for t in reversed(range(steps)) if reverse else range(steps):
-        now = o.reshape(_part(o, gates, 0, t, 1), shape=gates.shape[1:])
-        after = _step(o, cell, now, states, w_hh, bias_h)
+        after = _step(o, cell, gates[t], states, w_hh, bias_h)
         if projection is not None:
             after[0] = _product(o, after[0], projection)
         if mask is not None:

@@ -278,6 +278,7 @@ SAMPLES: dict[str, list[Sample]] = {
         ([f(4, 4), f(4, 4), f(4, 4)], {"scale": 0.5, "causal": True}),
     ],
     "attention": [([f(2, 3, 4), f(2, 3, 4), f(2, 3, 2)], {"scale": 0.5, "causal": True})],
+    "unstack": [([f(3, 2)], {}), ([f(2, 3, 4)], {})],
     "recurrent_cell": [
         ([f(2, 3), f(2, 4), f(4, 3), f(4, 4)], {"cell": "tanh", "bias": False}),
         ([f(2, 3), f(2, 2), f(2, 2), f(8, 3), f(8, 2), f(8), f(8)], {"cell": "lstm", "bias": True}),
