@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from danlu.dtype import DType, check_dtype
+from danlu.errors import DTypeError
 
 # The families: the shapes of work that the compiler knows.
 ELEMENTWISE, MOVEMENT, REDUCE, CONTRACT = "elementwise", "movement", "reduce", "contract"
 GATHER, SCATTER, SCAN, OPAQUE, SOURCE, COMPOSITE = "gather", "scatter", "scan", "opaque", "source", "composite"
 PICK = "pick"  # one result of an op that has several
+_ARITHMETIC = frozenset({ELEMENTWISE, REDUCE, CONTRACT, SCAN, OPAQUE})  # where it matters whether a number is complex
 
 
 class Spec:
@@ -66,11 +68,14 @@ class Op:
     | `rewrite(*xs, **attrs)` | an equal value that already exists, or None |
     | `explain(position, size)` | what an index that does not exist means to the user, where the op says more than "out of range" |
     | `folds` | more for the family: documented where the family is |
+    | `absorb(x, **attrs)` | where nobody else reads x: this node and x as one node, or None |
+    | `planes` | the same op on complex numbers taken apart into two real nodes (ops/planes.py); None: it refuses them |
+    | `wirtinger` | `vjp` speaks of complex numbers itself; if not, it is the rule of a holomorphic function (autodiff.py) |
     """
 
     __slots__ = (
-        "attrs", "blamed", "cache", "doc", "emit", "expand", "explain", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy",
-        "rewrite", "sample", "vjp",
+        "absorb", "attrs", "blamed", "cache", "doc", "emit", "expand", "explain", "family", "folds", "identity", "infer", "jvp", "name",
+        "neutral", "numpy", "planes", "rewrite", "sample", "vjp", "wirtinger",
     )  # fmt: skip
 
     def __init__(
@@ -92,11 +97,15 @@ class Op:
         rewrite: Callable[..., Any] | None = None,
         explain: Callable[[int, int], Any] | None = None,
         folds: Any = None,
+        absorb: Callable[..., Any] | None = None,
+        planes: Any = None,
+        wirtinger: bool = False,
     ) -> None:
         self.name, self.family, self.doc, self.attrs, self.infer = name, family, doc, attrs, infer
         self.numpy, self.vjp, self.jvp, self.emit, self.expand = numpy, vjp, jvp, emit, expand
         self.identity, self.sample, self.folds = identity, sample, folds
         self.neutral, self.rewrite, self.explain = neutral, rewrite, explain
+        self.planes, self.wirtinger, self.absorb = planes, wirtinger, absorb
         self.blamed = explain is not None or family in (GATHER, SCATTER)  # may fail on its data: the user's line is kept
         self.cache: dict[tuple, Any] = {}  # (attrs, specs) → Spec: shapes are checked once
 
@@ -105,8 +114,20 @@ class Op:
         key = (specs, attrs)
         found = self.cache.get(key)
         if found is None:
+            if self.planes is None and self.family in _ARITHMETIC:
+                self._refuse_complex(specs)
             found = self.cache[key] = self.infer(*specs, **dict(zip(self.attrs, attrs)))
         return found
+
+    def _refuse_complex(self, specs: tuple[Spec, ...]) -> None:
+        for s in specs:
+            if s.dtype.is_complex:
+                raise DTypeError(
+                    "{name}: the input has dtype {dtype}, and {name} is not implemented for complex numbers; take x.real, x.imag, "
+                    "x.abs() or x.angle() first",
+                    name=self.name,
+                    dtype=s.dtype.name,
+                )
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -115,13 +136,15 @@ class Op:
 class Node:
     """One value: an op, its inputs, its attributes and its spec. Never changes.
 
-    `spec` is a tuple of Specs where the op has several results; `pick` nodes take them apart.
+    `spec` is a tuple of Specs where the op has several results; `pick` nodes take them apart. `origin` is the user's line that it stands
+    for, where somebody asked for that (`from_line`).
     """
 
-    __slots__ = ("attrs", "inputs", "op", "spec")
+    __slots__ = ("attrs", "inputs", "op", "origin", "spec")
+    line: ClassVar[Any] = None  # the origin of new nodes
 
     def __init__(self, op: Op, inputs: tuple[Node, ...], attrs: tuple, spec: Any) -> None:
-        self.op, self.inputs, self.attrs, self.spec = op, inputs, attrs, spec
+        self.op, self.inputs, self.attrs, self.spec, self.origin = op, inputs, attrs, spec, Node.line
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -140,6 +163,11 @@ class Node:
 
     def __repr__(self) -> str:
         return f"{self.op.name}{list(self.attrs) if self.attrs else ''}: {self.spec}"
+
+
+def from_line(line: Any) -> None:
+    """New nodes come from this line of the user's (None: nobody asks)."""
+    Node.line = line
 
 
 def is_memory(node: Node) -> bool:

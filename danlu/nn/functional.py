@@ -53,6 +53,8 @@ from danlu.functional.common import (
     softsign,
     tanh,
 )
+from danlu.functional.ctc import ctc_loss
+from danlu.functional.grid import affine_grid, grid_sample
 from danlu.functional.loss import (
     cosine_embedding_loss,
     cosine_similarity,
@@ -133,6 +135,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -152,6 +155,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -164,6 +168,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",

@@ -36,13 +36,16 @@ def channel_shape(ndim: int, axis: int, size: int) -> tuple[int, ...]:
 @composite(attrs=("dims", "keepdim"))
 def mean(o, x: Node, dims: tuple[int, ...], keepdim: bool) -> Node:
     """Σ x / n over axes."""
-    check_floating("mean", x)
+    if not x.dtype.is_complex:
+        check_floating("mean", x)
     return o.div(o.sum(x, dims=dims, keepdim=keepdim), float(prod(x.shape[d] for d in dims)))
 
 
 @composite(attrs=("dims", "keepdim", "correction"))
 def var(o, x: Node, dims: tuple[int, ...], keepdim: bool, correction: float) -> Node:
     """Σ (x − mean)² / max(0, n − correction) over axes."""
+    if x.dtype.is_complex:  # the mean square distance: both parts vary by themselves
+        return o.add(*(o.var(part, dims=dims, keepdim=keepdim, correction=correction) for part in (o.real(x), o.imag(x))))
     check_floating("var", x)
     d = o.sub(x, o.mean(x, dims=dims, keepdim=True))
     count = prod(x.shape[axis] for axis in dims)
@@ -52,7 +55,8 @@ def var(o, x: Node, dims: tuple[int, ...], keepdim: bool, correction: float) -> 
 @composite(attrs=("dims", "keepdim", "correction"))
 def std(o, x: Node, dims: tuple[int, ...], keepdim: bool, correction: float) -> Node:
     """√var over axes."""
-    check_floating("std", x)
+    if not x.dtype.is_complex:
+        check_floating("std", x)
     return o.sqrt(o.var(x, dims=dims, keepdim=keepdim, correction=correction))
 
 
@@ -581,8 +585,11 @@ def adam(
     (Kingma & Ba 2015, algorithm 1). rate = 1 − β. Weight decay adds λ p to g; decoupled, p shrinks by the factor 1 − η λ instead
     (Loshchilov & Hutter 2019, algorithm 2): `decay` is λ or η λ. AMSGrad divides by the largest v so far (Reddi et al. 2018).
     """
-    results = []
-    for p, g, m, v, *largest in zip(*_lists(tensors, 5 if amsgrad else 4)):
+
+    def one(p: Node, g: Node, m: Node, v: Node, *largest: Node) -> tuple[Node, ...]:
+        if p.dtype.is_complex:  # both parts are parameters of their own
+            parts = (one(*map(part, (p, g, m, v, *largest))) for part in (o.real, o.imag))
+            return tuple(o.complex(re, im) for re, im in zip(*parts))
         g = o.neg(g) if maximize else g
         if decoupled:
             p = o.sub(p, o.mul(p, decay))
@@ -590,17 +597,19 @@ def adam(
             g = o.add(g, o.mul(p, decay))
         m = _toward(o, m, g, rate1)
         v = _toward(o, v, o.mul(g, g), rate2)
-        largest = [o.maximum(x, v) for x in largest]
+        largest = tuple(o.maximum(x, v) for x in largest)
         root = o.sqrt(largest[0] if largest else v)
         p = o.sub(p, o.div(o.mul(m, alpha), o.add(o.mul(root, scale), eps)))
-        results.append((p, m, v, *largest))
-    return _together(results)
+        return p, m, v, *largest
+
+    return _together([one(*row) for row in zip(*_lists(tensors, 5 if amsgrad else 4))])
 
 
 @composite
 def clip_norm(o, max_norm: Node, *grads: Node) -> tuple[Node, ...]:
     """g ← g · min(1, max_norm / (‖all g‖₂ + 10⁻⁶)); the first result is the norm."""
-    squares = [o.sum(o.mul(g, g), dims=tuple(range(len(g.shape))), keepdim=False) for g in grads]
+    sizes = [o.abs(g) if g.dtype.is_complex else g for g in grads]
+    squares = [o.sum(o.mul(g, g), dims=tuple(range(len(g.shape))), keepdim=False) for g in sizes]
     total = squares[0]
     for s in squares[1:]:
         total = o.add(total, s)

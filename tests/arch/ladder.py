@@ -22,20 +22,24 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
     5: (("backward.py", "tensor/", "random.py"),),
     6: (
         (
+            "array_api/",
             "autograd/",
             "distributions/",
+            "fft.py",
             "files.py",
             "func.py",
             "functional/",
             "functions.py",
             "linalg.py",
             "replay.py",
+            "signal/",
+            "special.py",
             "teaching/",
             "utils/",
         ),
     ),
     7: (("nn/",), ("optim/",), ("data/",)),
-    8: (("train/",), ("classic/",)),
+    8: (("train/",), ("classic/",), ("profiling.py",)),
     9: (("cli.py", "__main__.py", "studio/", "interop/"),),
 }
 # Pairs of one level where the first may import the second all the same.
