@@ -1,6 +1,7 @@
 """L2. The op table: one record an operation, one file a family. Importing this package fills the table."""
 
 from danlu.ops import (
+    attention,
     bessel,
     complex_numbers,
     composite,
@@ -26,6 +27,7 @@ from danlu.ops import (
     products,
     random,
     recurrence,
+    recurrent,
     reduce,
     scan,
     scatter,
@@ -40,6 +42,7 @@ from danlu.ops.table import TABLE, o
 
 __all__ = [
     "TABLE",
+    "attention",
     "bessel",
     "complex_numbers",
     "composite",
@@ -66,6 +69,7 @@ __all__ = [
     "products",
     "random",
     "recurrence",
+    "recurrent",
     "reduce",
     "scan",
     "scatter",

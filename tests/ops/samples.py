@@ -211,6 +211,12 @@ FACTORS = [f(), f()]
 SUBSCRIPTS = (("ij,jk", (2, 3), (3, 4)), ("ii->i", (3, 3)), ("iji->j", (2, 3, 2)), ("...ij,kj->...ik", (2, 2, 3), (4, 3)),
               ("i,j,k->ki", (2,), (3,), (2,)), ("ab,bc,cd->", (2, 3), (3, 2), (2, 3)), ("ij,ij->i", (3, 1), (3, 4)))  # fmt: skip
 
+
+def _steps(cell: str, **given: bool) -> dict[str, Any]:
+    """The attributes of `recurrence`: all options off but those given."""
+    return {"cell": cell, "bias": False, "projected": False, "masked": False, "reverse": False, **given}
+
+
 SAMPLES: dict[str, list[Sample]] = {
     "stop": ONE,
     "carry": [([f(3), f(3)], {})],
@@ -288,6 +294,23 @@ SAMPLES: dict[str, list[Sample]] = {
     "sum_pool": POOLED,
     "adaptive_max_pool": [([apart(2, 5), given([0, 1], [1, 2], [3, 4])], {"sizes": (5,)}),
         ([apart(4, 5), given([0, 1], [2, 3]), given([0, 1], [1, 2], [3, 4])], {"sizes": (4, 5)})],
+    "attention_weights": [
+        ([f(3, 4), f(5, 4)], {"scale": 0.5, "causal": False}),
+        ([f(2, 3, 4), f(2, 5, 4), b(3, 5)], {"scale": 1.0, "causal": False}),
+        ([f(4, 4), f(4, 4), f(4, 4)], {"scale": 0.5, "causal": True}),
+    ],
+    "attention": [([f(2, 3, 4), f(2, 3, 4), f(2, 3, 2)], {"scale": 0.5, "causal": True})],
+    "unstack": [([f(3, 2)], {}), ([f(2, 3, 4)], {})],
+    "recurrent_cell": [
+        ([f(2, 3), f(2, 4), f(4, 3), f(4, 4)], {"cell": "tanh", "bias": False}),
+        ([f(2, 3), f(2, 2), f(2, 2), f(8, 3), f(8, 2), f(8), f(8)], {"cell": "lstm", "bias": True}),
+        ([f(2, 3), f(2, 2), f(6, 3), f(6, 2), f(6), f(6)], {"cell": "gru", "bias": True}),
+    ],
+    "recurrence": [
+        ([f(3, 2, 3), f(2, 2), f(6, 3), f(6, 2), f(6), f(6)], _steps("gru", bias=True)),
+        ([f(2, 2, 3), f(2, 1), f(2, 2), f(8, 3), f(8, 1), f(1, 2)], _steps("lstm", projected=True)),
+        ([f(3, 2, 2), f(2, 2), f(2, 2), f(2, 2), b(3, 2)], _steps("tanh", masked=True, reverse=True)),
+    ],
     "group_norm": [([f(2, 4, 3)], {"groups": 2, "eps": 1e-5}), ([f(3, 4), f(4), f(4)], {"groups": 1, "eps": 1e-5})],
     "rms_norm": [([f(4, 5)], {"ndim": 1, "eps": 1e-5}), ([f(2, 3, 4), f(3, 4)], {"ndim": 2, "eps": 1e-5})],
     "inv": SQUARE, "det": SQUARE, "cofactor": SQUARE, "slogdet": SQUARE, "logdet": [([SymmetricInput(0.5, 1.0, 2.0)], {})], "matrix_exp": SQUARE,

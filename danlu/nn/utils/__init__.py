@@ -1,4 +1,4 @@
-"""L7. Gradient clipping."""
+"""L7. Gradient clipping, and sequences of different lengths (`rnn`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from math import inf
 
 from danlu.errors import DataError
+from danlu.nn.utils import rnn
 from danlu.ops import composite
 from danlu.tensor import Tensor, apply, no_grad
 from danlu.tensor.creation import zeros
@@ -76,4 +77,4 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
             g.clamp_(-clip_value, clip_value)
 
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "rnn"]
