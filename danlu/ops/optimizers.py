@@ -229,7 +229,7 @@ def asgd(
     for p, g, a in zip(*_lists(tensors, 3)):
         p, g = o.sub(p, o.mul(p, shrink)), _decayed(o, p, g, decay, eta, False, maximize)[1]
         p = o.sub(p, o.mul(g, eta))
-        results.append((p, o.add(o.sub(a, o.mul(a, mu)), o.mul(p, mu))))  # exactly p while μ is 1
+        results.append((p, o.where(o.ge(mu, 1.0), p, toward(o, a, p, mu))))
     return _together(results)
 
 
@@ -283,6 +283,6 @@ def adafactor(
             state = [toward(o, state[0], square, rate)]
             estimate = state[0]
         u = o.mul(g, o.rsqrt(o.maximum(estimate, eps1 * eps1)))
-        factor = o.div(alpha, o.maximum(o.div(_norm(o, u), o.mul(d, root)), 1.0))
+        factor = o.div(alpha, o.maximum(o.div(o.div(_norm(o, u), root), d), 1.0))
         results.append((o.sub(p, o.mul(u, factor)), *state))
     return _together(results)
