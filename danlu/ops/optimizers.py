@@ -221,9 +221,7 @@ def rmsprop(
 
 
 @composite(attrs=("maximize",))
-def asgd(
-    o, eta: Node, shrink: Node, mu: Node, decay: Node, *tensors: Node, maximize: bool
-) -> tuple[Node, ...]:
+def asgd(o, eta: Node, shrink: Node, mu: Node, decay: Node, *tensors: Node, maximize: bool) -> tuple[Node, ...]:
     """p ← p (1 − shrink) − η (g + λ p); a ← (1 − μ) a + μ p. Lists: p, g, a (Polyak & Juditsky 1992; shrink = lambd η)."""
     results = []
     for p, g, a in zip(*_lists(tensors, 3)):
@@ -234,9 +232,7 @@ def asgd(
 
 
 @composite(attrs=("maximize",))
-def rprop(
-    o, down: Node, up: Node, least: Node, most: Node, *tensors: Node, maximize: bool
-) -> tuple[Node, ...]:
+def rprop(o, down: Node, up: Node, least: Node, most: Node, *tensors: Node, maximize: bool) -> tuple[Node, ...]:
     """s ← s up where g keeps its sign, s down where it turns (and g ← 0); p ← p − sign(g) s. Lists: p, g, g before, s.
 
     s stays between `least` and `most` (Riedmiller & Braun 1993, the form without weight backtracking).
@@ -286,3 +282,9 @@ def adafactor(
         factor = o.div(alpha, o.maximum(o.div(o.div(_norm(o, u), root), d), 1.0))
         results.append((o.sub(p, o.mul(u, factor)), *state))
     return _together(results)
+
+
+@composite
+def average(o, rate: Node, *tensors: Node) -> tuple[Node, ...]:
+    """a ← a + rate (p − a). Lists: a, p."""
+    return tuple(toward(o, a, p, rate) for a, p in zip(*_lists(tensors, 2)))

@@ -1,6 +1,6 @@
 """L7. Optimizers and learning-rate schedules, with PyTorch's names."""
 
-from danlu.optim import lr_scheduler
+from danlu.optim import lr_scheduler, swa_utils
 from danlu.optim.adam import Adam, AdamW
 from danlu.optim.adaptive import Adadelta, Adafactor, Adagrad, RMSprop, Rprop
 from danlu.optim.lbfgs import LBFGS
@@ -25,4 +25,5 @@ __all__ = [
     "Rprop",
     "SparseAdam",
     "lr_scheduler",
+    "swa_utils",
 ]

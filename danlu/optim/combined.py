@@ -40,7 +40,9 @@ class _Several(LRScheduler):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes over what `state_dict` gave."""
-        self.__dict__.update({k: v for k, v in state_dict.items() if k in self.__dict__ and k not in ("optimizer", "_schedulers")})
+        self.__dict__.update(
+            {k: v for k, v in state_dict.items() if k in self.__dict__ and k not in ("optimizer", "_schedulers")}
+        )
         for scheduler, state in zip(self._schedulers, state_dict["_schedulers"]):
             scheduler.load_state_dict(state)
         self._load_rates()
@@ -73,11 +75,8 @@ class SequentialLR(_Several):
                 given=len(self._milestones),
                 count=len(self._schedulers),
             )
-        self._begin()
-
-    def _begin(self) -> None:
-        for scheduler in self._schedulers:
-            scheduler.last_epoch -= 1
+        for group in optimizer.param_groups:
+            write_rate(group, group["initial_lr"])
         self._schedulers[bisect_right(self._milestones, self.last_epoch)].restart()
 
     def _step(self, epoch: float | None = None) -> Sequence[float]:

@@ -139,9 +139,10 @@ class LRScheduler:
 
     def restart(self) -> None:
         """The first step again, as if nobody had touched the rates: for schedules that follow one another."""
-        self.last_epoch, self.others = -1, [1.0] * len(self.others)
-        self.written = [float(group["lr"]) for group in self.optimizer.param_groups]
-        self._step()
+        for group, rate in zip(self.optimizer.param_groups, self.base_lrs):
+            write_rate(group, rate)
+        self.last_epoch = -1
+        self.begin()
 
     def get_last_lr(self) -> list[float]:
         """The current learning rate of every group."""
@@ -151,11 +152,13 @@ class LRScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer and functions."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("optimizer", "functions") and not callable(v)}
+        state = {k: v for k, v in self.__dict__.items() if k not in ("optimizer", "functions") and not callable(v)}
+        return {k: list(v) if isinstance(v, list) else v for k, v in state.items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes over what `state_dict` gave, and sets the groups' rates from it; PyTorch's leaves them as the optimizer has them."""
-        self.__dict__.update({k: self.restored(k, v) for k, v in state_dict.items() if k in self.__dict__ and k != "optimizer"})
+        taken = {k: self.restored(k, v) for k, v in state_dict.items() if k in self.__dict__ and k != "optimizer"}
+        self.__dict__.update({k: list(v) if isinstance(v, list) else v for k, v in taken.items()})
         groups, own = self.optimizer.param_groups, "others" in state_dict
         if own and type(self).get_lr is LRScheduler.get_lr:
             for k, (group, rate) in enumerate(zip(groups, self.get_lr())):
@@ -176,7 +179,9 @@ def _functions(name: str, given: Any, optimizer: Optimizer) -> list[Callable[[in
     for function in functions:
         if not callable(function):
             raise DTypeError(
-                "{name}: lr_lambda is {kind}; expected a function of the number of the step", name=name, kind=type(function).__name__
+                "{name}: lr_lambda is {kind}; expected a function of the number of the step",
+                name=name,
+                kind=type(function).__name__,
             )
     return functions
 

@@ -39,7 +39,10 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
     9: (("cli.py", "__main__.py", "studio/", "interop/"),),
 }
 # Pairs of one level where the first may import the second all the same.
-ALSO = {("engine.py", "runtime/"): "the engine hands its programs to the runtime"}
+ALSO = {
+    ("engine.py", "runtime/"): "the engine hands its programs to the runtime",
+    ("optim/", "nn/"): "an averaged model is a module",
+}
 
 # Beside the ladder: the public API on one page (imported by level 9 alone, imports what stands below 9), and the public checkers
 # (they import what they like; nothing imports them).
