@@ -217,15 +217,17 @@ class SWALR(LRScheduler):
 
     def share(self, step: int) -> float:
         """How far from the first rate to swa_lr: 0 to 1."""
-        t = min(1.0, max(0, step) / max(1, self.anneal_epochs)) if step > 0 or self.anneal_epochs else 0.0
+        t = min(1.0, max(0, step) / self.anneal_epochs) if self.anneal_epochs else 1.0
         return t if self.anneal_strategy == "linear" else (1 - cos(pi * t)) / 2
 
     def begin(self) -> None:
-        """The constructor leaves the rates as they are."""
+        """The constructor leaves the rates as they are, unless there is nothing to anneal."""
         groups = self.optimizer.param_groups
         self.started = [float(group["lr"]) for group in groups]
-        self.written, self.others = list(self.started), [1.0] * len(groups)
-        self.last_epoch += 1
+        self.last_epoch, self.others = self.last_epoch + 1, [1.0] * len(groups)
+        self.written = [self.rate(k, 0) for k in range(len(groups))]
+        for group, rate in zip(groups, self.written):
+            write_rate(group, rate)
 
     def restart(self) -> None:
         """From the rates of now."""
