@@ -32,9 +32,9 @@ def duration(seconds: float | None) -> str:
     return f"{seconds:#.3g}".rstrip(".") + " s"
 
 
-def ratio(result: Result, peer: str, clock: str) -> str:
+def ratio(result: Result, peer: str, clock: str, ours: str = "danlu") -> str:
     """The median of the paired ratios and its quartiles."""
-    value, spread = result.ratio(peer, clock), result.spread(peer, clock)
+    value, spread = result.ratio(peer, clock, ours), result.spread(peer, clock, ours)
     if value is None or spread is None:
         return "–"
     return f"**{value:.2f}** ({spread[0]:.2f}–{spread[1]:.2f})"
@@ -45,17 +45,27 @@ def _micros(result: Result, way: str, clock: str) -> str:
     return duration(None if micros is None else micros * 1e-6)
 
 
+# Like with like: (danlu's way, the peer, the heading of their ratio).
+PAIRS = (("danlu", "torch", "plain / PyTorch"), ("danlu compiled", "jax", "compiled / JAX"))
+
+
 def steps(results: Sequence[Result], clock: str = "cpu") -> list[str]:
     """One row a case: a step's median time by framework, the ratios and their targets."""
-    head = ["training step", "danlu", "PyTorch eager", "JAX jit", "JAX jit, donated", "danlu / PyTorch", "target", "danlu / JAX"]
-    ways = ("danlu", "torch", "jax", "jax donated")
+    ways = ("danlu", "danlu compiled", "torch", "jax", "jax donated")
+    head = ["training step", "danlu, plain loop", "danlu.compile", "PyTorch eager", "JAX jit", "JAX jit, donated"]
+    head += [name for *_, title in PAIRS for name in (title, "target")]
     rows = []
     for r in results:
-        times = [_micros(r, way, clock) for way in ways]
-        rows.append([r.case.title, *times, ratio(r, "torch", clock), f"≤ {r.case.plain:g}", ratio(r, "jax", clock)])
-    means = {peer: [x for r in results if (x := r.ratio(peer, clock)) is not None] for peer in ("torch", "jax")}
-    ends = [f"**{geometric_mean(v):.2f}** of {len(v)}" if v else "–" for v in means.values()]
-    return table(head, [*rows, ["geometric mean", *[""] * len(ways), ends[0], "", ends[1]]])
+        targets = (r.case.plain, r.case.compiled)
+        ratios = [x for (ours, peer, _), target in zip(PAIRS, targets) for x in (ratio(r, peer, clock, ours), f"≤ {target:g}")]
+        rows.append([r.case.title, *[_micros(r, way, clock) for way in ways], *ratios])
+    means = [[x for r in results if (x := r.ratio(peer, clock, ours)) is not None] for ours, peer, _ in PAIRS]
+    ends = [x for v, target in zip(means, (0.5, 0.7)) for x in (_mean(v), f"≤ {target:g}")]
+    return table(head, [*rows, ["geometric mean", *[""] * len(ways), *ends]])
+
+
+def _mean(ratios: Sequence[float]) -> str:
+    return f"**{geometric_mean(ratios):.2f}** of {len(ratios)}" if ratios else "–"
 
 
 def checks(results: Sequence[Result]) -> list[str]:

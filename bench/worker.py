@@ -22,6 +22,7 @@ from typing import Any
 # way → the module with its steps. A way is a framework and a manner of using it.
 WAYS = {
     "danlu": "bench.steps_danlu",
+    "danlu compiled": "bench.steps_danlu_compiled",
     "torch": "bench.steps_torch",
     "jax": "bench.steps_jax",
     "jax donated": "bench.steps_jax_donated",

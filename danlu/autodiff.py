@@ -56,8 +56,31 @@ def _collect(grads: dict[int, Any], x: Node, gx: Node) -> None:
 
 
 def _vjp(node: Node, g: Any) -> tuple[Node | None, ...]:
+    """The gradients of the inputs. That of a complex z is ∂L/∂(real z) + i ∂L/∂(imag z), PyTorch's convention: for a holomorphic y of z it
+    is conj(∂y/∂z) · g, so the rule that was written for real numbers is applied between two conjugations."""
+    if node.op.wirtinger or not _is_complex(node):
+        return _fitted(_rule(node, g), node.inputs) if node.op.wirtinger else _rule(node, g)
+    conjugated = [_conj(part) for part in g] if type(node.spec) is tuple else _conj(g)
+    return _fitted([_conj(gx) for gx in _rule(node, conjugated)], node.inputs)
+
+
+def _is_complex(node: Node) -> bool:
+    specs = node.spec if type(node.spec) is tuple else (node.spec,)
+    return any(s.dtype.is_complex for s in specs) or any(x.dtype.is_complex for x in node.inputs)
+
+
+def _conj(g: Node | None) -> Any:
+    return o.conj(g) if g is not None and g.dtype.is_complex else g
+
+
+def _fitted(gs: Sequence[Node | None], xs: Sequence[Node]) -> tuple[Node | None, ...]:
+    """A real input takes the real part of a complex gradient."""
+    return tuple(o.real(g) if g is not None and g.dtype.is_complex and not x.dtype.is_complex else g for g, x in zip(gs, xs))
+
+
+def _rule(node: Node, g: Any) -> tuple[Node | None, ...]:
     if node.op.vjp is None:
-        if type(node.spec) is tuple or node.dtype.is_floating_point:
+        if type(node.spec) is tuple or node.dtype.differentiable:
             raise GradientError(
                 "{op} has no derivative; call it on x.detach(), or write one with autograd.Function", op=node.op.name
             )
@@ -90,7 +113,7 @@ def tangent(ys: Sequence[Node], xs: Sequence[Node], dxs: Sequence[Node]) -> list
 
 
 def _refuse_tangent(node: Node) -> None:
-    if type(node.spec) is tuple or node.dtype.is_floating_point:
+    if type(node.spec) is tuple or node.dtype.differentiable:
         raise GradientError(
             "{op} has no forward derivative; take the reverse one (vjp, jacrev), or call it on x.detach()", op=node.op.name
         )

@@ -193,7 +193,7 @@ class Trace:
         if found is None:
             found = self.places[id(buffer)] = len(self.buffers)
             self.buffers.append(buffer)
-            self.pinned += buffer.nbytes
+            self.pinned += MAX_PINNED + 1 if buffer.exchanged else buffer.nbytes  # the first: runs as soon as it is recorded
         return found
 
     def forget(self) -> None:
@@ -285,13 +285,13 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
         grad = grad and differentiable
         entry = (op, attrs, tuple(slots), cut)
         if type(spec) is not tuple:
-            result = Value(op, given, attrs, spec, grad and spec.dtype.is_floating_point)
+            result = Value(op, given, attrs, spec, grad and spec.dtype.differentiable)
             trace.append(entry, result)
         else:
             trace.entries.append(entry)
             values = trace.values
             for k, s in enumerate(spec):
-                value = Value(op, given, attrs, s, grad and s.dtype.is_floating_point, k)
+                value = Value(op, given, attrs, s, grad and s.dtype.differentiable, k)
                 value.trace, value.slot = trace, len(values)
                 values.append(value)
             result = tuple(values[-len(spec) :]) if spec else ()
@@ -453,6 +453,7 @@ def _execute(trace: Trace) -> None:
         if not live:
             return
         kept = tuple([s for s in live if trace.values[s].grad and trace.values[s].inputs])  # type: ignore[union-attr]
+        _hold_recipes(trace)
         given = _given(trace)
         again = tuple([k for k, v in enumerate(trace.values) if v is not None and v.note and v.note.recompute]) if kept else ()
         key = (tuple(trace.entries), live, kept, given, again)
@@ -515,6 +516,13 @@ def _undo(trace: Trace) -> None:
 
 
 # ---- making a program ---------------------------------------------------------------------------------------------------------
+
+
+def _hold_recipes(trace: Trace) -> None:
+    """What a history reads and nobody holds may be computed again from its inputs later: their memory is not given away."""
+    for v in reversed(trace.values):
+        if v is not None and v.held and not v.grad and not v.handles and v.buffer is None:
+            read_later(v.inputs)
 
 
 def _given(trace: Trace) -> tuple[tuple[int, int], ...]:
@@ -631,7 +639,7 @@ def residuals(
     recorded = {
         id(n): s for s, n in enumerate(nodes) if not n.spec.weak and n.op is not BUFFER and id(n) not in known and s not in again
     }
-    leaves = [n for n in nodes if n.op is BUFFER and n.dtype.is_floating_point]
+    leaves = [n for n in nodes if n.op is BUFFER and n.dtype.differentiable]
     found: set[int] = set()
     for s in kept:
         grads = [g for g in gradient(nodes[s], o.like(1.0, nodes[s]), leaves) if g is not None]

@@ -60,6 +60,15 @@ class GradientError(DanluError, RuntimeError):
     """
 
 
+class ExchangeError(DanluError, BufferError):
+    """Memory that cannot be shared with another library, or not in the way that was asked for.
+
+    >>> import danlu
+    >>> issubclass(danlu.ExchangeError, BufferError)
+    True
+    """
+
+
 class NumericError(DanluError, ArithmeticError, RuntimeError):
     """A value became NaN or infinite where training cannot go on.
 

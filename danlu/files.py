@@ -20,7 +20,7 @@ from danlu.errors import DataError, DTypeError, MissingFileError
 from danlu.guidance import meant
 from danlu.messages import Phrase, message
 from danlu.tensor import Tensor
-from danlu.tensor.creation import from_numpy
+from danlu.tensor.exchange import from_numpy
 
 STRUCTURE = "danlu"  # the metadata key that holds the structure
 MAX_HEADER = 100 << 20  # bytes; the bound of the safetensors format itself

@@ -21,7 +21,7 @@ from danlu.ops import TABLE
 from danlu.random import get_state
 from danlu.tensor import Tensor, enable_grad, is_grad_enabled
 from danlu.tensor.core import wrap
-from danlu.tensor.creation import eye, stack
+from danlu.tensor.creation import cat, eye, stack
 
 # ---- nested structures of tensors ---------------------------------------------------------------------------------------------
 
@@ -117,9 +117,9 @@ class _Run:
 
 
 def _own_value(x: Tensor) -> Value:
-    if not x.dtype.is_floating_point:
+    if not x.dtype.differentiable:
         raise GradientError(
-            "only floating dtypes have derivatives; an argument is {dtype}. Write x.float(), or leave it out by argnums",
+            "only floating and complex dtypes have derivatives; an argument is {dtype}. Write x.float(), or leave it out by argnums",
             dtype=x.dtype.name,
         )
     value = x._value()
@@ -390,7 +390,7 @@ def vmap(
 
     `func` is called once, on tensors that stand for every element; reading one of them (item(), `if x > 0:`) is an error. in_dims: the
     axis of each argument, None for what is the same for all. randomness: "same" draws once for all, "different" calls `func` once for
-    each element, "error" refuses random numbers.
+    each element, "error" refuses random numbers. chunk_size: so many elements at once, chunk after chunk, for less memory.
 
     >>> import danlu
     >>> danlu.func.vmap(danlu.dot)(danlu.ones(3, 2), danlu.ones(3, 2))
@@ -398,15 +398,36 @@ def vmap(
     """
     if randomness not in ("error", "same", "different"):
         raise GradientError("vmap: randomness={randomness!r}; expected 'error', 'same' or 'different'", randomness=randomness)
+    if chunk_size is not None and chunk_size < 1:
+        raise GradientError("vmap: chunk_size={size}; expected 1 or more, or None for all at once", size=chunk_size)
 
     @functools.wraps(func)
     def mapped(*args: Any, **kwargs: Any) -> Any:
         leaves, rebuild, dims = _arguments(args, kwargs, in_dims)
+        if chunk_size is not None:
+            return _in_chunks(mapped_whole, leaves, rebuild, dims, out_dims, chunk_size)
         if randomness == "different":
             return _each(func, leaves, rebuild, dims, out_dims)
         return _together(func, leaves, rebuild, dims, out_dims, randomness)
 
+    mapped_whole = vmap(func, in_dims, out_dims, randomness) if chunk_size is not None else mapped
     return mapped
+
+
+def _in_chunks(
+    mapped: Callable[..., Any], leaves: list[Any], rebuild: Any, dims: list[int | None], out_dims: Any, chunk_size: int
+) -> Any:
+    """The mapped function on pieces of the batch, its results joined along the axis on which each of them is stacked."""
+    size = next(x.shape[d] for x, d in zip(leaves, dims) if d is not None)
+    pieces = []
+    for start in range(0, max(size, 1), chunk_size):
+        count = min(chunk_size, size - start)
+        args, kwargs = rebuild([x if d is None else x.narrow(d, start, count) for x, d in zip(leaves, dims)])
+        pieces.append(mapped(*args, **kwargs))
+    tables, rebuild_outputs = [flatten(piece)[0] for piece in pieces], flatten(pieces[0])[1]
+    axes = _spread(out_dims, pieces[0], "out_dims")
+    joined = [column[0] if axis is None else cat(column, axis) for column, axis in zip(map(list, zip(*tables)), axes)]
+    return rebuild_outputs(joined)
 
 
 def _arguments(args: tuple, kwargs: dict, in_dims: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any], list[int | None]]:

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
+from danlu.dtype import float32, float64
 from danlu.errors import DTypeError
-from danlu.tensor import Tensor
+from danlu.tensor import Tensor, apply
 from danlu.tensor.creation import tensor
 
 # Functions that take a number first, if a tensor follows.
 NUMBER_FIRST = {"add", "sub", "mul", "div", "pow", "floor_divide", "remainder", "true_divide", "multiply", "divide", "subtract",
                 "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "xlogy", "float_power"}  # fmt: skip
 
+# Of these also two numbers make a tensor, as in PyTorch.
+TWO_NUMBERS = {"add", "sub", "mul", "div", "floor_divide", "true_divide", "multiply", "divide", "subtract"}
+
 
 def _first_number(name: str, x: Any, args: tuple) -> Tensor:
     """A number as the first operand: a 0-d tensor, with all its digits beside a float tensor."""
-    if name not in NUMBER_FIRST or not args or not isinstance(args[0], Tensor) or not isinstance(x, (bool, int, float)):
+    second = (Tensor, numbers.Number) if name in TWO_NUMBERS else Tensor
+    if name not in NUMBER_FIRST or not args or not isinstance(args[0], second) or not isinstance(x, numbers.Number):
         raise DTypeError(
             "danlu.{name} takes a tensor first, got {kind}; write danlu.tensor(...) around it", name=name, kind=type(x).__name__
         )
-    return tensor(x, args[0].dtype if args[0].dtype.is_floating_point else None)
+    given = args[0].dtype if isinstance(args[0], Tensor) else None
+    keep = given is not None and given.differentiable and (isinstance(x, numbers.Real) or given.is_complex)
+    return tensor(x, given if keep else None)
+
+
+# Kinds from the lower to the higher: an `out=` of a lower kind than the result would lose it.
+_KINDS = "buif"
 
 
 def _written(out: Any, result: Any) -> Any:
     """The result written into the tensor, or the tensors, given as `out=`."""
-    if isinstance(out, Tensor):
-        return out._assign(result._value())
-    return type(result)(target._assign(value._value()) for target, value in zip(out, result))
+    if not isinstance(out, Tensor):
+        return type(result)(_written(target, value) for target, value in zip(out, result))
+    if _KINDS.find(result.dtype.kind.replace("u", "i")) > _KINDS.find(out.dtype.kind.replace("u", "i")):
+        raise DTypeError(
+            "out= is a tensor of {out_dtype}, and the result is {result_dtype}; give one of danlu.{result_dtype}",
+            out_dtype=out.dtype.name,
+            result_dtype=result.dtype.name,
+        )
+    return out._assign(result._value())
 
 
 def _function(name: str, example: str, shown: str) -> Any:
@@ -189,7 +207,7 @@ scatter_add = _function("scatter_add", "danlu.zeros(2), 0, danlu.tensor([1, 1]),
 index_add = _function("index_add", "danlu.zeros(2), 0, danlu.tensor([1, 1]), danlu.ones(2)", "tensor([0., 2.])")
 reshape = _function("reshape", _SQUARE + ", (4,)", "tensor([1., 2., 3., 4.])")
 permute = _function("permute", _SQUARE + ", (1, 0)", "tensor([[1., 3.],\n        [2., 4.]])")
-transpose = swapaxes = _function("transpose", _SQUARE + ", 0, 1", "tensor([[1., 3.],\n        [2., 4.]])")
+transpose = swapaxes = swapdims = _function("transpose", _SQUARE + ", 0, 1", "tensor([[1., 3.],\n        [2., 4.]])")
 t = _function("t", _SQUARE, "tensor([[1., 3.],\n        [2., 4.]])")
 squeeze = _function("squeeze", "danlu.ones(1, 2)", "tensor([1., 1.])")
 unsqueeze = _function("unsqueeze", "danlu.ones(2), 0", "tensor([[1., 1.]])")
@@ -254,7 +272,7 @@ kthvalue = _function(
 ldexp = _function("ldexp", "danlu.tensor([1.0, 3.0]), danlu.tensor([2, 1])", "tensor([4., 6.])")
 less = _function("less", _TWO, "tensor([ True, False])")
 less_equal = _function("less_equal", _TWO, "tensor([True, True])")
-lgamma = _function("lgamma", "danlu.tensor([1.0, 4.0])", "tensor([1.7764e-15, 1.7918e+00])")
+lgamma = _function("lgamma", "danlu.tensor([1.0, 4.0])", "tensor([0.0000, 1.7918])")
 logcumsumexp = _function("logcumsumexp", "danlu.tensor([0.0, 0.0]), 0", "tensor([0.0000, 0.6931])")
 logit = _function("logit", "danlu.tensor([0.5, 0.75])", "tensor([0.0000, 1.0986])")
 masked_scatter = _function(
@@ -305,7 +323,35 @@ view_as = _function("view_as", "danlu.ones(2), danlu.ones(2, 1)", "tensor([[1.],
 vsplit = _function("vsplit", _SQUARE + ", 2", "(tensor([[1., 2.]]), tensor([[3., 4.]]))")
 clone = _function("clone", "danlu.ones(1)", "tensor([1.])")
 detach = _function("detach", "danlu.ones(1)", "tensor([1.])")
+_COMPLEX = "danlu.tensor([1 + 2j])"
+conj = _function("conj", _COMPLEX, "tensor([1.-2.j])")
+conj_physical = _function("conj_physical", _COMPLEX, "tensor([1.-2.j])")
+resolve_conj = _function("resolve_conj", _COMPLEX, "tensor([1.+2.j])")
+angle = _function("angle", "danlu.tensor([2j, -1.0])", "tensor([1.5708, 3.1416])")
+sgn = _function("sgn", "danlu.tensor([2j, -4.0])", "tensor([ 0.+1.j, -1.+0.j])")
+adjoint = _function("adjoint", "danlu.tensor([[1, 2j]])", "tensor([[1.-0.j],\n        [0.-2.j]])")
+is_complex = _function("is_complex", _COMPLEX, "True")
+view_as_real = _function("view_as_real", _COMPLEX, "tensor([[1., 2.]])")
+view_as_complex = _function("view_as_complex", "danlu.tensor([[1.0, 2.0]])", "tensor([1.+2.j])")
 numel = _function("numel", "danlu.ones(2, 3)", "6")
+gcd = _function("gcd", "danlu.tensor([12, 7]), danlu.tensor([18, 3])", "tensor([6, 1])")
+lcm = _function("lcm", "danlu.tensor([4]), danlu.tensor([6])", "tensor([12])")
+i0 = _function("i0", "danlu.tensor([0.0, 1.0])", "tensor([1.0000, 1.2661])")
+igamma = _function("igamma", "danlu.tensor([1.0]), danlu.tensor([1.0])", "tensor([0.6321])")
+igammac = _function("igammac", "danlu.tensor([1.0]), danlu.tensor([1.0])", "tensor([0.3679])")
+heaviside = _function("heaviside", "danlu.tensor([-1.0, 0.0, 2.0]), danlu.tensor(0.5)", "tensor([0.0000, 0.5000, 1.0000])")
+logaddexp2 = _function("logaddexp2", "danlu.zeros(1), danlu.zeros(1)", "tensor([1.])")
+nextafter = _function("nextafter", "danlu.zeros(1), danlu.zeros(1)", "tensor([0.])")
+frexp = _function("frexp", "danlu.tensor([6.0])", "Frexp(mantissa=tensor([0.7500]), exponent=tensor([3], dtype=danlu.int32))")
+mvlgamma = _function("mvlgamma", "danlu.tensor([2.0]), 2", "tensor([0.4516])")
+diagonal_scatter = _function("diagonal_scatter", "danlu.zeros(2, 2), danlu.ones(2)", "tensor([[1., 0.],\n        [0., 1.]])")
+select_scatter = _function("select_scatter", "danlu.zeros(2), danlu.tensor(1.0), 0, 1", "tensor([0., 1.])")
+slice_scatter = _function("slice_scatter", "danlu.zeros(3), danlu.ones(2), 0, 1", "tensor([0., 1., 1.])")
+index_reduce = _function("index_reduce", "danlu.ones(2), 0, danlu.tensor([1]), danlu.tensor([5.0]), 'amax'", "tensor([1., 5.])")
+put = _function("put", "danlu.zeros(2), danlu.tensor([1]), danlu.ones(1)", "tensor([0., 1.])")
+renorm = _function("renorm", "danlu.tensor([[3.0, 4.0]]), 2, 0, 1", "tensor([[0.6000, 0.8000]])")
+lu_solve = _function("lu_solve", "danlu.ones(1, 1), *danlu.linalg.lu_factor(danlu.eye(1) * 2)", "tensor([[0.5000]])")
+lu = _function("lu", "danlu.eye(1)", "(tensor([[1.]]), tensor([1], dtype=danlu.int32))")
 
 
 def polygamma(n: int, input: Tensor) -> Tensor:
@@ -316,6 +362,62 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     tensor([1.6449])
     """
     return input.polygamma(n)
+
+
+def real(input: Tensor) -> Tensor:
+    """The real part of a complex tensor, on the same memory; a real tensor itself.
+
+    >>> import danlu
+    >>> danlu.real(danlu.tensor([1 + 2j]))
+    tensor([1.])
+    """
+    return input.real
+
+
+def imag(input: Tensor) -> Tensor:
+    """The imaginary part of a complex tensor, on the same memory.
+
+    >>> import danlu
+    >>> danlu.imag(danlu.tensor([1 + 2j]))
+    tensor([2.])
+    """
+    return input.imag
+
+
+def complex(real: Tensor, imag: Tensor) -> Tensor:
+    """real + i · imag, of two tensors of one floating dtype.
+
+    Raises DTypeError where the dtypes differ or are no floats.
+
+    >>> import danlu
+    >>> danlu.complex(danlu.tensor([1.0]), danlu.tensor([2.0]))
+    tensor([1.+2.j])
+    """
+    _check_parts("complex", real, imag)
+    return apply("complex", real, imag)
+
+
+def polar(abs: Tensor, angle: Tensor) -> Tensor:
+    """abs · e^(i·angle), of two tensors of one floating dtype.
+
+    Raises DTypeError where the dtypes differ or are no floats.
+
+    >>> import danlu
+    >>> danlu.polar(danlu.tensor([2.0]), danlu.tensor([0.0]))
+    tensor([2.+0.j])
+    """
+    _check_parts("polar", abs, angle)
+    return apply("polar", abs, angle)
+
+
+def _check_parts(name: str, first: Tensor, second: Tensor) -> None:
+    if first.dtype is not second.dtype or first.dtype not in (float32, float64):
+        raise DTypeError(
+            "{name}: the parts are {first_dtype} and {second_dtype}; expected two of float32 or two of float64: write x.float()",
+            name=name,
+            first_dtype=first.dtype.name,
+            second_dtype=second.dtype.name,
+        )
 
 
 def equal(input: Tensor, other: Tensor) -> bool:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from danlu.dtype import DType, check_dtype
+from danlu.errors import DTypeError
 
 # The families: the shapes of work that the compiler knows.
 ELEMENTWISE, MOVEMENT, REDUCE, CONTRACT = "elementwise", "movement", "reduce", "contract"
 GATHER, SCATTER, SCAN, OPAQUE, SOURCE, COMPOSITE = "gather", "scatter", "scan", "opaque", "source", "composite"
 PICK = "pick"  # one result of an op that has several
+_ARITHMETIC = frozenset({ELEMENTWISE, REDUCE, CONTRACT, SCAN, OPAQUE})  # where it matters whether a number is complex
 
 
 class Spec:
@@ -66,11 +68,13 @@ class Op:
     | `rewrite(*xs, **attrs)` | an equal value that already exists, or None |
     | `explain(position, size)` | what an index that does not exist means to the user, where the op says more than "out of range" |
     | `folds` | more for the family: documented where the family is |
+    | `planes` | the same op on complex numbers taken apart into two real nodes (ops/planes.py); None: it refuses them |
+    | `wirtinger` | `vjp` speaks of complex numbers itself; if not, it is the rule of a holomorphic function (autodiff.py) |
     """
 
     __slots__ = (
         "attrs", "blamed", "cache", "doc", "emit", "expand", "explain", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy",
-        "rewrite", "sample", "vjp",
+        "planes", "rewrite", "sample", "vjp", "wirtinger",
     )  # fmt: skip
 
     def __init__(
@@ -92,11 +96,14 @@ class Op:
         rewrite: Callable[..., Any] | None = None,
         explain: Callable[[int, int], Any] | None = None,
         folds: Any = None,
+        planes: Any = None,
+        wirtinger: bool = False,
     ) -> None:
         self.name, self.family, self.doc, self.attrs, self.infer = name, family, doc, attrs, infer
         self.numpy, self.vjp, self.jvp, self.emit, self.expand = numpy, vjp, jvp, emit, expand
         self.identity, self.sample, self.folds = identity, sample, folds
         self.neutral, self.rewrite, self.explain = neutral, rewrite, explain
+        self.planes, self.wirtinger = planes, wirtinger
         self.blamed = explain is not None or family in (GATHER, SCATTER)  # may fail on its data: the user's line is kept
         self.cache: dict[tuple, Any] = {}  # (attrs, specs) → Spec: shapes are checked once
 
@@ -105,8 +112,20 @@ class Op:
         key = (specs, attrs)
         found = self.cache.get(key)
         if found is None:
+            if self.planes is None and self.family in _ARITHMETIC:
+                self._refuse_complex(specs)
             found = self.cache[key] = self.infer(*specs, **dict(zip(self.attrs, attrs)))
         return found
+
+    def _refuse_complex(self, specs: tuple[Spec, ...]) -> None:
+        for s in specs:
+            if s.dtype.is_complex:
+                raise DTypeError(
+                    "{name}: the input has dtype {dtype}, and {name} is not implemented for complex numbers; take x.real, x.imag, "
+                    "x.abs() or x.angle() first",
+                    name=self.name,
+                    dtype=s.dtype.name,
+                )
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

@@ -13,6 +13,7 @@ from danlu.ops.linear_algebra import LinAlgError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor import Tensor, apply
 from danlu.tensor.creation import cat, zeros
+from danlu.tensor.factor import cholesky_ex, inv_ex, lu, lu_factor, lu_factor_ex, lu_solve, solve_ex
 from danlu.tensor.products import QR, SlogDet, floating, multi_dot
 from danlu.tensor.products import matrix_norm as _matrix_norm
 from danlu.tensor.products import vector_norm as _vector_norm
@@ -37,6 +38,18 @@ class Eigh(NamedTuple):
     >>> import danlu
     >>> danlu.linalg.eigh(danlu.eye(2)).eigenvalues
     tensor([1., 1.])
+    """
+
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+
+
+class Eig(NamedTuple):
+    """Eigenvalues, and eigenvectors as columns, both complex.
+
+    >>> import danlu
+    >>> danlu.linalg.eig(danlu.eye(2)).eigenvalues
+    tensor([1.+0.j, 1.+0.j])
     """
 
     eigenvalues: Tensor
@@ -354,6 +367,33 @@ def _is_lower(name: str, uplo: str) -> bool:
     return uplo.upper() == "L"
 
 
+def eig(A: Tensor) -> Eig:
+    """Eigenvalues w and eigenvectors V with A V = V diag(w), of any square matrices; always complex.
+
+    A: (*, n, n), real or complex. eigenvalues: (*, n), in no order. eigenvectors: (*, n, n), columns of length 1.
+    A gradient exists where the eigenvalues are distinct, for what does not depend on the phases of the columns.
+
+    Raises ShapeError where A is not square.
+
+    >>> import danlu
+    >>> danlu.linalg.eig(danlu.tensor([[0.0, 1.0], [-1.0, 0.0]])).eigenvalues.abs()
+    tensor([1., 1.])
+    """
+    return Eig(*apply("eig", A))
+
+
+def eigvals(A: Tensor) -> Tensor:
+    """The eigenvalues of any square matrices, complex, in no order.
+
+    Raises ShapeError where A is not square.
+
+    >>> import danlu
+    >>> danlu.linalg.eigvals(danlu.tensor([[0.0, 1.0], [-1.0, 0.0]])).real.abs()
+    tensor([0., 0.])
+    """
+    return apply("eigvals", A)
+
+
 def eigh(A: Tensor, UPLO: str = "L") -> Eigh:
     """Eigenvalues in rising order and orthonormal eigenvectors of symmetric matrices: A = V diag(w) Vᵀ; one triangle is read.
 
@@ -528,19 +568,28 @@ __getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "SVD",
+    "Eig",
     "Eigh",
     "LeastSquares",
     "LinAlgError",
     "cholesky",
+    "cholesky_ex",
     "cond",
     "cross",
     "det",
     "diagonal",
+    "eig",
     "eigh",
+    "eigvals",
     "eigvalsh",
     "householder_product",
     "inv",
+    "inv_ex",
     "lstsq",
+    "lu",
+    "lu_factor",
+    "lu_factor_ex",
+    "lu_solve",
     "matmul",
     "matrix_exp",
     "matrix_norm",
@@ -552,6 +601,7 @@ __all__ = [
     "qr",
     "slogdet",
     "solve",
+    "solve_ex",
     "solve_triangular",
     "svd",
     "svdvals",

@@ -103,6 +103,10 @@ def _draw(
     if any(n < 0 for n in shape):
         raise DataError("random numbers of shape {shape}: sizes must not be negative", shape=shape)
     dt.check_dtype(dtype)
+    if dtype.is_complex:  # two independent parts; together a normal one has variance 1
+        re, im = (_draw(op, shape, dt.to_real(dtype), generator, **attrs) for _ in range(2))
+        out = apply("complex", re, im) * (0.5**0.5 if op == "normal" else 1.0)
+        return out.requires_grad_() if requires_grad else out
     out = apply(op, *changing_key(generator), shape=shape, dtype=dtype, **attrs)
     return out.requires_grad_() if requires_grad else out
 
@@ -321,27 +325,27 @@ def _bernoulli(x: Tensor, generator: Generator | None, p: float = 0.5) -> Tensor
 
 def _exponential(x: Tensor, generator: Generator | None, lambd: float = 1.0) -> Tensor:
     if not lambd > 0:
-        raise DataError(f"exponential_: lambd={lambd}; expected a rate above 0")
+        raise DataError("exponential_: lambd={lambd}; expected a rate above 0", lambd=lambd)
     return (uniform_noise(tuple(x.shape), generator).neg().log1p() / -lambd).to(x.dtype)
 
 
 def _geometric(x: Tensor, generator: Generator | None, p: float) -> Tensor:
     if not 0 < p < 1:
-        raise DataError(f"geometric_: p={p}; expected a probability between 0 and 1, both excluded")
+        raise DataError("geometric_: p={p}; expected a probability between 0 and 1, both excluded", p=p)
     trials = uniform_noise(tuple(x.shape), generator).neg().log1p() / math.log1p(-p)
     return (trials.floor() + 1).to(x.dtype)
 
 
 def _cauchy(x: Tensor, generator: Generator | None, median: float = 0.0, sigma: float = 1.0) -> Tensor:
     if not sigma > 0:
-        raise DataError(f"cauchy_: sigma={sigma}; expected a width above 0")
+        raise DataError("cauchy_: sigma={sigma}; expected a width above 0", sigma=sigma)
     angle = (uniform_noise(tuple(x.shape), generator) - 0.5) * math.pi
     return (angle.tan() * sigma + median).to(x.dtype)
 
 
 def _log_normal(x: Tensor, generator: Generator | None, mean: float = 1.0, std: float = 2.0) -> Tensor:
     if not std > 0:
-        raise DataError(f"log_normal_: std={std}; expected a standard deviation above 0")
+        raise DataError("log_normal_: std={std}; expected a standard deviation above 0", std=std)
     return (_draw("normal", tuple(x.shape), dt.float64, generator) * std + mean).exp().to(x.dtype)
 
 
@@ -350,11 +354,17 @@ def _random(x: Tensor, generator: Generator | None, *bounds: int, to: int | None
     given = [*bounds, *([] if to is None else [to])]
     low, high = (0, _above(x.dtype)) if not given else (0, int(given[0])) if len(given) == 1 else (int(given[0]), int(given[1]))
     if len(given) > 2 or low >= high:
-        raise DataError(f"random_: from {low} to {high}; expected random_(), random_(to) or random_(from, to) with from < to")
+        raise DataError(
+            "random_: from {low} to {high}; expected random_(), random_(to) or random_(from, to) with from < to",
+            low=low,
+            high=high,
+        )
     if high - low <= 2**32:
         return _draw("randint", tuple(x.shape), dt.int64, generator, low=low, high=high).to(x.dtype)
     if (low, high) not in ((0, 2**53), (0, 2**63)):
-        raise DataError(f"random_: from {low} to {high}; expected at most 2**32 numbers, or random_() for all of the dtype")
+        raise DataError(
+            "random_: from {low} to {high}; expected at most 2**32 numbers, or random_() for all of the dtype", low=low, high=high
+        )
     upper = _draw("randint", tuple(x.shape), dt.int64, generator, low=0, high=high >> 32)
     return (upper * 2**32 + _draw("randint", tuple(x.shape), dt.int64, generator, low=0, high=2**32)).to(x.dtype)
 

@@ -25,7 +25,8 @@ from danlu.errors import DanluError, GradientError, ShapeError
 from danlu.graph import Op, Spec
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Bound, Compiled
-from danlu.tensor.core import Storage, TensorCore, copied, from_array, is_grad_enabled, set_reader, updates, wrap
+from danlu.tensor.core import TensorCore, from_array, is_grad_enabled, set_reader, updates, wrap
+from danlu.tensor.storage import Storage, copied
 
 Source = tuple[
     str, Any
@@ -54,6 +55,8 @@ class State:
 
     def bind(self) -> None:
         """Puts the memory of the current value into the tables; of a copy, where others hold what would be written over."""
+        if _is_shared(self.storage):
+            raise Stale("memory that is shared with NumPy")
         engine.realize(self.storage.value)
         self.value = self.storage.value
         if _foreign([self]):
@@ -62,6 +65,11 @@ class State:
             self.value = self.storage.value
         for bound, k in self.places:
             bound.set_input(k, self.value.buffer)  # type: ignore[arg-type]
+
+
+def _is_shared(storage: Storage) -> bool:
+    """Whether NumPy (or another library) writes and reads the memory too: `now` finds out."""
+    return type(storage) is not Storage and storage.now is not None and type(storage) is not Storage
 
 
 def _foreign(states: Sequence[State], values: int = 0, buffers: int = 0) -> list[State]:
@@ -178,6 +186,8 @@ class _Watch(engine.Capture):
             self.leaves[id(tensor)] = tensor
         if threading.get_ident() != self.thread or id(storage) in self.states or id(storage) in self._arguments:
             return
+        if _is_shared(storage):
+            self.obstacle = "memory that is shared with NumPy"
         buffer = storage.value.buffer
         if buffer is None or id(buffer) in self.born:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from danlu import engine
@@ -150,7 +151,7 @@ class _Step:
     def _result(self, t: Any, position: int) -> Any:
         if not isinstance(t, Tensor):
             return t
-        if id(t) in self.ctx._plain or not t.dtype.is_floating_point:
+        if id(t) in self.ctx._plain or not t.dtype.differentiable:
             return t.detach()
         value = engine.record(TABLE["stop"], (t.detach()._value(),), (), False)
         value = self.gate.result(value, position)
@@ -247,19 +248,51 @@ def _zeros(spec: Any) -> Any:
 def once_differentiable(function: Any) -> Any:
     """Decorates a Function's backward that is not written in operations on tensors: its result cannot be differentiated again.
 
+    Raises GradientError where a second derivative is asked of it.
+
     >>> import danlu
-    >>> @staticmethod
-    ... @danlu.autograd.once_differentiable
-    ... def backward(ctx, g):
-    ...     return g
+    >>> class Cube(danlu.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x ** 3
+    ...     @staticmethod
+    ...     @danlu.autograd.once_differentiable
+    ...     def backward(ctx, g):
+    ...         return g * danlu.tensor(3 * ctx.saved_tensors[0].detach().numpy() ** 2)
+    >>> x = danlu.tensor(2.0, requires_grad=True)
+    >>> danlu.autograd.grad(Cube.apply(x), x)
+    (tensor(12.),)
     """
 
+    @functools.wraps(function)
     def backward(ctx: FunctionCtx, *grads: Any) -> Any:
+        again = is_grad_enabled()
         with no_grad():
-            return function(ctx, *grads)
+            found = function(ctx, *grads)
+        sources = [t for t in (*grads, *(ctx.saved_tensors or ())) if isinstance(t, Tensor) and t.requires_grad]
+        if not (again and sources):
+            return found
+        gate = Gate("once_differentiable", [t._value() for t in sources], 0, _refuse_second)
+        marked = tuple(_marked(g, gate) for g in (found if isinstance(found, tuple) else (found,)))
+        return marked if isinstance(found, tuple) else marked[0]
 
-    backward.__name__, backward.__doc__ = function.__name__, function.__doc__
     return backward
+
+
+def _marked(g: Any, gate: Gate) -> Any:
+    """A gradient that says, where it is differentiated, that it cannot be."""
+    if not isinstance(g, Tensor) or not g.dtype.is_floating_point:
+        return g
+    gate.num_results += 1
+    return wrap(gate.result(engine.record(TABLE["stop"], (g._value(),), (), False), gate.num_results - 1))
+
+
+def _refuse_second(gate: Gate, grads: list[Value | None], create_graph: bool) -> list[Value | None]:
+    raise GradientError(
+        "a second derivative passes through a backward that is marked @once_differentiable; "
+        "write that backward in operations on tensors and take the mark away"
+    )
 
 
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from danlu import dtype as dt
 from danlu.dtype import DType
 
-_IR = {"bool": "i1", "uint8": "i8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64", "uint32": "i32",
+_IR = {"bool": "i1", "uint8": "i8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64", "uint16": "i16", "uint32": "i32",
        "uint64": "i64", "float16": "half", "float32": "float", "float64": "double"}  # fmt: skip
 _SUFFIX = {"float": "f32", "double": "f64", "half": "f16"}
 _COMPARE = {"lt": ("olt", "slt", "ult"), "le": ("ole", "sle", "ule"), "gt": ("ogt", "sgt", "ugt"),

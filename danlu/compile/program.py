@@ -1,6 +1,6 @@
 """L3. A graph → one program: the table of contents of the compiler.
 
-    simplify → schedule → lower → passes → plan memory → LLVM IR → object code
+    planes → simplify → schedule → lower → passes → plan memory → LLVM IR → object code
 
 A program is one native function `void main(ptr args, ptr pool)` that runs its kernels in order. `args` is a table of addresses:
 the error report, the Python numbers, the function that makes library calls, the workspace, the inputs, the outputs
@@ -20,8 +20,9 @@ from danlu.compile.codegen import CALLBACK, FIRST, WORKSPACE, Place, write_kerne
 from danlu.compile.index import Var, i
 from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize
-from danlu.compile.passes.memory import in_place, may_fail, plan_memory, results_last
+from danlu.compile.passes.memory import in_place, may_fail, over_each_other, plan_memory, results_last
 from danlu.compile.passes.memory import written as written_by
+from danlu.compile.planes import in_planes
 from danlu.compile.schedule import Group, schedule
 from danlu.compile.simplify import simplify
 from danlu.config import config
@@ -72,7 +73,7 @@ def build(
 
     `given`: (input that nobody reads after the program, the root that takes its place or -1); results may be written into its memory."""
     began = time.perf_counter()
-    roots = simplify(roots, replace)
+    roots = simplify(*in_planes(roots, replace))
     _log("graph", lambda: render_graph(roots))
     outputs, computed = _outputs(roots)
     groups = schedule(computed)
@@ -218,14 +219,16 @@ def _places(
     for slot in range(num_inputs, num_inputs + len(computed)):
         places[slot] = places[written[slot]] if slot in written else Place(FIRST + num_inputs + fresh)
         fresh += slot not in written
-    inner = {slots[id(n)]: n.spec.size * n.dtype.itemsize for g in groups for n in g.stored if slots[id(n)] >= len(places)}
+    specs = {slots[id(n)]: n.spec for g in groups for n in g.stored if slots[id(n)] >= len(places)}
+    inner = {slot: spec.size * spec.dtype.itemsize for slot, spec in specs.items()}
     for k in kernels:
         if isinstance(k.body[0], ir.Contract) and k.body[0].plan.workspace:
             slot = k.body[0].workspace = len(places) + len(inner)
             inner[slot] = k.body[0].plan.workspace
-    offsets, workspace = plan_memory(kernels, inner)
-    for slot, offset in offsets.items():
-        places[slot] = Place(WORKSPACE, offset)
+    results = {num_inputs + k: n.spec.size * n.dtype.itemsize for k, n in enumerate(computed) if num_inputs + k not in written}
+    found, workspace = plan_memory(kernels, inner, results, over_each_other(kernels, specs))
+    for slot, (result, offset) in found.items():
+        places[slot] = Place(WORKSPACE if result is None else places[result].entry, offset)
     return places, workspace
 
 

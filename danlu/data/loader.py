@@ -12,7 +12,7 @@ from danlu.data.dataset import Dataset, Subset, TensorDataset, seed_of, seeded
 from danlu.errors import DataError, DTypeError
 from danlu.random import Generator
 from danlu.tensor import Tensor
-from danlu.tensor.creation import from_numpy
+from danlu.tensor.exchange import from_numpy
 
 
 def to_array(value: Any) -> np.ndarray:

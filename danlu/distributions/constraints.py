@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from danlu.linalg import eigvalsh
+from danlu.messages import Phrase
 from danlu.tensor import Tensor
 
 
@@ -21,10 +22,10 @@ class Constraint:
 
     def __init__(
         self,
-        expected: str,
+        expected: str | Phrase,
         check: Callable[[Tensor], Tensor],
         *,
-        advice: str = "",
+        advice: str | Phrase = "",
         event_dim: int = 0,
         is_discrete: bool = False,
     ) -> None:
@@ -50,7 +51,7 @@ def greater_than(bound: float | Tensor) -> Constraint:
     >>> danlu.distributions.constraints.greater_than(1).check(danlu.tensor([1.0, 2.0]))
     tensor([False,  True])
     """
-    return Constraint(f"numbers > {_shown(bound)}", lambda x: x > bound)
+    return Constraint(Phrase("numbers > {bound}", bound=_shown(bound)), lambda x: x > bound)
 
 
 def greater_than_eq(bound: float | Tensor) -> Constraint:
@@ -60,7 +61,7 @@ def greater_than_eq(bound: float | Tensor) -> Constraint:
     >>> danlu.distributions.constraints.greater_than_eq(1).check(danlu.tensor([1.0, 0.0]))
     tensor([ True, False])
     """
-    return Constraint(f"numbers ≥ {_shown(bound)}", lambda x: x >= bound)
+    return Constraint(Phrase("numbers ≥ {bound}", bound=_shown(bound)), lambda x: x >= bound)
 
 
 def less_than(bound: float | Tensor) -> Constraint:
@@ -70,7 +71,7 @@ def less_than(bound: float | Tensor) -> Constraint:
     >>> danlu.distributions.constraints.less_than(1).check(danlu.tensor([1.0, 0.0]))
     tensor([False,  True])
     """
-    return Constraint(f"numbers < {_shown(bound)}", lambda x: x < bound)
+    return Constraint(Phrase("numbers < {bound}", bound=_shown(bound)), lambda x: x < bound)
 
 
 def interval(low: float | Tensor, high: float | Tensor) -> Constraint:
@@ -80,7 +81,9 @@ def interval(low: float | Tensor, high: float | Tensor) -> Constraint:
     >>> danlu.distributions.constraints.interval(0, 1).check(danlu.tensor([1.0, 2.0]))
     tensor([ True, False])
     """
-    return Constraint(f"numbers from {_shown(low)} to {_shown(high)}", lambda x: (x >= low) & (x <= high))
+    return Constraint(
+        Phrase("numbers from {low} to {high}", low=_shown(low), high=_shown(high)), lambda x: (x >= low) & (x <= high)
+    )
 
 
 def integer_interval(low: float | Tensor, high: float | Tensor) -> Constraint:
@@ -90,7 +93,7 @@ def integer_interval(low: float | Tensor, high: float | Tensor) -> Constraint:
     >>> danlu.distributions.constraints.integer_interval(0, 3).check(danlu.tensor([1.5, 2.0]))
     tensor([False,  True])
     """
-    words = f"whole numbers from {_shown(low)} to {_shown(high)}"
+    words = Phrase("whole numbers from {low} to {high}", low=_shown(low), high=_shown(high))
     return Constraint(words, lambda x: _whole(x) & (x >= low) & (x <= high), is_discrete=True)
 
 
@@ -101,7 +104,7 @@ def multinomial(total: int) -> Constraint:
     >>> danlu.distributions.constraints.multinomial(3).check(danlu.tensor([[1.0, 2.0], [1.0, 1.0]]))
     tensor([ True, False])
     """
-    words = f"rows of whole numbers ≥ 0 with the sum {total}"
+    words = Phrase("rows of whole numbers ≥ 0 with the sum {total}", total=total)
     return Constraint(words, lambda x: (_whole(x) & (x >= 0)).all(-1) & x.sum(-1).eq(total), event_dim=1, is_discrete=True)
 
 
@@ -121,11 +124,11 @@ def independent(base: Constraint, count: int) -> Constraint:
     return Constraint(base.expected, check, advice=base.advice, event_dim=base.event_dim + count, is_discrete=base.is_discrete)
 
 
-def _shown(bound: float | Tensor) -> str:
+def _shown(bound: float | Tensor) -> str | Phrase:
     """A bound in words; of a tensor with several values only that it is one."""
     if not isinstance(bound, Tensor):
         return f"{bound:g}"
-    return f"{bound.item():g}" if bound.numel() == 1 else "the bound at their place"
+    return f"{bound.item():g}" if bound.numel() == 1 else Phrase("the bound at their place")
 
 
 def _is_simplex(x: Tensor) -> Tensor:
@@ -145,29 +148,31 @@ def _is_positive_definite(x: Tensor) -> Tensor:
     return symmetric & (eigvalsh(x.nan_to_num(0.0, 0.0, 0.0)) > 0).all(-1) & x.isfinite().flatten(-2).all(-1)
 
 
-_POSITIVE = "Make it positive: softplus(x) or x.exp()"
-real = Constraint("numbers, not NaN", lambda x: x.eq(x))
-real_vector = Constraint("rows of numbers, not NaN", _vectors(lambda x: x.eq(x)), event_dim=1)
-positive = Constraint("numbers > 0", lambda x: x > 0, advice=_POSITIVE)
-nonnegative = Constraint("numbers ≥ 0", lambda x: x >= 0, advice="Make it so: relu(x) or softplus(x)")
-positive_vector = Constraint("rows of numbers > 0", _vectors(lambda x: x > 0), advice=_POSITIVE, event_dim=1)
+_POSITIVE = Phrase("Make it positive: softplus(x) or x.exp()")
+real = Constraint(Phrase("numbers, not NaN"), lambda x: x.eq(x))
+real_vector = Constraint(Phrase("rows of numbers, not NaN"), _vectors(lambda x: x.eq(x)), event_dim=1)
+positive = Constraint(Phrase("numbers > 0"), lambda x: x > 0, advice=_POSITIVE)
+nonnegative = Constraint(Phrase("numbers ≥ 0"), lambda x: x >= 0, advice=Phrase("Make it so: relu(x) or softplus(x)"))
+positive_vector = Constraint(Phrase("rows of numbers > 0"), _vectors(lambda x: x > 0), advice=_POSITIVE, event_dim=1)
 unit_interval = Constraint(
-    "numbers from 0 to 1", lambda x: (x >= 0) & (x <= 1), advice="Write x.sigmoid(), or give the scores themselves as logits=x"
+    Phrase("numbers from 0 to 1"),
+    lambda x: (x >= 0) & (x <= 1),
+    advice=Phrase("Write x.sigmoid(), or give the scores themselves as logits=x"),
 )
-boolean = Constraint("0 or 1", lambda x: x.eq(0) | x.eq(1), is_discrete=True)
-nonnegative_integer = Constraint("whole numbers ≥ 0", lambda x: _whole(x) & (x >= 0), is_discrete=True)
+boolean = Constraint(Phrase("0 or 1"), lambda x: x.eq(0) | x.eq(1), is_discrete=True)
+nonnegative_integer = Constraint(Phrase("whole numbers ≥ 0"), lambda x: _whole(x) & (x >= 0), is_discrete=True)
 simplex = Constraint(
-    "rows of numbers ≥ 0 with the sum 1", _is_simplex, advice="Write x.softmax(-1), or give the scores themselves as logits=x",
+    Phrase("rows of numbers ≥ 0 with the sum 1"), _is_simplex, advice=Phrase("Write x.softmax(-1), or give the scores themselves as logits=x"),
     event_dim=1,
 )  # fmt: skip
-one_hot = Constraint("rows with a single 1 and else 0", _is_one_hot, event_dim=1, is_discrete=True)
+one_hot = Constraint(Phrase("rows with a single 1 and else 0"), _is_one_hot, event_dim=1, is_discrete=True)
 lower_cholesky = Constraint(
-    "lower triangular matrices with a positive diagonal", _is_lower_cholesky, event_dim=2,
-    advice="Write danlu.linalg.cholesky(covariance)",
+    Phrase("lower triangular matrices with a positive diagonal"), _is_lower_cholesky, event_dim=2,
+    advice=Phrase("Write danlu.linalg.cholesky(covariance)"),
 )  # fmt: skip
 positive_definite = Constraint(
-    "symmetric positive-definite matrices", _is_positive_definite, event_dim=2,
-    advice="Write A @ A.mT + 1e-3 * danlu.eye(n) for an A of your own",
+    Phrase("symmetric positive-definite matrices"), _is_positive_definite, event_dim=2,
+    advice=Phrase("Write A @ A.mT + 1e-3 * danlu.eye(n) for an A of your own"),
 )  # fmt: skip
 
 __all__ = [

@@ -9,6 +9,7 @@ from typing import Any
 from danlu.distributions import constraints
 from danlu.distributions.constraints import Constraint
 from danlu.distributions.distribution import Distribution, broadcast, check
+from danlu.messages import Phrase
 from danlu.random import rand, uniform_noise
 from danlu.tensor import Tensor
 from danlu.tensor.creation import where
@@ -33,7 +34,7 @@ class Uniform(Distribution):
         self.low, self.high = broadcast("Uniform", low=low, high=high)
         super().__init__(self.low.shape, (), validate_args)
         if self._validate_args:
-            check("Uniform", [("high", self.high, Constraint("numbers above low", lambda high: high > self.low))])
+            check("Uniform", [("high", self.high, Constraint(Phrase("numbers above low"), lambda high: high > self.low))])
 
     @property
     def support(self) -> Constraint:  # type: ignore[override]

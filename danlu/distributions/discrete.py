@@ -95,7 +95,7 @@ class _Choice(Odds, Distribution):
         key, x = exactly_one(name, probs=probs, logits=logits)
         (x,) = as_tensors(name, **{key: x})
         if not x.ndim:
-            raise ShapeError(f"{name}: {key} has shape (); expected (*, k), one number for each of k outcomes")
+            raise ShapeError("{name}: {key} has shape (); expected (*, k), one number for each of k outcomes", name=name, key=key)
         self.__dict__[key] = x / x.sum(-1, keepdim=True) if key == "probs" else x.log_softmax(-1)
         return x
 
@@ -248,7 +248,10 @@ class Multinomial(_Choice):
 
     def __init__(self, total_count: int = 1, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
         if not isinstance(total_count, int) or total_count < 0:
-            raise DataError(f"Multinomial: total_count is {total_count!r}; expected one whole number ≥ 0 for the whole batch")
+            raise DataError(
+                "Multinomial: total_count is {total_count!r}; expected one whole number ≥ 0 for the whole batch",
+                total_count=total_count,
+            )
         self.total_count = total_count
         shape = self._take(probs, logits).shape
         super().__init__(shape[:-1], shape[-1:], validate_args)

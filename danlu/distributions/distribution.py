@@ -13,6 +13,7 @@ from danlu import dtype as dt
 from danlu.distributions import constraints
 from danlu.distributions.constraints import Constraint
 from danlu.errors import DataError, DTypeError, ShapeError
+from danlu.messages import Phrase, both, message
 from danlu.ops.table import broadcast_shapes
 from danlu.tensor import Size, Tensor, no_grad, tensor
 
@@ -25,14 +26,24 @@ def as_tensors(name: str, **given: Any) -> list[Tensor]:
     made = [x if isinstance(x, Tensor) else _number(name, key, x, dtype) for key, x in given.items()]
     for key, x in zip(given, made):
         if not x.dtype.is_floating_point:
-            raise DTypeError(f"{name}: {key} has dtype {x.dtype.name}; expected a floating dtype: write {key}.float()")
+            raise DTypeError(
+                "{name}: {key} has dtype {dtype}; expected a floating dtype: write {key}.float()",
+                name=name,
+                key=key,
+                dtype=x.dtype.name,
+            )
     return made
 
 
 def _number(name: str, key: str, x: Any, dtype: Any) -> Tensor:
     if isinstance(x, (bool, int, float, np.number)):
         return tensor(float(x), dtype if dtype.is_floating_point else dt.float32)
-    raise DTypeError(f"{name}: {key} is {type(x).__name__}; expected a tensor or a number: write danlu.tensor({key})")
+    raise DTypeError(
+        "{name}: {key} is {kind}; expected a tensor or a number: write danlu.tensor({key})",
+        name=name,
+        key=key,
+        kind=type(x).__name__,
+    )
 
 
 def broadcast(name: str, **given: Any) -> list[Tensor]:
@@ -46,9 +57,15 @@ def exactly_one(name: str, **given: Any) -> tuple[str, Any]:
     """The one parameter of several ways to say the same that is given."""
     found = [(key, x) for key, x in given.items() if x is not None]
     if len(found) != 1:
-        came = " and ".join(key for key, _ in found) or "none of them"
+        came = both(key for key, _ in found) if found else Phrase("none of them")
         key = next(iter(given))
-        raise DataError(f"{name}: {came} given; expected exactly one of {', '.join(given)}: write {name}({key}=...)")
+        raise DataError(
+            "{name}: {came} given; expected exactly one of {given}: write {name}({key}=...)",
+            name=name,
+            came=came,
+            given=", ".join(given),
+            key=key,
+        )
     return found[0]
 
 
@@ -155,23 +172,23 @@ class Distribution:
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draws that are differentiable in the parameters."""
-        raise self._lacks("rsample: its draws are not differentiable in the parameters", "sample()")
+        raise self._lacks(Phrase("rsample: its draws are not differentiable in the parameters"), "sample()")
 
     def log_prob(self, value: Any) -> Tensor:
         """The logarithm of the density (or probability) at a value."""
-        raise self._lacks("log_prob", "a subclass that defines it")
+        raise self._lacks("log_prob", Phrase("a subclass that defines it"))
 
     def cdf(self, value: Any) -> Tensor:
         """The probability of a draw ≤ value."""
-        raise self._lacks("cdf in closed form", "draws: (d.sample((10000,)) <= value).float().mean(0)")
+        raise self._lacks(Phrase("cdf in closed form"), Phrase("draws: (d.sample((10000,)) <= value).float().mean(0)"))
 
     def icdf(self, value: Any) -> Tensor:
         """The quantile: the inverse of `cdf`."""
-        raise self._lacks("icdf in closed form", "draws: d.sample((10000,)).quantile(value, 0)")
+        raise self._lacks(Phrase("icdf in closed form"), Phrase("draws: d.sample((10000,)).quantile(value, 0)"))
 
     def entropy(self) -> Tensor:
         """-∫ p log p."""
-        raise self._lacks("entropy in closed form", "draws: -d.log_prob(d.sample((10000,))).mean(0)")
+        raise self._lacks(Phrase("entropy in closed form"), Phrase("draws: -d.log_prob(d.sample((10000,))).mean(0)"))
 
     def perplexity(self) -> Tensor:
         """exp(entropy): the number of equally likely outcomes that would be as uncertain."""
@@ -179,36 +196,40 @@ class Distribution:
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """All values of a discrete distribution along a new first axis."""
-        raise self._lacks("enumerate_support: its values are not finitely many", "sample()")
+        raise self._lacks(Phrase("enumerate_support: its values are not finitely many"), "sample()")
 
     @property
     def mean(self) -> Tensor:
         """The expected draw."""
-        raise self._lacks("mean in closed form", "draws: d.sample((10000,)).mean(0)")
+        raise self._lacks(Phrase("mean in closed form"), Phrase("draws: d.sample((10000,)).mean(0)"))
 
     @property
     def mode(self) -> Tensor:
         """Where the density is largest."""
-        raise self._lacks("mode in closed form", "the draw of the largest log_prob")
+        raise self._lacks(Phrase("mode in closed form"), Phrase("the draw of the largest log_prob"))
 
     @property
     def variance(self) -> Tensor:
         """The expected squared distance of a draw from the mean."""
-        raise self._lacks("variance in closed form", "draws: d.sample((10000,)).var(0)")
+        raise self._lacks(Phrase("variance in closed form"), Phrase("draws: d.sample((10000,)).var(0)"))
 
     @property
     def stddev(self) -> Tensor:
         """√variance"""
         return self.variance.sqrt()
 
-    def _lacks(self, what: str, instead: str) -> NotImplementedError:
-        return NotImplementedError(f"{type(self).__name__} has no {what}; use {instead}")
+    def _lacks(self, what: str | Phrase, instead: str | Phrase) -> NotImplementedError:
+        return NotImplementedError(
+            message("{name} has no {what}; use {instead}", name=type(self).__name__, what=what, instead=instead)
+        )
 
     def _extended(self, sample_shape: Sequence[int]) -> tuple[int, ...]:
         """(*sample_shape, *batch_shape, *event_shape)"""
         if isinstance(sample_shape, int):
             raise ShapeError(
-                f"{type(self).__name__}: sample_shape is {sample_shape}; expected a tuple: write sample(({sample_shape},))"
+                "{name}: sample_shape is {sample_shape}; expected a tuple: write sample(({sample_shape},))",
+                name=type(self).__name__,
+                sample_shape=sample_shape,
             )
         return (*sample_shape, *self._batch_shape, *self._event_shape)
 
@@ -223,7 +244,12 @@ class Distribution:
     def _check_shape(self, what: str, shape: tuple[int, ...]) -> None:
         name, event = f"{type(self).__name__}.{what}", tuple(self._event_shape)
         if shape[len(shape) - len(event) :] != event or len(shape) < len(event):
-            raise ShapeError(f"{name}: value has shape {shape}; expected the last axes to be the event shape {event}")
+            raise ShapeError(
+                "{name}: value has shape {shape}; expected the last axes to be the event shape {event}",
+                name=name,
+                shape=shape,
+                event=event,
+            )
         broadcast_shapes(f"{name}(value, batch)", [shape[: len(shape) - len(event)], tuple(self._batch_shape)])
 
     def _point(self, p: Any, parameter: Tensor) -> Tensor:
@@ -242,9 +268,6 @@ def _shown(x: Tensor) -> str:
     return f"{x.item()}" if x.numel() == 1 else repr(x.shape)
 
 
-_UNCHECKED = " (validate_args=False leaves values unchecked)"
-
-
 def check(name: str, given: list[tuple[str, Tensor, Constraint]], advise: bool = False) -> None:
     """DataError for the first of these values that breaks its constraint; all are judged in one program."""
     with no_grad():
@@ -256,15 +279,23 @@ def check(name: str, given: list[tuple[str, Tensor, Constraint]], advise: bool =
         return
     for (key, x, constraint), ok in zip(given, held):
         if not ok.all().item():
-            advice = f". {constraint.advice}" if advise and constraint.advice else ""
-            raise DataError(_broken(name, key, x, constraint, np.argwhere(~ok.numpy())[0]) + advice + _UNCHECKED)
+            problem = _broken(name, key, x, constraint, np.argwhere(~ok.numpy())[0])
+            advice = Phrase(". {advice}", advice=constraint.advice) if advise and constraint.advice else ""
+            raise DataError("{problem}{advice} (validate_args=False leaves values unchecked)", problem=problem, advice=advice)
 
 
-def _broken(name: str, key: str, x: Tensor, constraint: Constraint, place: np.ndarray) -> str:
+def _broken(name: str, key: str, x: Tensor, constraint: Constraint, place: np.ndarray) -> Phrase:
     at = tuple(map(int, place))
     value = np.array2string(x.detach().numpy()[at], precision=4, threshold=8, separator=", ").replace("\n", "")
-    where = f" at index {', '.join(map(str, at))}" if at else ""
-    return f"{name}: {key} is {value}{where}; expected {constraint.expected}"
+    where = Phrase(" at index {index}", index=", ".join(map(str, at))) if at else ""
+    return Phrase(
+        "{name}: {key} is {value}{where}; expected {expected}",
+        name=name,
+        key=key,
+        value=value,
+        where=where,
+        expected=constraint.expected,
+    )
 
 
 # ---- axes of a batch as axes of an event ------------------------------------------------------------------------------------------
@@ -291,7 +322,10 @@ class Independent(Distribution):
         batch, count = tuple(base_distribution.batch_shape), reinterpreted_batch_ndims
         if not 0 <= count <= len(batch):
             raise ShapeError(
-                f"Independent: reinterpreted_batch_ndims is {count}; expected 0 to {len(batch)}, the number of batch axes of {batch}"
+                "Independent: reinterpreted_batch_ndims is {count}; expected 0 to {highest}, the number of batch axes of {batch}",
+                count=count,
+                highest=len(batch),
+                batch=batch,
             )
         self.base_dist, self.reinterpreted_batch_ndims = base_distribution, count
         cut = len(batch) - count

@@ -24,6 +24,7 @@ from danlu.distributions.normal import LOG_TWO_PI, LogNormal, MultivariateNormal
 from danlu.errors import DTypeError, ShapeError
 from danlu.functions import xlogy
 from danlu.linalg import solve_triangular
+from danlu.messages import message
 from danlu.ops.table import broadcast_shapes
 from danlu.tensor import Tensor, apply
 from danlu.tensor.creation import where
@@ -50,7 +51,7 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
     """
     for given in (type_p, type_q):
         if not (isinstance(given, type) and issubclass(given, Distribution)):
-            raise DTypeError(f"register_kl: {given!r} is no class of distributions; expected for example Normal")
+            raise DTypeError("register_kl: {given!r} is no class of distributions; expected for example Normal", given=given)
 
     def decorate(formula: Formula) -> Formula:
         _FORMULAS[type_p, type_q] = formula
@@ -75,8 +76,12 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
     if not fitting:
         names = type(p).__name__, type(q).__name__
         raise NotImplementedError(
-            f"kl_divergence of {names[0]} and {names[1]} has no closed form here; register one with "
-            f"@register_kl({names[0]}, {names[1]}), or average p.log_prob(x) - q.log_prob(x) over draws x = p.sample((10000,))"
+            message(
+                "kl_divergence of {first} and {second} has no closed form here; register one with @register_kl({first}, "
+                "{second}), or average p.log_prob(x) - q.log_prob(x) over draws x = p.sample((10000,))",
+                first=names[0],
+                second=names[1],
+            )
         )
     ways = type(p).__mro__, type(q).__mro__
     return _FORMULAS[min(fitting, key=lambda pair: ways[0].index(pair[0]) + ways[1].index(pair[1]))](p, q)
@@ -111,7 +116,9 @@ def _binomial(p: Binomial, q: Binomial) -> Tensor:
     """n times that of one trial, ∞ where p counts further than q; no closed form where it counts less far."""
     if bool((p.total_count < q.total_count).any()):
         raise NotImplementedError(
-            "kl_divergence of two Binomials has no closed form where the total_count of p is below that of q; average over draws"
+            message(
+                "kl_divergence of two Binomials has no closed form where the total_count of p is below that of q; average over draws"
+            )
         )
     return where(p.total_count > q.total_count, math.inf, p.total_count * _bernoulli(p, q))  # type: ignore[arg-type]
 
@@ -131,7 +138,11 @@ register_kl(OneHotCategorical, OneHotCategorical)(_choice)
 def _multinomial(p: Multinomial, q: Multinomial) -> Tensor:
     if p.total_count != q.total_count:
         raise NotImplementedError(
-            f"kl_divergence of Multinomials of {p.total_count} and {q.total_count} trials has no closed form; give both one total_count"
+            message(
+                "kl_divergence of Multinomials of {first} and {second} trials has no closed form; give both one total_count",
+                first=p.total_count,
+                second=q.total_count,
+            )
         )
     return p.total_count * _choice(p, q)
 
@@ -160,7 +171,9 @@ def _multivariate(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
     d = p.event_shape[0]
     if d != q.event_shape[0]:
         raise ShapeError(
-            f"kl_divergence: MultivariateNormals of {d} and {q.event_shape[0]} components; expected one number of them"
+            "kl_divergence: MultivariateNormals of {first} and {second} components; expected one number of them",
+            first=d,
+            second=q.event_shape[0],
         )
     shape = broadcast_shapes("kl_divergence", [tuple(p.batch_shape), tuple(q.batch_shape)])
     factors = [x.scale_tril.expand((*shape, d, d)) for x in (q, p)]
@@ -212,7 +225,9 @@ def _independent(p: Independent, q: Independent) -> Tensor:
     """Σ over the axes of the event."""
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise ShapeError(
-            f"kl_divergence: Independent over {p.reinterpreted_batch_ndims} and over {q.reinterpreted_batch_ndims} axes; expected the same"
+            "kl_divergence: Independent over {first} and over {second} axes; expected the same",
+            first=p.reinterpreted_batch_ndims,
+            second=q.reinterpreted_batch_ndims,
         )
     return p.summed(kl_divergence(p.base_dist, q.base_dist))
 

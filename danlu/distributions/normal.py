@@ -184,7 +184,10 @@ class MultivariateNormal(Distribution):
         loc, matrix = as_tensors("MultivariateNormal", **{"loc": loc, key: matrix})
         if loc.ndim < 1 or matrix.ndim < 2 or not matrix.shape[-1] == matrix.shape[-2] == loc.shape[-1]:
             raise ShapeError(
-                f"MultivariateNormal: loc has shape {tuple(loc.shape)} and {key} {tuple(matrix.shape)}; expected (*, d) and (*, d, d)"
+                "MultivariateNormal: loc has shape {loc} and {key} {matrix}; expected (*, d) and (*, d, d)",
+                loc=tuple(loc.shape),
+                key=key,
+                matrix=tuple(matrix.shape),
             )
         batch = broadcast_shapes(f"MultivariateNormal(loc, {key})", [tuple(loc.shape[:-1]), tuple(matrix.shape[:-2])])
         self.loc = loc.expand((*batch, loc.shape[-1]))

@@ -111,10 +111,11 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         [-0.5, 2.0]
     """
     channels = input.shape[1] if input.ndim > 1 else 1
-    if weight.numel() not in (1, channels):
+    if weight.numel() not in (1, channels) or weight.ndim > 1:
         raise ShapeError(
-            "prelu: {count} weights for an input of shape {shape}; expected 1, or {channels}, one a channel",
+            "prelu: {count} weights of shape {weights} for an input of shape {shape}; expected 1, or {channels}, one a channel, as a vector",
             count=weight.numel(),
+            weights=tuple(weight.shape),
             shape=tuple(input.shape),
             channels=channels,
         )

@@ -264,6 +264,9 @@ def triplet_margin_loss(
         6.0
     """
 
+    if margin <= 0:
+        raise DataError("triplet_margin_loss: margin={margin}; expected more than 0", margin=margin)
+
     def distance(x: Tensor, y: Tensor) -> Tensor:
         return pairwise_distance(x, y, p, eps)
 

@@ -56,6 +56,12 @@ def _max_pool(
     name = f"max_pool{d}d"
     kernel, strides, low = _options(name, d, kernel_size, stride, padding)
     dilations = sizes(name, "dilation", dilation, d)
+    if input.ndim > d and input.shape[-d - 1] == 0:
+        raise ShapeError(
+            "{name}: the input has shape {shape}, and no channels; expected (N, C, …) with 1 or more of them",
+            name=name,
+            shape=tuple(input.shape),
+        )
 
     def run(x: Tensor) -> tuple[Tensor, Tensor]:
         high = _after(tuple(x.shape[2:]), kernel, strides, low, dilations, ceil_mode)

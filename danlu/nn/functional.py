@@ -49,6 +49,8 @@ from danlu.functional.common import (
     softsign,
     tanh,
 )
+from danlu.functional.ctc import ctc_loss
+from danlu.functional.grid import affine_grid, grid_sample
 from danlu.functional.loss import (
     cosine_embedding_loss,
     cosine_similarity,
@@ -130,6 +132,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -149,6 +152,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -161,6 +165,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",

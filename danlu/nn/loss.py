@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from danlu.errors import DataError
 from danlu.functional import common as F
+from danlu.functional.ctc import ctc_loss
 from danlu.nn.module import Module
 from danlu.tensor import Tensor
 
@@ -193,9 +196,30 @@ class CrossEntropyLoss(Loss):
         )
 
 
+class CTCLoss(Loss):
+    """−log of the probability that a network spells a target, over all alignments; see danlu.nn.functional.ctc_loss.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> log_p = danlu.zeros(2, 1, 3).log_softmax(-1)
+        >>> round(nn.CTCLoss()(log_p, danlu.tensor([[1]]), [2], [1]).item(), 4)
+        1.0986
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction)
+        self.blank, self.zero_infinity = blank, zero_infinity
+
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:
+        """−log p(targets)."""
+        return ctc_loss(log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity)
+
+
 __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
+    "CTCLoss",
     "CrossEntropyLoss",
     "HuberLoss",
     "L1Loss",

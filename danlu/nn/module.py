@@ -20,7 +20,7 @@ from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Parameter
 from danlu.nn.teaching import name_layer, name_meant, refuse_data, warn_of_hidden
 from danlu.tensor import Tensor, no_grad
-from danlu.tensor.creation import as_tensor
+from danlu.tensor.exchange import as_tensor
 
 M = TypeVar("M", bound="Module")
 

@@ -9,7 +9,8 @@ import numpy as np
 from danlu.dtype import DType, float32
 from danlu.tensor import Tensor, from_array
 from danlu.tensor.arithmetic import check_device
-from danlu.tensor.creation import as_tensor
+from danlu.tensor.exchange import as_tensor
+from danlu.tensor.storage import copied
 
 
 class Parameter(Tensor):
@@ -27,13 +28,14 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
-        super().__init__(as_tensor(data).detach()._value())
+        value = as_tensor(data).detach()._value()
+        super().__init__(copied(value) if value.buffer is not None and value.buffer.exchanged else value)
         if requires_grad:
             self.requires_grad_()
 
     def __deepcopy__(self, memo: dict) -> Parameter:
-        memo[id(self)] = copied = type(self)(self.detach(), self.requires_grad)
-        return copied
+        memo[id(self)] = twin = type(self)(self.detach(), self.requires_grad)
+        return twin
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()

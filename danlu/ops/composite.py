@@ -36,13 +36,16 @@ def channel_shape(ndim: int, axis: int, size: int) -> tuple[int, ...]:
 @composite(attrs=("dims", "keepdim"))
 def mean(o, x: Node, dims: tuple[int, ...], keepdim: bool) -> Node:
     """Σ x / n over axes."""
-    check_floating("mean", x)
+    if not x.dtype.is_complex:
+        check_floating("mean", x)
     return o.div(o.sum(x, dims=dims, keepdim=keepdim), float(prod(x.shape[d] for d in dims)))
 
 
 @composite(attrs=("dims", "keepdim", "correction"))
 def var(o, x: Node, dims: tuple[int, ...], keepdim: bool, correction: float) -> Node:
     """Σ (x − mean)² / max(0, n − correction) over axes."""
+    if x.dtype.is_complex:  # the mean square distance: both parts vary by themselves
+        return o.add(*(o.var(part, dims=dims, keepdim=keepdim, correction=correction) for part in (o.real(x), o.imag(x))))
     check_floating("var", x)
     d = o.sub(x, o.mean(x, dims=dims, keepdim=True))
     count = prod(x.shape[axis] for axis in dims)
@@ -52,7 +55,8 @@ def var(o, x: Node, dims: tuple[int, ...], keepdim: bool, correction: float) -> 
 @composite(attrs=("dims", "keepdim", "correction"))
 def std(o, x: Node, dims: tuple[int, ...], keepdim: bool, correction: float) -> Node:
     """√var over axes."""
-    check_floating("std", x)
+    if not x.dtype.is_complex:
+        check_floating("std", x)
     return o.sqrt(o.var(x, dims=dims, keepdim=keepdim, correction=correction))
 
 
@@ -530,7 +534,8 @@ def toward(o, a: Node, b: Node, rate: Node) -> Node:
 @composite
 def clip_norm(o, max_norm: Node, *grads: Node) -> tuple[Node, ...]:
     """g ← g · min(1, max_norm / (‖all g‖₂ + 10⁻⁶)); the first result is the norm."""
-    squares = [o.sum(o.mul(g, g), dims=tuple(range(len(g.shape))), keepdim=False) for g in grads]
+    sizes = [o.abs(g) if g.dtype.is_complex else g for g in grads]
+    squares = [o.sum(o.mul(g, g), dims=tuple(range(len(g.shape))), keepdim=False) for g in sizes]
     total = squares[0]
     for s in squares[1:]:
         total = o.add(total, s)

@@ -67,7 +67,24 @@ elementwise(
     jvp=lambda o, y, xs, dxs: o.neg(dxs[0]), sample=[REAL],
     infer=no_bool("neg", "same", Phrase("Write logical_not(x) or ~x to turn truth values round")),
 )  # fmt: skip
-elementwise("abs", "|x|", numpy=np.abs, emit=lambda b, x: b.abs(x), partials=(lambda o, y, x: o.sign(x),), sample=[REAL])
+
+
+def _abs_infer(x: Spec) -> Spec:
+    return Spec(x.shape, dt.to_real(x.dtype), x.weak)
+
+
+def _abs_vjp(o, g, y, x):
+    """g · x / |x|"""
+    return (o.mul(g, o.sgn(x)),)
+
+
+def _abs_jvp(o, y, xs, dxs):
+    """The real part of conj(x / |x|) · dx"""
+    return o.real(o.mul(o.conj(o.sgn(xs[0])), dxs[0])) if xs[0].dtype.is_complex else o.mul(dxs[0], o.sign(xs[0]))
+
+
+elementwise("abs", "|x|", numpy=np.abs, emit=lambda b, x: b.abs(x), infer=_abs_infer, operands=lambda specs, out: (None,), vjp=_abs_vjp,
+            jvp=_abs_jvp, wirtinger=True, sample=[REAL])  # fmt: skip
 elementwise("sign", "-1, 0 or 1 as x is negative, zero or positive; NaN stays NaN.",
             numpy=lambda x: x if x.dtype == bool else np.sign(x), emit=_sign_emit, partials=(None,), sample=[REAL])  # fmt: skip
 elementwise(
@@ -254,10 +271,28 @@ def _number_of(b, x, y, chosen):
 
 _extreme("maximum", "The larger; NaN where either is NaN.", np.maximum, lambda b, x, y: b.maximum(x, y), "gt")
 _extreme("minimum", "The smaller; NaN where either is NaN.", np.minimum, lambda b, x, y: b.minimum(x, y), "lt")
-_extreme("fmax", "The larger; a NaN loses against a number.", np.fmax, lambda b, x, y: _number_of(b, x, y, b.maximum(x, y)), "gt")
-_extreme(
-    "fmin", "The smaller; a NaN loses against a number.", np.fmin, lambda b, x, y: _number_of(b, x, y, b.minimum(x, y)), "lt"
-)
+
+
+def _extreme_number(name: str, doc: str, numpy: Any, emit: Any, wins: str) -> None:
+    """`wins(x, y)` is true where x is the result; of equals the first one is, and takes the whole gradient, as in PyTorch."""
+
+    def first(o, x, y):
+        return o.logical_or(getattr(o, wins)(x, y), o.ne(y, y))
+
+    def vjp(o, g, z, x, y):
+        won = first(o, x, y)
+        return o.where(won, g, 0), o.where(won, 0, g)
+
+    def jvp(o, z, xs, dxs):
+        return o.where(first(o, *xs), *(0 if d is None else d for d in dxs))
+
+    elementwise(
+        name, doc, numpy=numpy, emit=lambda b, x, y: _number_of(b, x, y, emit(b, x, y)), vjp=vjp, jvp=jvp, sample=[REAL, REAL]
+    )
+
+
+_extreme_number("fmax", "The larger; a NaN loses against a number.", np.fmax, lambda b, x, y: b.maximum(x, y), "ge")
+_extreme_number("fmin", "The smaller; a NaN loses against a number.", np.fmin, lambda b, x, y: b.minimum(x, y), "le")
 
 # ---- comparison, logic, bits ----------------------------------------------------------------------------------------------
 
@@ -297,7 +332,7 @@ def _whole(name: str, of_bool: bool = True):
 
     def infer(*specs: Spec) -> Spec:
         out = general(*specs)
-        if out.dtype.kind == "f" or (out.dtype.kind == "b" and not of_bool):
+        if out.dtype.differentiable or (out.dtype.kind == "b" and not of_bool):
             given, wanted = both(s.dtype.name for s in specs), Phrase("integers or bool") if of_bool else Phrase("integers")
             raise DTypeError(
                 "{name}: the inputs are {given}; expected {wanted}. Convert first: x.to(danlu.int64)",
@@ -365,6 +400,8 @@ elementwise(
 
 def _cast_numpy(x, dtype: DType):
     """To integers towards zero, held within their range, NaN as 0; as the machine code does it."""
+    if x.dtype.kind == "c" and not (dtype.is_complex or dtype is dt.bool_):
+        x = x.real
     if x.dtype.kind != "f" or dtype.kind not in "iu":
         with np.errstate(all="ignore"):
             return x.astype(dtype.numpy)
@@ -395,13 +432,13 @@ def _to_odd(b, x):
 
 
 def _cast_back(o, g, x):
-    return o.cast(g, dtype=x.dtype) if x.dtype.kind == "f" else None
+    return o.cast(g, dtype=x.dtype) if x.dtype.differentiable else None
 
 
 elementwise(
     "cast", "x as another dtype: to bool by x != 0, to integers towards zero and held within their range, NaN as 0.",
     attrs=("dtype",), infer=lambda x, dtype: Spec(x.shape, dtype), operands=lambda specs, out: (None,),
     numpy=_cast_numpy, emit=_cast_emit,
-    vjp=lambda o, g, y, x, dtype: (_cast_back(o, g, x) if dtype.kind == "f" else None,),
-    jvp=lambda o, y, xs, dxs, dtype: o.cast(dxs[0], dtype=dtype) if dtype.kind == "f" else None, sample=[REAL],
+    vjp=lambda o, g, y, x, dtype: (_cast_back(o, g, x) if dtype.differentiable else None,),
+    jvp=lambda o, y, xs, dxs, dtype: o.cast(dxs[0], dtype=dtype) if dtype.differentiable else None, sample=[REAL],
 )  # fmt: skip

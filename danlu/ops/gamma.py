@@ -16,20 +16,26 @@ from danlu.graph import OPAQUE, Op, Spec
 from danlu.ops.table import register
 
 BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)  # B₂, B₄ …
+# ζ(2) … ζ(27) by Euler and Maclaurin's formula from 40 on
+ZETA = tuple(
+    sum(n ** -float(k) for n in range(1, 40)) + 40 ** (1.0 - k) / (k - 1) + 40**-float(k) / 2 + k / 12 * 40 ** (-1.0 - k)
+    - k * (k + 1) * (k + 2) / 720 * 40 ** (-3.0 - k) + k * (k + 1) * (k + 2) * (k + 3) * (k + 4) / 30240 * 40 ** (-5.0 - k)
+    for k in range(2, 28)
+)  # fmt: skip
 FAR = 10  # the series begins here: its first term left out is below 1e-17
 
 
-def _infer(x: Spec, **attrs: Any) -> Spec:
+def _infer(x: Spec, *rest: Spec, **attrs: Any) -> Spec:
     return Spec(x.shape, x.dtype if x.dtype.is_floating_point else dt.float32)
 
 
 def _in_double(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     """The function computed in float64, its result in the dtype of x (float32 for integers)."""
 
-    def numpy(x: np.ndarray, **attrs: Any) -> np.ndarray:
+    def numpy(x: np.ndarray, *rest: np.ndarray, **attrs: Any) -> np.ndarray:
         dtype = x.dtype if x.dtype.kind == "f" else np.float32
         with np.errstate(all="ignore"):
-            return np.asarray(function(x.astype(np.float64), **attrs)).astype(dtype)
+            return np.asarray(function(*(a.astype(np.float64) for a in (x, *rest)), **attrs)).astype(dtype)
 
     return numpy
 
@@ -42,7 +48,21 @@ def _lgamma_right(x: np.ndarray) -> np.ndarray:
         product, z = np.where(near, product * z, product), np.where(near, z + 1, z)
     series = sum(b / ((2 * k + 2) * (2 * k + 1) * z ** (2 * k + 1)) for k, b in enumerate(BERNOULLI))
     value = (z - 0.5) * (np.log(z) - 1) - 0.5 + 0.5 * math.log(2 * math.pi) + series - np.log(product)
+    z = x - 1
+    value = np.where(np.abs(z) < 0.25, _near_one(z), value)
+    value = np.where(
+        np.abs(z - 1) < 0.25, np.log1p(np.clip(z - 1, -0.25, 0.25)) + _near_one(z - 1), value
+    )  # Γ(2 + z) = (1 + z) Γ(1 + z)
     return np.where(np.isposinf(x), np.inf, value)
+
+
+def _near_one(z: np.ndarray) -> np.ndarray:
+    """log Γ(1 + z) = -γz + Σ ζ(k) (-z)ᵏ / k (6.1.33), |z| < ¼: accurate beside the roots, where other terms cancel."""
+    z = np.clip(z, -0.25, 0.25)
+    total = np.zeros_like(z)
+    for k in range(len(ZETA) + 1, 1, -1):
+        total = (total + ZETA[k - 2] * (1 if k % 2 == 0 else -1) / k) * z
+    return (total - np.euler_gamma) * z + 0.0  # no -0
 
 
 def _lgamma(x: np.ndarray) -> np.ndarray:
@@ -50,7 +70,8 @@ def _lgamma(x: np.ndarray) -> np.ndarray:
     left = x < 0.5
     value = _lgamma_right(np.where(left, 1 - x, x))
     sine = np.abs(np.sin(np.pi * (x - np.round(x))))
-    return np.where(np.isinf(x), np.inf, np.where(left, math.log(math.pi) - np.log(sine) - value, value))
+    pole = np.isinf(x) | ((x <= 0) & (x == np.round(x)))
+    return np.where(pole, np.inf, np.where(left, math.log(math.pi) - np.log(sine) - value, value))
 
 
 def _digamma(x: np.ndarray) -> np.ndarray:
@@ -66,16 +87,16 @@ def _digamma(x: np.ndarray) -> np.ndarray:
     return np.where(x == 0, np.copysign(np.inf, -x), np.where(left & (x == np.round(x)), np.nan, value))
 
 
-def _zeta(s: int, q: np.ndarray) -> np.ndarray:
+def _zeta(s: float | np.ndarray, q: np.ndarray) -> np.ndarray:
     """Σ (q + k)⁻ˢ over k ≥ 0 (Hurwitz), by Euler and Maclaurin's formula from q ≥ 10 on."""
-    total, z = np.zeros_like(q), q
+    total, z, power = np.zeros_like(q), q, -1.0 * s
     while (z < FAR).any():
         near = z < FAR
-        total, z = np.where(near, total + z ** float(-s), total), np.where(near, z + 1, z)
-    tail, rising = z ** (1.0 - s) / (s - 1) + 0.5 * z ** float(-s), float(s)
+        total, z = np.where(near, total + z**power, total), np.where(near, z + 1, z)
+    tail, rising = z ** (1.0 + power) / (s - 1) + 0.5 * z**power, -power
     for k, b in enumerate(BERNOULLI):
-        tail = tail + b / math.factorial(2 * k + 2) * rising * z ** (-s - 2.0 * k - 1)
-        rising *= (s + 2 * k + 1) * (s + 2 * k + 2)
+        tail = tail + b / math.factorial(2 * k + 2) * rising * z ** (power - 2.0 * k - 1)
+        rising = rising * (s + 2 * k + 1) * (s + 2 * k + 2)
     return total + tail
 
 

@@ -76,7 +76,7 @@ def _moments(a: np.ndarray, x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarr
 
 def _tail_infer(a: Spec, log_x: Spec, k: int) -> tuple[Spec, Spec]:
     if a.shape != log_x.shape or a.dtype is not log_x.dtype:
-        raise DTypeError(f"gamma_tail: a is {a} and log x is {log_x}; expected one shape and dtype")
+        raise DTypeError("gamma_tail: a is {a} and log x is {log_x}; expected one shape and dtype", a=a, log_x=log_x)
     return Spec(a.shape, a.dtype), Spec(a.shape, a.dtype)
 
 

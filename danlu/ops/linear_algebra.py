@@ -14,6 +14,8 @@ from danlu import dtype as dt
 from danlu.errors import DanluError, DTypeError, GradientError, ShapeError
 from danlu.graph import OPAQUE, Node, Op, Spec
 from danlu.messages import Phrase, both
+from danlu.ops.complex_numbers import conjugate
+from danlu.ops.planes import LIBRARY
 from danlu.ops.table import composite, register
 
 
@@ -41,8 +43,8 @@ def check_matrix(name: str, x: Spec | Node) -> None:
 
 
 def check_real(name: str, x: Spec | Node) -> None:
-    """float32 or float64."""
-    if x.dtype not in (dt.float32, dt.float64):
+    """float32 or float64, or complex numbers of them."""
+    if dt.to_real(x.dtype) not in (dt.float32, dt.float64):
         raise DTypeError(
             "{name}: the input has dtype {dtype}; linear algebra is computed in float32 or float64: write x.float()",
             name=name,
@@ -70,6 +72,16 @@ def transposed(o, x: Node) -> Node:
     """The last two axes exchanged."""
     n = len(x.shape)
     return o.permute(x, dims=(*range(n - 2), n - 1, n - 2))
+
+
+def adjoint(o, x: Node) -> Node:
+    """The conjugate transpose; of a real matrix the transpose."""
+    return transposed(o, conjugate(o, x))
+
+
+def real_part(o, x: Node) -> Node:
+    """The real part, in the dtype of x."""
+    return o.cast(o.real(x), dtype=x.dtype) if x.dtype.is_complex else x
 
 
 def part(o, x: Node, axis: int, start: int, stop: int) -> Node:
@@ -191,8 +203,9 @@ ITERATION = Phrase("The input holds NaN or infinity, or the iteration did not co
 
 
 def opaque(name: str, doc: str, **fields: Any) -> Op:
-    """Registers a library call, which may refuse its data."""
-    op = register(Op(name, OPAQUE, doc, **fields))
+    """Registers a library call, which may refuse its data. It takes complex numbers too, and its rules conjugate where that matters
+    (unless `wirtinger` is False: then it is a holomorphic function, and they do not)."""
+    op = register(Op(name, OPAQUE, doc, **{"planes": LIBRARY, "wirtinger": True, **fields}))
     op.blamed = True
     return op
 
@@ -217,7 +230,7 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _inv_vjp(o, g, y, x):
-    yt = transposed(o, y)
+    yt = adjoint(o, y)
     return (o.neg(product(o, yt, g, yt)),)
 
 
@@ -233,8 +246,8 @@ def _solve_infer(a: Spec, b: Spec) -> Spec:
 
 
 def _solve_vjp(o, g, y, a, b):
-    gb = o.solve_matrices(transposed(o, a), g)
-    return o.neg(o.matmul(gb, transposed(o, y))), gb
+    gb = o.solve_matrices(adjoint(o, a), g)
+    return o.neg(o.matmul(gb, adjoint(o, y))), gb
 
 
 def _solve_jvp(o, y, xs, dxs):
@@ -328,7 +341,7 @@ def _stretched(o, g: Node, x: Node) -> Node:
 
 opaque(
     "det", "The determinant.", infer=_scalar_infer("linalg.det"), numpy=np.linalg.det,
-    vjp=lambda o, g, y, x: (o.mul(_stretched(o, g, x), o.cofactor(x)),),
+    vjp=lambda o, g, y, x: (o.mul(_stretched(o, g, x), conjugate(o, o.cofactor(x))),),
     jvp=lambda o, y, xs, dxs: _sum_matrix(o, o.mul(o.cofactor(xs[0]), dxs[0])),
 )  # fmt: skip
 
@@ -339,12 +352,13 @@ def _sum_matrix(o, x: Node) -> Node:
 
 
 def _cofactor_numpy(x: np.ndarray) -> np.ndarray:
-    """det(A) A⁻ᵀ, defined for singular matrices too: from A = U S Vᵀ it is det(U) det(V) U diag(Π_{j≠i} sⱼ) Vᵀ."""
+    """det(A) A⁻ᵀ, defined for singular matrices too: from conj(A) = U S Vᴴ it is conj(det(U) det(Vᴴ)) U diag(Π_{j≠i} sⱼ) Vᴴ."""
     if not x.shape[-1]:
         return x
-    u, s, vt = np.linalg.svd(x)
+    u, s, vt = np.linalg.svd(x.conj())
     others = np.where(np.eye(s.shape[-1], dtype=bool), np.ones((), s.dtype), s[..., None, :]).prod(-1)
-    sign = np.sign(np.linalg.det(u) * np.linalg.det(vt))
+    sign = np.conj(np.linalg.det(u) * np.linalg.det(vt))
+    sign = sign / np.abs(sign)
     return (u * (others * sign[..., None])[..., None, :]) @ vt
 
 
@@ -361,20 +375,35 @@ def _cofactor_jvp(o, y, xs, dxs):
 
 opaque(
     "cofactor", "The matrix of cofactors, the gradient of the determinant; its own derivative needs an inverse.", infer=_square_spec("linalg.det"),
-    numpy=blamed("linalg.det", _cofactor_numpy, ITERATION), vjp=_cofactor_vjp, jvp=_cofactor_jvp,
+    numpy=blamed("linalg.det", _cofactor_numpy, ITERATION), vjp=_cofactor_vjp, jvp=_cofactor_jvp, wirtinger=False,
 )  # fmt: skip
 
 
 def _slogdet_infer(x: Spec) -> tuple[Spec, Spec]:
     spec = _scalar_infer("linalg.slogdet")(x)
-    return spec, spec
+    return spec, Spec(spec.shape, dt.to_real(spec.dtype))
+
+
+def _slogdet_vjp(o, g, y, x):
+    """A⁻ᴴ · (g of the logarithm); the sign of a complex determinant turns: its gradient adds i·im(g · conj(sign))."""
+    scale = g[1]
+    if x.dtype.is_complex:
+        scale = o.complex(scale, o.imag(o.mul(g[0], o.conj(y[0]))))
+    return (o.mul(_stretched(o, scale, x), adjoint(o, o.inv(x))),)
+
+
+def _slogdet_jvp(o, y, xs, dxs):
+    trace = _sum_matrix(o, o.mul(transposed(o, o.inv(xs[0])), dxs[0]))
+    if not trace.dtype.is_complex:
+        return None, trace
+    turn = o.imag(trace)
+    return o.mul(y[0], o.complex(o.like(0, turn), turn)), o.real(trace)
 
 
 opaque(
     "slogdet", "The sign of the determinant and the logarithm of its size.", infer=_slogdet_infer,
     numpy=_quiet(lambda x: tuple(np.linalg.slogdet(x))),
-    vjp=lambda o, g, y, x: (o.mul(_stretched(o, g[1], x), transposed(o, o.inv(x))),),
-    jvp=lambda o, y, xs, dxs: (None, _sum_matrix(o, o.mul(transposed(o, o.inv(xs[0])), dxs[0]))),
+    vjp=_slogdet_vjp, jvp=_slogdet_jvp,
 )  # fmt: skip
 
 
@@ -382,6 +411,8 @@ opaque(
 def logdet(o, x: Node):
     """ln det A; NaN where the determinant is negative, -∞ where it is 0."""
     sign, size = o.slogdet(x)
+    if x.dtype.is_complex:
+        return o.add(o.log(sign), size)
     return o.where(o.lt(sign, 0.0), float("nan"), size)
 
 
@@ -390,16 +421,16 @@ def logdet(o, x: Node):
 
 def _cholesky_vjp(o, g, y, x):
     """½ (S + Sᵀ), S = L⁻ᵀ Φ(Lᵀ g) L⁻¹ (Murray 2016, equation 9)."""
-    inner = _half_lower(o, o.matmul(transposed(o, y), g))
-    left = o.solve_matrices(transposed(o, y), inner)
-    s = transposed(o, o.solve_matrices(transposed(o, y), transposed(o, left)))
-    return (o.mul(0.5, o.add(s, transposed(o, s))),)
+    inner = _half_lower(o, o.matmul(adjoint(o, y), g))
+    left = o.solve_matrices(adjoint(o, y), inner)
+    s = adjoint(o, o.solve_matrices(adjoint(o, y), adjoint(o, left)))
+    return (o.mul(0.5, o.add(s, adjoint(o, s))),)
 
 
 def _cholesky_jvp(o, y, xs, dxs):
     """dL = L Φ(L⁻¹ dA L⁻ᵀ) (Murray 2016, equation 8), dA read as symmetric."""
-    dx = o.mul(0.5, o.add(dxs[0], transposed(o, dxs[0])))
-    inner = o.solve_matrices(y, transposed(o, o.solve_matrices(y, dx)))
+    dx = o.mul(0.5, o.add(dxs[0], adjoint(o, dxs[0])))
+    inner = o.solve_matrices(y, adjoint(o, o.solve_matrices(y, dx)))
     return o.matmul(y, _half_lower(o, inner))
 
 
@@ -443,20 +474,22 @@ def _qr_vjp(o, gs, ys, x, complete):
     """(gQ + Q C) R⁻ᵀ, C = the symmetric matrix with the upper triangle of gR Rᵀ - ... (Walter, Lehmann & Lamour 2012), m ≥ n."""
     (gq, gr), (q, r) = gs, ys
     _no_complete(x) if complete else None
-    inner = o.sub(o.matmul(r, transposed(o, gr)), o.matmul(transposed(o, gq), q))
+    inner = o.sub(o.matmul(r, adjoint(o, gr)), o.matmul(adjoint(o, gq), q))
     below = lower(o, inner, -1)
-    symmetric = o.add(o.add(below, transposed(o, below)), diagonal_matrix(o, diagonal_of(o, inner)))
-    return (transposed(o, o.solve_matrices(r, transposed(o, o.add(gq, o.matmul(q, symmetric))))),)
+    symmetric = o.add(o.add(below, adjoint(o, below)), diagonal_matrix(o, real_part(o, diagonal_of(o, inner))))
+    return (adjoint(o, o.solve_matrices(r, adjoint(o, o.add(gq, o.matmul(q, symmetric))))),)
 
 
 def _qr_jvp(o, ys, xs, dxs, complete):
     """Ω = QᵀdQ is antisymmetric and dR R⁻¹ is upper: the lower triangle of Qᵀ dA R⁻¹ gives Ω."""
     (q, r) = ys
     _no_complete(xs[0]) if complete else None
-    scaled = transposed(o, o.solve_matrices(transposed(o, r), transposed(o, dxs[0])))
-    both = o.matmul(transposed(o, q), scaled)
+    scaled = adjoint(o, o.solve_matrices(adjoint(o, r), adjoint(o, dxs[0])))
+    both = o.matmul(adjoint(o, q), scaled)
     below = lower(o, both, -1)
-    rest = o.sub(both, o.sub(below, transposed(o, below)))
+    rest = o.sub(both, o.sub(below, adjoint(o, below)))
+    if both.dtype.is_complex:  # the diagonal of R is real: what is imaginary belongs to Ω
+        rest = o.sub(rest, diagonal_matrix(o, o.sub(diagonal_of(o, both), real_part(o, diagonal_of(o, both)))))
     return o.sub(scaled, o.matmul(q, rest)), o.matmul(rest, r)
 
 
@@ -472,7 +505,7 @@ def qr(o, x: Node, complete: bool):
     if m >= n:
         return o.tall_qr(x, complete=complete)
     q, r = o.tall_qr(part(o, x, -1, 0, m), complete=False)
-    return q, o.cat(r, o.matmul(transposed(o, q), part(o, x, -1, m, n)), dim=len(x.shape) - 1)
+    return q, o.cat(r, o.matmul(adjoint(o, q), part(o, x, -1, m, n)), dim=len(x.shape) - 1)
 
 
 # ---- functions of a matrix ----------------------------------------------------------------------------------------------------------------
@@ -491,7 +524,7 @@ def _matrix_exp_numpy(x: np.ndarray) -> np.ndarray:
     if not np.isfinite(norm):
         return np.full_like(x, np.nan)
     squarings = max(0, int(np.ceil(np.log2(norm / _PADE_NORM)))) if norm else 0
-    a = x.astype(np.float64) / 2.0**squarings
+    a = x.astype(np.result_type(x, np.float64)) / 2.0**squarings
     identity = np.broadcast_to(np.eye(x.shape[-1]), x.shape)
     square = a @ a
     powers = [identity, square, square @ square, square @ square @ square]
@@ -514,7 +547,7 @@ def _frechet(o, x: Node, dx: Node) -> Node:
 
 opaque(
     "matrix_exp", "e to the power of a matrix: Σ Aᵏ / k!", infer=_square_spec("linalg.matrix_exp"), numpy=_matrix_exp_numpy,
-    vjp=lambda o, g, y, x: (_frechet(o, transposed(o, x), g),), jvp=lambda o, y, xs, dxs: _frechet(o, xs[0], dxs[0]),
+    vjp=lambda o, g, y, x: (_frechet(o, adjoint(o, x), g),), jvp=lambda o, y, xs, dxs: _frechet(o, xs[0], dxs[0]),
 )  # fmt: skip
 
 
@@ -547,7 +580,7 @@ def householder_product(o, x: Node, tau: Node):
     for i in reversed(range(k)):
         column = part(o, v, -1, i, i + 1)
         scale = o.reshape(part(o, tau, -1, i, i + 1), shape=(*lead, 1, 1))
-        out = o.sub(out, o.mul(o.mul(scale, column), o.matmul(transposed(o, column), out)))
+        out = o.sub(out, o.mul(o.mul(scale, column), o.matmul(adjoint(o, column), out)))
     return out
 
 

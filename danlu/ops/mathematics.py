@@ -184,6 +184,8 @@ def tanh_of(b, x):
 
 
 def _sigmoid_numpy(x):
+    if x.dtype.kind == "c":
+        return 1 / (1 + np.exp(-x))
     e = np.exp(-np.abs(x))
     return np.where(x < 0, e, 1).astype(x.dtype) / (1 + e)
 
@@ -384,7 +386,7 @@ def _pow_integer(b, x, y):
 
 
 def _pow_numpy(x, y):
-    if x.dtype.kind == "f":
+    if x.dtype.kind in "fc":
         return np.power(x, y)
     inverse = np.where(np.abs(x) == 1, np.where(y % 2 == 1, x, 1), 0)
     return np.where(y < 0, inverse, np.power(x, np.where(y < 0, 0, y))).astype(x.dtype)
@@ -398,7 +400,7 @@ def _pow_base(o, z, x, y):
 
 def _pow_exponent(o, z, x, y):
     """xʸ·log x; 0 where x = 0 and y ≥ 0. The logarithm of 0 is never taken there, so that no 0·∞ comes in later derivatives."""
-    flat = o.logical_and(o.eq(x, 0), o.ge(y, 0))
+    flat = o.logical_and(o.eq(x, 0), o.ge(o.real(y) if y.dtype.is_complex else y, 0))
     return o.mul(z, o.where(flat, 0, o.log(o.where(flat, 1, x))))
 
 

@@ -8,6 +8,7 @@ meets a number here: between two of them float32 would be the dtype, whatever th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod, sqrt
 
 from danlu.graph import Node
@@ -24,6 +25,18 @@ def _lists(tensors: tuple[Node, ...], count: int) -> list[tuple[Node, ...]]:
 def _together(results: list[tuple[Node, ...]]) -> tuple[Node, ...]:
     """[(p₁, m₁), (p₂, m₂)] → (p₁, p₂, m₁, m₂)."""
     return tuple(x for kind in zip(*results) for x in kind)
+
+
+def _each(o, one: Callable[..., tuple[Node, ...]], tensors: tuple[Node, ...], count: int) -> tuple[Node, ...]:
+    """`one` of every parameter with its gradient and states; the two parts of a complex one are parameters of their own."""
+
+    def whole(*row: Node) -> tuple[Node, ...]:
+        if not row[0].dtype.is_complex:
+            return one(*row)
+        parts = (one(*map(part, row)) for part in (o.real, o.imag))
+        return tuple(o.complex(re, im) for re, im in zip(*parts))
+
+    return _together([whole(*row) for row in zip(*_lists(tensors, count))])
 
 
 @composite(attrs=("maximize",))
@@ -66,8 +79,8 @@ def adam(
     g; decoupled, p shrinks by the factor 1 − η λ instead (Loshchilov & Hutter 2019, algorithm 2): `decay` is λ or η λ. AMSGrad
     divides by the largest v so far (Reddi et al. 2018).
     """
-    results = []
-    for p, g, m, v, *largest in zip(*_lists(tensors, 5 if amsgrad else 4)):
+
+    def one(p: Node, g: Node, m: Node, v: Node, *largest: Node) -> tuple[Node, ...]:
         g = o.neg(g) if maximize else g
         if decoupled:
             p = o.sub(p, o.mul(o.mul(p, decay), lr))
@@ -75,11 +88,12 @@ def adam(
             g = o.add(g, o.mul(p, decay))
         m = toward(o, m, g, rate1)
         v = toward(o, v, o.mul(g, g), rate2)
-        largest = [o.maximum(x, v) for x in largest]
+        largest = tuple(o.maximum(x, v) for x in largest)
         root = o.sqrt(largest[0] if largest else v)
         p = o.sub(p, o.div(o.mul(o.mul(m, alpha), lr), o.add(o.mul(root, scale), eps)))
-        results.append((p, m, v, *largest))
-    return _together(results)
+        return p, m, v, *largest
+
+    return _each(o, one, tensors, 5 if amsgrad else 4)
 
 
 # ---- relatives of Adam ----------------------------------------------------------------------------------------------------------
@@ -99,13 +113,14 @@ def adamax(
 
     correction = 1 / (1 − β₁ᵗ) (Kingma & Ba 2015, algorithm 2; ε as in PyTorch, so that u is never 0).
     """
-    results = []
-    for p, g, m, u in zip(*_lists(tensors, 4)):
+
+    def one(p: Node, g: Node, m: Node, u: Node) -> tuple[Node, ...]:
         p, g = _decayed(o, p, g, decay, lr, False, maximize)
         m = toward(o, m, g, rate1)
         u = o.maximum(o.mul(u, beta2), o.add(o.abs(g), eps))
-        results.append((o.sub(p, o.div(o.mul(o.mul(m, correction), lr), u)), m, u))
-    return _together(results)
+        return o.sub(p, o.div(o.mul(o.mul(m, correction), lr), u)), m, u
+
+    return _each(o, one, tensors, 4)
 
 
 @composite(attrs=("decoupled", "maximize"))
@@ -117,14 +132,15 @@ def nadam(
 
     of_g = (1 − μₜ) / (1 − Π μ), of_m = μₜ₊₁ / (1 − μₜ₊₁ Π μ), scale = 1 / √(1 − β₂ᵗ) (Dozat 2016, algorithm 2).
     """
-    results = []
-    for p, g, m, v in zip(*_lists(tensors, 4)):
+
+    def one(p: Node, g: Node, m: Node, v: Node) -> tuple[Node, ...]:
         p, g = _decayed(o, p, g, decay, lr, decoupled, maximize)
         m = toward(o, m, g, rate1)
         v = toward(o, v, o.mul(g, g), rate2)
         direction = o.mul(o.add(o.mul(g, of_g), o.mul(m, of_m)), lr)
-        results.append((o.sub(p, o.div(direction, o.add(o.mul(o.sqrt(v), scale), eps))), m, v))
-    return _together(results)
+        return o.sub(p, o.div(direction, o.add(o.mul(o.sqrt(v), scale), eps))), m, v
+
+    return _each(o, one, tensors, 4)
 
 
 @composite(attrs=("decoupled", "maximize"))
@@ -136,14 +152,15 @@ def radam(
 
     correction = 1 / (1 − β₁ᵗ); rectified = r √(1 − β₂ᵗ), and 0 in the first steps (Liu et al. 2020, algorithm 2).
     """
-    results = []
-    for p, g, m, v in zip(*_lists(tensors, 4)):
+
+    def one(p: Node, g: Node, m: Node, v: Node) -> tuple[Node, ...]:
         p, g = _decayed(o, p, g, decay, lr, decoupled, maximize)
         m = toward(o, m, g, rate1)
         v = toward(o, v, o.mul(g, g), rate2)
         factor = o.where(o.gt(rectified, 0.0), o.div(rectified, o.add(o.sqrt(v), eps)), 1.0)
-        results.append((o.sub(p, o.mul(o.mul(o.mul(m, correction), lr), factor)), m, v))
-    return _together(results)
+        return o.sub(p, o.mul(o.mul(o.mul(m, correction), lr), factor)), m, v
+
+    return _each(o, one, tensors, 4)
 
 
 @composite(attrs=("maximize",))
@@ -154,16 +171,17 @@ def sparse_adam(
 
     p ← p − η α m / (√v + ε) with α = √(1 − β₂ᵗ) / (1 − β₁ᵗ): ε is not scaled, as in PyTorch.
     """
-    results = []
-    for p, g, m, v in zip(*_lists(tensors, 4)):
+
+    def one(p: Node, g: Node, m: Node, v: Node) -> tuple[Node, ...]:
         g = o.neg(g) if maximize else g
         dims = tuple(range(1, len(g.shape)))
         there = o.ne(o.max(o.abs(g), dims=dims, keepdim=True), 0.0) if dims else o.ne(g, 0.0)
         m = o.where(there, toward(o, m, g, rate1), m)
         v = o.where(there, toward(o, v, o.mul(g, g), rate2), v)
         step = o.div(o.mul(o.mul(m, alpha), lr), o.add(o.sqrt(v), eps))
-        results.append((o.where(there, o.sub(p, step), p), m, v))
-    return _together(results)
+        return o.where(there, o.sub(p, step), p), m, v
+
+    return _each(o, one, tensors, 4)
 
 
 # ---- steps scaled by the gradients so far -----------------------------------------------------------------------------------------
@@ -172,12 +190,13 @@ def sparse_adam(
 @composite(attrs=("maximize",))
 def adagrad(o, lr: Node, shrink: Node, eps: Node, decay: Node, *tensors: Node, maximize: bool) -> tuple[Node, ...]:
     """s ← s + g²; p ← p − η shrink g / (√s + ε). Lists: p, g, s. shrink = 1 / (1 + (t − 1) lr_decay) (Duchi et al. 2011, eq. 1)."""
-    results = []
-    for p, g, s in zip(*_lists(tensors, 3)):
+
+    def one(p: Node, g: Node, s: Node) -> tuple[Node, ...]:
         p, g = _decayed(o, p, g, decay, lr, False, maximize)
         s = o.add(s, o.mul(g, g))
-        results.append((o.sub(p, o.div(o.mul(o.mul(g, shrink), lr), o.add(o.sqrt(s), eps))), s))
-    return _together(results)
+        return o.sub(p, o.div(o.mul(o.mul(g, shrink), lr), o.add(o.sqrt(s), eps))), s
+
+    return _each(o, one, tensors, 3)
 
 
 @composite(attrs=("maximize",))
@@ -186,13 +205,14 @@ def adadelta(o, lr: Node, rate: Node, eps: Node, decay: Node, *tensors: Node, ma
 
     rate = 1 − ρ (Zeiler 2012, algorithm 1).
     """
-    results = []
-    for p, g, v, u in zip(*_lists(tensors, 4)):
+
+    def one(p: Node, g: Node, v: Node, u: Node) -> tuple[Node, ...]:
         p, g = _decayed(o, p, g, decay, lr, False, maximize)
         v = toward(o, v, o.mul(g, g), rate)
         change = o.mul(o.div(o.sqrt(o.add(u, eps)), o.sqrt(o.add(v, eps))), g)
-        results.append((o.sub(p, o.mul(change, lr)), v, toward(o, u, o.mul(change, change), rate)))
-    return _together(results)
+        return o.sub(p, o.mul(change, lr)), v, toward(o, u, o.mul(change, change), rate)
+
+    return _each(o, one, tensors, 4)
 
 
 @composite(attrs=("centered", "momentum", "maximize"))
@@ -204,8 +224,8 @@ def rmsprop(
     rate = 1 − α. Centered: the square of the mean of g is taken from v (Graves 2013, eq. 38 to 40); with momentum:
     b ← μ b + g / (√v + ε), p ← p − η b (Tieleman & Hinton 2012, lecture 6.5).
     """
-    results = []
-    for p, g, v, *more in zip(*_lists(tensors, 3 + centered + momentum)):
+
+    def one(p: Node, g: Node, v: Node, *more: Node) -> tuple[Node, ...]:
         p, g = _decayed(o, p, g, decay, lr, False, maximize)
         v = toward(o, v, o.mul(g, g), rate)
         states, variance = [v], v
@@ -216,19 +236,21 @@ def rmsprop(
         if momentum:
             direction = o.add(o.mul(more[-1], mu), direction)
             states.append(direction)
-        results.append((o.sub(p, o.mul(direction, lr)), *states))
-    return _together(results)
+        return o.sub(p, o.mul(direction, lr)), *states
+
+    return _each(o, one, tensors, 3 + centered + momentum)
 
 
 @composite(attrs=("maximize",))
 def asgd(o, eta: Node, shrink: Node, mu: Node, decay: Node, *tensors: Node, maximize: bool) -> tuple[Node, ...]:
     """p ← p (1 − shrink) − η (g + λ p); a ← (1 − μ) a + μ p. Lists: p, g, a (Polyak & Juditsky 1992; shrink = lambd η)."""
-    results = []
-    for p, g, a in zip(*_lists(tensors, 3)):
+
+    def one(p: Node, g: Node, a: Node) -> tuple[Node, ...]:
         p, g = o.sub(p, o.mul(p, shrink)), _decayed(o, p, g, decay, eta, False, maximize)[1]
         p = o.sub(p, o.mul(g, eta))
-        results.append((p, o.where(o.ge(mu, 1.0), p, toward(o, a, p, mu))))
-    return _together(results)
+        return p, o.where(o.ge(mu, 1.0), p, toward(o, a, p, mu))
+
+    return _each(o, one, tensors, 3)
 
 
 @composite(attrs=("maximize",))
@@ -237,16 +259,17 @@ def rprop(o, down: Node, up: Node, least: Node, most: Node, *tensors: Node, maxi
 
     s stays between `least` and `most` (Riedmiller & Braun 1993, the form without weight backtracking).
     """
-    results = []
-    for p, g, before, s in zip(*_lists(tensors, 4)):
+
+    def one(p: Node, g: Node, before: Node, s: Node) -> tuple[Node, ...]:
         g = o.neg(g) if maximize else g
         product = o.mul(g, before)
         turned = o.lt(product, 0.0)
         s = o.where(o.gt(product, 0.0), o.mul(s, up), o.where(turned, o.mul(s, down), s))
         s = o.minimum(o.maximum(s, least), most)
         g = o.where(turned, 0.0, g)
-        results.append((o.sub(p, o.mul(o.sign(g), s)), g, s))
-    return _together(results)
+        return o.sub(p, o.mul(o.sign(g), s)), g, s
+
+    return _each(o, one, tensors, 4)
 
 
 def _norm(o, x: Node) -> Node:
@@ -264,24 +287,26 @@ def adafactor(
     r ← (1 − rate) r + rate · mean(g², −1), c the same over −2; v = r c / mean(r); u = g / √v, divided by max(1, rms(u) / d);
     p ← p − α u with α = max(ε₂, rms(p)) min(η, 1/√t). rate = t^decay, most = 1/√t (Shazeer & Stern 2018, algorithms 4 and 5).
     """
-    results = []
-    for p, g, *state in zip(*_lists(tensors, 4 if factored else 3)):
+
+    def one(p: Node, g: Node, *state: Node) -> tuple[Node, ...]:
         g, root = o.neg(g) if maximize else g, sqrt(prod(g.shape))
         alpha = o.maximum(o.div(_norm(o, p), root), eps2)
         alpha = o.minimum(o.mul(alpha, most), o.mul(alpha, lr))
         p = o.sub(p, o.mul(o.mul(p, decay), lr))
         square, ndim = o.mul(g, g), len(g.shape)
         if factored:
-            state = [toward(o, s, o.mean(square, dims=(ndim - 1 - k,), keepdim=True), rate) for k, s in enumerate(state)]
+            means = [o.mean(square, dims=(axis,), keepdim=True) for axis in (ndim - 1, ndim - 2)]
+            state = tuple(toward(o, s, m, rate) for s, m in zip(state, means))
             mean = o.maximum(o.mean(state[0], dims=(ndim - 2,), keepdim=True), eps1)
             estimate = o.div(o.mul(state[0], state[1]), mean)
         else:
-            state = [toward(o, state[0], square, rate)]
+            state = (toward(o, state[0], square, rate),)
             estimate = state[0]
         u = o.mul(g, o.rsqrt(o.maximum(estimate, eps1 * eps1)))
         factor = o.div(alpha, o.maximum(o.div(o.div(_norm(o, u), root), d), 1.0))
-        results.append((o.sub(p, o.mul(u, factor)), *state))
-    return _together(results)
+        return o.sub(p, o.mul(u, factor)), *state
+
+    return _each(o, one, tensors, 4 if factored else 3)
 
 
 @composite

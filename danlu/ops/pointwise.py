@@ -13,7 +13,7 @@ from danlu.ops.table import composite
 
 def _real(o, x: Node) -> Node:
     """x as a float: integers and bools become float32."""
-    return x if x.dtype.is_floating_point else o.cast(x, dtype=dt.float32)
+    return x if x.dtype.differentiable else o.cast(x, dtype=dt.float32)
 
 
 @composite
@@ -24,11 +24,12 @@ def frac(o, x: Node) -> Node:
 
 @composite
 def sinc(o, x: Node) -> Node:
-    """sin(πx) / (πx), and 1 at 0; near 0 the series 1 - (πx)²/6, which has the right derivatives there."""
+    """sin(πx) / (πx), and 1 at 0; near 0 the series 1 - z²/6 + z⁴/120 - z⁶/5040, whose derivatives do not cancel there."""
     z = o.mul(_real(o, x), math.pi)
-    small = o.lt(o.abs(z), 1e-4)
-    safe = o.where(small, 1.0, z)
-    return o.where(small, o.sub(1.0, o.div(o.mul(z, z), 6.0)), o.div(o.sin(safe), safe))
+    small = o.lt(o.abs(z), 0.02)
+    safe, square = o.where(small, 1.0, z), o.where(small, o.mul(z, z), 0.0)
+    series = o.sub(1.0, o.mul(square, o.sub(1 / 6, o.mul(square, o.sub(1 / 120, o.div(square, 5040.0))))))
+    return o.where(small, series, o.div(o.sin(safe), safe))
 
 
 @composite
@@ -45,9 +46,11 @@ def rad2deg(o, x: Node) -> Node:
 
 @composite(attrs=("eps",))
 def logit(o, x: Node, eps: float | None) -> Node:
-    """log(x / (1 - x)), x first kept inside [ε, 1 - ε] where ε is given."""
+    """log(x / (1 - x)), x first kept inside [ε, 1 - ε] where ε is given; else NaN outside 0 … 1, and so is the derivative."""
     x = _real(o, x)
-    if eps is not None:
+    if eps is None:
+        x = o.mul(x, o.where(o.logical_or(o.lt(x, 0.0), o.gt(x, 1.0)), math.nan, 1.0))
+    else:
         x = o.clamp_max(o.clamp_min(x, o.number(eps, x.dtype)), o.number(1 - eps, x.dtype))
     return o.log(o.div(x, o.sub(1.0, x)))
 
@@ -97,7 +100,7 @@ def div_trunc(o, x: Node, y: Node) -> Node:
 def isclose(o, x: Node, y: Node, rtol: float, atol: float, equal_nan: bool) -> Node:
     """|x - y| ≤ atol + rtol |y|, or x = y."""
     equal = o.eq(x, y)
-    if x.dtype.is_floating_point and equal_nan:
+    if x.dtype.differentiable and equal_nan:
         equal = o.logical_or(equal, o.logical_and(o.isnan(x), o.isnan(y)))
     difference, size = o.abs(o.sub(_real(o, x), _real(o, y))), o.abs(_real(o, y))
     near = o.logical_and(o.le(difference, o.add(o.mul(size, rtol), atol)), o.isfinite(difference))

@@ -9,6 +9,7 @@ from typing import Any
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import Node
 from danlu.messages import Phrase
+from danlu.ops.complex_numbers import conjugate
 from danlu.ops.linear_algebra import as_column, diagonal_of, part
 from danlu.ops.table import broadcast_shapes, composite
 
@@ -216,6 +217,7 @@ _RANKS = {
     "bmm": (3, 3, Phrase("two stacks of matrices, (b, n, k) and (b, k, m); danlu.matmul takes other shapes")),
     "mv": (2, 1, Phrase("a matrix (n, k) and a vector (k); danlu.matmul takes other shapes")),
     "dot": (1, 1, Phrase("two vectors of one length; danlu.matmul takes matrices")),
+    "vdot": (1, 1, Phrase("two vectors of one length")),
     "outer": (1, 1, Phrase("two vectors; flatten them first: x.ravel()")),
 }
 
@@ -278,6 +280,12 @@ def dot(o, a: Node, b: Node):
 
 
 @composite
+def vdot(o, a: Node, b: Node):
+    """Σ conj(x)·y of two vectors."""
+    return _strict(o, "vdot", conjugate(o, a), b)
+
+
+@composite
 def outer(o, a: Node, b: Node):
     """xᵢ · yⱼ of two vectors."""
     if len(a.shape) != 1 or len(b.shape) != 1:
@@ -326,13 +334,15 @@ def matrix_diagonal(o, x: Node, offset: int, dim1: int, dim2: int):
 
 
 def _scaled(o, name: str, value: Node, x: Node) -> Node:
-    """value · x; a whole dtype takes whole numbers."""
+    """value · x; for a whole dtype `addmv` cuts the fraction of a factor off, as PyTorch does, and the others refuse it."""
     if value.dtype.is_floating_point and not x.dtype.is_floating_point:
-        raise DTypeError(
-            "{name}: a factor that is no integer was given for dtype {dtype}; write an integer, or x.float()",
-            name=name,
-            dtype=x.dtype.name,
-        )
+        if name != "addmv":
+            raise DTypeError(
+                "{name}: a factor that is no integer was given for dtype {dtype}; write an integer, or x.float()",
+                name=name,
+                dtype=x.dtype.name,
+            )
+        value = o.cast(value, dtype=x.dtype)
     return o.mul(value, x)
 
 
@@ -425,7 +435,7 @@ def _turned(o, x: Node, dim: int, by: int) -> Node:
 def _power_of_size(o, x: Node, p: float) -> Node:
     """|x|ᵖ with derivative 0 at 0, where there is none for p < 1."""
     if p == 2:
-        return o.mul(x, x)
+        return o.real(o.mul(conjugate(o, x), x)) if x.dtype.is_complex else o.mul(x, x)
     zero = o.eq(x, 0.0)
     return o.where(zero, inf if p < 0 else 0.0, o.pow(o.abs(o.where(zero, 1.0, x)), float(p)))
 
@@ -440,10 +450,12 @@ def _root(o, total: Node, p: float) -> Node:
 @composite(attrs=("p", "dims", "keepdim"))
 def vector_norm(o, x: Node, p: float, dims: tuple[int, ...], keepdim: bool):
     """(Σ |x|ᵖ)^(1/p); the largest or smallest |x| for p = ±∞; how many are not 0 for p = 0."""
+    if (x.dtype.is_complex and p != 2) or p in (inf, -inf):
+        x = o.abs(x)
     if p == 0:
         return o.sum(o.cast(o.ne(x, 0.0), dtype=x.dtype), dims=dims, keepdim=keepdim)
     if p in (inf, -inf):
-        return (o.max if p > 0 else o.min)(o.abs(x), dims=dims, keepdim=keepdim)
+        return (o.max if p > 0 else o.min)(x, dims=dims, keepdim=keepdim)
     if p == 1 or not dims:
         return o.sum(o.abs(x), dims=dims, keepdim=keepdim)
     return _root(o, o.sum(_power_of_size(o, x, p), dims=dims, keepdim=keepdim), p)

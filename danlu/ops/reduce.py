@@ -27,7 +27,7 @@ def reduced_shape(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) 
 
 def _infer(result: str) -> Callable[..., Spec]:
     def infer(x: Spec, dims, keepdim) -> Spec:
-        dtype = {"bool": dt.bool_, "same": x.dtype}.get(result) or (x.dtype if x.dtype.is_floating_point else dt.int64)
+        dtype = {"bool": dt.bool_, "same": x.dtype}.get(result) or (x.dtype if x.dtype.differentiable else dt.int64)
         return Spec(reduced_shape(x.shape, dims, keepdim), dtype)
 
     return infer
@@ -67,7 +67,7 @@ def _reduce(name: str, doc: str, *, result: str, **fields: Any) -> Op:
 def _numpy(function: Callable[..., Any], result: str) -> Callable[..., Any]:
     def numpy(x, dims, keepdim):
         if result == "sum":
-            dtype = x.dtype if x.dtype.kind == "f" else np.int64
+            dtype = x.dtype if x.dtype.kind in "fc" else np.int64
             return np.asarray(function(x, axis=dims, keepdims=keepdim, dtype=dtype))
         return np.asarray(function(x, axis=dims, keepdims=keepdim))
 
@@ -84,13 +84,24 @@ _reduce(
 
 
 def _prod_partial(o, x: Node, dims) -> Node:
-    """∂(Π x)/∂xᵢ = Π of the others, right where elements are zero: with one zero only its own partial is not zero."""
+    """∂(Π x)/∂xᵢ = Π of the others: those that are not zero by division, the zeros among them written out (`zeros_product`), so that
+    derivatives of it are right as well."""
     is_zero = o.eq(x, 0.0)
-    zeros = spread(o, o.sum(o.cast(is_zero, dtype=x.dtype), dims=dims, keepdim=True), x, dims)
     safe = o.where(is_zero, 1.0, x)
-    others = o.div(spread(o, o.prod(safe, dims=dims, keepdim=True), x, dims), safe)
-    alone = o.logical_or(o.eq(zeros, 0.0), o.logical_and(is_zero, o.eq(zeros, 1.0)))
-    return o.where(alone, others, 0.0)
+    mark, zeros = o.cast(is_zero, dtype=x.dtype), o.where(is_zero, x, 0.0)
+
+    def others(part: Node) -> Node:
+        return o.sub(spread(o, o.sum(part, dims=dims, keepdim=True), x, dims), part)
+
+    rest = o.div(spread(o, o.prod(safe, dims=dims, keepdim=True), x, dims), safe)
+    return o.mul(rest, zeros_product(o, others(mark), others(zeros), others(o.mul(zeros, zeros))))
+
+
+def zeros_product(o, count: Node, total: Node, squares: Node) -> Node:
+    """The product of `count` factors that are zero, as a function of them, from their sum and the sum of their squares: 1, x, x·y =
+    ((x + y)² - x² - y²) / 2; of three and more its value and first two derivatives are 0."""
+    pair = o.mul(o.sub(o.mul(total, total), squares), 0.5)
+    return o.where(o.eq(count, 0.0), 1.0, o.where(o.eq(count, 1.0), total, o.where(o.eq(count, 2.0), pair, 0.0)))
 
 
 _reduce(

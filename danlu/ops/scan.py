@@ -9,12 +9,13 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.graph import OPAQUE, Node, Op, Spec
+from danlu.ops.reduce import zeros_product
 from danlu.ops.source import zeros_like
 from danlu.ops.table import register
 
 
 def _sum_infer(x: Spec, dim: int) -> Spec:
-    return Spec(x.shape, x.dtype if x.dtype.is_floating_point else dt.int64)
+    return Spec(x.shape, x.dtype if x.dtype.differentiable else dt.int64)
 
 
 def _same_infer(x: Spec, dim: int) -> Spec:
@@ -25,7 +26,7 @@ def _accumulate(function: np.ufunc) -> Callable[..., Any]:
     """A running sum or product in the dtype of the result."""
 
     def numpy(x: np.ndarray, dim: int) -> np.ndarray:
-        return function.accumulate(x, axis=dim, dtype=x.dtype if x.dtype.kind == "f" else np.int64)
+        return function.accumulate(x, axis=dim, dtype=x.dtype if x.dtype.kind in "fc" else np.int64)
 
     return numpy
 
@@ -47,27 +48,39 @@ _scan(
 )  # fmt: skip
 
 
-def _zeros_so_far(o, x: Node, dim: int) -> tuple[Node, Node]:
-    """Where no zero has come yet, and where the first one is."""
+def _product_parts(o, x: Node, dim: int) -> tuple[Any, ...]:
+    """Of y[i] without x[k] = C[i] / (x[k], or 1 if that is zero) · (the zeros up to i, but for k): C, where x is not zero, where it is,
+    the number of zeros so far, their sum and half of (their sum² - their squares), the product of two."""
     is_zero = o.eq(x, 0.0)
-    count = o.cumsum(o.cast(is_zero, dtype=dt.int64), dim=dim)
-    return o.eq(count, 0), o.logical_and(is_zero, o.eq(count, 1))
+    zeros = o.where(is_zero, x, 0.0)
+    count, total, squares = (o.cumsum(part, dim=dim) for part in (o.cast(is_zero, dtype=x.dtype), zeros, o.mul(zeros, zeros)))
+    safe = o.where(is_zero, 1.0, x)
+    return o.cumprod(safe, dim=dim), is_zero, safe, count, total, squares
 
 
 def _cumprod_vjp(o, g: Node, y: Node, x: Node, dim: int) -> tuple[Node]:
-    """Before the first zero Σ g y / x. At it, the products without it. Behind it 0: every product has that zero."""
-    before, first = _zeros_so_far(o, x, dim)
-    plain = o.div(_backwards(o, o.mul(g, y), dim), o.where(o.eq(x, 0.0), 1.0, x))
-    without = _backwards(o, o.where(before, 0.0, o.mul(g, o.cumprod(o.where(first, 1.0, x), dim=dim))), dim)
-    return (o.where(before, plain, o.where(first, without, 0.0)),)
+    """gₖ = Σ g[i] · (y[i] without x[k]) over i ≥ k; with the zeros written out, so that derivatives of it are right as well."""
+    c, is_zero, safe, count, total, squares = _product_parts(o, x, dim)
+    g = o.mul(g, c)
+    plain = o.div(_backwards(o, o.mul(g, zeros_product(o, count, total, squares)), dim), safe)
+    # Of a zero x[k] itself: one less, Π = 1, t - x[k], ((t - x[k])² - (s - x[k]²)) / 2 = (t² - s) / 2 - x[k] t + x[k]².
+    second, third = (o.where(o.eq(count, float(k)), g, 0.0) for k in (2, 3))
+    alone = _backwards(o, o.mul(g, zeros_product(o, o.sub(count, 1.0), total, squares)), dim)
+    linear = o.mul(x, _backwards(o, o.add(second, o.mul(third, total)), dim))
+    return (o.where(is_zero, o.add(o.sub(alone, linear), o.mul(o.mul(x, x), _backwards(o, third, dim))), plain),)
 
 
 def _cumprod_jvp(o, y: Node, xs: tuple, dxs: list, dim: int) -> Node:
+    """Σ dx[k] · (y[i] without x[k]) over k ≤ i."""
     x, dx = xs[0], dxs[0]
-    before, first = _zeros_so_far(o, x, dim)
-    plain = o.mul(y, o.cumsum(o.where(before, o.div(dx, o.where(before, x, 1.0)), 0.0), dim=dim))
-    at_zero = o.cumsum(o.where(first, dx, 0.0), dim=dim)
-    return o.add(plain, o.mul(at_zero, o.cumprod(o.where(first, 1.0, x), dim=dim)))
+    c, is_zero, safe, count, total, squares = _product_parts(o, x, dim)
+    plain = o.cumsum(o.where(is_zero, 0.0, o.div(dx, safe)), dim=dim)
+    at = o.where(is_zero, dx, 0.0)
+    zeroth, first, second = (o.cumsum(part, dim=dim) for part in (at, o.mul(at, x), o.mul(at, o.mul(x, x))))
+    found = o.mul(plain, zeros_product(o, count, total, squares))
+    found = o.add(found, o.mul(zeroth, zeros_product(o, o.sub(count, 1.0), total, squares)))
+    found = o.sub(found, o.where(o.eq(count, 2.0), first, 0.0))
+    return o.mul(c, o.add(found, o.where(o.eq(count, 3.0), o.sub(second, o.mul(total, first)), 0.0)))
 
 
 _scan(

@@ -11,6 +11,7 @@ from danlu.errors import GradientError
 from danlu.graph import Node, Spec
 from danlu.ops.linear_algebra import (
     ITERATION,
+    adjoint,
     as_column,
     as_row,
     blamed,
@@ -22,7 +23,7 @@ from danlu.ops.linear_algebra import (
     opaque,
     part,
     product,
-    transposed,
+    real_part,
 )
 from danlu.ops.table import as_dtype, composite
 
@@ -37,7 +38,7 @@ def quotient(o, x: Node, by: Node) -> Node:
 
 def _eigh_infer(x: Spec, lower: bool) -> tuple[Spec, Spec]:
     check_square("linalg.eigh", x)
-    return Spec(x.shape[:-1], x.dtype), x
+    return Spec(x.shape[:-1], dt.to_real(x.dtype)), x
 
 
 def _gaps(o, w: Node) -> Node:
@@ -51,17 +52,17 @@ def _without_diagonal(o, x: Node) -> Node:
 
 
 def _eigh_vjp(o, gs, ys, x, lower):
-    """V (diag(gw) + (Vᵀ gV) / (wⱼ - wᵢ)) Vᵀ"""
+    """V (diag(gw) + ½ (Vᴴ gV - gVᴴ V) / (wⱼ - wᵢ)) Vᴴ: V stays unitary, so only the skew part of Vᴴ gV turns it."""
     (gw, gv), (w, v) = gs, ys
-    vt = transposed(o, v)
-    turn = quotient(o, _without_diagonal(o, o.matmul(vt, gv)), _gaps(o, w))
-    return (product(o, v, o.add(diagonal_matrix(o, gw), turn), vt),)
+    vt = adjoint(o, v)
+    turn = quotient(o, o.mul(0.5, _without_diagonal(o, _skew(o, o.matmul(vt, gv)))), _gaps(o, w))
+    return (product(o, v, o.add(turn, diagonal_matrix(o, gw)), vt),)
 
 
 def _eigh_jvp(o, ys, xs, dxs, lower):
     (w, v) = ys
-    inner = product(o, transposed(o, v), dxs[0], v)
-    return diagonal_of(o, inner), o.matmul(v, quotient(o, _without_diagonal(o, inner), _gaps(o, w)))
+    inner = product(o, adjoint(o, v), dxs[0], v)
+    return o.real(diagonal_of(o, inner)), o.matmul(v, quotient(o, _without_diagonal(o, inner), _gaps(o, w)))
 
 
 opaque(
@@ -73,18 +74,74 @@ opaque(
 
 def _eigvalsh_vjp(o, g, y, x, lower):
     v = o.eigh(x, lower=lower)[1]
-    return (o.matmul(o.mul(v, as_row(o, g)), transposed(o, v)),)
+    return (o.matmul(o.mul(v, as_row(o, g)), adjoint(o, v)),)
 
 
 def _eigvalsh_jvp(o, y, xs, dxs, lower):
     v = o.eigh(xs[0], lower=lower)[1]
-    return diagonal_of(o, product(o, transposed(o, v), dxs[0], v))
+    return o.real(diagonal_of(o, product(o, adjoint(o, v), dxs[0], v)))
 
 
 opaque(
     "eigvalsh", "Eigenvalues of symmetric matrices in rising order; reads one triangle.", attrs=("lower",),
     infer=lambda x, lower: _eigh_infer(x, lower)[0],
     numpy=blamed("linalg.eigvalsh", lambda x, lower: np.linalg.eigvalsh(x, "L" if lower else "U"), ITERATION), vjp=_eigvalsh_vjp, jvp=_eigvalsh_jvp,
+)  # fmt: skip
+
+
+# ---- eigenvalues of any square matrix -----------------------------------------------------------------------------------------------------
+
+
+def _eig_infer(x: Spec) -> tuple[Spec, Spec]:
+    check_square("linalg.eig", x)
+    dtype = dt.to_complex(x.dtype)
+    return Spec(x.shape[:-1], dtype), Spec(x.shape, dtype)
+
+
+def _eig_numpy(x: np.ndarray) -> tuple[np.ndarray, ...]:
+    return tuple(part.astype(np.result_type(x, np.complex64), copy=False) for part in np.linalg.eig(x))
+
+
+def _complex_gaps(o, w: Node) -> Node:
+    """wⱼ - wᵢ, with 1 on the diagonal."""
+    gap = o.sub(as_row(o, w), as_column(o, w))
+    return o.add(gap, eye_like(o, gap))
+
+
+def _conjugated(o, v: Node, inner: Node) -> Node:
+    """V⁻ᴴ · inner · Vᴴ"""
+    vt = adjoint(o, v)
+    return o.solve_matrices(vt, o.matmul(inner, vt))
+
+
+def _eig_vjp(o, gs, ys, x):
+    """V⁻ᴴ (diag(gw) + (Vᴴ gV - Vᴴ V diag(re Vᴴ gV)) / conj(wⱼ - wᵢ)) Vᴴ (Boeddeker et al. 2017, equation 4.77; columns of length 1)"""
+    (gw, gv), (w, v) = gs, ys
+    vt = adjoint(o, v)
+    turn = o.matmul(vt, gv)
+    turn = o.sub(turn, o.matmul(vt, o.mul(v, as_row(o, o.real(diagonal_of(o, turn))))))
+    turn = o.div(_without_diagonal(o, turn), o.conj(_complex_gaps(o, w)))
+    return (_conjugated(o, v, o.add(turn, diagonal_matrix(o, gw))),)
+
+
+def _eig_jvp(o, ys, xs, dxs):
+    """dw = diag(V⁻¹ dA V); of dV what would change the length of a column is taken away."""
+    w, v = ys
+    inner = o.solve_matrices(v, o.matmul(as_dtype(dxs[0], v.dtype), v))
+    dv = o.matmul(v, o.div(_without_diagonal(o, inner), _complex_gaps(o, w)))
+    stretch = o.real(o.sum(o.mul(o.conj(v), dv), dims=(len(v.shape) - 2,), keepdim=True))
+    return diagonal_of(o, inner), o.sub(dv, o.mul(v, stretch))
+
+
+opaque(
+    "eig", "Eigenvalues and eigenvectors of length 1, both complex, of square matrices.", infer=_eig_infer,
+    numpy=blamed("linalg.eig", _eig_numpy, ITERATION), vjp=_eig_vjp, jvp=_eig_jvp,
+)  # fmt: skip
+opaque(
+    "eigvals", "The eigenvalues, complex, of square matrices.", infer=lambda x: _eig_infer(x)[0],
+    numpy=blamed("linalg.eigvals", lambda x: np.linalg.eigvals(x).astype(np.result_type(x, np.complex64), copy=False), ITERATION),
+    vjp=lambda o, g, y, x: (_conjugated(o, o.eig(x)[1], diagonal_matrix(o, g)),),
+    jvp=lambda o, y, xs, dxs: _eig_jvp(o, o.eig(xs[0]), xs, dxs)[0],
 )  # fmt: skip
 
 
@@ -95,7 +152,11 @@ def _svd_infer(x: Spec, full: bool) -> tuple[Spec, Spec, Spec]:
     check_matrix("linalg.svd", x)
     *lead, m, n = x.shape
     k = min(m, n)
-    return Spec((*lead, m, m if full else k), x.dtype), Spec((*lead, k), x.dtype), Spec((*lead, n if full else k, n), x.dtype)
+    return (
+        Spec((*lead, m, m if full else k), x.dtype),
+        Spec((*lead, k), dt.to_real(x.dtype)),
+        Spec((*lead, n if full else k, n), x.dtype),
+    )
 
 
 def _svd_numpy(x: np.ndarray, full: bool) -> tuple[np.ndarray, ...]:
@@ -111,7 +172,7 @@ def _square_gaps(o, s: Node) -> Node:
 
 def _outside(o, u: Node, x: Node) -> Node:
     """x without its part in the columns of u: (I - u uᵀ) x"""
-    return o.sub(x, o.matmul(u, o.matmul(transposed(o, u), x)))
+    return o.sub(x, o.matmul(u, o.matmul(adjoint(o, u), x)))
 
 
 def _svd_vjp(o, gs, ys, x, full):
@@ -119,25 +180,28 @@ def _svd_vjp(o, gs, ys, x, full):
     k = ys[1].shape[-1]
     gu, gs_, gvt = part(o, gs[0], -1, 0, k), gs[1], part(o, gs[2], -2, 0, k)
     u, s, vt = part(o, ys[0], -1, 0, k), ys[1], part(o, ys[2], -2, 0, k)
-    ut, v, gv, gap = transposed(o, u), transposed(o, vt), transposed(o, gvt), _square_gaps(o, s)
+    ut, v, gv, gap = adjoint(o, u), adjoint(o, vt), adjoint(o, gvt), _square_gaps(o, s)
     row, column = as_row(o, s), as_column(o, s)
     turn_u = o.mul(quotient(o, _skew(o, o.matmul(ut, gu)), gap), row)
     turn_v = o.mul(column, quotient(o, _skew(o, o.matmul(vt, gv)), gap))
-    out = product(o, u, o.add(o.add(turn_u, turn_v), diagonal_matrix(o, gs_)), vt)
+    inner = o.add(o.add(turn_u, turn_v), diagonal_matrix(o, gs_))
+    if x.dtype.is_complex:  # a column of U and the row of Vᴴ may turn together: what is left of their gradients
+        inner = o.add(inner, diagonal_matrix(o, o.div(diagonal_of(o, _skew(o, o.matmul(ut, gu))), o.mul(s, 2.0))))
+    out = product(o, u, inner, vt)
     m, n = x.shape[-2:]
     if m > k:
         out = o.add(out, o.matmul(quotient(o, _outside(o, u, gu), row), vt))
     if n > k:
-        out = o.add(out, o.matmul(u, transposed(o, quotient(o, _outside(o, v, gv), row))))
+        out = o.add(out, o.matmul(u, adjoint(o, quotient(o, _outside(o, v, gv), row))))
     return (out,)
 
 
 def _skew(o, x: Node) -> Node:
-    return o.sub(x, transposed(o, x))
+    return o.sub(x, adjoint(o, x))
 
 
 def _symmetric(o, x: Node) -> Node:
-    return o.add(x, transposed(o, x))
+    return o.add(x, adjoint(o, x))
 
 
 def _svd_jvp(o, ys, xs, dxs, full):
@@ -147,14 +211,17 @@ def _svd_jvp(o, ys, xs, dxs, full):
             "linalg.svd(full_matrices=True) of shape {shape} has no forward derivative; write full_matrices=False",
             shape=xs[0].shape,
         )
-    ut, v, gap = transposed(o, u), transposed(o, vt), _square_gaps(o, s)
+    ut, v, gap = adjoint(o, u), adjoint(o, vt), _square_gaps(o, s)
     row, column = as_row(o, s), as_column(o, s)
     inner = product(o, ut, dx, v)
     du = o.matmul(u, _without_diagonal(o, quotient(o, _symmetric(o, o.mul(inner, row)), gap)))
     dv = o.matmul(v, _without_diagonal(o, quotient(o, _symmetric(o, o.mul(column, inner)), gap)))
     du = o.add(du, quotient(o, _outside(o, u, o.matmul(dx, v)), row))
-    dv = o.add(dv, quotient(o, _outside(o, v, o.matmul(transposed(o, dx), u)), row))
-    return du, diagonal_of(o, inner), transposed(o, dv)
+    dv = o.add(dv, quotient(o, _outside(o, v, o.matmul(adjoint(o, dx), u)), row))
+    if dx.dtype.is_complex:  # the turn of each pair of columns, half on either side
+        turn = o.div(o.sub(diagonal_of(o, inner), real_part(o, diagonal_of(o, inner))), o.mul(s, 2.0))
+        du, dv = o.add(du, o.mul(u, as_row(o, turn))), o.sub(dv, o.mul(v, as_row(o, turn)))
+    return du, o.real(diagonal_of(o, inner)), adjoint(o, dv)
 
 
 opaque(
@@ -170,7 +237,7 @@ def _svdvals_vjp(o, g, y, x):
 
 def _svdvals_jvp(o, y, xs, dxs):
     u, _, vt = o.svd(xs[0], full=False)
-    return diagonal_of(o, product(o, transposed(o, u), dxs[0], transposed(o, vt)))
+    return o.real(diagonal_of(o, product(o, adjoint(o, u), dxs[0], adjoint(o, vt))))
 
 
 opaque(
@@ -216,17 +283,17 @@ def _pinv_infer(x: Spec, atol: Spec, rtol: Spec, hermitian: bool) -> Spec:
 def _pinv_numpy(x: np.ndarray, atol: np.ndarray, rtol: np.ndarray, hermitian: bool) -> np.ndarray:
     if hermitian:
         w, u = np.linalg.eigh(x)
-        vt, s = np.swapaxes(u, -1, -2) * np.sign(w)[..., None], np.abs(w)
+        vt, s = np.swapaxes(u, -1, -2).conj() * np.sign(w)[..., None], np.abs(w)
     else:
         u, s, vt = np.linalg.svd(x, full_matrices=False)
     kept = _kept(s, atol, rtol)
     inverse = np.where(kept, 1 / np.where(kept, s, 1), 0).astype(x.dtype)
-    return np.swapaxes(vt, -1, -2) @ (inverse[..., None] * np.swapaxes(u, -1, -2))
+    return np.swapaxes(vt, -1, -2).conj() @ (inverse[..., None] * np.swapaxes(u, -1, -2).conj())
 
 
 def _pinv_vjp(o, g, y, x, atol, rtol, hermitian):
     """Golub & Pereyra 1973, theorem 4.3, for a rank that does not change."""
-    xs, yt, gt = x, transposed(o, y), transposed(o, g)
+    xs, yt, gt = x, adjoint(o, y), adjoint(o, g)
     beside = product(o, o.sub(gt, product(o, xs, y, gt)), y, yt)
     above = product(o, yt, y, o.sub(gt, product(o, gt, y, xs)))
     total = o.sub(o.add(beside, above), product(o, yt, g, yt))
@@ -235,8 +302,8 @@ def _pinv_vjp(o, g, y, x, atol, rtol, hermitian):
 
 
 def _pinv_jvp(o, y, xs, dxs, hermitian):
-    x, dxt = xs[0], transposed(o, dxs[0])
-    yt = transposed(o, y)
+    x, dxt = xs[0], adjoint(o, dxs[0])
+    yt = adjoint(o, y)
     beside = product(o, y, yt, o.sub(dxt, product(o, dxt, x, y)))
     above = product(o, o.sub(dxt, product(o, y, x, dxt)), yt, y)
     return o.sub(o.add(beside, above), product(o, y, dxs[0], y))
@@ -251,13 +318,14 @@ opaque(
 def _tolerance(o, x: Node, atol: Any, rtol: Any) -> tuple[Node, Node]:
     """PyTorch's defaults: no absolute tolerance, and max(m, n) · ε as the relative one unless atol > 0 was given alone."""
     default = max(x.shape[-2:]) * float(np.finfo(x.dtype.numpy).eps)
+    real = dt.to_real(x.dtype)
     if rtol is None:
-        rtol = o.const(value=default, dtype=x.dtype)
+        rtol = o.const(value=default, dtype=real)
         if atol is not None:
-            rtol = o.where(o.gt(atol, 0.0), o.const(value=0.0, dtype=x.dtype), rtol)
+            rtol = o.where(o.gt(atol, 0.0), o.const(value=0.0, dtype=real), rtol)
     if atol is None:
-        atol = o.const(value=0.0, dtype=x.dtype)
-    return o.maximum(as_dtype(atol, x.dtype), 0.0), o.maximum(as_dtype(rtol, x.dtype), 0.0)
+        atol = o.const(value=0.0, dtype=real)
+    return o.maximum(as_dtype(atol, real), 0.0), o.maximum(as_dtype(rtol, real), 0.0)
 
 
 def _chosen(tolerances: tuple[Node, ...], given: str) -> tuple[Node | None, Node | None]:

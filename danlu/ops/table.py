@@ -70,12 +70,13 @@ def promote_specs(specs: list[Spec]) -> DType:
         for s in level:
             for_level = s.dtype if for_level is None else dt.promote(for_level, s.dtype)
         if for_level is not None and (result is None or _category(for_level) > _category(result)):
-            result = for_level
+            complex_float = for_level.is_complex and result is not None and result.is_floating_point
+            result = dt.to_complex(result) if complex_float else for_level  # type: ignore[arg-type]
     return result or dt.float32
 
 
 def _category(dtype: DType) -> int:
-    return {"b": 0, "u": 1, "i": 1, "f": 2}[dtype.kind]
+    return {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}[dtype.kind]
 
 
 def elementwise_infer(name: str, result: str) -> Callable[..., Spec]:
@@ -86,7 +87,7 @@ def elementwise_infer(name: str, result: str) -> Callable[..., Spec]:
         dtype = promote_specs(list(specs))
         if result == "bool":
             dtype = dt.bool_
-        elif result == "float" and not dtype.is_floating_point:
+        elif result == "float" and not dtype.differentiable:
             dtype = dt.float32
         return Spec(shape, dtype, all(s.weak for s in specs))
 
@@ -112,6 +113,8 @@ def elementwise(
     neutral: tuple[Any, Any] | None = None,
     rewrite: Callable[..., Any] | None = None,
     sample: Any = None,
+    planes: Callable[..., Any] | None = None,
+    wirtinger: bool = False,
 ) -> Op:
     """Registers an elementwise op. `partials[i](o, y, *xs, **attrs)` is ∂y/∂xᵢ: one formula gives both directions of
     differentiation; None says that the derivative is zero everywhere. Give `vjp` and `jvp` where a product is not the way
@@ -120,7 +123,8 @@ def elementwise(
     if partials is not None:
         vjp, jvp = _from_partials(partials)
     record = Op(name, ELEMENTWISE, doc, infer=infer or elementwise_infer(name, result), attrs=attrs, numpy=numpy, emit=emit,
-                vjp=vjp, jvp=jvp, sample=sample, neutral=neutral, rewrite=rewrite, folds=operands or result)  # fmt: skip
+                vjp=vjp, jvp=jvp, sample=sample, neutral=neutral, rewrite=rewrite, folds=operands or result, planes=planes,
+                wirtinger=wirtinger)  # fmt: skip
     return register(record)
 
 
@@ -233,6 +237,8 @@ def number_spec(value: Any) -> Spec:
         return Spec((), dt.int64, True)
     if isinstance(value, float):
         return Spec((), dt.float32, True)
+    if isinstance(value, complex):
+        return Spec((), dt.complex64, True)
     raise DTypeError("expected a tensor or a number, got {kind}", kind=type(value).__name__)
 
 
@@ -247,7 +253,9 @@ def _fit(x: Any, dtype: DType | None, shape: tuple[int, ...]) -> Node:
 
 def as_dtype(x: Node, dtype: DType) -> Node:
     """x converted; a weak number takes the dtype of what it meets, with all its digits."""
-    if x.spec.weak:
+    if x.spec.weak and x.inputs:  # a complex number, made of two real ones in float64
+        x = Node(x.op, x.inputs, x.attrs, Spec((), dt.complex128))
+    elif x.spec.weak:
         return Node(x.op, (), (x.attrs[0] if x.attrs else None, dtype), Spec((), dtype))
     return x if x.dtype is dtype else o.cast(x, dtype=dtype)
 

@@ -207,9 +207,17 @@ floating("acos", "The angle in [0, π] whose cosine is x.", np.arccos, in_double
 floating("atan", "The angle in [-π/2, π/2] whose tangent is x.", np.arctan,
          in_double(lambda b, x: _atan2_emit(b, x, number(b, 1, x))), [REAL],
          partials=(lambda o, y, x: o.reciprocal(o.add(o.mul(x, x), 1)),))  # fmt: skip
-floating("atan2", "The angle of the point (x, y), in [-π, π]; written atan2(y, x).", np.arctan2, in_double(_atan2_emit),
-         [POSITIVE, REAL], partials=(lambda o, z, y, x: o.div(x, o.add(o.mul(x, x), o.mul(y, y))),
-                   lambda o, z, y, x: o.neg(o.div(y, o.add(o.mul(x, x), o.mul(y, y))))))  # fmt: skip
+
+
+def _over_square(o, a, y, x):
+    """a / (x² + y²), and 0 at the origin, where the angle has no derivative."""
+    square = o.add(o.mul(x, x), o.mul(y, y))
+    origin = o.eq(square, 0)
+    return o.where(origin, 0, o.div(a, o.where(origin, 1, square)))
+
+
+floating("atan2", "The angle of the point (x, y), in [-π, π]; written atan2(y, x).", np.arctan2, in_double(_atan2_emit), [POSITIVE, REAL],
+         partials=(lambda o, z, y, x: _over_square(o, x, y, x), lambda o, z, y, x: o.neg(_over_square(o, y, y, x))))  # fmt: skip
 
 # ---- hyperbolic functions ---------------------------------------------------------------------------------------------------
 
@@ -265,6 +273,7 @@ floating("cosh", "The hyperbolic cosine.", np.cosh, in_double(_cosh_emit), [REAL
 floating("asinh", "The inverse of sinh.", np.arcsinh, in_double(_asinh_emit), [REAL],
          partials=(lambda o, y, x: o.rsqrt(o.add(o.mul(x, x), 1)),))  # fmt: skip
 floating("acosh", "The inverse of cosh, x ≥ 1.", np.arccosh, in_double(_acosh_emit), [(1.1, 4.0, "positive")],
-         partials=(lambda o, y, x: o.rsqrt(o.mul(o.sub(x, 1), o.add(x, 1))),))  # fmt: skip
+         partials=(lambda o, y, x: o.mul(o.rsqrt(o.sub(x, 1)), o.rsqrt(o.add(x, 1))) if x.dtype.is_complex  # another branch than √(x² - 1)
+                   else o.rsqrt(o.mul(o.sub(x, 1), o.add(x, 1))),))  # fmt: skip
 floating("atanh", "The inverse of tanh, |x| ≤ 1.", np.arctanh, in_double(_atanh_emit), [UNIT],
          partials=(lambda o, y, x: o.reciprocal(o.mul(o.sub(1, x), o.add(x, 1))),))  # fmt: skip

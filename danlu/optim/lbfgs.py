@@ -94,7 +94,7 @@ class LBFGS(Optimizer):
 
     def state_shape(self, key: str, p: Tensor) -> tuple[int, ...]:
         """All parameters in one line."""
-        return (sum(q.numel() for q in self.param_groups[0]["params"]),)
+        return (sum(_size(q) for q in self.param_groups[0]["params"]),)
 
     def _restored(self, number: int, p: Tensor, state: Mapping[str, Any]) -> dict[str, Any]:
         restored = super()._restored(number, p, {k: v for k, v in state.items() if k in ("d", "prev_flat_grad")})
@@ -127,7 +127,7 @@ class _Run:
         self.state = optimizer.state[self.params[0]]
         self.lr = float(self.group["lr"])
         self.evaluations = 0
-        dtype = self.params[0].dtype.numpy
+        dtype = _real(self.params[0])
         self.vectors: dict[str, list[np.ndarray]] = {
             key: [np.array(v.numpy(), dtype) for v in self.state.get(key, [])] for key in ("old_dirs", "old_stps")
         }
@@ -139,23 +139,24 @@ class _Run:
 
     def place(self) -> np.ndarray:
         """All parameters in one line, a copy."""
-        return np.concatenate([p.detach().numpy().ravel() for p in self.params])
+        return np.concatenate([_line(p.detach().numpy()) for p in self.params])
 
     def move(self, x: np.ndarray) -> None:
         """Sets all parameters."""
         start = 0
         for p in self.params:
-            part = x[start : start + p.numel()].reshape(tuple(p.shape))
-            p.copy_(from_array(np.array(part, p.dtype.numpy)))
-            start += p.numel()
+            count = _size(p)
+            part = np.array(x[start : start + count], _real(p)).view(p.dtype.numpy)
+            p.copy_(from_array(part.reshape(tuple(p.shape))))
+            start += count
 
     def evaluate(self) -> tuple[Any, float, np.ndarray]:
         """What the closure gave, the loss as a number, and the gradient in one line."""
         with enable_grad():
             loss = self.closure()
         self.evaluations += 1
-        zeros = (np.zeros(p.numel(), p.dtype.numpy) if p.grad is None else p.grad.numpy().ravel() for p in self.params)
-        return loss, float(loss), np.concatenate(list(zeros))
+        lines = [np.zeros(_size(p), _real(p)) if p.grad is None else _line(p.grad.numpy()) for p in self.params]
+        return loss, float(loss), np.concatenate(lines)
 
     # ---- the loop ------------------------------------------------------------------------------------------------------------
 
@@ -271,6 +272,19 @@ class _Run:
                 other = best
             best = point
         return best
+
+
+def _real(p: Tensor) -> np.dtype:
+    """The dtype of a parameter's line: complex numbers lie there as two each."""
+    return np.empty(0, p.dtype.numpy).real.dtype
+
+
+def _size(p: Tensor) -> int:
+    return p.numel() * (2 if p.dtype.is_complex else 1)
+
+
+def _line(x: np.ndarray) -> np.ndarray:
+    return x.ravel().view(x.real.dtype)
 
 
 def _largest(x: np.ndarray) -> float:

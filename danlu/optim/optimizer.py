@@ -60,8 +60,9 @@ def zero_state(p: Tensor) -> Tensor:
 
 
 def filled_state(p: Tensor, value: float, shape: tuple[int, ...] | None = None) -> Tensor:
-    """A number in the dtype of a parameter, in its shape or another, as memory from the start."""
-    return from_array(np.full(tuple(p.shape) if shape is None else shape, value, p.dtype.numpy))
+    """A number in the dtype of a parameter (in both parts of a complex one), in its shape or another, as memory from the start."""
+    number = complex(value, value) if p.dtype.is_complex else value
+    return from_array(np.full(tuple(p.shape) if shape is None else shape, number, p.dtype.numpy))
 
 
 def single(x: float) -> float:

@@ -65,6 +65,7 @@ class Buffer:
     """
 
     __slots__ = ("__weakref__", "address", "borrowed", "nbytes", "owner", "shared")
+    exchanged = False
 
     def __init__(self, nbytes: int) -> None:
         try:
@@ -109,7 +110,7 @@ class Buffer:
                 needed=needed,
                 nbytes=self.nbytes,
             )
-        return np.asarray(_View(self, shape, dtype))
+        return np.asarray(View(self, shape, dtype))
 
     def __del__(self) -> None:
         block = self.owner
@@ -123,7 +124,14 @@ class Buffer:
         return f"Buffer({self.nbytes} bytes at 0x{self.address:x})"
 
 
-class _View:
+class Exchanged(Buffer):
+    """Memory that others may write at any time (danlu/tensor/storage.py): work that reads it must not wait."""
+
+    __slots__ = ()
+    exchanged = True
+
+
+class View:
     """What NumPy asks for: where the numbers are; it is the array's base and holds the buffer."""
 
     __slots__ = ("__array_interface__", "buffer")
@@ -182,6 +190,13 @@ def statistics() -> dict[str, int]:
     with _lock:
         free = sum(home.size * len(home.free) for home in _classes.values())
         return {"used": _held - free, "free": free, "held": _held, "peak": _peak}
+
+
+def reset_peak() -> None:
+    """The peak is what is held now."""
+    global _peak
+    with _lock:
+        _peak = _held
 
 
 def release_free() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from danlu.errors import DanluError
+from danlu.messages import language
 
 LANGUAGES = ("en", "zh")
 
@@ -68,7 +69,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "compare.here": ("here", "此处"),
     "compare.best_mark": ("best h", "最佳 h"),
     # errors
-    "error.language": ("lang={lang!r} is not there; write 'en' or 'zh'", "没有 lang={lang!r}；请写 'en' 或 'zh'"),
     "error.suffix": ("save: {path!r} ends in {suffix!r}; expected one of {known}", "save：{path!r} 的后缀是 {suffix!r}；应为 {known} 之一"),
     "error.tensor": ("{tool}: expected a tensor, got {kind}; write {instead}", "{tool}：需要张量，得到 {kind}；请写 {instead}"),
     "error.no_grad": ("explain: the tensor does not require grad: nothing that it was computed from has requires_grad=True, or it was computed "
@@ -91,17 +91,12 @@ WORDS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
-def default_language() -> str:
-    """The language where none is asked for."""
-    return "en"
-
-
 def chosen(lang: str | None) -> str:
     """`lang`, or the language of messages."""
     if lang is None:
-        return default_language()
+        return language()
     if lang not in LANGUAGES:
-        raise DanluError(say(default_language(), "error.language", lang=lang))
+        raise DanluError("lang={lang!r} is not there; write 'en' or 'zh'", lang=lang)
     return lang
 
 

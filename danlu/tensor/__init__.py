@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from typing import Any
 
 import numpy as np
 
 from danlu import dtype as dt
 from danlu.dtype import DType
-from danlu.errors import DanluError, DTypeError, GradientError, ShapeError, warn
+from danlu.errors import DanluError, DTypeError, ExchangeError, GradientError, ShapeError, warn
 from danlu.guidance import outside
 from danlu.messages import Phrase
 from danlu.ops.movement import normalize_axis
 from danlu.tensor.arithmetic import Arithmetic, check_device
+from danlu.tensor.complex_numbers import Complex
 from danlu.tensor.core import (
     TensorCore,
     apply,
@@ -32,9 +34,11 @@ from danlu.tensor.pointwise import Pointwise
 from danlu.tensor.printing import text
 from danlu.tensor.products import Products
 from danlu.tensor.rearrange import Rearranging
+from danlu.tensor.replacing import Replacing
 from danlu.tensor.scan import Scanning
 from danlu.tensor.shape import Shape
 from danlu.tensor.sort import Sorting
+from danlu.tensor.special import Special
 from danlu.tensor.statistics import Statistics
 
 
@@ -83,9 +87,13 @@ class Device:
 
 
 CPU = Device()
+_DLPACK_CPU = (1, 0)  # DLPack's number of the CPU
+_VERSIONED = int(np.__version__.split(".")[0]) >= 2  # whether NumPy's __dlpack__ takes max_version
 
 
-class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Arithmetic, Shape, Indexing):
+class Tensor(
+    Products, Pointwise, Special, Rearranging, Replacing, Scanning, Sorting, Statistics, Complex, Arithmetic, Shape, Indexing
+):  # fmt: skip
     """Numbers of one dtype on axes, computed when they are read, and what they were computed from.
 
     >>> import danlu
@@ -151,10 +159,6 @@ class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Ar
         """True for float16, float32 and float64."""
         return self._spec.dtype.is_floating_point
 
-    def is_contiguous(self) -> bool:
-        """Always True: a danlu tensor has no other layout."""
-        return True
-
     def cpu(self) -> Tensor:
         """The tensor itself."""
         return self
@@ -166,9 +170,7 @@ class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Ar
 
     # ---- reading --------------------------------------------------------------------------------------------------------
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The elements as a NumPy array on the same memory: what is written into the array, the tensor has from then on.
-
-        An operation in place gives the tensor new memory: the array keeps the old values.
+        """The elements as a NumPy array on the same memory: what is written into the array the tensor has, and the other way round.
 
         Raises GradientError for a tensor that requires grad: write x.detach().numpy().
         """
@@ -177,10 +179,47 @@ class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Ar
         return self._own_array()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise DTypeError(
+                    "a view of a {tensor_dtype} tensor as NumPy's {dtype_np} needs a copy; leave copy=False out",
+                    tensor_dtype=self.dtype.name,
+                    dtype_np=np.dtype(dtype),
+                )
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:
-            raise GradientError("numpy() on a tensor that requires grad would lose its history; write x.detach().numpy()")
-        array = self._array()
-        return np.array(array, dtype) if copy or (dtype is not None and array.dtype != dtype) else array
+            raise ExchangeError("a tensor that requires grad is not handed to another library; write x.detach()")
+        if stream is not None or (dl_device is not None and (int(dl_device[0]), dl_device[1]) != _DLPACK_CPU):
+            raise ExchangeError(
+                "__dlpack__ with stream={stream}, dl_device={dl_device}: the memory is the CPU's; leave both out",
+                stream=stream,
+                dl_device=dl_device,
+            )
+        array = self.numpy()
+        if copy or (copy is None and not array.flags.writeable):
+            array = array.copy()
+        return array.__dlpack__(max_version=max_version) if max_version is not None and _VERSIONED else array.__dlpack__()
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return _DLPACK_CPU
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ExchangeError(
+                "api_version={api_version!r} of the array API standard; danlu has 2024.12", api_version=api_version
+            )
+        return importlib.import_module(
+            "danlu.array_api"
+        )  # by name: it stands above the Tensor, and is loaded when it is asked for
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
+        """The tensor itself: the only device is the CPU."""
+        check_device(device)
+        return self
 
     def item(self) -> Any:
         """The one element as a Python number.
@@ -197,6 +236,9 @@ class Tensor(Products, Pointwise, Rearranging, Scanning, Sorting, Statistics, Ar
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
         return self._array().tolist()
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
 
     def __float__(self) -> float:
         return float(self.item())
@@ -316,15 +358,15 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
         raise ShapeError(
             "the nested lists are ragged: lists on one level have different lengths. Pad them to one length first"
         ) from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biufc":
         raise DTypeError(
             "danlu.tensor of {kind} gives NumPy dtype {dtype}; expected numbers{hint}",
             kind=type(data).__name__,
             dtype=array.dtype,
             hint=_not_numbers(array),
         )
-    if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
-        dtype = dt.float32
+    if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype in (np.float64, np.complex128):
+        dtype = dt.float32 if array.dtype == np.float64 else dt.complex64
     return np.array(array, dtype=dtype.numpy if dtype else array.dtype, order="C")
 
 

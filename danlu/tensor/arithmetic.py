@@ -31,7 +31,7 @@ def _operator(op: str, swapped: bool = False) -> Any:
     """A Python operator: what it cannot take it leaves to the other operand."""
 
     def method(self: TensorCore, other: Any) -> Any:
-        if not isinstance(other, (TensorCore, float, int, bool)) and not hasattr(other, "dtype"):
+        if not isinstance(other, (TensorCore, float, int, bool, complex)) and not hasattr(other, "dtype"):
             return NotImplemented
         return apply(op, other, self) if swapped else apply(op, self, other)
 
@@ -134,8 +134,8 @@ class Arithmetic(TensorCore):
             raise DTypeError("clamp without bounds; give min, max or both")
         out: Any = self
         if min is not None:
-            out = apply("where", apply("lt", out, min), min, out)
-        return out if max is None else apply("where", apply("gt", out, max), max, out)
+            out = apply("clamp_min", out, min)
+        return out if max is None else apply("clamp_max", out, max)
 
     def clamp_min(self, min: Any) -> Any:
         """max(x, `min`)"""

@@ -26,6 +26,7 @@ from danlu.graph import Op, Spec
 from danlu.ops import TABLE
 from danlu.ops.source import BUFFER
 from danlu.runtime.buffers import Buffer
+from danlu.tensor.storage import Storage, adopt, share
 
 
 class _Mode(threading.local):
@@ -148,34 +149,14 @@ def set_reader(reader: Any) -> None:
     _reader = reader
 
 
-class Storage:
-    """What several tensors may share: the current value."""
-
-    __slots__ = ("__weakref__", "value")
-
-    def __init__(self, value: Value) -> None:
-        self.value = value
-        value.handles += 1
-
-    def set(self, value: Value) -> None:
-        """The value from now on."""
-        old = self.value
-        value.handles += 1
-        old.handles -= 1
-        self.value = value
-        if old.buffer is not None and value.trace is not None:
-            value.trace.replaced.append((weakref.ref(self), old))
-
-    def __del__(self) -> None:
-        self.value.handles -= 1
-
-
 # A view's movement, and how a new value of the view becomes a new value of what it looks at: write(old, new, attrs).
 _INVERSE = {
     "reshape": lambda old, new, attrs: _move("reshape", (new,), (old.spec.shape,)),
     "permute": lambda old, new, attrs: _move("permute", (new,), (tuple(int(k) for k in np.argsort(attrs[0])),)),
-    "flip": lambda old, new, attrs: _move("flip", (new,), attrs),
     "slice": lambda old, new, attrs: _move("slice_update", (old, new), (attrs[0], attrs[2])),
+    "real": lambda old, new, attrs: _move("complex", (new, _move("imag", (old,), ())), ()),
+    "imag": lambda old, new, attrs: _move("complex", (_move("real", (old,), ()), new), ()),
+    "view_as_real": lambda old, new, attrs: _move("view_as_complex", (new,), ()),
 }
 
 
@@ -192,18 +173,17 @@ class TensorCore:
     _chain: tuple[tuple[str, tuple], ...]
     grad: Any
 
-    def __init__(self, value: Value, storage: Storage | None = None) -> None:
-        if storage is None and type(value) is not Value:
-            raise DTypeError(
-                "Tensor({kind}): tensors are made by functions; write danlu.tensor(data) or danlu.zeros(sizes)",
-                kind=type(value).__name__,
-            )
-        self._storage = storage or Storage(value)
+    def __init__(self, value: Any = (), storage: Any = None, *sizes: int) -> None:
+        if type(value) is not Value and value is not None:
+            value, storage = _from_user(value, () if storage is None else (storage, *sizes)), None
+        self._storage = storage or Storage(value)  # type: ignore[arg-type]
         self._chain = ()
         self._base: Any = None  # the tensor that a view looks at
         self._cut = False  # detached: reading it gives no derivative
         self._leaf = False  # requires_grad was set on it: gradients are collected in .grad
-        self._seen: tuple[Value, Value] | None = None  # of a view: (value of the storage, value of the view)
+        # Of a view: (value of the storage, value of the view). Of a detached tensor that was written: (value of the storage, a
+        # storage that holds its own: one with the derivative of what was written).
+        self._seen: tuple[Value, Any] | None = None
         self.grad = None
         self._hooks = self._after = None  # of a leaf: what its gradient passes, and what is called after .grad has changed
 
@@ -214,21 +194,17 @@ class TensorCore:
             return self._view_value()
         if _reader is not None:
             _reader(self)
-        value = self._storage.value
+        value = self._storage.now
         if self._leaf:
             if _mode.grad and value.leaf is None:
                 return self._new_leaf()
         elif self._cut:
-            return self._seen[1] if self._has_own_history() else _stopped(value) if value.grad else value  # type: ignore[index]
+            return self._own_value() if self._seen is not None else _stopped(value) if value.grad else value
         return value
-
-    def _has_own_history(self) -> bool:
-        """Of a detached tensor: what was written through it last, and is still there, may be differentiated."""
-        return self._seen is not None and self._seen[0] is self._storage.value
 
     def _new_leaf(self) -> Value:
         """After an update in place: the tensor begins a new history. What is pending runs first, so a step is one program."""
-        old = self._storage.value
+        old = self._storage.now
         value = engine.leaf(realize(old), old.spec, grad=True)
         value.leaf = weakref.ref(self)
         if self._hooks:
@@ -237,7 +213,7 @@ class TensorCore:
         return value
 
     def _view_value(self) -> Value:
-        source = self._base._value()
+        source = self._root()._value()
         if self._cut and source.grad:
             source = _stopped(source)
         if self._seen is not None and self._seen[0] is source:
@@ -249,14 +225,16 @@ class TensorCore:
             for name, attrs in self._chain:
                 value = _move(name, (value,), attrs)
         self._seen = (source, value)
-        if not _mode.grad and source.grad:
+        if (not _mode.grad and source.grad) or (source.buffer is not None and source.buffer.exchanged):
             self._seen = None
         return value
 
     def _taken(self) -> Value:
         """A part of memory as memory: x[i : i + 32] in a loop gives one program for every i, and nothing is copied."""
         array = self._array()
-        return engine.leaf(Buffer.from_numpy(array if _is_plain(array) else array.copy()), self._spec)
+        if not _is_plain(array) or realize(self._storage.value).exchanged:
+            array = array.copy()
+        return engine.leaf(Buffer.from_numpy(array), self._spec)
 
     def _array(self) -> np.ndarray:
         """The elements as NumPy sees them, computed now; the memory is that of the storage."""
@@ -264,32 +242,54 @@ class TensorCore:
             capture = engine.capturing()
             if capture is not None:
                 capture.read()
-            spec = self._storage.value.spec
-            return realize(self._storage.value).as_numpy(spec.shape, spec.dtype.numpy)
-        array = self._base._array()
+            value = self._storage.now
+            return realize(value).as_numpy(value.spec.shape, value.spec.dtype.numpy)
+        return self._moved(self._root()._array())
+
+    def _root(self) -> Any:
+        """The tensor whose chain is empty: the one that this looks at, or itself."""
+        base = self._base
+        if base is None:
+            return self
+        if base._base is not None:  # it became a view in place
+            base = self._base = base._base
+        return base
+
+    def _moved(self, array: np.ndarray) -> np.ndarray:
+        """The elements of a view in those of its base."""
         for name, attrs in self._chain:
             array = TABLE[name].numpy(array, *attrs)  # type: ignore[misc]
         return array
 
     def _own_array(self) -> np.ndarray:
-        """`_array`, on memory that no other tensor has: it may be written through NumPy. What is pending runs first."""
+        """`_array`, on memory that may be written through NumPy, and that an operation in place writes. What is pending runs first."""
+        capture = engine.capturing()
+        if capture is not None:
+            capture.read()
         engine.flush()
-        root = self if self._base is None else self._base
-        value = root._storage.value
-        if realize(value).shared or value.handles > 1:
-            twin = Value(value.op, value.inputs, value.attrs, value.spec, value.grad, value.index)
-            twin.buffer, twin.leaf, twin.freed = _copied(value), value.leaf, value.freed
-            root._storage.set(twin)
-        return self._array()
+        root = self._root()
+        return self._moved(share(root._storage)[...])
 
     def _view(self, name: str, attrs: tuple) -> Any:
         """A tensor that looks at this one through a movement."""
         out = type(self)._plain(None, self._storage)
-        out._base = self._base if self._base is not None else self
+        out._base = self._root()
         out._chain = (*self._chain, (name, attrs))
         out._cut = (self._cut and self._base is not None) or not _mode.grad
         TABLE[name].result((self._spec,), attrs)  # errors now, on this line
         return out
+
+    def _become(self, view: Any) -> Any:
+        """This tensor looks at its memory as the view of it does, from now on."""
+        if self._leaf:
+            raise GradientError(
+                "the shape of a leaf tensor that requires grad is changed in place; write it without the `_` and keep the result"
+            )
+        if self._base is None:  # what is now called the root gets an object of its own; the views of this one find it (`_root`)
+            root = self._plain(None, self._storage)
+            root._cut, root._seen, self._base, self._cut = self._cut, self._seen, root, False
+        self._chain, self._seen = view._chain, None
+        return self
 
     @classmethod
     def _plain(cls, value: Value | None, storage: Storage | None = None) -> Any:
@@ -298,7 +298,7 @@ class TensorCore:
 
     def _assign(self, value: Value) -> Any:
         """Writes a value in place; every view of the storage sees it."""
-        root = self if self._base is None else self._base
+        root = self._root()
         if _reader is not None:
             _reader(root)
         if root._leaf and not self._cut and _mode.grad:
@@ -309,45 +309,73 @@ class TensorCore:
         spec = self._spec
         if value.spec is not spec:
             value = _fitted(value, spec)
+        elif value.grad and value.handles:  # another tensor holds it: each has its own gradient, hooks and memory
+            value = _move("reshape", (value,), (spec.shape,))
+        by_view = self._cut and self._base is not None  # made under no_grad: what is written has no derivative
         if self._chain:
-            value = self._write_through(root._storage.value if self._cut else root._value(), value)
-        if self._cut or root._cut:
-            root._set_detached(value, self._cut)
-        elif _mode.grad and not value.grad and root._storage.value.grad:  # the derivative is 0 from here on, but there is one
-            attrs = ((0,) * value.spec.ndim, (1,) * value.spec.ndim)
-            root._storage.set(_move("slice_update", (root._storage.value, value), attrs))
+            value = self._write_through(root._storage.now if by_view else root._value(), value)
+        if by_view:
+            root._set_numbers(value)
+        elif root._cut:
+            root._set_detached(value)
         else:
-            root._storage.set(value)
+            root._storage.set(value if root._leaf else _successor(root._storage.value, value))
         return self
 
-    def _set_detached(self, value: Value, by_view: bool) -> None:
-        """Written through a detached tensor: the others of the storage see the value, and keep the derivative that they had."""
-        old, stored = self._storage.value, value
+    def _set_detached(self, value: Value) -> None:
+        """Written through a detached tensor: it has the derivative of what was written, the others of the storage keep theirs."""
+        if self._seen is not None:
+            value = _successor(self._own_value(), value)
+        self._set_numbers(value)
+        self._seen = (self._storage.value, Storage(value)) if value.grad else None
+
+    def _set_numbers(self, value: Value) -> None:
+        """New numbers in the storage; those who read it keep the derivative that they had."""
+        old = self._storage.value
         if old.grad and old.op is not BUFFER:
-            stored = record(TABLE["carry"], (value, old), (), True)
+            value = _carry(value, old)
         elif value.grad:
-            stored = _stopped(value)
-        self._seen = (stored, value) if value.grad and self._cut and not by_view else None
-        self._storage.set(stored)
+            value = _stopped(value)
+        self._storage.set(value)
+
+    def _own_value(self) -> Value:
+        """Of a detached tensor that was written: the derivative of that, with the numbers that the storage has now."""
+        stored, own = self._seen  # type: ignore[misc]
+        if stored is not self._storage.now:
+            stored = self._storage.value
+            own = Storage(_carry(_stopped(stored) if stored.grad else stored, own.value))
+            self._seen = stored, own
+        return own.value
 
     def _write_through(self, value: Value, new: Value) -> Value:
+        if any(name not in _INVERSE for name, _ in self._chain):
+            return self._write_places(value, new)
         steps = [value]
         for name, attrs in self._chain[:-1]:
             steps.append(_move(name, (steps[-1],), attrs))
         for (name, attrs), old in zip(reversed(self._chain), reversed(steps)):
-            inverse = _INVERSE.get(name)
-            if inverse is None:
-                raise ShapeError(
-                    "an expanded tensor is written in place: several of its elements are one place in memory. Write x = x.clone() first"
-                )
-            new = inverse(old, new, attrs)
+            new = _INVERSE[name](old, new, attrs)
         return new
+
+    def _write_places(self, value: Value, new: Value) -> Value:
+        """Through a view that is stretched or slides: element by element, where each has a place of its own."""
+        shape, size = value.spec.shape, value.spec.size
+        places = np.arange(size).reshape(shape)
+        for name, attrs in self._chain:
+            places = TABLE[name].numpy(places, *attrs)  # type: ignore[misc]
+        if np.unique(places).size != places.size:
+            raise ShapeError(
+                "an expanded tensor is written in place: several of its elements are one place in memory. Write x = x.clone() first"
+            )
+        at = from_array(np.ascontiguousarray(places.reshape(-1)))._value()
+        flat = (_move("reshape", (value,), ((size,),)), at, _move("reshape", (new,), ((places.size,),)))
+        return _move("reshape", (_move("index_set", flat, (0,)),), (shape,))
 
     @property
     def _spec(self) -> Spec:
         if self._base is None:
             return self._storage.value.spec
-        spec = self._base._spec
+        spec = self._root()._spec
         for name, attrs in self._chain:
             spec = TABLE[name].result((spec,), attrs)
         return spec
@@ -357,8 +385,8 @@ class TensorCore:
     def requires_grad(self) -> bool:
         """Whether a derivative may be asked with respect to this tensor, or through it."""
         if self._base is not None:
-            return not self._cut and self._base.requires_grad
-        return self._leaf or (self._has_own_history() if self._cut else self._storage.value.grad)
+            return not self._cut and self._root().requires_grad
+        return self._leaf or (self._seen is not None if self._cut else self._storage.value.grad)
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
@@ -379,9 +407,9 @@ class TensorCore:
                 self._leaf = False
                 self._storage.set(engine.leaf(realize(value), value.spec))
             return self
-        if not value.spec.dtype.is_floating_point:
+        if not value.spec.dtype.differentiable:
             raise GradientError(
-                "only floating dtypes can require gradients; this tensor is {dtype}. Write x.float() first",
+                "only floating and complex dtypes can require gradients; this tensor is {dtype}. Write x.float() first",
                 dtype=value.spec.dtype.name,
             )
         if not value.grad:
@@ -415,8 +443,12 @@ class TensorCore:
     def detach(self) -> Any:
         """The same storage without history: no derivative passes through what is returned."""
         out = self._plain(None, self._storage)
-        out._base, out._chain, out._cut = self._base, self._chain, True
-        return out
+        out._cut = True
+        if self._base is None:
+            return out
+        view = self._plain(None, self._storage)  # the same view of the detached whole
+        view._base, view._chain = out, self._chain
+        return view
 
     @property
     def data(self) -> Any:
@@ -488,6 +520,21 @@ class TensorCore:
         if self._after is None:
             self._after = {}
         return Handle(self._after, hook)
+
+
+def _carry(value: Value, history: Value) -> Value:
+    """The numbers of one value with the derivative of another."""
+    return record(TABLE["carry"], (value, history), (), True)  # type: ignore[return-value]
+
+
+def _successor(old: Value, value: Value) -> Value:
+    """What a value becomes that is written in place: one with a derivative keeps one. Written under no_grad it is that of before;
+    written with numbers that have none it is 0."""
+    if not old.grad or value.grad:
+        return value
+    if not _mode.grad:
+        return _carry(value, old)
+    return _move("slice_update", (old, value), ((0,) * value.spec.ndim, (1,) * value.spec.ndim))
 
 
 def _stopped(value: Value) -> Value:
@@ -569,24 +616,14 @@ def backward_(ys: Sequence[TensorCore], gys: Sequence[Any], inputs: Any, retain_
 
 
 def _loses(given: DType, kept: DType) -> bool:
-    """True where an arithmetic result may not silently become an element of a tensor: float → integer, number → bool."""
-    return (given.is_floating_point and not kept.is_floating_point) or (kept is dt.bool_ and given is not dt.bool_)
+    """True where an arithmetic result may not silently become an element of a tensor: complex → float → integer, number → bool."""
+    if given.is_complex and not kept.is_complex:
+        return True
+    return (given.is_floating_point and not kept.differentiable) or (kept is dt.bool_ and given is not dt.bool_)
 
 
 def _is_plain(array: np.ndarray) -> bool:
     return array.flags.c_contiguous and array.flags.aligned
-
-
-def copied(value: Value) -> Value:
-    """A realized value without history, on memory of its own."""
-    return engine.leaf(_copied(value), value.spec)
-
-
-def _copied(value: Value) -> Buffer:
-    """A copy of a realized value's memory."""
-    buffer, shape = Buffer(value.buffer.nbytes), value.spec.shape  # type: ignore[union-attr]
-    buffer.as_numpy(shape, value.spec.dtype.numpy)[...] = value.buffer.as_numpy(shape, value.spec.dtype.numpy)  # type: ignore[union-attr]
-    return buffer
 
 
 def accumulate(tensor: TensorCore, g: TensorCore) -> None:
@@ -627,6 +664,12 @@ def _seed(y: TensorCore, value: Value, gy: Any) -> Value:
                 "backward of a tensor of shape {shape} without a gradient: only one element can be differentiated by itself. "
                 "Write loss.sum().backward() or loss.mean().backward(), or pass gradient= of that shape",
                 shape=value.spec.shape,
+            )
+        if value.spec.dtype.is_complex:
+            raise GradientError(
+                "backward of a {dtype} without a gradient: only a real number can be differentiated by itself. Write "
+                "y.abs().sum().backward() or another real loss, or pass gradient=",
+                dtype=value.spec.dtype.name,
             )
         return record(FULL, (1,), (value.spec.shape, value.spec.dtype), False)  # type: ignore[return-value]
     given = gy._value()
@@ -670,7 +713,11 @@ def _number(x: Any) -> Any:
     if type(x) in (float, int, bool, engine.Runtime):
         return x
     if isinstance(x, np.generic):
-        return x.item()
+        x = x.item()
+    if type(x) is complex:
+        return record(TABLE["complex_number"], (x.real, x.imag), (), False)
+    if type(x) in (float, int, bool):
+        return x
     if isinstance(x, np.ndarray):
         return from_array(x, borrowed=True)._value()
     raise DTypeError("expected a tensor or a number, got {kind}; write danlu.tensor(...) around it", kind=type(x).__name__)
@@ -721,7 +768,31 @@ def from_array(array: np.ndarray, borrowed: bool = False) -> Any:
     spec = Spec(array.shape, dt.from_numpy(array.dtype))
     if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
         array, borrowed = np.array(array, array.dtype.newbyteorder("="), order="C"), False
-    return wrap(engine.leaf(Buffer.from_numpy(array, borrowed), spec))
+    out = wrap(engine.leaf(Buffer.from_numpy(array, borrowed), spec))
+    if borrowed and array.size:
+        adopt(out._storage, array)
+    return out
+
+
+def _from_user(first: Any, more: tuple) -> Value:
+    """What `Tensor(2, 3)` and `Tensor(data)` hold: zeros of these sizes, or the data, in float32."""
+    if isinstance(first, (int, np.integer)):
+        first, more = (int(first), *more), ()
+        return record(FULL, (0,), (tuple(int(n) for n in first), dt.float32), False)  # type: ignore[return-value]
+    if more:
+        raise DTypeError(
+            "Tensor({kind}, …): give sizes, or data alone; danlu.tensor(data, dtype=...) takes a dtype", kind=type(first).__name__
+        )
+    if isinstance(first, TensorCore):
+        return _fitted(first._value(), Spec(first._spec.shape, dt.float32))
+    if type(first).__name__ == "Size":
+        return record(FULL, (0,), (tuple(first), dt.float32), False)  # type: ignore[return-value]
+    try:
+        return from_array(np.array(first, np.float32, order="C"))._value()
+    except (TypeError, ValueError):
+        raise DTypeError(
+            "Tensor({kind}): expected sizes or numbers; write danlu.tensor(data)", kind=type(first).__name__
+        ) from None
 
 
 def full(shape: tuple[int, ...], value: Any, dtype: DType) -> Any:

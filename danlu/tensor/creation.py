@@ -13,7 +13,7 @@ from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.ops.table import promote_specs
-from danlu.tensor import Tensor, apply, from_array, tensor
+from danlu.tensor import Tensor, apply, tensor
 from danlu.tensor.arithmetic import check_device
 from danlu.tensor.shape import sizes
 
@@ -39,6 +39,7 @@ def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_gra
     """
     if dtype is None:
         dtype = dt.bool_ if isinstance(fill_value, bool) else dt.int64 if isinstance(fill_value, int) else dt.float32
+        dtype = dt.complex64 if isinstance(fill_value, complex) else dtype
     shape = _check_sizes("full", sizes((size,)))
     return _made(apply("full", fill_value, shape=shape, dtype=dtype), requires_grad, device)
 
@@ -126,7 +127,7 @@ def arange(
         start, end = 0, start
     if dtype is not None:
         dt.check_dtype(dtype)
-    if dtype is not None and not dtype.is_floating_point:
+    if dtype is not None and not dtype.differentiable:
         start, end, step = int(start), int(end), int(step)
     if step == 0 or (end - start) * step < 0:
         raise ShapeError(
@@ -138,7 +139,7 @@ def arange(
     if dtype is None:
         dtype = dt.int64 if all(isinstance(v, int) for v in (start, end, step)) else dt.float32
     count = ceil((end - start) / step)
-    exact = dt.float64 if dtype.is_floating_point else dt.int64
+    exact = dt.float64 if dtype.differentiable else dt.int64
     numbers = apply("iota", shape=(count,), dtype=exact)
     numbers = numbers if step == 1 else numbers * step
     return _made((numbers if start == 0 else numbers + start).to(dtype), requires_grad, device)
@@ -155,6 +156,8 @@ def linspace(
     """
     if not isinstance(steps, int) or steps < 0:
         raise ShapeError("linspace: steps={steps}; expected a whole number, 0 or more", steps=steps)
+    if isinstance(start, complex) or isinstance(end, complex) or (dtype is not None and dtype.is_complex):
+        return tensor(np.linspace(complex(start), complex(end), steps), dtype or dt.complex64, requires_grad)
     if dtype is not None and not dtype.is_floating_point:
         return tensor(_whole_steps(int(start), int(end), int(steps)), dtype)
     return tensor(np.linspace(float(start), float(end), int(steps)), dtype or dt.float32, requires_grad)
@@ -190,37 +193,6 @@ def eye(n: int, m: int | None = None, *, dtype: DType | None = None, requires_gr
     columns = n if m is None else m
     row = arange(n).reshape(n, 1)
     return _made((row == arange(columns)).to(dtype or dt.float32), requires_grad)
-
-
-def from_numpy(array: np.ndarray) -> Tensor:
-    """A tensor on the memory of a NumPy array, without a copy (arrays with gaps are copied).
-
-    The array must not be changed while work that reads it has not run.
-
-    >>> import danlu, numpy
-    >>> danlu.from_numpy(numpy.array([1.0, 2.0], numpy.float32))
-    tensor([1., 2.])
-    """
-    if not isinstance(array, np.ndarray):
-        raise DTypeError(
-            "from_numpy expected a NumPy array, got {kind}; danlu.tensor takes lists and numbers", kind=type(array).__name__
-        )
-    return from_array(array, borrowed=True)
-
-
-def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """The data as a tensor; tensors and arrays are not copied unless the dtype changes.
-
-    >>> import danlu
-    >>> danlu.as_tensor([1, 2])
-    tensor([1, 2])
-    """
-    if isinstance(data, Tensor):
-        return data.to(dtype or data.dtype)
-    if isinstance(data, np.ndarray):
-        out = from_array(data, borrowed=True)
-        return out.to(dtype or out.dtype)
-    return tensor(data, dtype)
 
 
 def _check_list(name: str, tensors: Any) -> None:
@@ -278,6 +250,9 @@ def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensor([1., 0.])
     """
     return cat(tensors, dim)
+
+
+concat = concatenate
 
 
 def where(condition: Tensor, x: Any = None, y: Any = None) -> Any:

@@ -41,7 +41,7 @@ def _as_index(x: Any) -> Any:
         x = from_array(np.array(x, dtype=np.int64 if isinstance(x, list) and not x else None, order="C"))
     if isinstance(x, (np.integer, np.bool_)):
         return x.item()
-    if isinstance(x, TensorCore) and x._spec.dtype.is_floating_point:
+    if isinstance(x, TensorCore) and x._spec.dtype.differentiable:
         raise AxisError(
             "an index tensor has dtype {dtype}; indices are integers or bools: write index.long()", dtype=x._spec.dtype.name
         )
@@ -144,7 +144,7 @@ def _positions(mask: TensorCore, shape: tuple[int, ...], axis: int) -> list[Tens
             axis=axis,
             shape=shape,
         )
-    return [from_array(np.ascontiguousarray(p)) for p in np.nonzero(mask.detach().numpy())]  # type: ignore[attr-defined]
+    return [from_array(np.ascontiguousarray(p)) for p in np.nonzero(mask._array())]
 
 
 def _unlead(value: Any, ndim: int) -> Any:
@@ -185,7 +185,7 @@ class _Advanced:
         shape = moved._spec.shape
         count = len(self.axes)
         size = int(np.prod(shape[at : at + count], dtype=np.int64))
-        return moved.reshape(*shape[:at], size, *shape[at + count :]), at, order
+        return moved.view(*shape[:at], size, *shape[at + count :]), at, order
 
     def read(self) -> Any:
         """x[...]"""

@@ -81,6 +81,9 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     return cat([atleast_2d(x) for x in _several("vstack", tensors)], 0)
 
 
+row_stack = vstack
+
+
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """One behind the other: along the third axis.
 

@@ -16,7 +16,7 @@ _NAMED = {None: "div", "trunc": "div_trunc", "floor": "floor_divide"}
 
 def number_or_tensor(name: str, x: Any) -> Any:
     """x where it is a number or a tensor; else DTypeError."""
-    if isinstance(x, (TensorCore, int, float, bool, np.generic)):
+    if isinstance(x, (TensorCore, int, float, bool, complex, np.generic)):
         return x
     raise DTypeError(
         "{name} takes tensors and numbers, got {kind}; write danlu.tensor(...) around it", name=name, kind=type(x).__name__
@@ -26,7 +26,7 @@ def number_or_tensor(name: str, x: Any) -> Any:
 def check_whole(name: str, *xs: Any) -> None:
     """DTypeError where a float comes to an operation on bits."""
     for x in xs:
-        if isinstance(x, float) or (isinstance(x, TensorCore) and x._spec.dtype.is_floating_point):
+        if isinstance(x, float) or (isinstance(x, TensorCore) and x._spec.dtype.differentiable):
             found = x._spec.dtype.name if isinstance(x, TensorCore) else "float"
             raise DTypeError(
                 "{name} works on bits and takes integers and bools, got {found}; write x.long()", name=name, found=found
@@ -69,7 +69,7 @@ def _scaled(name: str, op: str, doc: str) -> Any:
 
 
 def _check_alpha(name: str, x: TensorCore, y: Any, alpha: Any) -> None:
-    floats = x._spec.dtype.is_floating_point or (isinstance(y, TensorCore) and y._spec.dtype.is_floating_point)
+    floats = x._spec.dtype.differentiable or (isinstance(y, TensorCore) and y._spec.dtype.differentiable)
     if isinstance(alpha, float) and not floats:
         raise DTypeError(
             "{name}: alpha={alpha} is a float and the tensors hold {dtype}; write an integer alpha",
@@ -184,10 +184,6 @@ class Pointwise(TensorCore):
         """True where x is -∞."""
         return apply("eq", self, float("-inf"))
 
-    def isreal(self) -> Any:
-        """True everywhere: a danlu tensor holds real numbers."""
-        return apply("full", True, shape=self._spec.shape, dtype=dt.bool_)
-
     def equal(self, other: TensorCore) -> bool:
         """True where shapes and all elements are equal."""
         return self._spec.shape == other._spec.shape and bool(apply("eq", self, other).all())
@@ -213,8 +209,13 @@ class Pointwise(TensorCore):
         return apply("isclose", self, other, rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
 
     def float_power(self, exponent: Any) -> Any:
-        """xʸ in float64."""
-        return apply("pow", self.double(), exponent.double() if isinstance(exponent, TensorCore) else float(exponent))  # type: ignore[attr-defined]
+        """xʸ in float64 or complex128."""
+        given = exponent if isinstance(exponent, TensorCore) else None
+        is_complex = self._spec.dtype.is_complex or (
+            isinstance(exponent, complex) if given is None else given._spec.dtype.is_complex
+        )
+        dtype = dt.complex128 if is_complex else dt.float64
+        return apply("pow", self.to(dtype), exponent if given is None else given.to(dtype))  # type: ignore[attr-defined]
 
     def fill(self, value: Any) -> Any:
         """A tensor of this shape and dtype with one number in every place."""

@@ -29,7 +29,7 @@ def _remarks(tensor: Any) -> list[str]:
     spec, remarks = tensor._spec, []
     if spec.size == 0 and len(spec.shape) != 1:
         remarks.append(f"size={tuple(spec.shape)}")
-    plain = ("float32",) if spec.size == 0 else ("float32", "int64", "bool")
+    plain = ("float32",) if spec.size == 0 else ("float32", "int64", "bool", "complex64")
     if spec.dtype.name not in plain:
         remarks.append(f"dtype={spec.dtype!r}")
     if tensor._leaf:
@@ -59,6 +59,9 @@ def _shown(array: np.ndarray) -> np.ndarray:
 
 def _writer(shown: np.ndarray) -> tuple[Callable[[Any], str], int]:
     """How one element is written, and the width that all elements get."""
+    if shown.dtype.kind == "c":
+        (re, re_width), (im, im_width) = _writer(np.real(shown)), _writer(np.abs(np.imag(shown)))
+        return lambda v: f"{re(v.real)}{'-' if np.signbit(v.imag) else '+'}{im(abs(v.imag)).strip()}j", re_width + im_width + 2
     if shown.dtype.kind != "f":
         width = max(len(str(v)) for v in shown.ravel().tolist())
         return lambda v: str(v).rjust(width), width

@@ -71,7 +71,7 @@ def _in_place(op: str) -> Any:
 def floating(name: str, x: Any, dtype: DType | None) -> Any:
     """x in the dtype that is asked for, which must be a float's."""
     out = x if dtype is None else x.to(dtype)
-    if not out.dtype.is_floating_point:
+    if not out.dtype.differentiable:
         raise DTypeError(
             "{name}: the input has dtype {dtype}; a norm is a float: write x.float(), or pass dtype=danlu.float32",
             name=name,
@@ -142,7 +142,8 @@ class Products(TensorCore):
     mm = _binary("mm", "The product of two matrices.")
     bmm = _binary("bmm", "The products of two stacks of matrices.")
     mv = _binary("mv", "The product of a matrix and a vector.")
-    dot = vdot = _binary("dot", "Σ x·y of two vectors.")
+    dot = _binary("dot", "Σ x·y of two vectors.")
+    vdot = _binary("vdot", "Σ conj(x)·y of two vectors.")
     inner = _binary("inner", "Σ x·y over the last axis of both.")
     outer = ger = _binary("outer", "xᵢ · yⱼ of two vectors.")
     kron = _binary("kron", "The Kronecker product: every element of x times the whole of y.")
@@ -210,21 +211,21 @@ class Products(TensorCore):
 
     def cholesky(self, upper: bool = False) -> Any:
         """The lower L with L Lᵀ = A, or its transpose."""
-        out = apply("cholesky", self.mT if upper else self)  # type: ignore[attr-defined]
-        return out.mT if upper else out
+        out = apply("cholesky", self.mH if upper else self)  # type: ignore[attr-defined]
+        return out.mH if upper else out
 
     def cholesky_solve(self, factor: Any, upper: bool = False) -> Any:
         """X with (L Lᵀ) X = self for a Cholesky factor."""
-        lower = factor.mT if upper else factor
+        lower = factor.mH if upper else factor
         check_real("cholesky_solve", self._spec)
         first = apply("solve_triangular", lower, self, upper_=False, left=True, unitriangular=False)
-        return apply("solve_triangular", lower.mT, first, upper_=True, left=True, unitriangular=False)
+        return apply("solve_triangular", lower.mH, first, upper_=True, left=True, unitriangular=False)
 
     def cholesky_inverse(self, upper: bool = False) -> Any:
         """(L Lᵀ)⁻¹ of a Cholesky factor."""
         check_square("cholesky_inverse", self._spec)
         inverse = apply("solve_triangular", self, _identity(self), upper_=bool(upper), left=True, unitriangular=False)
-        return inverse @ inverse.mT if upper else inverse.mT @ inverse
+        return inverse @ inverse.mH if upper else inverse.mH @ inverse
 
     def triangular_solve(self, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> Any:
         """X with A X = self for a triangular A."""
@@ -241,7 +242,7 @@ class Products(TensorCore):
     def svd(self, some: bool = True, compute_uv: bool = True) -> SVD:
         """U diag(S) Vᵀ = A; note that V is not transposed, unlike danlu.linalg.svd."""
         u, s, vt = apply("svd", self, full=not some)
-        return SVD(u, s, vt.mT) if compute_uv else _values_alone(self)
+        return SVD(u, s, vt.mH) if compute_uv else _values_alone(self)
 
     def pinverse(self, rcond: float = 1e-15) -> Any:
         """The pseudo-inverse; singular values below rcond · the largest count as 0."""

@@ -216,7 +216,7 @@ class Rearranging(TensorCore):
         count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
         start = (offset if offset >= 0 else -offset * columns) if count else 0
         stop = start + (count - 1) * (columns + 1) + 1 if count else 0
-        flat = moved.reshape(*lead, rows * columns)
+        flat = moved.view(*lead, rows * columns)
         zeros, ones = (0,) * len(lead), (1,) * len(lead)
         return flat._view("slice", ((*zeros, start), (*lead, stop), (*ones, columns + 1)))
 
@@ -375,10 +375,10 @@ class Rearranging(TensorCore):
         return self._split_along("dsplit", indices_or_sections, 2, 3)
 
     def unfold(self, dimension: int, size: int, step: int) -> Any:
-        """All windows of `size` elements of an axis, `step` apart, as a new last axis."""
-        x: Any = at_least_1d(self)
+        """A view of all windows of `size` elements of an axis, `step` apart, as a new last axis."""
+        x: Any = self
         axis = normalize_axis("unfold", dimension, self._spec.ndim)
-        n = x._spec.shape[axis]
+        n = self._spec.shape[axis] if self._spec.ndim else 1
         if not 0 <= size <= n or step < 1:
             raise ShapeError(
                 "unfold: windows of {window}, {step} apart, on axis {axis} of size {size}; expected size 0 … {size} and step 1 or more",
@@ -388,10 +388,10 @@ class Rearranging(TensorCore):
                 size=n,
             )
         if not self._spec.ndim:
-            return x[:size]
-        count = (n - size) // step + 1
-        positions = (_range(count) * step).reshape(count, 1) + _range(size)
-        return apply("take", x, positions, dim=axis).movedim(axis + 1, -1)
+            return x.view(1)[:size]
+        last = x.movedim(axis, -1).unsqueeze(-1)
+        windows = last.expand(*last.shape[:-1], size)._view("slide", (((n - size) // step + 1,), (step,), (1,)))
+        return windows.movedim(-2, axis)
 
     # ---- reading at positions -------------------------------------------------------------------------------------------
     def take(self, index: TensorCore) -> Any:

@@ -11,7 +11,9 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
-from danlu.tensor.core import TensorCore, apply, copied
+from danlu.tensor.core import TensorCore, apply
+from danlu.tensor.storage import copied
+from danlu.tensor.strides import is_in_order, of_view, reshaped
 
 
 def sizes(args: tuple) -> tuple[int, ...]:
@@ -65,6 +67,16 @@ def _away_from_zero(x: Any, root: Any) -> Any:
     return apply("where", zero, 0, root(apply("where", zero, 1, x)))
 
 
+def _reshaping(name: str) -> Any:
+    """The form with `_`: the tensor itself takes the other shape."""
+
+    def method(self: Any, *args: Any, **given: Any) -> Any:
+        return self._become(getattr(self, name)(*args, **given))
+
+    method.__name__, method.__doc__ = f"{name}_", f"`{name}` in place."
+    return method
+
+
 class Shape(TensorCore):
     """Movement and reduction."""
 
@@ -72,14 +84,20 @@ class Shape(TensorCore):
 
     # ---- movement -------------------------------------------------------------------------------------------------------
     def reshape(self, *shape: Any) -> Any:
-        """The same elements in row-major order under another shape; one size may be -1."""
-        return self._view("reshape", (complete("reshape", sizes(shape), self._spec.size),))
+        """The same elements in row-major order under another shape, one size may be -1: a view, or a copy where PyTorch makes one."""
+        return self._reshaped(complete("reshape", sizes(shape), self._spec.size))
+
+    def _reshaped(self, shape: tuple[int, ...]) -> Any:
+        """A view where strides describe it: of a transposed tensor, for example, they do not."""
+        if self._chain and reshaped(self._spec.shape, of_view(self._base._spec, self._chain), shape) is None:
+            return apply("reshape", self, shape=shape)
+        return self._view("reshape", (shape,))
 
     def view(self, *shape: Any) -> Any:
-        """The same as `reshape` (a danlu tensor has no strides that could forbid it)."""
+        """Like `reshape`, always a view (a danlu tensor has no strides that could forbid it)."""
         if len(shape) == 1 and isinstance(shape[0], DType):
             raise DTypeError("view(dtype) is not supported; x.to(dtype) converts the values")
-        return self.reshape(*shape)
+        return self._view("reshape", (complete("reshape", sizes(shape), self._spec.size),))
 
     def view_as(self, other: TensorCore) -> Any:
         """This tensor with the shape of another."""
@@ -171,7 +189,7 @@ class Shape(TensorCore):
                 end_dim=end_dim,
                 shape=shape,
             )
-        return self._view("reshape", ((*shape[:a], prod(shape[a : b + 1]), *shape[b + 1 :]),))
+        return self._reshaped((*shape[:a], prod(shape[a : b + 1]), *shape[b + 1 :]))
 
     def ravel(self) -> Any:
         """All elements on one axis."""
@@ -189,9 +207,16 @@ class Shape(TensorCore):
             return apply("reshape", self, shape=value.spec.shape)
         return type(self)._plain(value if value.buffer is None else copied(value))
 
+    squeeze_, unsqueeze_, t_ = _reshaping("squeeze"), _reshaping("unsqueeze"), _reshaping("t")
+    transpose_ = swapaxes_ = swapdims_ = _reshaping("transpose")
+
     def contiguous(self) -> Any:
-        """The tensor itself (a danlu tensor has no other layout)."""
-        return self
+        """The tensor itself, or a copy of a view whose elements do not lie in row-major order."""
+        return self if self.is_contiguous() else self.clone()
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order: False for a transposed view, for example."""
+        return not self._chain or is_in_order(self._spec.shape, of_view(self._base._spec, self._chain))
 
     # ---- reduction ------------------------------------------------------------------------------------------------------
     def _axes(self, name: str, dim: Any) -> tuple[int, ...]:
@@ -224,7 +249,7 @@ class Shape(TensorCore):
     @_named_axis
     def mean(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
         """Σ x / n over all axes, or over those named; floating dtypes."""
-        if dtype is None and not self._spec.dtype.is_floating_point:
+        if dtype is None and not self._spec.dtype.differentiable:
             raise DTypeError(
                 "mean(): could not infer output dtype: the tensor is {dtype}, a mean is a float. Write x.float().mean()",
                 dtype=self._spec.dtype.name,

@@ -1,6 +1,6 @@
 """Beside the ladder. Public checkers: derivatives against differences, and graphs worked out by NumPy."""
 
 from danlu.testing.evaluate import evaluate, inputs_of
-from danlu.testing.gradcheck import gradcheck
+from danlu.testing.gradcheck import gradcheck, gradgradcheck
 
-__all__ = ["evaluate", "gradcheck", "inputs_of"]
+__all__ = ["evaluate", "gradcheck", "gradgradcheck", "inputs_of"]

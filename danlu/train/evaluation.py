@@ -7,7 +7,7 @@ import numpy as np
 from danlu.errors import ShapeError
 from danlu.nn import Module
 from danlu.tensor import no_grad
-from danlu.tensor.creation import from_numpy
+from danlu.tensor.exchange import from_numpy
 
 CHUNK = 256  # rows of one forward pass
 

@@ -67,8 +67,8 @@ def fit(
         )
     validation = None if validation_data is None else pair(validation_data, "validation_data")
     loss = loss if loss is not None else _default_loss(train_data, validation)
-    optimizer = optimizer if optimizer is not None else Adam(model.parameters())
-    loop = Loop(model, optimizer, loss, loader, validation, _named(metrics), epochs, _schedule(schedule), callbacks, compiled)
+    chosen: Optimizer = Adam(model.parameters()) if optimizer is None else optimizer
+    loop = Loop(model, chosen, loss, loader, validation, _named(metrics), epochs, _schedule(schedule), callbacks, compiled)
     return loop.run()
 
 

@@ -17,7 +17,7 @@ from danlu.nn import Module
 from danlu.optim import Optimizer
 from danlu.replay import CompiledFunction
 from danlu.tensor import Tensor
-from danlu.tensor.creation import from_numpy
+from danlu.tensor.exchange import from_numpy
 from danlu.train.blame import origin_of_fault
 from danlu.train.evaluation import predict
 from danlu.train.metrics import Metric

@@ -22,14 +22,18 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
     5: (("backward.py", "tensor/", "random.py"),),
     6: (
         (
+            "array_api/",
             "autograd/",
             "distributions/",
+            "fft.py",
             "files.py",
             "func.py",
             "functional/",
             "functions.py",
             "linalg.py",
             "replay.py",
+            "signal/",
+            "special.py",
             "teaching/",
             "utils/",
         ),

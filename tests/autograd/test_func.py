@@ -84,6 +84,23 @@ def test_randomness():
     assert not danlu.equal(different[0], different[2]) and different.shape == (3, 2)
 
 
+@pytest.mark.parametrize("chunk_size", [1, 2, 5, 9])
+def test_vmap_in_chunks_gives_the_same(chunk_size):
+    x, w, sizes = danlu.rand(3, 5), danlu.rand(3), []
+
+    def f(a, b):
+        sizes.append(a.shape)
+        return {"dot": (a * b).sum(), "scaled": a * 2}
+
+    whole = func.vmap(f, (1, None), {"dot": 0, "scaled": 1})(x, w)
+    sizes.clear()
+    pieces = func.vmap(f, (1, None), {"dot": 0, "scaled": 1}, chunk_size=chunk_size)(x, w)
+    assert len(sizes) == -(-5 // chunk_size)
+    assert all((whole[k] == pieces[k]).all() for k in whole) and pieces["scaled"].shape == (3, 5)
+    with pytest.raises(GradientError, match="chunk_size=0; expected 1 or more, or None for all at once"):
+        func.vmap(f, chunk_size=0)
+
+
 def test_a_function_inside_vmap_of_grad():
     class Cube(danlu.autograd.Function):
         @staticmethod
@@ -148,7 +165,7 @@ ERRORS = [
     (vmapped(lambda a: a, x=danlu.ones(0), randomness="different"), "axis of size 0"),
     (lambda: func.vmap(lambda a, b: a)(danlu.ones(2), danlu.ones(3)), r"sizes \[2, 3\]"),
     (lambda: func.grad(lambda a: a)(danlu.ones(2)), "must return one number"),
-    (lambda: func.grad(lambda a: a)(danlu.arange(2)), "only floating dtypes have derivatives"),
+    (lambda: func.grad(lambda a: a)(danlu.arange(2)), "only floating and complex dtypes have derivatives"),
     (lambda: func.grad(lambda a: a.sum(), 1)(danlu.ones(2)), "argnums 1"),
     (lambda: func.grad(lambda a: a.sum(), has_aux=True)(danlu.ones(2)), "must return a pair"),
     (lambda: func.vjp(danlu.exp, danlu.ones(2))[1](danlu.ones(3)), "the cotangents have shapes"),

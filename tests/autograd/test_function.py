@@ -81,7 +81,7 @@ def test_once_differentiable():
 
     x = danlu.tensor(2.0, requires_grad=True)
     (g,) = danlu.autograd.grad(Cube.apply(x), x, create_graph=True)
-    assert g.item() == 12 and not g.requires_grad
+    assert g.item() == 12 and g.requires_grad
 
 
 def test_a_saved_result_makes_no_cycle():
@@ -164,3 +164,26 @@ def test_missing_methods(names, said):
 def test_missing_setup_context():
     with pytest.raises(NotImplementedError, match="setup_context"):
         Function.setup_context(None, (), None)
+
+
+def test_once_differentiable_refuses_a_second_derivative():
+    class Cube(danlu.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            ctx.save_for_backward(x)
+            return x**3 + y
+
+        @staticmethod
+        @danlu.autograd.once_differentiable
+        def backward(ctx, g):
+            return g * danlu.tensor(3 * ctx.saved_tensors[0].detach().numpy() ** 2), g
+
+    x, y = danlu.tensor([2.0], requires_grad=True), danlu.tensor([1.0], requires_grad=True)
+    (g, _) = danlu.autograd.grad(Cube.apply(x, y), [x, y], create_graph=True)
+    assert (g.tolist(), g.requires_grad) == ([12.0], True)
+    with pytest.raises(
+        danlu.GradientError, match="a second derivative passes through a backward that is marked @once_differentiable; write that"
+    ):
+        g.backward()
+    (first,) = danlu.autograd.grad(Cube.apply(x, y), x)
+    assert (first.tolist(), first.requires_grad) == ([12.0], False)

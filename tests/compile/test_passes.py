@@ -89,7 +89,8 @@ def test_what_lives_at_one_time_lies_in_different_places(uses, data):
     kernels = [kernel([10 + r for r in reads], 10 + w) for reads, w in uses]
     slots = sorted({10 + s for reads, w in uses for s in (*reads, w)})
     sizes = {s: data.draw(st.integers(0, 300)) for s in slots}
-    offsets, total = plan_memory(kernels, sizes)
+    found, total = plan_memory(kernels, sizes)
+    offsets = {slot: offset for slot, (_, offset) in found.items()}
     life = {s: [k for k, (reads, w) in enumerate(uses) if s - 10 in (*reads, w)] for s in slots}
     for a in slots:
         assert offsets[a] % ALIGNMENT == 0 and offsets[a] + sizes[a] <= total

@@ -16,7 +16,7 @@ from danlu.data.loader import DataLoader, default_collate
 from danlu.errors import DataError
 from danlu.random import Generator, get_state, manual_seed
 from danlu.tensor import Tensor
-from danlu.tensor.creation import from_numpy
+from danlu.tensor.exchange import from_numpy
 
 
 class Pairs(Dataset):

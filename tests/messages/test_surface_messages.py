@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import danlu
-from danlu import AxisError, DataError, DTypeError, ShapeError
+from danlu import AxisError, DataError, DTypeError, GradientError, ShapeError
 
 V, M, I, B, S = danlu.tensor([1.0, 2.0]), danlu.ones(2, 3), danlu.tensor([0, 1]), danlu.tensor([True, False]), danlu.tensor(1.0)
 
@@ -29,7 +29,46 @@ REFUSALS = [
     (lambda: V.maximum(1), DTypeError, "maximum: the other operand is int; expected a tensor"),
     (lambda: V.isclose(1), DTypeError, "isclose: the other operand is int; expected a tensor"),
     (lambda: danlu.exp(1.0), DTypeError, "danlu.exp takes a tensor first, got float"),
-    (lambda: danlu.add(1, 2), DTypeError, "danlu.add takes a tensor first, got int"),
+    (lambda: danlu.add(1, "2"), DTypeError, "danlu.add takes a tensor first, got int"),
+    # special functions
+    (lambda: V.gcd(V), DTypeError, "gcd takes tensors of integers, got float32; write x.long"),
+    (lambda: I.lcm(2), DTypeError, "lcm takes tensors of integers, got int;"),
+    (lambda: danlu.ones(2, requires_grad=True).igamma(V), GradientError, "igamma has no derivative with respect to its first argument"),
+    (lambda: V.heaviside(I), DTypeError, "heaviside: values is int64 and the tensor float32; write values.to"),
+    (lambda: I.frexp(), DTypeError, "frexp of int64; expected a floating dtype"),
+    (lambda: B.mvlgamma(1), DTypeError, "mvlgamma of a bool tensor"),
+    (lambda: V.mvlgamma(0), ShapeError, "mvlgamma: p=0; expected a dimension of 1 or more"),
+    (lambda: danlu.exp(V, out=danlu.tensor([1, 2])), DTypeError, "out= is a tensor of int64, and the result is float32; give one of danlu.float32"),
+    # parts replaced
+    (lambda: M.diagonal_scatter(danlu.ones(3)), ShapeError, r"diagonal_scatter: src has shape \(3,\); expected that of the part it replaces"),
+    (lambda: V.put(I, I), ShapeError, "put: source has shape \\(2,\\) and dtype int64; expected 2 elements of float32"),
+    (lambda: V.index_reduce(0, I, V, "sum"), ShapeError, "index_reduce: reduce='sum'; expected 'prod', 'mean', 'amax' or 'amin'"),
+    (lambda: M.index_reduce(0, I, V, "prod"), ShapeError, "index_reduce: the source has shape \\(2,\\); expected \\(2, 3\\)"),
+    (lambda: V.fill_diagonal_(0), ShapeError, "fill_diagonal_: shape \\(2,\\); expected a matrix, or several axes of one size"),
+    (lambda: V.renorm(2, 0, 1), ShapeError, "renorm: shape \\(2,\\), p=2, maxnorm=1; expected 2 axes or more"),
+    (lambda: M.long().renorm(2, 0, 1), DTypeError, "renorm of int64; expected a floating dtype"),
+    # samples of functions
+    (lambda: danlu.trapezoid(S), ShapeError, "trapezoid of a 0-d tensor; it has no axis"),
+    (lambda: danlu.trapezoid(V, danlu.ones(3)), ShapeError, "trapezoid: x has shape \\(3,\\) and y \\(2,\\); expected 2 points along axis 0"),
+    (lambda: danlu.gradient(V, edge_order=3), ShapeError, "gradient: edge_order=3; expected 1 or 2"),
+    (lambda: danlu.gradient(M, spacing=[1.0, 1.0, 1.0]), ShapeError, "gradient: 3 spacings for 2 axes \\(0, 1\\)"),
+    (lambda: danlu.gradient(V, edge_order=2), ShapeError, "gradient: axis 0 of shape \\(2,\\) has 2 points; expected 3 or more"),
+    (lambda: danlu.gradient(V, spacing=[danlu.ones(3)]), ShapeError, "gradient: 3 positions for axis 0 of size 2; expected 2"),
+    (lambda: danlu.cov(B), ShapeError, "cov: shape \\(2,\\) and dtype bool; expected numbers as \\(variables, observations\\)"),
+    (lambda: danlu.cov(V, fweights=V), ShapeError, "cov: fweights has shape \\(2,\\) and dtype float32; expected 2 integers"),
+    (lambda: danlu.cov(V, aweights=-V), ShapeError, "cov: aweights has negative elements; expected 0 or more"),
+    (lambda: danlu.histogram(I, 2), DTypeError, "histogram of int64; expected a floating dtype"),
+    (lambda: danlu.histogram(V, 2, weight=M), ShapeError, "histogram: weight has shape \\(2, 3\\) and dtype float32; expected \\(2,\\)"),
+    (lambda: danlu.histogram(V, 0), ShapeError, "histogram: bins=0 in range None; expected 1 or more bins"),
+    (lambda: danlu.histogram(V * float("inf"), 2), ShapeError, "histogram: the range inf … inf is not finite"),
+    (lambda: danlu.unravel_index(V, (2,)), DTypeError, "unravel_index: the indices have dtype float32; expected integers"),
+    (lambda: danlu.unravel_index(I, (2.5,)), ShapeError, "unravel_index: shape \\(2.5,\\); expected whole sizes"),
+    # factorisations
+    (lambda: danlu.linalg.lu_factor(M, pivot=False), ShapeError, "linalg.lu_factor: pivot=False, and rows are always exchanged"),
+    (lambda: danlu.linalg.lu_factor_ex(M[:, :2], check_errors=True), ShapeError, "the matrix is singular, pivot 2 is 0"),
+    (lambda: danlu.lu_unpack(M, I), ShapeError, "lu_unpack: the pivots have shape \\(2,\\) and dtype int64; expected \\(2,\\) and int32"),
+    (lambda: danlu.linalg.lu_solve(M, I.int(), M), ShapeError, "linalg.lu_solve: LU has shape \\(2, 3\\) and B \\(2, 3\\)"),
+    (lambda: danlu.linalg.inv_ex(danlu.zeros(2, 2), check_errors=True), ShapeError, "linalg.inv_ex: it fails at row 1 of a matrix"),
     # movement
     (lambda: M.flip(0, 0), ShapeError, "flip: axes \\(0, 0\\) name one axis twice"),
     (lambda: M.movedim((0, 1), 0), ShapeError, "movedim: 2 axes \\(0, 1\\) cannot go to 1 places"),

@@ -14,8 +14,9 @@ import pytest
 from test_surface_messages import REFUSALS
 
 import danlu
-from danlu import AxisError, DanluError, DataError, DTypeError, GradientError, ShapeError
+from danlu import AxisError, DanluError, DataError, DTypeError, ExchangeError, GradientError, ShapeError
 from danlu.config import config
+from danlu.tensor.exchange import CopyNeeded
 
 PACKAGE = Path(danlu.__file__).parent
 FILES = [
@@ -29,6 +30,16 @@ v = danlu.arange(3)
 s = danlu.tensor(1.0)
 w = danlu.ones(2, requires_grad=True)
 h = w * 2
+
+
+class Elsewhere:
+    """An array on a GPU, as DLPack sees it."""
+
+    def __dlpack__(self, **given):
+        """Never called."""
+
+    def __dlpack_device__(self):
+        return 2, 0
 
 
 def twice():
@@ -47,7 +58,67 @@ def hooked(returned):
 
 
 CASES = [
-    (lambda: danlu.Tensor([1]), DTypeError, "Tensor(list): tensors are made by functions; write danlu.tensor(data)"),
+    (lambda: danlu.Tensor("one"), DTypeError, "Tensor(str): expected sizes or numbers; write danlu.tensor(data)"),
+    (lambda: danlu.Tensor([1], 2), DTypeError, "Tensor(list, …): give sizes, or data alone; danlu.tensor(data, dtype=...)"),
+    (
+        lambda: danlu.ones(1, 2, requires_grad=True).t_(),
+        GradientError,
+        "the shape of a leaf tensor that requires grad is changed in place",
+    ),
+    (
+        lambda: m.__array__(np.float64, False),
+        DTypeError,
+        "a view of a float32 tensor as NumPy's float64 needs a copy; leave copy=False out",
+    ),
+    (lambda: w.__dlpack__(), ExchangeError, "a tensor that requires grad is not handed to another library; write x.detach()"),
+    (
+        lambda: m.__dlpack__(stream=1),
+        ExchangeError,
+        "__dlpack__ with stream=1, dl_device=None: the memory is the CPU's; leave both out",
+    ),
+    (
+        lambda: m.__array_namespace__(api_version="1.0"),
+        ExchangeError,
+        "api_version='1.0' of the array API standard; danlu has 2024.12",
+    ),
+    (lambda: danlu.asarray([1], copy=False), CopyNeeded, "asarray with copy=False of a list needs a copy; leave copy=False out"),
+    (
+        lambda: danlu.asarray(np.array(["a"])),
+        DTypeError,
+        "ndarray holds NumPy's dtype <U1; expected numbers: select columns, or convert them",
+    ),
+    (
+        lambda: danlu.from_dlpack([1]),
+        ExchangeError,
+        "from_dlpack of list, which has no __dlpack__; write danlu.tensor(...) or danlu.asarray(...)",
+    ),
+    (
+        lambda: danlu.from_dlpack(Elsewhere()),
+        ExchangeError,
+        "from_dlpack: the array is not in the memory of the CPU; move it there first",
+    ),
+    (lambda: danlu.ones(1).imag, DTypeError, "imag of a tensor of dtype float32; only complex tensors have an imaginary part"),
+    (lambda: danlu.ones(1, 1, 1).cfloat().H, ShapeError, "x.H of shape (1, 1, 1): expected a matrix; write x.mH"),
+    (
+        lambda: danlu.tensor([1j], requires_grad=True).sum().backward(),
+        GradientError,
+        "backward of a complex64 without a gradient: only a real number can be differentiated by itself",
+    ),
+    (
+        lambda: danlu.polar(danlu.ones(1), danlu.ones(1).double()),
+        DTypeError,
+        "polar: the parts are float32 and float64; expected two of float32 or two of float64: write x.float()",
+    ),
+    (lambda: danlu.empty(2).exponential_(0.0), DataError, "exponential_: lambd=0.0; expected a rate above 0"),
+    (lambda: danlu.empty(2).geometric_(1.0), DataError, "geometric_: p=1.0; expected a probability between 0 and 1"),
+    (lambda: danlu.empty(2).cauchy_(0.0, -1.0), DataError, "cauchy_: sigma=-1.0; expected a width above 0"),
+    (lambda: danlu.empty(2).log_normal_(0.0, 0.0), DataError, "log_normal_: std=0.0; expected a standard deviation above 0"),
+    (
+        lambda: danlu.empty(2).random_(3, 3),
+        DataError,
+        "random_: from 3 to 3; expected random_(), random_(to) or random_(from, to)",
+    ),
+    (lambda: danlu.empty(2).random_(2**40), DataError, "random_: from 0 to 1099511627776; expected at most 2**32 numbers"),
     (
         lambda: m.register_hook(print),
         GradientError,
@@ -119,7 +190,7 @@ CASES = [
     (
         lambda: v.requires_grad_(),
         GradientError,
-        "only floating dtypes can require gradients; this tensor is int64. Write x.float() first",
+        "only floating and complex dtypes can require gradients; this tensor is int64. Write x.float() first",
     ),
     (lambda: m.retain_grad(), GradientError, "retain_grad on a tensor that does not require grad; set requires_grad=True on"),
     (lambda: setattr(m[0], "data", m[1]), GradientError, "x.data = … on a view; assign to the tensor it looks at"),

@@ -124,6 +124,8 @@ def reference(op: Op, *arrays: np.ndarray, **attrs) -> np.ndarray:
 def ulps(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """The error in units of the last place of `got`'s dtype; `wanted` in a wider type. Where either is not finite: 0 if equal."""
     info = np.finfo(got.dtype)
+    if info.bits == 32:
+        return _single_ulps(got, wanted.astype(np.float64, copy=False))
     finite = np.isfinite(wanted) & np.isfinite(got)
     size = np.where(finite, np.abs(wanted), 1).astype(np.longdouble)
     exponent = np.maximum(np.frexp(size)[1] - 1, info.minexp)
@@ -132,3 +134,15 @@ def ulps(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     rounded = wanted.astype(got.dtype)
     same = (rounded == got) | (np.isnan(got) & np.isnan(wanted))
     return np.where(finite, error, np.where(same, 0, np.inf)).astype(np.float64)
+
+
+def _single_ulps(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """`ulps` of float32 against float64: by the bits of the exponent, ten times faster, for the grids of all numbers."""
+    exponent = np.maximum((wanted.view(np.int64) >> 52) & 0x7FF, 1023 - 126)
+    per_step = ((2 * 1023 + 23 - exponent) << 52).view(np.float64)
+    with np.errstate(all="ignore"):
+        error = np.abs(got - wanted) * per_step
+        odd = np.flatnonzero(~(np.isfinite(error) & np.isfinite(got)))
+        g, w = got[odd], wanted[odd]
+        error[odd] = np.where((w.astype(np.float32) == g) | (np.isnan(g) & np.isnan(w)), 0, np.inf)
+    return error

@@ -22,7 +22,10 @@ Input = Callable[[np.random.Generator, dt.DType], np.ndarray]
 Sample = tuple[list[Input], dict[str, Any]]
 
 # What only holds a graph together: it has no value of its own to be checked.
-BOOKKEEPING = {"const", "number", "buffer", "pick", "gradient", "tangent", "batch"}
+BOOKKEEPING = {"const", "number", "buffer", "pick", "gradient", "tangent", "batch", "library"}
+# Ops of complex numbers have suites of their own: tests/ops/test_complex.py, tests/ops/test_fourier.py, tests/linalg/test_complex_matrices.py.
+BOOKKEEPING |= {"complex", "complex_number", "real", "imag", "conj", "polar", "view_as_real", "view_as_complex", "eig", "eigvals"}
+BOOKKEEPING |= {"transform", "real_transform", "half_transform", "fourier", "real_fourier", "half_fourier"}
 
 
 def f(*shape: int, low: float = -2.0, high: float = 2.0) -> Input:
@@ -46,6 +49,10 @@ def b(*shape: int) -> Input:
     return lambda rng, dtype: rng.integers(0, 2, shape) > 0
 
 
+def yes(*shape: int) -> Input:
+    return lambda rng, dtype: np.ones(shape, bool)
+
+
 def n(value: int) -> Input:
     return lambda rng, dtype: np.asarray(value)
 
@@ -58,6 +65,18 @@ def apart(*shape: int) -> Input:
     """Numbers that differ by 0.2 or more: none is near to a tie for the largest one."""
     size = int(np.prod(shape))
     return lambda rng, dtype: ((rng.permutation(size).reshape(shape) - size / 2 + 0.3) * 0.2).astype(dtype.numpy)
+
+
+def holed(*shape: int) -> Input:
+    """Floats among which rows with no zero, one, two and three of them stand."""
+
+    def make(rng: np.random.Generator, dtype: dt.DType) -> np.ndarray:
+        x = rng.uniform(0.5, 1.5, shape).astype(dtype.numpy)
+        for row in range(shape[0]):
+            x[row, rng.permutation(shape[1])[: row % 4]] = 0
+        return x
+
+    return make
 
 
 def _orthogonal(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -128,7 +147,9 @@ def samples(op: Op) -> list[Sample]:
         count = len(op.sample or [None])
         made = lambda k, shape: lambda rng, dtype: elementwise_inputs(op, dtype, [shape] * count, rng)[k]  # noqa: E731
         attrs = {"dtype": dt.float64} if "dtype" in op.attrs else {"word": 1} if "word" in op.attrs else {}
-        return [([made(k, shape) for k in range(count)], attrs) for shape in ((), (5,), (2, 3))]
+        alike = [([made(k, shape) for k in range(count)], attrs) for shape in ((), (5,), (2, 3))]
+        broadcast = [([made(k, ((2, 1), (1, 3), ())[k % 3]) for k in range(count)], attrs)] if count > 1 else []
+        return alike + broadcast
     raise KeyError(f"{op.name} has no sample: add a line to SAMPLES in tests/ops/samples.py")
 
 
@@ -142,6 +163,7 @@ REDUCE = [
     ([f(1, 130)], {"dims": (1,), "keepdim": False}),
 ]
 EMPTY = [([f(3, 0)], {"dims": (1,), "keepdim": False}), ([f(0, 3)], {"dims": (1,), "keepdim": True})]
+HOLED_ROWS = [([holed(5, 4)], {"dims": d, "keepdim": k}) for d, k in (((1,), False), ((0,), True), ((0, 1), False))]
 TRUTH = [
     ([b(3, 40)], {"dims": (1,), "keepdim": False}),
     ([b(17)], {"dims": (0,), "keepdim": True}),
@@ -208,7 +230,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "flip": [([f(3, 4)], {"dims": d}) for d in ((0,), (1,), (0, 1), ())] + [([f(33)], {"dims": (0,)})],
     "cat": [([f(2, 3), f(4, 3), f(0, 3)], {"dim": 0}), ([f(2, 3), f(2, 1)], {"dim": 1}), ([f(3)], {"dim": 0})],
     "slice_update": [([f(7, 4), f(3, 2)], {"starts": (1, 0), "steps": (2, 3)}), ([f(5), f(0)], {"starts": (2,), "steps": (1,)})],
-    "sum": REDUCE + EMPTY, "prod": REDUCE + EMPTY, "max": REDUCE, "min": REDUCE, "any": TRUTH, "all": TRUTH,
+    "sum": REDUCE + EMPTY, "prod": REDUCE + EMPTY + HOLED_ROWS, "max": REDUCE, "min": REDUCE, "any": TRUTH, "all": TRUTH,
     "take": [([f(4, 3), i(4, (5,))], {"dim": 0}), ([f(4, 3), i(3, (2, 2))], {"dim": 1}), ([f(6), i(6, ())], {"dim": 0}),
         ([f(6), i(6, (0,))], {"dim": 0})],
     "take_along": [([f(4, 3), i(4, (6, 3))], {"dim": 0}), ([f(4, 3), i(3, (2, 2))], {"dim": 1}),
@@ -307,6 +329,7 @@ SAMPLES: dict[str, list[Sample]] = {
         ([low_rank(4, 3), *TOLERANCES[:1]], {"given": "rtol", "hermitian": False})],
     "einsum": [([f(*s) for s in shapes], {"equation": equation}) for equation, *shapes in SUBSCRIPTS],
     "mm": [([f(3, 4), f(4, 2)], {})], "bmm": [([f(2, 3, 4), f(2, 4, 2)], {})], "mv": [([f(3, 4), f(4)], {})],
+    "vdot": [([f(4), f(4)], {})],
     "dot": [([f(4), f(4)], {})], "outer": [([f(3), f(4)], {})], "inner": [([f(3, 4), f(2, 2, 4)], {}), ([f(3), f(3)], {}), ([f(3), f()], {})],
     "matrix_trace": [([f(3, 3)], {}), ([f(2, 4)], {})],
     "matrix_diagonal": [([f(*s)], {"offset": k, "dim1": 0, "dim2": 1})
@@ -320,7 +343,8 @@ SAMPLES: dict[str, list[Sample]] = {
     "vector_norm": [([apart(3, 4)], {"p": k, "dims": (1,), "keepdim": False}) for k in (0, 1, 2, 3, 0.5, -1, np.inf, -np.inf)]
         + [([apart(5)], {"p": 2, "dims": (0,), "keepdim": True}), ([apart(2)], {"p": 3, "dims": (), "keepdim": False})],
     "cdist": [([f(3, 2), f(2, 2)], {"p": k}) for k in (1, 2, 3, np.inf)] + [([f(2, 2, 3), f(1, 3, 3)], {"p": 2})],
-    "cumsum": ALONG, "cumprod": ALONG, "cummax": ALONG, "cummin": ALONG, "logcumsumexp": ALONG, "mode": ALONG,
+    "cumsum": ALONG, "cumprod": [*ALONG, ([holed(4, 5)], {"dim": 1}), ([holed(2, 3)], {"dim": 0})],
+    "cummax": ALONG, "cummin": ALONG, "logcumsumexp": ALONG, "mode": ALONG,
     "searchsorted": [([ordered(7), f(3, 4)], {"right": r}) for r in (False, True)] + [([ordered(3, 5), f(3, 2)], {"right": False})],
     "scatter_reduce": [(inputs, {**attrs, "reduce": r}) for inputs, attrs in PUT_ALONG for r in ("prod", "amax", "amin")],
     "lgamma": [([p(3, 4)], {}), ([f(17, low=-0.9, high=-0.1)], {}), ([f(5, low=3.0, high=30.0)], {})],
@@ -329,11 +353,29 @@ SAMPLES: dict[str, list[Sample]] = {
     "gammainc": [([p(3, 4), p(4)], {}), ([f(9, low=2.0, high=30.0), f(9, low=-1.0, high=40.0)], {})],
     "log_gamma_draw": [([*SEEDS, p(3, 4)], {}), ([*SEEDS, f(17, low=1.0, high=30.0)], {})],
     "poisson_draw": [([*SEEDS, p(3, 4)], {})], "binomial_draw": [([*SEEDS, f(4, low=0.0, high=9.0), p(3, 1)], {})],
-    "frac": ONE, "sinc": ONE, "deg2rad": ONE, "rad2deg": ONE, "signbit": ONE,
+    "frac": ONE, "sinc": ONE, "deg2rad": ONE, "rad2deg": ONE, "signbit": ONE, "sgn": ONE, "angle": ONE,
     "logit": [([p(3, 4)], {"eps": e}) for e in (None, 0.25)],
     "clamp_min": [([f(3, 4), f(4)], {})], "clamp_max": [([f(3, 4), f(4)], {})],
     "nan_to_num": [([f(3, 4)], {"nan": None, "posinf": None, "neginf": 1.0})],
     "round_decimals": [([f(3, 4)], {"decimals": d}) for d in (2, -1)],
     "div_trunc": [([f(3, 4), p(4)], {})], "ldexp": [([f(3, 4), f(4)], {})],
+    "i0": [([f(3, 4)], {})], "i1": [([f(3, 4)], {})],
+    **{name: [([f(3, 4)], {}), ([f(5, low=26.0, high=30.0)], {})] for name in ("i0e", "i1e", "bessel_j0", "bessel_j1")},
+    **{name: [([f(2, 3, low=0.1, high=6.0), given([1, 2, 4], [3, 1, 2])], {})] for name in ("lower_gamma", "upper_gamma")},
+    **{name: [([given([1, 2, 4]), f(2, 3, low=0.1, high=6.0)], {})] for name in ("igamma", "igammac")},
+    "hurwitz_zeta": [([f(1, 3, low=0.3, high=12.0), given([2, 3, 5])], {})], "zeta": [([given([2, 3, 5]), f(2, 3, low=0.3, high=12.0)], {})],
+    "ndtr": ONE, "log_ndtr": [*ONE, ([f(5, low=-40.0, high=-5.0)], {})], "ndtri": [([p(3, 4)], {})], "entr": [([p(3, 4)], {})],
+    "xlog1py": [([f(3, 4), p(4)], {})], "logaddexp2": [([f(3, 4), f(4)], {})], "heaviside": [([f(3, 4), f(4)], {})],
+    "mvlgamma": [([f(3, 4, low=2.0, high=5.0)], {"p": k}) for k in (1, 3)],
+    **{name: [([i(20, (3, 4)), i(20, (3, 4))], {})] for name in ("common_divisor", "common_multiple")},
+    "gcd": [([i(20, (3, 4)), i(20, (4,))], {})], "lcm": [([i(20, (3, 4)), i(20, (4,))], {})],
+    "next_float": [([f(5), f(5)], {})], "nextafter": [([f(3, 4), f(4)], {})], "frexp": [([p(3, 4)], {})],
+    "pivoted_rows": FLAT, "order_of_pivots": [([given([2, 2, 3], [3, 3, 3])], {"m": 4})], "lu_factor": FLAT,
+    "packed_lu": [([triangle(3, 3)], {}), ([triangle(2, 2, 2)], {})],
+    "cholesky_failure": [([x], {}) for x in SPECTRA], "zero_pivot": SQUARE,
+    "cholesky_checked": [([SymmetricInput(0.5, 1.0, 2.0)], {})], "inv_checked": SQUARE,
+    "solve_checked": [([matrix(3, 3), f(3, 2)], {"left": True}), ([matrix(2, 2), f(3, 2)], {"left": False})],
+    "banded_scan": [([f(4, 2, 3)] * 4, {})], "log_alignment": [([f(4, 2, 3), yes(4, 2, 3), b(4, 2, 3), b(4, 2, 3)], {})],
+    "ctc_loss": [([f(4, 2, 3), i(3, (4, 2, 5), 0), yes(2, 5), yes(4, 2, 5), b(4, 2, 5), b(4, 2, 5), yes(4, 2, 5)], {})],
     "isclose": [([f(9), f(9)], {"rtol": 0.1, "atol": 0.1, "equal_nan": e}) for e in (False, True)],
 }  # fmt: skip

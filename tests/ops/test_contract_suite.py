@@ -176,6 +176,45 @@ def test_derivatives_of_both_directions_and_both_orders_agree_with_differences(o
     forward(ys, nodes, arrays, xs)
 
 
+# Ops without a derivative that differences could find. Every other one must have a sample above that is differentiated.
+HELD = {"stop": "its derivative is 0 by definition", "carry": "its derivative is that of another value by definition"}
+
+
+def differentiated(op, inputs: list, attrs: dict) -> bool:
+    """Whether the test above has derivatives to compare for a sample."""
+    rng = generator(op.name)
+    arrays = [make(rng, dt.float64) for make in inputs]
+    ys = results(op, inputs_of(arrays), attrs)[: UNSEEN.get(op.name)]
+    return (
+        any(y.dtype.is_floating_point for y in ys)
+        and any(a.dtype == np.float64 and a.size for a in arrays)
+        and sum(a.size for a in arrays) <= 130
+    )
+
+
+def test_only_ops_without_a_derivative_are_left_out():
+    """Left out are those that take or give no floats (comparisons, bits, indices, random bits) and the two of HELD."""
+    for op in RECORDS:
+        if op.name in HELD or any(differentiated(op, *sample) for sample in samples(op)):
+            continue
+        made = [inputs_of([make(generator(op.name), dt.float64) for make in inputs]) for inputs, _ in samples(op)]
+        gives = any(y.dtype.is_floating_point for nodes, (_, attrs) in zip(made, samples(op)) for y in results(op, nodes, attrs))
+        takes = any(x.dtype.is_floating_point for nodes in made for x in nodes)
+        assert not (gives and takes), f"{op.name} takes and gives floats, and no sample of it is differentiated"
+
+
+@pytest.mark.parametrize("op", [op for op in ELEMENTWISE_RECORDS if op.vjp and op.name not in HELD], **names)
+def test_derivatives_of_tensors_without_elements(op):
+    attrs = samples(op)[0][1]
+    arrays = elementwise_inputs(op, dt.float64, [(0, 3), (1, 3), (0, 1)][: len(op.sample)], generator(op.name))
+    nodes = inputs_of(arrays)
+    ys, xs = results(op, nodes, attrs), [x for x in nodes if x.dtype is dt.float64]
+    if ys[0].dtype is dt.float64 and xs:
+        grads = gradient(ys[0], o.like(1.0, ys[0]), xs)
+        for x, g in zip(xs, evaluate([g or o.like(0, x) for g, x in zip(grads, xs)], arrays)):
+            assert g.shape == x.shape and not g.any()
+
+
 def forward(ys: list[Node], nodes: list[Node], arrays: list[np.ndarray], xs: list[int]) -> None:
     """Tangents in one direction, and the tangents of these."""
     steps = [np.cos(np.arange(arrays[j].size) + j).reshape(arrays[j].shape) for j in xs]

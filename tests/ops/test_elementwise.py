@@ -13,6 +13,7 @@ from danlu.errors import DTypeError
 from danlu.graph import ELEMENTWISE, Spec
 from danlu.ops import TABLE
 
+REAL_TYPES = [d for d in dt.ALL if not d.is_complex]  # complex numbers: test_complex.py
 SPECIAL = [0.0, -0.0, 1, -1, 2, -2, 0.5, -0.5, 1.5, 2.5, 3, -3, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1e30, -1e30, 100, -100]
 RECORDS = [op for op in TABLE.values() if op.family == ELEMENTWISE and op.sample]
 EITHER_ZERO = {"maximum", "minimum", "fmax", "fmin"}  # of +0 and -0 NumPy takes the first, IEEE 754-2019 the larger or smaller
@@ -44,7 +45,7 @@ def test_machine_code_equals_reference(op):
         pytest.skip("cast has its own test")
     attrs = dict.fromkeys(op.attrs, 1)
     dtypes = 0
-    for dtype in dt.ALL:
+    for dtype in REAL_TYPES:
         xs = inputs(op, dtype)
         try:
             got = native(op, *xs, **attrs)
@@ -68,7 +69,7 @@ def compare(name: str, dtype: dt.DType, got: np.ndarray, wanted: np.ndarray) -> 
     np.testing.assert_array_equal(np.signbit(got)[signed], np.signbit(wanted)[signed], err_msg=f"sign of {name} {dtype.name}")
 
 
-@pytest.mark.parametrize("source", dt.ALL, ids=lambda d: d.name)
+@pytest.mark.parametrize("source", REAL_TYPES, ids=lambda d: d.name)
 def test_cast_to_every_dtype(source):
     x = grid(source)
     if source.kind == "f":
@@ -82,7 +83,7 @@ def test_cast_to_every_dtype(source):
                 ]
             )
     x = np.resize(x, max(37, x.size))
-    for target in dt.ALL:
+    for target in REAL_TYPES:
         np.testing.assert_array_equal(
             native(TABLE["cast"], x, dtype=target), reference(TABLE["cast"], x, dtype=target), err_msg=target.name
         )

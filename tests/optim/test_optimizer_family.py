@@ -40,13 +40,16 @@ def gradient(p, k, step):
     return p * 0.5 + np.sin(1.3 * step + k + np.arange(p.size).reshape(p.shape))
 
 
+def gradient_of(p, k, step):
+    value = p.detach().numpy()
+    return np.asarray(gradient(value.astype(float), k, step)).astype(value.dtype)
+
+
 def run(optimizer, params, steps, make, first=0, skip=()):
     """Steps along `gradient`; parameter k has none where (step, k) is in `skip`."""
     for step in range(first, first + steps):
         for k, p in enumerate(params):
-            value = p.detach().numpy()
-            g = np.asarray(gradient(value.astype(float), k, step)).astype(value.dtype)
-            p.grad = None if (step, k) in skip else make(g)
+            p.grad = None if (step, k) in skip else make(gradient_of(p, k, step))
         optimizer.step()
     return [p.detach().numpy().copy() for p in params]
 
@@ -234,6 +237,24 @@ def test_maximize_is_descent_of_the_negative(name, options):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", [n for n in OPTIONS if n != "Adafactor"])
+def test_the_parts_of_a_complex_parameter_are_parameters(name):
+    z = np.random.default_rng(2).normal(size=(2, 3, 4))
+    whole = nn.Parameter(danlu.tensor(z[0] + 1j * z[1]))
+    parts = [nn.Parameter(danlu.tensor(x)) for x in z]
+    options = OPTIONS[name][-1]
+    one, two = getattr(optim, name)([whole], **options), getattr(optim, name)(parts, **options)
+    for step in range(4):
+        g = [gradient(p.detach().numpy(), k, step) for k, p in enumerate(parts)]
+        whole.grad = danlu.tensor(g[0] + 1j * g[1])
+        for p, x in zip(parts, g):
+            p.grad = danlu.tensor(x)
+        one.step()
+        two.step()
+        expected = parts[0].detach().numpy() + 1j * parts[1].detach().numpy()
+        np.testing.assert_allclose(whole.detach().numpy(), expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", OPTIONS)
 def test_no_step_compiles_anew(name):
     optimizer, params = ours(name, OPTIONS[name][0], np.float32)
@@ -326,6 +347,20 @@ def test_lbfgs_of_a_parabola_is_newtons_method():
 
     optimizer.step(closure)
     np.testing.assert_allclose(p.detach().numpy(), np.linalg.solve(a.numpy(), b.numpy()), rtol=1e-5)
+
+
+def test_lbfgs_of_a_complex_parameter():
+    z = nn.Parameter(danlu.tensor(np.array([3.0 + 2j, -1j])))
+    optimizer = optim.LBFGS([z], line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = ((z - (1 + 1j)).abs() ** 2).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    np.testing.assert_allclose(z.detach().numpy(), [1 + 1j, 1 + 1j], atol=1e-6)
 
 
 def test_lbfgs_stops_where_it_stands_on_the_minimum():

@@ -282,28 +282,18 @@ def test_work_that_waits_runs_before_numpy_may_write():
     assert y.tolist() == [2.0] * 3
 
 
-def test_a_transposed_array_is_copied():
-    array = np.arange(6, dtype=np.float32).reshape(2, 3).T
+def test_an_array_with_gaps_is_copied():
+    array = np.arange(12, dtype=np.float32).reshape(3, 4)[:, ::2]
     x = danlu.from_numpy(array)
     array[0, 0] = 50
-    assert x.tolist() == [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
+    assert x.tolist() == [[0.0, 2.0], [4.0, 6.0], [8.0, 10.0]]
 
 
-def test_an_array_outlives_updates_of_its_tensor():
+def test_an_array_shows_updates_of_its_tensor():
     x = danlu.zeros(1000)
     x.sum().item()
     kept, part = x.numpy(), x[2:5]
     part_before = (part * 1).numpy()
     for _ in range(3):
         x.add_(1)
-        x.sum().item()
-    assert (kept.sum(), part_before.tolist(), part.tolist()) == (0.0, [0.0] * 3, [3.0] * 3)
-
-
-def test_an_array_of_the_user_is_never_written():
-    array = np.ones(1000, np.float32)
-    x = danlu.from_numpy(array)
-    for _ in range(3):
-        x.mul_(2)
-        x.sum().item()
-    assert (array.sum(), x.sum().item()) == (1000.0, 8000.0)
+    assert (kept.sum(), part_before.tolist(), part.tolist()) == (3000.0, [0.0] * 3, [3.0] * 3)

@@ -13,7 +13,7 @@ from danlu import dtype as dt
 from danlu.errors import DTypeError, GradientError, ShapeError
 from danlu.graph import Node, Op, Spec
 from danlu.ops import o
-from danlu.testing import evaluate, gradcheck, inputs_of
+from danlu.testing import evaluate, gradcheck, gradgradcheck, inputs_of
 
 
 def x64(*values):
@@ -32,7 +32,7 @@ def test_gradcheck_names_the_worst_element():
         gradcheck(lambda x: x * danlu.where(x > 1, x.detach(), x), [x64(0.5, 2.0)])
     assert str(error.value) == (
         "gradcheck: order 1: the derivative with respect to input 0 at [1] is 1.87116; "
-        "differences give 3.74231 (atol 1e-05, rtol 0.0001)"
+        "differences give 3.74231 (atol 1e-05, rtol 0.001)"
     )
 
 
@@ -40,11 +40,63 @@ def test_gradcheck_sees_a_wrong_second_derivative():
     f = lambda x: (x * x.detach() * 2 - (x * x).detach()) * x.detach() ** 0  # noqa: E731  (value x², derivative 2x, then 0)
     assert gradcheck(f, [x64(0.5, 2.0)], order=1)
     with pytest.raises(GradientError, match=r"gradcheck: order 2: the derivative with respect to input 0 at \[0\] is"):
-        gradcheck(f, [x64(0.5, 2.0)])
+        gradcheck(f, [x64(0.5, 2.0)], order=2)
+    with pytest.raises(GradientError, match=r"with respect to input 0 at \[0\] is"):
+        gradgradcheck(f, [x64(0.5, 2.0)])
+    assert gradgradcheck(lambda x, y: (x * y).sin(), [x64(0.5, -1.0), x64(1.5, 0.25)], check_fwd_over_rev=True)
+
+
+def test_gradcheck_gives_false_where_no_error_is_wanted():
+    wrong = lambda x: x * x.detach()  # noqa: E731
+    assert gradcheck(wrong, x64(0.5), raise_exception=False) is False
+    assert gradgradcheck(lambda x: x * x.detach() * 2 - (x * x).detach(), x64(0.5), raise_exception=False) is False
+    assert gradcheck(lambda x: x * x, x64(0.5), raise_exception=False, fast_mode=True) is True
+    assert gradcheck(wrong, x64(0.5), rtol=0.6) is True  # half of the derivative is within 60 %
+
+
+def test_gradcheck_checks_forward_mode():
+    class Wrong(danlu.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2 * ctx.saved_tensors[0]
+
+        @staticmethod
+        def jvp(ctx, dx):
+            return dx * 3
+
+    assert gradcheck(Wrong.apply, x64(0.5, 2.0))
+    with pytest.raises(GradientError, match=r"gradcheck: order 1: the forward derivative along one direction at \[\] is"):
+        gradcheck(Wrong.apply, x64(0.5, 2.0), check_forward_ad=True)
+    assert gradcheck(lambda x, y: x.exp() @ y, [x64(0.5, 2.0), x64(1.0, 3.0)], check_forward_ad=True)
+
+
+def test_gradcheck_names_a_derivative_that_changes():
+    calls = []
+
+    class Noisy(danlu.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            calls.append(1)
+            return g * (2 + 1e-7 * len(calls))
+
+    with pytest.raises(GradientError, match=r"input 0 differs by 1\.\d+e-07 from call to call; .* \(nondet_tol 0\)"):
+        gradcheck(Noisy.apply, x64(0.5))
+    assert gradcheck(Noisy.apply, x64(0.5), nondet_tol=1e-6)
 
 
 def test_gradcheck_refuses_what_it_cannot_check():
-    with pytest.raises(DTypeError, match=r"gradcheck: input 0 is float32; differences need float64: write x\.double\(\)"):
+    with pytest.raises(
+        DTypeError, match=r"gradcheck: input 0 is float32; differences need float64 or complex128: write x\.double\(\)"
+    ):
         gradcheck(lambda x: x, danlu.ones(2, requires_grad=True))
     with pytest.raises(GradientError, match="gradcheck: no input requires grad; make one with"):
         gradcheck(lambda x: x, danlu.ones(2, dtype=danlu.float64))

@@ -5,6 +5,8 @@ A place is free again after the last kernel that reads it, so a deep network nee
 
 from __future__ import annotations
 
+import sys
+
 from danlu.compile.index import Index
 from danlu.compile.kernel import Call, Contract, Kernel, Load, Store, expressions, reports, statements
 from danlu.graph import Spec
@@ -75,29 +77,84 @@ def _only_at(kernel: Kernel, slot: int, index: Index) -> bool:
     return all(e.index == index and not e.guard for e in expressions(kernel.body) if isinstance(e, Load) and e.slot == slot)
 
 
-def plan_memory(kernels: list[Kernel], sizes: dict[int, int]) -> tuple[dict[int, int], int]:
-    """Offsets of the slots in `sizes` (slot → bytes) and the bytes of the workspace. First fit, in the order of first use.
+def over_each_other(kernels: list[Kernel], specs: dict[int, Spec]) -> dict[int, int]:
+    """Of what lives only inside a program (slots with their specs): {slot: the one it is written over}. As in `in_place`, the kernel
+    that writes the one is the last that reads the other, and reads of it only the element that it writes."""
+    uses = [touched(k) for k in kernels]
+    last = {slot: k for k, used in enumerate(uses) for slot in used}
+    chosen: dict[int, int] = {}
+    known: set[int] = set()
+    for k, kernel in enumerate(kernels):
+        stores = [s for s in statements(kernel.body) if isinstance(s, Store)]
+        dying = {slot for slot in uses[k] & specs.keys() & known if last[slot] == k}
+        for s in stores:
+            if s.slot in specs and s.slot not in known and sum(x.slot == s.slot for x in stores) == 1:
+                fits = [r for r in sorted(dying) if specs[r] is specs[s.slot] and _only_at(kernel, r, s.index)]
+                if fits:
+                    chosen[s.slot] = fits[0]
+                    dying.discard(fits[0])
+        known |= uses[k]
+    return chosen
+
+
+def plan_memory(
+    kernels: list[Kernel], sizes: dict[int, int], results: dict[int, int] | None = None, over: dict[int, int] | None = None
+) -> tuple[dict[int, tuple[int | None, int]], int]:
+    """Where the slots in `sizes` (slot → bytes) lie: (a result in whose memory, None for the workspace; offset), and the bytes of the
+    workspace. First fit, in the order of first use. The memory of a result (slot → bytes) serves until its own kernel runs; slots that
+    are written `over` another lie where that lies.
 
     >>> plan_memory([], {7: 100})
-    ({7: 0}, 128)
+    ({7: (None, 0)}, 128)
     """
+    first, last = _lifetimes(kernels)
+    home = _homes(over or {})
+    for slot, root in home.items():
+        first[root], last[root] = min(first[root], first[slot]), max(last[root], last[slot])
+    arenas = [(slot, size, first.get(slot, 0)) for slot, size in (results or {}).items()]
+    placed: list[tuple[int | None, int, int, int]] = []  # (arena, offset, end, slot)
+    found: dict[int, tuple[int | None, int]] = {}
+    for slot in sorted(sizes.keys() - home.keys(), key=lambda s: (first.get(s, 0), s)):
+        size = -(-max(sizes[slot], 1) // ALIGNMENT) * ALIGNMENT
+        start, stop = first.get(slot, 0), last.get(slot, 0)
+        alive = [(arena, a, b) for arena, a, b, other in placed if first.get(other, 0) <= stop and last.get(other, 0) >= start]
+        for arena, room in [*((r, n) for r, n, until in arenas if stop < until), (None, sys.maxsize)]:
+            offset = _first_gap(sorted((a, b) for where, a, b in alive if where == arena), size)
+            if offset + min(size, sizes[slot]) <= room:
+                break
+        found[slot] = arena, offset
+        placed.append((arena, offset, offset + size, slot))
+    return found | {slot: found[root] for slot, root in home.items()}, max(
+        (b for arena, _, b, _ in placed if arena is None), default=0
+    )
+
+
+def _lifetimes(kernels: list[Kernel]) -> tuple[dict[int, int], dict[int, int]]:
+    """The first and the last kernel that touches each slot."""
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for k, kernel in enumerate(kernels):
-        for slot in touched(kernel) & sizes.keys():
+        for slot in touched(kernel):
             first.setdefault(slot, k)
             last[slot] = k
-    placed: list[tuple[int, int, int]] = []  # (offset, end, slot)
-    offsets: dict[int, int] = {}
-    for slot in sorted(sizes, key=lambda s: (first.get(s, 0), s)):
-        size = -(-max(sizes[slot], 1) // ALIGNMENT) * ALIGNMENT
-        start, stop = first.get(slot, 0), last.get(slot, 0)
-        busy = sorted((a, b) for a, b, other in placed if first.get(other, 0) <= stop and last.get(other, 0) >= start)
-        offset = 0
-        for a, b in busy:
-            if offset + size <= a:
-                break
-            offset = max(offset, b)
-        offsets[slot] = offset
-        placed.append((offset, offset + size, slot))
-    return offsets, max((b for _, b, _ in placed), default=0)
+    return first, last
+
+
+def _homes(over: dict[int, int]) -> dict[int, int]:
+    """The first of the chain of slots that each is written over."""
+    home = {}
+    for slot, root in over.items():
+        while root in over:
+            root = over[root]
+        home[slot] = root
+    return home
+
+
+def _first_gap(busy: list[tuple[int, int]], size: int) -> int:
+    """The lowest offset at which `size` bytes are free."""
+    offset = 0
+    for a, b in busy:
+        if offset + size <= a:
+            break
+        offset = max(offset, b)
+    return offset
