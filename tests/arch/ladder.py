@@ -27,6 +27,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "distributions/",
             "fft.py",
             "files.py",
+            "formats/",
             "func.py",
             "functional/",
             "functions.py",
