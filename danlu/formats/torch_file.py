@@ -70,6 +70,24 @@ def _counts(value: Any) -> tuple[int, ...]:
     return tuple(value)
 
 
+def _text(value: Any) -> str:
+    """A name, or what kind of thing stands in its place: never a container written out, which may take for ever."""
+    return value.text if isinstance(value, Name) else type(value).__name__
+
+
+def _bytes(text: Any, encoding: Any) -> bytes:
+    """Bytes in the pickles of protocol 2."""
+    if type(text) is not str or encoding != "latin1":
+        raise ValueError("an encoding that is not latin1")
+    return text.encode("latin1")
+
+
+def _device(kind: Any, index: Any = None) -> str:
+    if type(kind) is not str or not (index is None or type(index) is int):
+        raise ValueError("a device without a name")
+    return kind if index is None else f"{kind}:{index}"
+
+
 def _tensor(
     storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any = False, hooks: Any = None, metadata: Any = None
 ) -> _View:
@@ -86,7 +104,7 @@ def _tensor_of(
     if dtype is not None:
         name = _DTYPES.get(dtype.text, "") if isinstance(dtype, Name) else ""
     if not name:
-        raise ValueError(f"a tensor of {getattr(dtype, 'text', dtype)}, which danlu does not know")
+        raise ValueError(f"a tensor of {_text(dtype)}, which danlu does not know")
     return _View(storage, name, offset, shape, strides, requires_grad is True)
 
 
@@ -117,7 +135,8 @@ _BUILDERS: dict[str, Callable[..., Any]] = {
     "collections.Counter": _dictionary,
     "collections.defaultdict": lambda factory=None, items=(): _dictionary(items),
     "torch.Size": lambda sizes=(): _counts(sizes),
-    "torch.device": lambda kind, index=None: f"{kind}" if index is None else f"{kind}:{index}",
+    "torch.device": _device,
+    "_codecs.encode": _bytes,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_tensor_v3": _tensor_of,
@@ -157,7 +176,7 @@ class _Reader:
             or type(count) is not int
             or count < 0
         ):
-            raise ValueError(f"a storage of {getattr(kind, 'text', kind)}, which danlu does not know")
+            raise ValueError(f"a storage of {_text(kind)}, which danlu does not know")
         if len(identity) == 6 and identity[5] is not None:
             raise ValueError("a storage that is a view of another")
         found = self.storages.setdefault(key, _Storage(key, _STORAGES[kind.text], count))
@@ -262,7 +281,11 @@ def read_legacy(data: bytes, name: str) -> Any:
         length = int.from_bytes(data[position : position + 8], "little")
         size = 0 if storage is None else length * np.dtype(STORED[storage.dtype]).itemsize
         if storage is None or length != storage.count or position + 8 + size > len(data):
-            raise DataError("{name}: the lengths of the storage {key!r} do not fit the file", name=name, key=str(key)[:80])
+            raise DataError(
+                "{name}: the lengths of the storage {key!r} do not fit the file",
+                name=name,
+                key=key[:80] if type(key) is str else type(key).__name__,
+            )
         storage.data = memoryview(data)[position + 8 : position + 8 + size]
         position += 8 + size
     return reader.finished(value, count)

@@ -80,6 +80,8 @@ def test_dictionaries_of_other_kinds():
     ordered = Call((Name("collections OrderedDict"), ([("a", 1)],)))
     metadata = b"\x80\x02" + pickled(ordered) + pickled({"_metadata": {}}) + b"b."
     assert load(zipped(metadata, {})) == {"a": 1}
+    assert load(zipped(Call((Name("_codecs encode"), ("aé", "latin1"))), {})) == "aé".encode("latin1")
+    assert load(zipped([Call((Name("torch device"), ("cuda", 1))), Call((Name("torch device"), ("cpu",)))], {})) == ["cuda:1", "cpu"]
     assert load(zipped(Call((Name("collections Counter"), ({"x": 2},))), {})) == {"x": 2}
 
 
@@ -118,6 +120,8 @@ def test_nothing_is_run(protocol, tmp_path, monkeypatch):
         (Call((Name("torch._utils _rebuild_tensor_v2"), (3,))), "other arguments than PyTorch writes"),
         (Call((Name("collections OrderedDict"), ([[[1], 2]],))), "a dictionary of other things than pairs"),
         (Call((Name("torch._tensor _rebuild_from_type_v2"), (Name("os system"), Name("torch Tensor"), (), None))), "a subclass of Tensor"),
+        (Call((Name("_codecs encode"), ("a", "rot13"))), "an encoding that is not latin1"),
+        (Call((Name("torch device"), ([],))), "a device without a name"),
         ({(1, 2): 3}, "a key that is no number or string"),
         (b"\x80\x02}q\x00h\x01.", "nothing is remembered under this number"),
         (b"\x80\x02]q\x00h\x00a.", "containers that hold themselves, or one another too often"),
