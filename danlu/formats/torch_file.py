@@ -19,7 +19,7 @@ from danlu.errors import DataError
 from danlu.formats.archive import Archive
 from danlu.formats.numbers import STORED, decoded, stored_dtype
 from danlu.formats.unpickle import Name, Unpickler
-from danlu.messages import Phrase
+from danlu.messages import Phrase, message
 from danlu.tensor import from_array
 
 LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that a legacy file begins with
@@ -66,7 +66,7 @@ class _View:
 def _counts(value: Any) -> tuple[int, ...]:
     """A shape or strides: whole numbers ≥ 0."""
     if type(value) not in (tuple, list) or len(value) > _MOST_AXES or not all(type(n) is int and 0 <= n < 1 << 60 for n in value):
-        raise ValueError("sizes or strides that are no lists of numbers ≥ 0")
+        raise ValueError(message("sizes or strides that are no lists of numbers ≥ 0"))
     return tuple(value)
 
 
@@ -78,13 +78,13 @@ def _text(value: Any) -> str:
 def _bytes(text: Any, encoding: Any) -> bytes:
     """Bytes in the pickles of protocol 2."""
     if type(text) is not str or encoding != "latin1":
-        raise ValueError("an encoding that is not latin1")
+        raise ValueError(message("an encoding that is not latin1"))
     return text.encode("latin1")
 
 
 def _device(kind: Any, index: Any = None) -> str:
     if type(kind) is not str or not (index is None or type(index) is int):
-        raise ValueError("a device without a name")
+        raise ValueError(message("a device without a name"))
     return kind if index is None else f"{kind}:{index}"
 
 
@@ -99,25 +99,25 @@ def _tensor_of(
 ) -> _View:
     shape, strides = _counts(size), _counts(stride)
     if not isinstance(storage, _Storage) or type(offset) is not int or offset < 0 or len(shape) != len(strides):
-        raise ValueError("a tensor without storage, offset, sizes and strides")
+        raise ValueError(message("a tensor without storage, offset, sizes and strides"))
     name = storage.dtype
     if dtype is not None:
         name = _DTYPES.get(dtype.text, "") if isinstance(dtype, Name) else ""
     if not name:
-        raise ValueError(f"a tensor of {_text(dtype)}, which danlu does not know")
+        raise ValueError(message("a tensor of {what}, which danlu does not know", what=_text(dtype)))
     return _View(storage, name, offset, shape, strides, requires_grad is True)
 
 
 def _parameter(data: Any, requires_grad: Any = True, hooks: Any = None, state: Any = None) -> _View:
     if not isinstance(data, _View):
-        raise ValueError("a parameter without a tensor")
+        raise ValueError(message("a parameter without a tensor"))
     return _View(data.storage, data.dtype, data.offset, data.shape, data.strides, requires_grad is True)
 
 
 def _of_type(build: Any, kind: Any, arguments: Any, state: Any = None) -> Any:
     plain = isinstance(kind, Name) and kind.text in ("torch.Tensor", "torch.nn.parameter.Parameter", "torch._tensor.Tensor")
     if not plain or not isinstance(build, Name) or build.text not in _BUILDERS or type(arguments) is not tuple:
-        raise ValueError("a subclass of Tensor")
+        raise ValueError(message("a subclass of Tensor"))
     return _BUILDERS[build.text](*arguments)
 
 
@@ -126,7 +126,7 @@ def _dictionary(items: Any = ()) -> dict[Any, Any]:
     if type(pairs) not in (tuple, list) or not all(
         type(p) in (tuple, list) and len(p) == 2 and type(p[0]) in (str, int) for p in pairs
     ):
-        raise ValueError("a dictionary of other things than pairs")
+        raise ValueError(message("a dictionary of other things than pairs"))
     return dict(pairs)  # type: ignore[arg-type]
 
 
@@ -161,13 +161,15 @@ class _Reader:
 
     def unpickle(self, stream: BytesIO) -> tuple[Any, int]:
         """A structure of descriptions, and of how many opcodes."""
-        machine = Unpickler(stream, self.name, _BUILDERS, self.storage)
-        return machine.load(), machine.count
+        self.machine = Unpickler(stream, self.name, _BUILDERS, self.storage)
+        return self.machine.load(), self.machine.count
 
     def storage(self, identity: Any) -> _Storage:
         """("storage", type, key, location, number of elements (, view of another storage: legacy))."""
+        if type(identity) is tuple and len(identity) > 1 and isinstance(identity[1], Name) and identity[0] == "module":
+            raise self.machine.refused(identity[1].text, identity[1].place)  # a legacy file of a whole model
         if type(identity) is not tuple or len(identity) not in (5, 6) or identity[0] != "storage":
-            raise ValueError("a persistent id that is no storage")
+            raise ValueError(message("a persistent id that is no storage"))
         kind, key, count = identity[1], identity[2], identity[4]
         if (
             not isinstance(kind, Name)
@@ -176,9 +178,9 @@ class _Reader:
             or type(count) is not int
             or count < 0
         ):
-            raise ValueError(f"a storage of {_text(kind)}, which danlu does not know")
+            raise ValueError(message("a storage of {what}, which danlu does not know", what=_text(kind)))
         if len(identity) == 6 and identity[5] is not None:
-            raise ValueError("a storage that is a view of another")
+            raise ValueError(message("a storage that is a view of another"))
         found = self.storages.setdefault(key, _Storage(key, _STORAGES[kind.text], count))
         return found if found.dtype == _STORAGES[kind.text] else _Storage(key, _STORAGES[kind.text], count)
 

@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import Any
 
 from danlu.errors import DataError
-from danlu.messages import Phrase
+from danlu.messages import Phrase, message
 
 Builders = Mapping[str, Callable[..., Any]]
 _MARK = object()
@@ -76,12 +76,12 @@ class Unpickler:
         elif opcode in _ACTIONS:
             _ACTIONS[opcode](self, argument)
         elif opcode not in ("PROTO", "FRAME"):
-            raise self.refused(f"opcode {opcode}")
+            raise self.refused(opcode)
 
     def _pop(self) -> Any:
         value = self.stack.pop()
         if value is _MARK:
-            raise ValueError("a mark where a value is expected")
+            raise ValueError(message("a mark where a value is expected"))
         return value
 
     def _to_mark(self) -> list[Any]:
@@ -91,21 +91,21 @@ class Unpickler:
                 values = self.stack[k + 1 :]
                 del self.stack[k:]
                 return values
-        raise ValueError("no mark")
+        raise ValueError(message("no mark"))
 
     def _top(self, kind: type) -> Any:
         if not self.stack or type(self.stack[-1]) is not kind:
-            raise ValueError(f"expected a {kind.__name__}")
+            raise ValueError(message("expected a {kind}", kind=kind.__name__))
         return self.stack[-1]
 
     def _memo(self, key: Any, _: Any = None) -> None:
         if not self.stack or self.stack[-1] is _MARK:
-            raise ValueError("nothing to remember")
+            raise ValueError(message("nothing to remember"))
         self.memo[len(self.memo) if key is None else int(key)] = self.stack[-1]
 
     def _recall(self, key: Any) -> None:
         if int(key) not in self.memo:
-            raise ValueError("nothing is remembered under this number")
+            raise ValueError(message("nothing is remembered under this number"))
         self.stack.append(self.memo[int(key)])
 
     def _tuple(self, count: int) -> None:
@@ -115,10 +115,10 @@ class Unpickler:
     def _set_items(self, items: list[Any]) -> None:
         target = self._top(dict)
         if len(items) % 2:
-            raise ValueError("a key without a value")
+            raise ValueError(message("a key without a value"))
         for key, value in zip(items[::2], items[1::2]):
             if not (key is None or type(key) in (str, int, float, bool, bytes)):
-                raise ValueError("a key that is no number or string")  # the hash of nested tuples may take for ever
+                raise ValueError(message("a key that is no number or string"))  # the hash of nested tuples may take for ever
             target[key] = value
 
     def _append(self, items: list[Any]) -> None:
@@ -134,30 +134,30 @@ class Unpickler:
     def _stack_global(self, _: Any) -> None:
         module, attribute = self._two()
         if type(module) is not str or type(attribute) is not str:
-            raise ValueError("a name that is no string")
+            raise ValueError(message("a name that is no string"))
         self.stack.append(Name(f"{module}.{attribute}", self.place))
 
     def _reduce(self, _: Any) -> None:
         called, arguments = self._two()
         if not isinstance(called, Name) or called.text not in self.builders:
-            raise self.refused(called.text if isinstance(called, Name) else "a call", getattr(called, "place", None))
+            raise self.refused(called.text if isinstance(called, Name) else type(called).__name__, getattr(called, "place", None))
         if type(arguments) is not tuple:
-            raise ValueError("arguments that are no tuple")
+            raise ValueError(message("arguments that are no tuple"))
         try:
             self.stack.append(self.builders[called.text](*arguments))
         except TypeError as error:
-            raise ValueError(f"{called.text}: other arguments than PyTorch writes") from error
+            raise ValueError(message("{what}: other arguments than PyTorch writes", what=called.text)) from error
 
     def _build(self, _: Any) -> None:
         state = self._pop()
         if type(self.stack[-1]) is not dict or type(state) is not dict:
             what = self.stack[-1]
-            raise self.refused(f"the state of {what.text if isinstance(what, Name) else type(what).__name__}")
+            raise self.refused(what.text if isinstance(what, Name) else type(what).__name__)
         # the attributes of an OrderedDict (a state_dict's _metadata) are no part of its content
 
     def _new_object(self, _: Any) -> None:
         called, arguments = self._two()
-        text = called.text if isinstance(called, Name) else "an object"
+        text = called.text if isinstance(called, Name) else type(called).__name__
         if text != "collections.OrderedDict" or arguments != ():
             raise self.refused(text, getattr(called, "place", None))
         self.stack.append({})

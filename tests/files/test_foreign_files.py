@@ -81,7 +81,10 @@ def test_dictionaries_of_other_kinds():
     metadata = b"\x80\x02" + pickled(ordered) + pickled({"_metadata": {}}) + b"b."
     assert load(zipped(metadata, {})) == {"a": 1}
     assert load(zipped(Call((Name("_codecs encode"), ("aé", "latin1"))), {})) == "aé".encode("latin1")
-    assert load(zipped([Call((Name("torch device"), ("cuda", 1))), Call((Name("torch device"), ("cpu",)))], {})) == ["cuda:1", "cpu"]
+    assert load(zipped([Call((Name("torch device"), ("cuda", 1))), Call((Name("torch device"), ("cpu",)))], {})) == [
+        "cuda:1",
+        "cpu",
+    ]
     assert load(zipped(Call((Name("collections Counter"), ({"x": 2},))), {})) == {"x": 2}
 
 
@@ -130,10 +133,10 @@ def test_nothing_is_run(protocol, tmp_path, monkeypatch):
         (b"\x80\x02t.", "no mark"),
         (b"\x80\x02NNa.", "expected a list"),
         (b"\x80\x02}(Nu.", "a key without a value"),
-        (b"\x80\x02NNR.", "refused: a call at byte 4"),
-        (b"\x80\x02N}b.", "refused: the state of NoneType at byte 4"),
+        (b"\x80\x02NNR.", "refused: NoneType at byte 4"),
+        (b"\x80\x02N}b.", "refused: NoneType at byte 4"),
         (b"\x80\x02cos\nsystem\n)\x81.", "refused: os.system at byte 2"),
-        (b"\x80\x02(ios\nsystem\n.", "refused: opcode INST at byte 3"),
+        (b"\x80\x02(ios\nsystem\n.", "refused: INST at byte 3"),
         (b"\x80\x02NN\x93.", "a name that is no string"),
         (b"\x80\x02q\x00.", "nothing to remember"),
         (b"\x80\x02NQ.", "a persistent id that is no storage"),
