@@ -58,7 +58,7 @@ STORED = {
 
 def stored_dtype(name: str, order: str = "<") -> np.dtype:
     """What the elements of a dtype look like in a file: bools are bytes, since a byte may be anything."""
-    return np.dtype(STORED[name]).newbyteorder(order)
+    return np.dtype(STORED[name]).newbyteorder(order)  # type: ignore[arg-type]
 
 
 def decoded(name: str, stored: np.ndarray) -> np.ndarray:

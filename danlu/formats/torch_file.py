@@ -166,11 +166,12 @@ class _Reader:
 
     def storage(self, identity: Any) -> _Storage:
         """("storage", type, key, location, number of elements (, view of another storage: legacy))."""
-        if type(identity) is tuple and len(identity) > 1 and isinstance(identity[1], Name) and identity[0] == "module":
-            raise self.machine.refused(identity[1].text, identity[1].place)  # a legacy file of a whole model
-        if type(identity) is not tuple or len(identity) not in (5, 6) or identity[0] != "storage":
+        parts: list[Any] = list(identity) if type(identity) is tuple else []
+        if parts[:1] == ["module"] and len(parts) > 1 and isinstance(parts[1], Name):
+            raise self.machine.refused(parts[1].text, parts[1].place)  # a legacy file of a whole model
+        if len(parts) not in (5, 6) or type(parts[0]) is not str or parts[0] != "storage":
             raise ValueError(message("a persistent id that is no storage"))
-        kind, key, count = identity[1], identity[2], identity[4]
+        _, kind, key, _, count, *view = parts
         if (
             not isinstance(kind, Name)
             or kind.text not in _STORAGES
@@ -179,7 +180,7 @@ class _Reader:
             or count < 0
         ):
             raise ValueError(message("a storage of {what}, which danlu does not know", what=_text(kind)))
-        if len(identity) == 6 and identity[5] is not None:
+        if view and view[0] is not None:
             raise ValueError(message("a storage that is a view of another"))
         found = self.storages.setdefault(key, _Storage(key, _STORAGES[kind.text], count))
         return found if found.dtype == _STORAGES[kind.text] else _Storage(key, _STORAGES[kind.text], count)

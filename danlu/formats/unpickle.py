@@ -121,6 +121,11 @@ class Unpickler:
                 raise ValueError(message("a key that is no number or string"))  # the hash of nested tuples may take for ever
             target[key] = value
 
+    def _dictionary(self) -> None:
+        items = self._to_mark()
+        self.stack.append({})
+        self._set_items(items)
+
     def _append(self, items: list[Any]) -> None:
         self._top(list).extend(items)
 
@@ -179,13 +184,13 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
     "EMPTY_TUPLE": tuple,
     "MARK": lambda: _MARK,
 }
-_ACTIONS: dict[str, Callable[[Unpickler, Any], None]] = {
+_ACTIONS: dict[str, Callable[[Unpickler, Any], Any]] = {
     "TUPLE": lambda m, _: m.stack.append(tuple(m._to_mark())),
     "TUPLE1": lambda m, _: m._tuple(1),
     "TUPLE2": lambda m, _: m._tuple(2),
     "TUPLE3": lambda m, _: m._tuple(3),
     "LIST": lambda m, _: m.stack.append(m._to_mark()),
-    "DICT": lambda m, _: (items := m._to_mark(), m.stack.append({}), m._set_items(items))[0] and None,
+    "DICT": lambda m, _: m._dictionary(),
     "APPEND": lambda m, _: m._append([m._pop()]),
     "APPENDS": lambda m, _: m._append(m._to_mark()),
     "SETITEM": lambda m, _: m._set_items(m._two()),
@@ -197,8 +202,8 @@ _ACTIONS: dict[str, Callable[[Unpickler, Any], None]] = {
     "GET": Unpickler._recall,
     "BINGET": Unpickler._recall,
     "LONG_BINGET": Unpickler._recall,
-    "POP": lambda m, _: m.stack.pop() and None,
-    "POP_MARK": lambda m, _: m._to_mark() and None,
+    "POP": lambda m, _: m.stack.pop(),
+    "POP_MARK": lambda m, _: m._to_mark(),
     "DUP": lambda m, _: m.stack.append(m.stack[-1]),
     "GLOBAL": Unpickler._global,
     "STACK_GLOBAL": Unpickler._stack_global,

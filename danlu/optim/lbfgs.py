@@ -213,7 +213,8 @@ class _Run:
             steps.append(s)
             self.state["H_diag"] = float(curvature / (y @ y))
         scales = [1.0 / (y @ s) for y, s in zip(changes, steps)]
-        q, shares = -gradient, [0.0] * len(changes)
+        shares: list[Any] = [0.0] * len(changes)
+        q = -gradient
         for k in reversed(range(len(changes))):
             shares[k] = (steps[k] @ q) * scales[k]
             q = q - shares[k] * changes[k]
@@ -276,7 +277,7 @@ class _Run:
 
 def _real(p: Tensor) -> np.dtype:
     """The dtype of a parameter's line: complex numbers lie there as two each."""
-    return np.empty(0, p.dtype.numpy).real.dtype
+    return np.real(np.empty(0, p.dtype.numpy)).dtype
 
 
 def _size(p: Tensor) -> int:
@@ -284,7 +285,7 @@ def _size(p: Tensor) -> int:
 
 
 def _line(x: np.ndarray) -> np.ndarray:
-    return x.ravel().view(x.real.dtype)
+    return x.ravel().view(np.real(x).dtype)
 
 
 def _largest(x: np.ndarray) -> float:

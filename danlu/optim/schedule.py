@@ -63,6 +63,7 @@ class LRScheduler:
     """
 
     absolute = False  # whether the rates stand for themselves, whatever others did to them
+    last_epoch: Any  # the number of the current step; a part of an epoch while `step(epoch)` runs
     floor = 0.0  # the part of every rate that no factor touches
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
@@ -112,7 +113,7 @@ class LRScheduler:
         self._step(epoch)
 
     def _step(self, epoch: float | None = None) -> Sequence[float]:
-        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch  # type: ignore[assignment]
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         groups = self.optimizer.param_groups
         own = type(self).get_lr is LRScheduler.get_lr
         if own and not self.absolute:

@@ -236,7 +236,7 @@ class SWALR(LRScheduler):
 
     def _step(self, epoch: float | None = None) -> Sequence[float]:
         before = self.share(self.last_epoch)
-        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch  # type: ignore[assignment]
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         for k, group in enumerate(self.optimizer.param_groups):
             found = float(group["lr"])
             if found != self.written[k] and before < 1.0:  # another schedule ran meanwhile: from where it stands
