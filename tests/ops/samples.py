@@ -187,6 +187,7 @@ SEEDS = [n(3), n(9)]
 DRAWN = [(SEEDS, {"shape": s, "dtype": t}) for s, t in (((17,), dt.float32), ((), dt.float64), ((2, 3), dt.float32))]
 BETWEEN = [([*SEEDS, f(), f()], {**attrs, "dtype": dt.float64}) for _, attrs in DRAWN]
 PARAMETERS = [f(3, 2), f(4)]
+POSITIVE, ABOVE_ONE = [p(3, 2), p(4)], [f(3, 2, low=2.0, high=3.0), f(4, low=2.0, high=3.0)]
 LINE, PLANE = {"strides": (2,), "dilations": (1,)}, {"strides": (1, 2), "dilations": (2, 1)}
 CONVOLVED = [
     ([f(2, 2, 7), f(3, 2, 3), f(3)], {"stride": (2,), "low": (1,), "high": (0,), "dilation": (1,), "groups": 1}),
@@ -280,8 +281,21 @@ SAMPLES: dict[str, list[Sample]] = {
     "running_statistics": [([f(3), p(3), f(3), p(3), p()], {"count": 6})],
     "sgd": [([p(), p(), *PARAMETERS, *PARAMETERS], {"maximize": m}) for m in (False, True)],
     "sgd_momentum": [([p(), p(), p(), p(), *PARAMETERS * 3], {"nesterov": m, "maximize": False}) for m in (False, True)],
-    "adam": [([p(), p(), p(), p(), p(), p(), *PARAMETERS * 2, *PARAMETERS, p(3, 2), p(4)], {"decoupled": m, "amsgrad": False, "maximize": False}) for m in (False, True)],  # noqa: E501
+    "adam": [([p() for _ in range(7)] + [*PARAMETERS * 3, *POSITIVE], {"decoupled": m, "amsgrad": False, "maximize": False}) for m in (False, True)],
     "clip_norm": [([p(), *PARAMETERS], {})],
+    "average": [([p(), *PARAMETERS * 2], {})],
+    "adamax": [([p() for _ in range(6)] + [*PARAMETERS * 3, *POSITIVE], {"maximize": False})],
+    "nadam": [([p() for _ in range(8)] + [*PARAMETERS * 3, *POSITIVE], {"decoupled": m, "maximize": m}) for m in (False, True)],
+    "radam": [([p() for _ in range(7)] + [*PARAMETERS * 3, *POSITIVE], {"decoupled": m, "maximize": m}) for m in (False, True)],
+    "sparse_adam": [([p() for _ in range(5)] + [*PARAMETERS * 3, *POSITIVE], {"maximize": False})],
+    "adagrad": [([p() for _ in range(4)] + [*PARAMETERS * 2, *POSITIVE], {"maximize": True})],
+    "adadelta": [([p() for _ in range(4)] + [*PARAMETERS * 2, *POSITIVE * 2], {"maximize": True})],
+    "rmsprop": [([p() for _ in range(5)] + [*PARAMETERS * 2, *POSITIVE], {"centered": False, "momentum": False, "maximize": True}),
+        ([p() for _ in range(5)] + [*PARAMETERS * 2, *ABOVE_ONE, *POSITIVE, *PARAMETERS], {"centered": True, "momentum": True, "maximize": False})],
+    "asgd": [([p() for _ in range(4)] + [*PARAMETERS * 3], {"maximize": False})],
+    "rprop": [([p(), p(), f(low=0.01, high=0.02), f(low=5, high=9), *PARAMETERS, *ABOVE_ONE * 2, *POSITIVE], {"maximize": False})],
+    "adafactor": [([p() for _ in range(6)] + [f(3, 2), f(3, 2), p(3, 1), p(1, 2)], {"factored": True, "eps1": 1e-3, "maximize": False}),
+        ([p() for _ in range(6)] + [f(4), f(4), p(4)], {"factored": False, "eps1": 1e-3, "maximize": True})],
     "slide": [([f(2, 7, 3)], {"counts": (3,), **LINE}), ([f(5, 6, 2, 3)], {"counts": (3, 2), **PLANE})],
     "unslide": [([f(2, 3, 3)], {"sizes": (7,), **LINE}), ([f(3, 2, 2, 3)], {"sizes": (5, 6), **PLANE})],
     "window": [([f(2, 7)], {"kernel": (3,), **LINE}), ([f(5, 6)], {"kernel": (2, 3), **PLANE}),
