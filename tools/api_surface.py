@@ -166,7 +166,7 @@ def _raises(paragraph: str) -> list[str]:
 NO_FORMULA = (
     r"danlu\.(\w*Error|DType|Generator|Size|Tensor|device|config|__version__|compile|load|save|tensor|as_tensor|asarray|from_\w+"
     r"|manual_seed|(get|set)_num_threads|set_language|(no|enable|set|is)_grad\w*|set_grad_enabled|is_grad_enabled|inference_mode"
-    r"|is_tensor|is_complex|profile|memory_summary|atleast_\dd|broadcast_(shapes|tensors))",
+    r"|is_tensor|is_complex|memory_summary|atleast_\dd|broadcast_(shapes|tensors))",
     r"danlu\.data\.\w+",
     r"danlu\.train\.(Callback|Checkpoint|EarlyStopping|History|Interrupt|Loop|MetricsLog|fit|predict|progress)",
     r"danlu\.testing\.(evaluate|inputs_of)",
