@@ -53,6 +53,8 @@ tensor([2., 4.])""",
 >>> danlu.ones(1).is_cuda
 False""",
 }
+# Bases that leave it to their subclasses what they compute.
+ABSTRACT = {"Module", "LRScheduler", "Distribution", "Dataset", "Callback", "DanluError", "Tensor"}
 # Makers of methods whose operands are taken element by element, and how many they have.
 MAKERS = {"_unary": 1, "_of_tensors": 2, "_bits": 2, "_scaled": 2, "_whole_pair": 2}
 
@@ -183,7 +185,7 @@ NO_TENSORS = (
     r"|no_grad|enable_grad|set_grad_enabled|is_grad_enabled|inference_mode|compile|profile|memory_summary)",
     r"danlu\.autograd\.(FunctionCtx|detect_anomaly|is_anomaly_enabled|set_detect_anomaly)",
     r"danlu\.data\.(Table|read_csv)",
-    r"danlu\.(distributions\.register_kl|linalg\.LinAlgError)",
+    r"danlu\.(distributions\.register_kl|linalg\.LinAlgError|optim\.lr_scheduler\.\w+|optim\.swa_utils\.SWALR)",
     r"danlu\.train\.(Callback|Checkpoint|EarlyStopping|History|Interrupt|Loop|MetricsLog|progress)",
 )
 
@@ -359,8 +361,17 @@ def referred(entry: Entry) -> Entry | None:
             other = by_qualified_name().get(prefix + found[1])
             if other is not None and other is not entry:
                 return other
-    forward = inspect.getattr_static(entry.value, "forward", None) if inspect.isclass(entry.value) else None
-    return _called(forward) if isinstance(forward, types.FunctionType) else None
+    if not inspect.isclass(entry.value):
+        return None
+    forward = inspect.getattr_static(entry.value, "forward", None)
+    called = _called(forward) if isinstance(forward, types.FunctionType) else None
+    return called or _base(entry.value)
+
+
+def _base(kind: type) -> Entry | None:
+    """The nearest public base of a class that says what its subclasses compute: LazyLinear is a Linear."""
+    bases = [e for c in kind.__mro__[1:] for e in entries() if e.value is c and c.__name__ not in ABSTRACT]
+    return bases[0] if bases and kind is not danlu.Tensor else None
 
 
 def _called(forward: Any) -> Entry | None:
