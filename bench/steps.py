@@ -32,6 +32,7 @@ class Case(NamedTuple):
     plain: float  # the target of danlu's plain loop / PyTorch eager
     compiled: float  # the target of danlu.compile(step) / JAX's jitted step
     tolerance: float = 2e-3  # relative, of the losses of the first steps
+    learns: bool = True  # the loss changes from step to step; False for a computation that is only repeated
 
 
 def _uniform(random: np.random.Generator, bound: float, *sizes: Sequence[int]) -> Arrays:
@@ -167,14 +168,14 @@ def _factors() -> Problem:
     return Problem(random.integers(0, 10_000, (1024, 2)), random.uniform(1, 5, 1024).astype(np.float32), weights)
 
 
-def half(problem: Callable[[], Problem]) -> Callable[[], Problem]:
-    """The same with the first half of the batch."""
+def shorter(problem: Callable[[], Problem], rows: int) -> Callable[[], Problem]:
+    """The same with the first rows of the batch."""
 
-    def halved() -> Problem:
+    def first() -> Problem:
         x, y, weights = problem()
-        return Problem(x[: len(x) // 2].copy(), y[: len(y) // 2].copy(), weights)
+        return Problem(x[:rows].copy(), y[:rows].copy(), weights)
 
-    return halved
+    return first
 
 
 # The learning rates are small enough for thousands of steps to stay ordinary numbers: a loss that reached 0 would make gradients
@@ -214,10 +215,11 @@ DEPTHS = {
 
 
 def case(name: str) -> Case:
-    """The case of that name; "NAME half" is the same with half the batch.
+    """The case of that name; "NAME:8" is the same with the first 8 rows of the batch.
 
-    >>> case("tiny half").problem().x.shape
+    >>> case("tiny:8").problem().x.shape
     (8, 4)
     """
-    found = {**CASES, **DEPTHS}[name.removesuffix(" half")]
-    return found._replace(name=name, problem=half(found.problem)) if name.endswith(" half") else found
+    whole, _, rows = name.partition(":")
+    found = {**CASES, **DEPTHS}[whole]
+    return found._replace(name=name, problem=shorter(found.problem, int(rows))) if rows else found
