@@ -71,7 +71,9 @@ def report(rounds: int, names: Sequence[str] = ()) -> list[str]:
         row = EPOCHS[r.case.name]
         times = [duration(None if (m := r.micros(way)) is None else m * 1e-6 / row.batches) for way in ("danlu fit", "jax scan")]
         least = f"≤ {row.target:g}" + (f"; ≤ {row.micros:g} µs" if row.micros else "")
-        rows.append([r.case.title, str(row.batches), *times, ratio(r, "jax scan", "cpu", "danlu fit"), least, f"{r.difference:.0e}"])
+        rows.append(
+            [r.case.title, str(row.batches), *times, ratio(r, "jax scan", "cpu", "danlu fit"), least, f"{r.difference:.0e}"]
+        )
     ratios = [x for r in results if (x := r.ratio("jax scan", "cpu", "danlu fit")) is not None]
     head = ["training step in an epoch", "batches", "fit", "lax.scan", "fit / lax.scan", "target", "losses agree to"]
     lines = ["CPU time of one step, median of interleaved rounds, one thread.", "", *described, "", *table(head, rows)]
