@@ -310,6 +310,7 @@ from danlu.functions import (
     xlogy,
 )  # fmt: skip
 from danlu.guidance import unknown
+from danlu.profiling import memory_summary, profile
 from danlu.random import (
     Generator,
     bernoulli,
@@ -652,6 +653,7 @@ __all__ = [
     "maximum",
     "mean",
     "median",
+    "memory_summary",
     "meshgrid",
     "min",
     "minimum",
@@ -693,6 +695,7 @@ __all__ = [
     "positive",
     "pow",
     "prod",
+    "profile",
     "put",
     "qr",
     "quantile",

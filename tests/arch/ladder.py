@@ -39,7 +39,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
         ),
     ),
     7: (("nn/",), ("optim/",), ("data/",)),
-    8: (("train/",), ("classic/",)),
+    8: (("train/",), ("classic/",), ("profiling.py",)),
     9: (("cli.py", "__main__.py", "studio/", "interop/"),),
 }
 # Pairs of one level where the first may import the second all the same.
