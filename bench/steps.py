@@ -90,7 +90,7 @@ def deep(layers: int) -> Callable[[], Problem]:
 
     def problem() -> Problem:
         random = np.random.default_rng(0)
-        x, y = random.standard_normal((2, 8, 8)).astype(np.float32)
+        x, y = (random.standard_normal((8, 8)).astype(np.float32) for _ in range(2))
         return Problem(x, y, [w for _ in range(layers) for w in _linear(random, 8, 8)])
 
     return problem
