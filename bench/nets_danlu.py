@@ -69,27 +69,11 @@ class Characters(nn.Module):
         return self.head(self.rnn(x)[0])
 
 
-def attend(qkv: danlu.Tensor, heads: int, causal: bool) -> danlu.Tensor:
-    """Attention of each head: (N, T, 3 width) → (N, T, width)."""
+def attend(qkv: danlu.Tensor, heads: int) -> danlu.Tensor:
+    """Causal attention of each head: (N, T, 3 width) → (N, T, width)."""
     n, t, width = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     q, k, v = qkv.view(n, t, 3, heads, width // heads).permute(2, 0, 3, 1, 4).unbind(0)
-    return F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).reshape(n, t, width)
-
-
-class EncoderLayer(nn.Module):
-    """norm(x + attention(x)), then norm(x + perceptron(x)): PyTorch's TransformerEncoderLayer without dropout."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-
-    def forward(self, x: danlu.Tensor) -> danlu.Tensor:
-        """(N, T, width) → the same."""
-        x = self.norm1(x + self.out(attend(self.qkv(x), self.heads, causal=False)))
-        return self.norm2(x + self.narrow(F.relu(self.widen(x))))
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(n, t, width)
 
 
 class Encoder(nn.Module):
@@ -97,7 +81,7 @@ class Encoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*[EncoderLayer(128, 4) for _ in range(2)])
+        self.layers = nn.Sequential(*[nn.TransformerEncoderLayer(128, 4, 512, dropout=0.0, batch_first=True) for _ in range(2)])
         self.head = nn.Linear(128, 10)
 
     def forward(self, x: danlu.Tensor) -> danlu.Tensor:
@@ -117,7 +101,7 @@ class Block(nn.Module):
 
     def forward(self, x: danlu.Tensor) -> danlu.Tensor:
         """(N, T, width) → the same."""
-        x = x + self.out(attend(self.qkv(self.norm1(x)), self.heads, causal=True))
+        x = x + self.out(attend(self.qkv(self.norm1(x)), self.heads))
         return x + self.narrow(F.gelu(self.widen(self.norm2(x))))
 
 
