@@ -53,6 +53,11 @@ def test_windows_of_two_by_two_and_back(planes, height, width):
     np.testing.assert_array_equal(x.grad.numpy(), expected)
 
 
+def test_turns_of_what_is_the_same_in_all_lanes():
+    assert danlu.tensor([1, 2]).repeat(2, 3).tolist() == [[1, 2] * 3] * 2
+    assert danlu.tensor([1.5, 2.5]).repeat(40).tolist() == [1.5, 2.5] * 40
+
+
 def test_nothing_behind_the_last_element_is_read():
     """The array ends with its page: a vector that reached over it would end the process."""
     mmap = pytest.importorskip("mmap")
