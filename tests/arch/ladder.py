@@ -14,7 +14,7 @@ PACKAGE = ROOT / "danlu"
 
 # Level → groups. A file may import from lower levels and from its own group; groups of one level are blind to each other.
 LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
-    0: (("messages/", "errors.py", "guidance.py", "dtype.py", "config.py", "version.py"),),
+    0: (("messages/", "errors.py", "guidance.py", "dtype.py", "config.py", "notebook.py", "version.py"),),
     1: (("graph.py",),),
     2: (("ops/",),),
     3: (("autodiff.py", "batching.py"), ("compile/",)),
@@ -39,8 +39,8 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
         ),
     ),
     7: (("nn/",), ("optim/",), ("data/",)),
-    8: (("train/",), ("classic/",)),
-    9: (("cli.py", "__main__.py", "studio/", "interop/"),),
+    8: (("train/",), ("classic/",), ("vision/",)),
+    9: (("cli.py", "run.py", "__main__.py", "studio/", "interop/"),),
 }
 # Pairs of one level where the first may import the second all the same.
 ALSO = {("engine.py", "runtime/"): "the engine hands its programs to the runtime"}
