@@ -311,6 +311,7 @@ from danlu.functions import (
 )  # fmt: skip
 from danlu.guidance import unknown
 from danlu.notebook import load_ipython_extension
+from danlu.profiling import memory_summary, profile
 from danlu.random import (
     Generator,
     bernoulli,
@@ -654,6 +655,7 @@ __all__ = [
     "maximum",
     "mean",
     "median",
+    "memory_summary",
     "meshgrid",
     "min",
     "minimum",
@@ -695,6 +697,7 @@ __all__ = [
     "positive",
     "pow",
     "prod",
+    "profile",
     "put",
     "qr",
     "quantile",

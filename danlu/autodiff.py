@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from danlu.errors import GradientError
-from danlu.graph import COMPOSITE, PICK, Node, Op, toposort
+from danlu.graph import COMPOSITE, PICK, Node, Op, from_line, toposort
 from danlu.ops.table import o, register
 
 
@@ -44,6 +44,7 @@ def gradients(ys: Sequence[Node], gys: Sequence[Node], xs: Sequence[Node], cuts:
             continue
         if g is None or id(node) in ends or id(node) not in active or not any(id(i) in active for i in node.inputs):
             continue
+        from_line(node.origin or Node.line)
         for x, gx in zip(node.inputs, _vjp(node, g)):
             if gx is not None and id(x) in active:
                 _collect(grads, x, gx)

@@ -116,12 +116,15 @@ def gradients(
     order = history(roots)
     leaves = [v for v in order if v.leaf is not None] if targets is None else list(targets)
     stations = {id(v) for v in order if v.note is not None and is_station(v)}
-    passing = _Pass(order, stations, leaves, create_graph)
+    earlier = _earlier(order, leaves) if targets is not None else {}
+    passing = _Pass(order, stations, [*leaves, *earlier.values()], create_graph)
     try:
         if stations:
             passing.run(roots, seeds)
         else:
             passing.at_once(roots, seeds)
+        for now, before in earlier.items():
+            passing.merge(now, before)
         found = [passing.grads.get(id(v)) for v in leaves]
         found = [_hooked(v, g) if id(v) not in stations else g for v, g in zip(leaves, found)]
         result = [None if g is None else hold(g) for g in found]
@@ -130,6 +133,18 @@ def gradients(
     if not keep:
         _free(order)
     return leaves, result
+
+
+def _earlier(order: list[Value], targets: list[Value]) -> dict[Value, Value]:
+    """Targets that are leaves written in place since the history was recorded: what they are now → what the history knows them as."""
+    met = {id(v) for v in order}
+    missing = {v.leaf(): v for v in targets if v.leaf is not None and not v.inputs and id(v) not in met}
+    found = {}
+    for v in order if missing else ():
+        now = missing.get(v.leaf()) if v.leaf is not None and not v.inputs else None
+        if now is not None:
+            found[now] = v
+    return found
 
 
 def _free(order: list[Value]) -> None:
@@ -189,6 +204,12 @@ class _Pass:
         for g in self.held:
             g.handles -= 1
         self.held.clear()
+
+    def merge(self, now: Value, before: Value) -> None:
+        """The gradient of a value belongs to another one."""
+        g = self.grads.get(id(before))
+        if g is not None:
+            self.grads[id(now)] = g
 
     def _arrived(self, v: Value) -> Value | None:
         g = _hooked(v, self.grads.get(id(v)))

@@ -39,7 +39,7 @@ from danlu.train.report import full, summary
 from danlu.train.run import ACTIVATIONS, OPTIMIZERS, SCALES, Run
 
 EXIT_USER, EXIT_INTERRUPTED = 2, 130
-OPTIONAL = {"data": ("pandas", "pyarrow"), "plot": ("matplotlib",), "ml": ("sklearn", "numba")}
+OPTIONAL = {"data": ("pandas", "pyarrow"), "plot": ("matplotlib",), "vision": ("PIL",), "ml": ("sklearn", "numba")}
 PREVIEW = 5  # rows that `danlu predict` shows
 _RESUMABLE = ("resume", "threads", "quiet", "json", "debug", "command", "run_command")  # what may stand beside --resume
 

@@ -87,6 +87,7 @@ class Config:
         self.num_threads: int = max(1, _integer("DANLU_NUM_THREADS", _cores()))
         self.cache_dir: Path = Path(os.environ.get("DANLU_CACHE_DIR") or _cache_dir())
         self.cache_mb: int = _integer("DANLU_CACHE_MB", 512)
+        self.profile = False  # programs count the time of their kernels (danlu/profiling.py switches it)
         self.verify: bool = os.environ.get("DANLU_VERIFY", "0") == "1"
 
 

@@ -21,7 +21,7 @@ from danlu.autodiff import gradient
 from danlu.compile import program
 from danlu.config import config
 from danlu.errors import DanluError, GradientError
-from danlu.graph import Node, Op, Spec, toposort
+from danlu.graph import Node, Op, Spec, from_line, toposort
 from danlu.guidance import Line, quoted, user_line
 from danlu.messages import message
 from danlu.ops.source import BUFFER, CONST, NUMBER, aliased, stopped
@@ -38,6 +38,7 @@ _NUMBERS = {kind: number_spec(kind(0)) for kind in (bool, int, float)}
 _lock = threading.RLock()
 _local = threading.local()
 _programs: dict[Any, tuple[Compiled | Interpreted, tuple[int, ...]]] = {}
+allocated: dict[Any, int] = {}  # line → bytes of the results that programs gave it, while they are profiled
 _statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0}
 
 
@@ -175,7 +176,7 @@ def captured(capture: Capture) -> Iterator[None]:
 class Trace:
     """What one thread has recorded and not yet run."""
 
-    __slots__ = ("buffers", "entries", "numbers", "pinned", "places", "replaced", "running", "values")
+    __slots__ = ("buffers", "entries", "lines", "numbers", "pinned", "places", "replaced", "running", "values")
 
     def __init__(self) -> None:
         self.entries: list[tuple] = []
@@ -183,6 +184,7 @@ class Trace:
         self.buffers: list[Buffer] = []
         self.places: dict[int, int] = {}  # id of a buffer → its number
         self.numbers: list[float | int] = []
+        self.lines: dict[int, Any] = {}  # slot → the user's line, while programs are profiled
         self.replaced: list[tuple[Any, Value]] = []  # (storage, weakly; the value that it held before it was written in place)
         self.pinned = 0
         self.running: Any = None
@@ -295,6 +297,8 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
                 value.trace, value.slot = trace, len(values)
                 values.append(value)
             result = tuple(values[-len(spec) :]) if spec else ()
+    if config.profile:
+        trace.lines[len(trace.values) - (len(spec) if type(spec) is tuple else 1)] = user_line()
     if op.blamed:
         _note_line(op, result if type(result) is tuple else (result,))  # type: ignore[arg-type]
     if _watchers:
@@ -457,6 +461,7 @@ def _execute(trace: Trace) -> None:
         given = _given(trace)
         again = tuple([k for k, v in enumerate(trace.values) if v is not None and v.note and v.note.recompute]) if kept else ()
         key = (tuple(trace.entries), live, kept, given, again)
+        key = (*key, tuple(trace.lines.items())) if config.profile else key
         found = _programs.get(key)
         if found is None or config.optimize is isinstance(found[0], Interpreted):
             found = _programs[key] = _make(trace, live, kept, given, again)
@@ -473,6 +478,10 @@ def _execute(trace: Trace) -> None:
     capture = capturing()
     if capture is not None:
         capture.ran(trace, executable, slots, buffers)
+    if config.profile:
+        for slot, buffer in zip(slots, buffers):
+            line = _line_of(trace, slot)
+            allocated[line] = allocated.get(line, 0) + buffer.nbytes
     for slot, buffer in zip(slots, buffers):
         value: Value = trace.values[slot]  # type: ignore[assignment]
         value.buffer = buffer
@@ -554,11 +563,11 @@ def _make(
         text = repr((trace.entries, live, kept, given, again))
 
         def build() -> tuple[program.Program, dict]:
-            roots, replace, slots = graph_of(trace.entries, live, kept, again)
+            roots, replace, slots = graph_of(trace.entries, live, kept, again, trace.lines)
             heirs = [(place, slots.index(slot) if slot in slots else -1) for place, slot in given]
             return program.build(roots, len(trace.buffers), replace, heirs), {"slots": slots}
 
-        executable, extra = compiled(text, build)
+        executable, extra = compiled(text, build, kept=not config.profile)
         result: tuple = executable, tuple(extra["slots"])
         _statistics["from_disk"] += executable.program.origin == "disk"
     else:
@@ -576,14 +585,18 @@ def _make(
 
 
 def graph_of(
-    entries: Sequence[tuple], live: Sequence[int], kept: Sequence[int], again: Sequence[int] = ()
+    entries: Sequence[tuple],
+    live: Sequence[int],
+    kept: Sequence[int],
+    again: Sequence[int] = (),
+    lines: dict[int, Any] | None = None,
 ) -> tuple[list[Node], dict[int, Node], list[int]]:
     """The graph of recorded entries: the nodes to compute, the nodes whose value is known as another, the slots of the results.
 
     `kept` are results of which a derivative may be asked later; what it will need is computed now as well, but for
     the slots in `again`, which are computed again then.
     """
-    nodes, known = replay(entries)
+    nodes, known = replay(entries, lines)
     slots = list(live)
     if kept:
         slots += [s for s in residuals(nodes, entries, kept, known, again) if s not in slots]
@@ -592,12 +605,14 @@ def graph_of(
     return [nodes[s] for s in slots], known, slots
 
 
-def replay(entries: Sequence[tuple]) -> tuple[list[Node], dict[int, Node]]:
-    """Entries → the node of each slot, in primitive ops; and which of them (by id) are known already as memory."""
+def replay(entries: Sequence[tuple], lines: dict[int, Any] | None = None) -> tuple[list[Node], dict[int, Node]]:
+    """Entries → the node of each slot, in primitive ops; and which of them (by id) are known already as memory. `lines`: slot → origin."""
     nodes: list[Node] = []
     known: dict[int, Node] = {}
     for entry in entries:
         head = entry[0]
+        if lines:
+            from_line(lines.get(len(nodes)))
         if head is BUFFER:
             nodes.append(Node(BUFFER, (), (entry[2], entry[1]), entry[1]))
         elif head is CONST:
@@ -617,6 +632,7 @@ def replay(entries: Sequence[tuple]) -> tuple[list[Node], dict[int, Node]]:
             results = result if isinstance(result, tuple) else (result,)
             given = {id(nodes[s]) for s in slots}
             nodes.extend(stopped(r) if cut else aliased(r) if id(r) in given else r for r in results)
+    from_line(None)
     return nodes, known
 
 
@@ -646,6 +662,28 @@ def residuals(
         reached = toposort(grads, stop=lambda n: id(n) in recorded or id(n) in known)
         found |= {recorded[id(n)] for n in reached if id(n) in recorded}
     return sorted(found)
+
+
+def _line_of(trace: Trace, slot: int) -> Any:
+    """The line that recorded a slot: of an op with several results the first one has it."""
+    return trace.lines.get(max((s for s in trace.lines if s <= slot), default=-1))
+
+
+def profiled() -> list[Compiled]:
+    """The programs with counters."""
+    return [p for p, _ in _programs.values() if isinstance(p, Compiled) and p.program.labels]
+
+
+def largest_workspace() -> int:
+    """Bytes that the hungriest program needs between its kernels."""
+    return max((p.program.workspace for p, _ in _programs.values() if isinstance(p, Compiled)), default=0)
+
+
+def forget_profiled() -> None:
+    """Lets the programs with counters go."""
+    with _lock:
+        for key in [k for k, (p, _) in _programs.items() if isinstance(p, Compiled) and p.program.labels]:
+            del _programs[key]
 
 
 def statistics() -> dict[str, float]:

@@ -68,13 +68,14 @@ class Op:
     | `rewrite(*xs, **attrs)` | an equal value that already exists, or None |
     | `explain(position, size)` | what an index that does not exist means to the user, where the op says more than "out of range" |
     | `folds` | more for the family: documented where the family is |
+    | `absorb(x, **attrs)` | where nobody else reads x: this node and x as one node, or None |
     | `planes` | the same op on complex numbers taken apart into two real nodes (ops/planes.py); None: it refuses them |
     | `wirtinger` | `vjp` speaks of complex numbers itself; if not, it is the rule of a holomorphic function (autodiff.py) |
     """
 
     __slots__ = (
-        "attrs", "blamed", "cache", "doc", "emit", "expand", "explain", "family", "folds", "identity", "infer", "jvp", "name", "neutral", "numpy",
-        "planes", "rewrite", "sample", "vjp", "wirtinger",
+        "absorb", "attrs", "blamed", "cache", "doc", "emit", "expand", "explain", "family", "folds", "identity", "infer", "jvp", "name",
+        "neutral", "numpy", "planes", "rewrite", "sample", "vjp", "wirtinger",
     )  # fmt: skip
 
     def __init__(
@@ -96,6 +97,7 @@ class Op:
         rewrite: Callable[..., Any] | None = None,
         explain: Callable[[int, int], Any] | None = None,
         folds: Any = None,
+        absorb: Callable[..., Any] | None = None,
         planes: Any = None,
         wirtinger: bool = False,
     ) -> None:
@@ -103,7 +105,7 @@ class Op:
         self.numpy, self.vjp, self.jvp, self.emit, self.expand = numpy, vjp, jvp, emit, expand
         self.identity, self.sample, self.folds = identity, sample, folds
         self.neutral, self.rewrite, self.explain = neutral, rewrite, explain
-        self.planes, self.wirtinger = planes, wirtinger
+        self.planes, self.wirtinger, self.absorb = planes, wirtinger, absorb
         self.blamed = explain is not None or family in (GATHER, SCATTER)  # may fail on its data: the user's line is kept
         self.cache: dict[tuple, Any] = {}  # (attrs, specs) → Spec: shapes are checked once
 
@@ -134,13 +136,15 @@ class Op:
 class Node:
     """One value: an op, its inputs, its attributes and its spec. Never changes.
 
-    `spec` is a tuple of Specs where the op has several results; `pick` nodes take them apart.
+    `spec` is a tuple of Specs where the op has several results; `pick` nodes take them apart. `origin` is the user's line that it stands
+    for, where somebody asked for that (`from_line`).
     """
 
-    __slots__ = ("attrs", "inputs", "op", "spec")
+    __slots__ = ("attrs", "inputs", "op", "origin", "spec")
+    line: ClassVar[Any] = None  # the origin of new nodes
 
     def __init__(self, op: Op, inputs: tuple[Node, ...], attrs: tuple, spec: Any) -> None:
-        self.op, self.inputs, self.attrs, self.spec = op, inputs, attrs, spec
+        self.op, self.inputs, self.attrs, self.spec, self.origin = op, inputs, attrs, spec, Node.line
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -159,6 +163,11 @@ class Node:
 
     def __repr__(self) -> str:
         return f"{self.op.name}{list(self.attrs) if self.attrs else ''}: {self.spec}"
+
+
+def from_line(line: Any) -> None:
+    """New nodes come from this line of the user's (None: nobody asks)."""
+    Node.line = line
 
 
 def is_memory(node: Node) -> bool:

@@ -154,10 +154,10 @@ def squeeze(x: Tensor, /, axis: Any) -> Tensor:
     for a in axes:
         if x.shape[a] != 1:
             raise Sizes(
-                "squeeze: axis {low} of shape {input_shape} has size {input_shape2}; expected 1",
-                low=a,
-                input_shape=tuple(x.shape),
-                input_shape2=x.shape[a],
+                "squeeze: axis {axis} of shape {shape} has size {size}; expected 1",
+                axis=a,
+                shape=tuple(x.shape),
+                size=x.shape[a],
             )
     return x.squeeze(axes)
 

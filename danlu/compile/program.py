@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
+from typing import Any
 
 from danlu.compile import kernel as ir
 from danlu.compile import llvm, target
@@ -23,10 +26,10 @@ from danlu.compile.passes import optimize
 from danlu.compile.passes.memory import in_place, may_fail, over_each_other, plan_memory, results_last
 from danlu.compile.passes.memory import written as written_by
 from danlu.compile.planes import in_planes
-from danlu.compile.schedule import Group, schedule
+from danlu.compile.schedule import Group, instructions, schedule
 from danlu.compile.simplify import simplify
 from danlu.config import config
-from danlu.graph import MOVEMENT, Node, Spec, is_memory, toposort
+from danlu.graph import CONTRACT, ELEMENTWISE, MOVEMENT, REDUCE, Node, Spec, is_memory, toposort
 from danlu.graph import render as render_graph
 
 
@@ -51,6 +54,17 @@ class LibraryCall:
     outputs: tuple[Memory | None, ...]
 
 
+@dataclass(frozen=True)
+class Label:
+    """What is known of a kernel that is profiled: its ops, its work and where it comes from."""
+
+    ops: tuple[str, ...]
+    flops: int
+    nbytes: int
+    chunks: int
+    lines: tuple[Any, ...]
+
+
 @dataclass
 class Program:
     """Object code and what a caller must provide: addresses in the order of `args`."""
@@ -63,6 +77,7 @@ class Program:
     calls: list[LibraryCall] = field(default_factory=list)
     kernels: int = 0
     seconds: float = 0.0
+    labels: list[Label] = field(default_factory=list)  # of a profiled program: one for each kernel, in the order of its counters
     origin: str = field(default="compiled", compare=False)
 
 
@@ -90,11 +105,12 @@ def build(
     written = in_place(kernels, _results(computed, num_inputs), {x.attrs[0]: x.spec for x in inputs}, free)
     outputs = _settled(outputs, written, num_inputs)
     places, workspace = _places(groups, computed, slots, kernels, num_inputs, written)
+    labels = [_label(k, groups, slots) for k in kernels] if config.profile else []
     text, calls = _text(kernels, places, set(written))
     _log("ir", lambda: text)
     checks = any(map(may_fail, kernels))
     code = llvm.compile_text(text) if kernels else b""
-    program = Program(code, num_inputs, outputs, workspace, checks, calls, len(kernels), time.perf_counter() - began)
+    program = Program(code, num_inputs, outputs, workspace, checks, calls, len(kernels), time.perf_counter() - began, labels)
     sizes = f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR"
     _log("compile", lambda: f"{sizes} in {program.seconds * 1e3:.0f} ms")
     return program
@@ -176,6 +192,34 @@ def _kernel(group: Group, slots: dict[int, int], number: int) -> ir.Kernel:
     return optimize(kernel, target.host(), config.verify)
 
 
+def _label(kernel: ir.Kernel, groups: list[Group], slots: dict[int, int]) -> Label:
+    """What a kernel does, told from its group: multiplications and additions of its core and instructions of the elementwise work
+    around it; each piece of memory that it reads or writes once."""
+    group = groups[int(kernel.name[1:])]
+    memory = [
+        *group.stored,
+        *{id(x): x for n in group.nodes for x in n.inputs if id(x) in slots and x not in group.nodes}.values(),
+    ]
+    nbytes = sum(n.spec.size * n.dtype.itemsize for n in memory if type(n.spec) is Spec)
+    lines = Counter(n.origin for n in group.nodes if n.origin is not None)
+    work = [n for n in (*group.core, *group.nodes) if n.op.family != MOVEMENT]
+    ops = dict.fromkeys(n.op.name for n in work or group.nodes)
+    return Label(tuple(ops), sum(map(_work, group.nodes)), nbytes, kernel.chunks, tuple(line for line, _ in lines.most_common()))
+
+
+def _work(node: Node) -> int:
+    """Floating-point operations of a node."""
+    if type(node.spec) is not Spec or node.op.family not in (ELEMENTWISE, REDUCE, CONTRACT):
+        return 0
+    if node.op.family == ELEMENTWISE:
+        return node.spec.size * instructions(node)
+    if node.op.family == REDUCE:
+        return node.inputs[0].spec.size
+    first, second, _ = node.named_attrs["labels"]
+    sizes = dict(zip(first, node.inputs[0].shape)) | dict(zip(second, node.inputs[1].shape))
+    return 2 * prod(sizes.values())
+
+
 # ---- memory and text ------------------------------------------------------------------------------------------------------
 
 
@@ -237,9 +281,12 @@ def _text(kernels: list[ir.Kernel], places: dict[int, Place], over: set[int]) ->
     input (slots `over`) it returns if an error was reported."""
     declared: set[str] = set()
     guarded = not any(map(may_fail, kernels))
-    parts, main, library = [], [], []
+    parts, main, library, ticked = [], [], [], []
     for k in kernels:
         first = k.body[0]
+        if config.profile and main:
+            main += _tick(len(ticked))
+        ticked.append(k)
         if isinstance(first, ir.Call):
             main += _library_call(len(library))
             library.append(_located(first, places))
@@ -251,6 +298,9 @@ def _text(kernels: list[ir.Kernel], places: dict[int, Place], over: set[int]) ->
         parts.append(text)
         for name, chunks in functions:
             main += _call(name, chunks, len(main))
+    if config.profile:
+        declared |= {"declare i64 @llvm.readcyclecounter()", f"@ticks = global [{len(ticked)} x i64] zeroinitializer"}
+        main = [f"  %time0 = {target.host().clock}", *main, *_tick(len(ticked))]
     body = ["define void @main(ptr %args, ptr %pool) {", *main, "  ret void", "}", LOOP]
     attributes = 'attributes #0 = { nounwind "no-trapping-math"="true" "denormal-fp-math"="ieee,ieee" }'
     return "\n".join([*sorted(declared), *parts, *body, attributes]) + "\n", library
@@ -296,6 +346,15 @@ def _return_on_error() -> list[str]:
     return [
         "  %report = load ptr, ptr %args", "  %word = load i64, ptr %report", "  %failed = icmp ne i64 %word, 0",
         "  br i1 %failed, label %stop, label %go", "stop:", "  ret void", "go:",
+    ]  # fmt: skip
+
+
+def _tick(n: int) -> list[str]:
+    """Adds the time since the last counter was read to the counter of kernel n-1."""
+    return [
+        f"  %time{n} = {target.host().clock}", f"  %spent{n} = sub i64 %time{n}, %time{n - 1}",
+        f"  %counter{n} = getelementptr i64, ptr @ticks, i64 {n - 1}", f"  %before{n} = load i64, ptr %counter{n}",
+        f"  %sum{n} = add i64 %before{n}, %spent{n}", f"  store i64 %sum{n}, ptr %counter{n}",
     ]  # fmt: skip
 
 

@@ -3,12 +3,13 @@ movements that move nothing disappear. The rules themselves stand in the records
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from danlu.graph import ELEMENTWISE, MOVEMENT, SOURCE, Node, toposort
+from danlu.graph import ELEMENTWISE, MOVEMENT, SOURCE, Node, from_line, toposort
 from danlu.ops.table import o
 
 
@@ -34,7 +35,28 @@ def simplify(roots: Sequence[Node], replace: dict[int, Node] | None = None) -> l
     for node in order:
         if id(node) not in replace:
             new[id(node)] = _rebuild(node, tuple(_resolve(x, new, replace) for x in node.inputs), known)
-    return [_resolve(r, new, replace) for r in roots]
+    return _absorbed([_resolve(r, new, replace) for r in roots])
+
+
+def _absorbed(roots: list[Node]) -> list[Node]:
+    """Nodes that are alone in reading their input become one node with it, where their record says how.
+
+    before: permute(contract(a, b, mk,kn->mn))      after: contract(a, b, mk,kn->nm)
+    """
+    order = toposort(roots)
+    readers = Counter([id(x) for n in order for x in n.inputs] + [id(r) for r in roots])
+    new: dict[int, Node] = {}
+    for node in order:
+        inputs = tuple(new[id(x)] for x in node.inputs)
+        found = None
+        if node.op.absorb is not None and readers[id(node.inputs[0])] == 1:
+            found = node.op.absorb(inputs[0], **node.named_attrs)
+        if found is None:
+            same = all(a is b for a, b in zip(inputs, node.inputs))
+            found = node if same else Node(node.op, inputs, node.attrs, node.spec)
+        found.origin = node.origin
+        new[id(node)] = found
+    return [new[id(r)] for r in roots]
 
 
 def _resolve(node: Node, new: dict[int, Node], replace: dict[int, Node]) -> Node:
@@ -44,6 +66,7 @@ def _resolve(node: Node, new: dict[int, Node], replace: dict[int, Node]) -> Node
 
 
 def _rebuild(node: Node, inputs: tuple[Node, ...], known: dict[tuple, Node]) -> Node:
+    from_line(node.origin)
     better = _local(node, inputs)
     if better is not None:
         node, inputs = better, better.inputs

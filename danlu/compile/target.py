@@ -31,6 +31,15 @@ class Target(Machine):
         """The architecture in LLVM's word: `x86_64`, `aarch64`."""
         return _arch(self.triple)
 
+    @property
+    def clock(self) -> str:
+        """The IR that reads a counter of time, without its result's name."""
+        return (
+            'call i64 asm sideeffect "mrs $0, cntvct_el0", "=r"()'
+            if self.arch == "aarch64"
+            else "call i64 @llvm.readcyclecounter()"
+        )
+
     def lanes(self, dtype: DType) -> int:
         """How many values of a dtype one vector register holds; float16 counts as float32, which it is in registers.
 

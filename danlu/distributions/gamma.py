@@ -57,7 +57,7 @@ class Gamma(Distribution):
 
     def cdf(self, value: Any) -> Tensor:
         """P(α, βx), the regularised incomplete gamma function; differentiable in all three."""
-        return apply("gammainc", self.concentration, self.rate * self._value("cdf", value, self.rate))
+        return apply("igamma", self.concentration, self.rate * self._value("cdf", value, self.rate))
 
     def entropy(self) -> Tensor:
         """α - log β + log Γ(α) + (1 - α) ψ(α)"""

@@ -113,7 +113,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.numel() not in (1, channels) or weight.ndim > 1:
         raise ShapeError(
-            "prelu: {count} weights of shape {weights} for an input of shape {shape}; expected 1, or {channels}, one a channel, as a vector",
+            "prelu: {count} weights of shape {weights} for an input of shape {shape}; expected 1, or {channels}, one a channel, "
+            "as a vector",
             count=weight.numel(),
             weights=tuple(weight.shape),
             shape=tuple(input.shape),

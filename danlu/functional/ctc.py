@@ -19,18 +19,18 @@ def _lengths(name: str, given: Any, count: int, limit: int) -> np.ndarray:
     values = np.asarray(given.detach().numpy() if isinstance(given, Tensor) else given).reshape(-1)
     if values.dtype.kind not in "iu" or len(values) != count:
         raise ShapeError(
-            "ctc_loss: {name} has {value_count} elements of dtype {dtype}; expected {count} integers, one for each sequence",
+            "ctc_loss: {name} has {found} elements of dtype {dtype}; expected {count} integers, one for each sequence",
             name=name,
-            value_count=len(values),
+            found=len(values),
             dtype=values.dtype,
             count=count,
         )
     if count and (values.min() < 0 or values.max() > limit):
         raise DataError(
-            "ctc_loss: {name} goes from {min} to {max}; expected 0 … {limit}",
+            "ctc_loss: {name} goes from {low} to {high}; expected 0 … {limit}",
             name=name,
-            min=values.min(),
-            max=values.max(),
+            low=values.min(),
+            high=values.max(),
             limit=limit,
         )
     return values.astype(np.int64)
@@ -47,9 +47,9 @@ def _rows(targets: Tensor, lengths: np.ndarray, classes: int, blank: int) -> np.
     if labels.ndim == 1:
         if labels.size != lengths.sum():
             raise ShapeError(
-                "ctc_loss: {size} targets for lengths that add up to {sum}; expected as many of both",
-                size=labels.size,
-                sum=lengths.sum(),
+                "ctc_loss: {found} targets for lengths that add up to {total}; expected as many of both",
+                found=labels.size,
+                total=lengths.sum(),
             )
         rows, starts = np.full((len(lengths), longest), blank), np.cumsum(lengths) - lengths
         for row, start, n in zip(rows, starts, lengths):
@@ -59,8 +59,8 @@ def _rows(targets: Tensor, lengths: np.ndarray, classes: int, blank: int) -> np.
     used = rows[np.arange(longest) < lengths[:, None]]
     if used.size and (used.min() < 0 or used.max() >= classes):
         raise DataError(
-            "ctc_loss: a target is {word}; expected classes 0 … {highest}",
-            word=used.min() if used.min() < 0 else used.max(),
+            "ctc_loss: a target is {label}; expected classes 0 … {highest}",
+            label=used.min() if used.min() < 0 else used.max(),
             highest=classes - 1,
         )
     return rows

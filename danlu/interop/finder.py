@@ -19,7 +19,7 @@ from danlu.errors import DataError
 from danlu.guidance import meant
 from danlu.interop.table import FUNCTIONAL, SOURCES, plan, sources
 from danlu.interop.toplevel import as_type
-from danlu.messages import Phrase, message
+from danlu.messages import Phrase
 from danlu.nn import functional
 from danlu.tensor import Size, Tensor
 
@@ -27,15 +27,15 @@ ROOTS = ("torch", "torchvision")
 DTYPE_WORDS = {"bool", "double", "float", "half", "int", "long", "short"}  # `from torch import *` leaves Python's own alone
 
 
-def describe(name: str, near: Any = "") -> str:
+def describe(name: str, near: Any = "") -> Phrase:
     """The sentence about a dotted name of PyTorch's that danlu does not have.
 
-    >>> describe("torch.cuda.Stream")
-    'torch.cuda.Stream is not in danlu (not planned: danlu runs on the CPU)'
+    >>> print(describe("torch.cuda.Event.time"))
+    torch.cuda.Event.time is not in danlu (not planned: danlu runs on the CPU)
     """
     reason = plan(name)
     why = "" if reason is None else Phrase(" ({reason})", reason=reason)
-    return message("{name} is not in danlu{why}{near}", name=name, why=why, near=near)
+    return Phrase("{name} is not in danlu{why}{near}", name=name, why=why, near=near)
 
 
 class TorchFinder(MetaPathFinder, Loader):
@@ -47,7 +47,7 @@ class TorchFinder(MetaPathFinder, Loader):
             return None
         if not exists(fullname):
             # Without `name=`: Python would put a message of its own in the place of this one.
-            raise ModuleNotFoundError(describe(fullname, meant(fullname.rpartition(".")[2], beside(fullname))))
+            raise ModuleNotFoundError(str(describe(fullname, meant(fullname.rpartition(".")[2], beside(fullname)))))
         return ModuleSpec(fullname, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -108,7 +108,7 @@ def _missing(module: ModuleType) -> Callable[[str], Any]:
         if module.__name__ == "torch" and name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
             return getattr(Tensor, name)  # torch.exp_(x) is x.exp_()
         near = "" if name.startswith("_") else meant(name, beside(whole))
-        raise AttributeError(describe(whole, near), name=name, obj=None)
+        raise AttributeError(str(describe(whole, near)), name=name, obj=None)
 
     return find
 

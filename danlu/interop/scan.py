@@ -110,7 +110,7 @@ def _lacking(name: str) -> tuple[str, str] | None:
     for place in range(1, len(words) + 1):
         whole = ".".join(words[:place])
         if value is _ABSENT:
-            return whole, describe(whole, meant(words[place - 1], beside(whole)))
+            return whole, str(describe(whole, meant(words[place - 1], beside(whole))))
         if place == len(words):
             return None
         word, of = words[place], value

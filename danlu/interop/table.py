@@ -74,13 +74,14 @@ FILES = {
 }
 
 # Functions that PyTorch has beside the tensor's as well as in torch.nn.functional.
-FUNCTIONAL = frozenset(
-    "adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm bilinear binary_cross_entropy_with_logits celu "
-    "channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity "
-    "ctc_loss dropout embedding embedding_bag feature_alpha_dropout group_norm hardshrink hinge_embedding_loss instance_norm kl_div "
-    "layer_norm margin_ranking_loss max_pool1d max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle "
-    "poisson_nll_loss prelu rms_norm rrelu selu threshold triplet_margin_loss".split()
-)
+FUNCTIONAL = {
+    "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d", "batch_norm", "bilinear",
+    "binary_cross_entropy_with_logits", "celu", "channel_shuffle", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
+    "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss", "cosine_similarity", "ctc_loss", "dropout", "embedding",
+    "embedding_bag", "feature_alpha_dropout", "group_norm", "hardshrink", "hinge_embedding_loss", "instance_norm", "kl_div",
+    "layer_norm", "margin_ranking_loss", "max_pool1d", "max_pool2d", "max_pool3d", "pairwise_distance", "pdist", "pixel_shuffle",
+    "pixel_unshuffle", "poisson_nll_loss", "prelu", "rms_norm", "rrelu", "selu", "threshold", "triplet_margin_loss",
+}  # fmt: skip
 
 # What is not here → why, or what to write; the longest beginning that fits is said.
 PLANS: dict[str, Phrase] = {
@@ -97,7 +98,7 @@ PLANS: dict[str, Phrase] = {
     "torch.sparse": Phrase("not planned: sparse tensors; write a dense one, or an index and torch.gather"),
     "torch.bfloat16": Phrase("planned: the dtype bfloat16; write torch.float32"),
     "torch.utils.tensorboard": Phrase("not planned: danlu.train keeps curves in plain files, and matplotlib draws them"),
-    "torch.profiler": Phrase("not planned: DANLU_LOG=compile says what was compiled and in what time"),
+    "torch.profiler": Phrase("not planned: write `with danlu.profile() as p:`"),
     "torchvision.ops": Phrase("not planned"),
     "torchaudio": Phrase("not planned"),
     "torchtext": Phrase("not planned; its authors have ended it"),

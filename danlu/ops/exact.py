@@ -7,8 +7,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.graph import OPAQUE, Node, Op, Spec
 from danlu.ops.elementwise import quiet
-from danlu.ops.incomplete import together
-from danlu.ops.table import composite, register
+from danlu.ops.table import composite, register, together
 
 
 def _pair(name: str, doc: str, function: np.ufunc) -> None:

@@ -1,4 +1,4 @@
-"""L2. Opaque elementwise ops: the logarithm of the gamma function and its derivatives of every order, in float64.
+"""L2. Opaque elementwise ops: the logarithm of the gamma function and its derivatives of every order, and Hurwitz's zeta, in float64.
 
 For z ≥ 10 the asymptotic series (Abramowitz & Stegun 1964, 6.1.41 and 6.4.11); below, the recurrence leads up to it.
 """
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from danlu import dtype as dt
-from danlu.graph import OPAQUE, Op, Spec
-from danlu.ops.table import register
+from danlu.graph import OPAQUE, Node, Op, Spec
+from danlu.ops.table import composite, register, together
 
 BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)  # B₂, B₄ …
 # ζ(2) … ζ(27) by Euler and Maclaurin's formula from 40 on
@@ -120,3 +120,33 @@ register(
        vjp=lambda o, g, y, x, n: (o.mul(g, o.polygamma(x, n=n + 1)),),
        jvp=lambda o, y, xs, dxs, n: o.mul(dxs[0], o.polygamma(xs[0], n=n + 1)))
 )  # fmt: skip
+
+
+# ---- zeta ---------------------------------------------------------------------------------------------------------------------
+
+
+def _hurwitz(s: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Σ (q + k)⁻ˢ; ∞ at its poles, NaN for s < 1, for q < 0 with a broken s, and left of -1000."""
+    whole, pole = q == np.round(q), (q <= 0) & (q == np.round(q))
+    usual = (s > 1) & np.isfinite(q) & ~pole & (q > -1000) & ((q > 0) | (s == np.round(s)))
+    value = _zeta(np.where(usual, s, 2.0), np.where(usual, q, 1.0))
+    edge = np.where((s == 1) | (s > 1) & whole & (q <= 0), np.inf, np.where((s > 1) & np.isposinf(q), 0.0, np.nan))
+    return np.where(usual, value, edge)
+
+
+def _zeta_slope(o, s: Node, q: Node) -> Node:
+    return o.neg(o.mul(s, o.hurwitz_zeta(q, o.add(s, 1.0))))
+
+
+register(
+    Op("hurwitz_zeta", OPAQUE, "Σ (q + k)⁻ˢ over k ≥ 0, of q and s of one shape.", infer=_infer,
+       numpy=_in_double(lambda q, s: _hurwitz(s, q)), vjp=lambda o, g, y, q, s: (o.mul(g, _zeta_slope(o, s, q)), None),
+       jvp=lambda o, y, xs, dxs: o.mul(dxs[0], _zeta_slope(o, xs[1], xs[0])))
+)  # fmt: skip
+
+
+@composite
+def zeta(o, s: Node, q: Node) -> Node:
+    """Hurwitz's zeta function Σ (q + k)⁻ˢ over k ≥ 0; no derivative with respect to s."""
+    s, q = together(o, "zeta", s, q)
+    return o.hurwitz_zeta(q, o.stop(s))

@@ -23,9 +23,8 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.errors import DTypeError
 from danlu.graph import OPAQUE, Node, Op, Spec
-from danlu.ops.composite import check_floating
 from danlu.ops.random import open_uniforms
-from danlu.ops.table import broadcast_shapes, composite, promote_specs, register
+from danlu.ops.table import composite, register, together
 
 POINTS, FALLEN = 32, 40.0  # the integrand is cut where it is below e^-FALLEN
 BLOCK = 512  # elements at a time: with all their points they stay in the cache
@@ -113,19 +112,38 @@ register(
 )  # fmt: skip
 
 
+def _share(o, name: str, a: Node, x: Node, lower: bool) -> Node:
+    """The share of the distribution below x, or above it: the nearer tail, or what it leaves of 1."""
+    dtype = together(o, name, a, x)[0].dtype
+    a, x = together(o, name, o.cast(a, dtype=dt.float64), o.cast(x, dtype=dt.float64))
+    inside = o.logical_and(*(o.logical_and(o.gt(v, 0.0), o.lt(v, float("inf"))) for v in (a, x)))
+    sure, log_x = o.where(inside, a, 1.0), o.log(o.where(inside, x, 1.0))
+    density = o.exp(o.sub(o.sub(o.mul(sure, log_x), o.exp(log_x)), o.lgamma(sure)))
+    tail = o.mul(density, o.gamma_tail(sure, log_x, k=0)[0])
+    far = o.gt(o.exp(log_x), sure)
+    value = o.where(far if lower else o.logical_not(far), o.sub(1.0, tail), tail)
+    return o.cast(o.where(inside, value, _at_the_edge(o, a, x, lower)), dtype=dtype)
+
+
+def _at_the_edge(o, a: Node, x: Node, lower: bool) -> Node:
+    """Where a or x is 0 or ∞: all lies below x if x/a is ∞, nothing if it is 0; NaN for 0/0, ∞/∞ and negative numbers. At x = 0 it
+    rises as the density x^(a-1) there."""
+    below = o.tanh(o.div(o.sqrt(o.stop(x)), o.sqrt(o.stop(a))))
+    rise = o.exp(o.minimum(o.xlogy(o.sub(o.stop(a), 1.0), o.stop(x)), 700.0))
+    below = o.where(o.logical_and(o.eq(x, 0.0), o.gt(a, 0.0)), o.mul(x, rise), below)
+    return below if lower else o.sub(1.0, below)
+
+
 @composite
-def gammainc(o, a: Node, x: Node) -> Node:
-    """P(a, x) = ∫₀ˣ t^(a-1) e^(-t) dt / Γ(a), the regularised lower incomplete gamma function."""
-    check_floating("gammainc", a)
-    check_floating("gammainc", x)
-    dtype, shape = promote_specs([a.spec, x.spec]), broadcast_shapes("gammainc", [a.shape, x.shape])
-    a, x = (o.expand(o.cast(v, dtype=dt.float64), shape=shape) for v in (a, x))
-    inside = o.logical_and(o.gt(x, 0.0), o.lt(x, float("inf")))
-    log_x = o.log(o.where(inside, x, 1.0))
-    density = o.exp(o.sub(o.sub(o.mul(a, log_x), o.exp(log_x)), o.lgamma(a)))
-    tail = o.mul(density, o.gamma_tail(a, log_x, k=0)[0])
-    value = o.where(o.gt(o.exp(log_x), a), o.sub(1.0, tail), tail)
-    return o.cast(o.where(inside, value, o.where(o.gt(x, 0.0), 1.0, o.mul(x, 0.0))), dtype=dtype)
+def igamma(o, a: Node, x: Node) -> Node:
+    """P(a, x) = 1/Γ(a) ∫₀ˣ tᵃ⁻¹ e⁻ᵗ dt, the regularised lower incomplete gamma function."""
+    return _share(o, "igamma", a, x, lower=True)
+
+
+@composite
+def igammac(o, a: Node, x: Node) -> Node:
+    """Q(a, x) = 1 - P(a, x), without cancellation."""
+    return _share(o, "igammac", a, x, lower=False)
 
 
 # ---- draws --------------------------------------------------------------------------------------------------------------------

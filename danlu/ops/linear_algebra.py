@@ -179,7 +179,7 @@ _COMPLAINTS = {
 }
 
 
-def blamed(name: str, function: Callable[..., Any], advice: Phrase) -> Callable[..., Any]:
+def blamed(name: str, function: Callable[..., Any], advice: Phrase | str) -> Callable[..., Any]:
     """The function with LAPACK's complaint in words that say what to do."""
 
     def call(*arrays: np.ndarray, **attrs: Any) -> Any:

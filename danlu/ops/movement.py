@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from danlu.errors import AxisError, ShapeError
-from danlu.graph import MOVEMENT, Node, Op, Spec
+from danlu.graph import CONTRACT, MOVEMENT, Node, Op, Spec
 from danlu.ops.source import zeros_like
 from danlu.ops.table import register
 
@@ -93,11 +93,20 @@ def _permute_emit(i, index, shapes, dims):
     return [(0, tuple(index[dims.index(axis)] for axis in range(len(dims))), ())]
 
 
+def _into_contraction(x: Node, dims: tuple[int, ...]) -> Node | None:
+    """A contraction gives its result with the axes in any order."""
+    if x.op.family != CONTRACT:
+        return None
+    first, second, out = x.attrs[0]
+    labels = first, second, "".join(out[d] for d in dims)
+    return Node(x.op, x.inputs, (labels,), Spec(tuple(x.shape[d] for d in dims), x.dtype))
+
+
 _movement(
     "permute", "The axes in another order: y.shape[i] = x.shape[dims[i]].", attrs=("dims",), infer=_permute_infer,
     numpy=lambda x, dims: np.transpose(x, dims),
     vjp=lambda o, g, y, x, dims: (o.permute(g, dims=tuple(int(d) for d in np.argsort(dims))),),
-    emit=_permute_emit, rewrite=lambda x, dims: x if dims == tuple(range(len(dims))) else None,
+    emit=_permute_emit, rewrite=lambda x, dims: x if dims == tuple(range(len(dims))) else None, absorb=_into_contraction,
 )  # fmt: skip
 
 # ---- expand -----------------------------------------------------------------------------------------------------------

@@ -9,11 +9,10 @@ import numpy as np
 from danlu.graph import OPAQUE, Node, Op
 from danlu.ops.elementwise import REAL
 from danlu.ops.gamma import _in_double, _infer
-from danlu.ops.incomplete import together
 from danlu.ops.mathematics import INFINITY, at_least, at_most, exp_of, floating, in_double, number, polynomial, product
 from danlu.ops.pointwise import _real
 from danlu.ops.special import TWO_OVER_ROOT_PI, _each, _erfc_emit, _erfc_scaled
-from danlu.ops.table import composite, register
+from danlu.ops.table import composite, register, together
 
 # erfcx(x) · x √π for large x: Σ (-1)ᵏ (2k - 1)!! / (2x²)ᵏ (Abramowitz & Stegun 1964, 7.1.23)
 TAIL = tuple((-1) ** k * math.prod(range(1, 2 * k, 2)) / 2**k for k in range(8))

@@ -261,3 +261,12 @@ def as_dtype(x: Node, dtype: DType) -> Node:
 
 
 o: Any = OpTable()
+
+
+def together(o, name: str, *xs: Node, whole: bool = False) -> list[Node]:
+    """The operands with one shape and one dtype; integers become float32 unless `whole`."""
+    shape, dtype = broadcast_shapes(name, [x.shape for x in xs]), promote_specs([x.spec for x in xs])
+    if not whole and not dtype.is_floating_point:
+        dtype = dt.float32
+    xs = tuple(as_dtype(x, dtype) for x in xs)
+    return [x if x.shape == shape else o.expand(x, shape=shape) for x in xs]

@@ -51,6 +51,11 @@ class Compiled:
         self.library_address = ctypes.cast(self.library, ctypes.c_void_p).value if self.library else 0
         self.failure: BaseException | None = None
 
+    def ticks(self) -> list[int]:
+        """Of a profiled program: what the counters of its kernels say (`Program.labels`)."""
+        count = len(self.program.labels)
+        return list((ctypes.c_int64 * count).from_address(self.module.address("ticks"))) if self.module and count else []
+
     def run(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
         """The results, in memory of their own or, where they are the same, in that of an input."""
         new = [Buffer(n) for n in self.fresh]
@@ -229,8 +234,11 @@ def _to_buffer(array: np.ndarray) -> Buffer:
     return buffer
 
 
-def compiled(key: str, make: Callable[[], tuple[Program, dict]]) -> tuple[Compiled, dict]:
-    """The program of a key, from the disk cache or made now; and what `make` wants to be kept beside it."""
+def compiled(key: str, make: Callable[[], tuple[Program, dict]], kept: bool = True) -> tuple[Compiled, dict]:
+    """The program of a key, from the disk cache or made now; and what `make` wants to be kept beside it. Without `kept` it is not on disk."""
+    if not kept:
+        made, extra = make()
+        return Compiled(made), extra
     found = cache.get(key)
     if found is not None:
         program_found, extra = _unpack(found)

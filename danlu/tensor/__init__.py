@@ -183,9 +183,9 @@ class Tensor(
         if dtype is not None and array.dtype != dtype:
             if copy is False:
                 raise DTypeError(
-                    "a view of a {tensor_dtype} tensor as NumPy's {dtype_np} needs a copy; leave copy=False out",
-                    tensor_dtype=self.dtype.name,
-                    dtype_np=np.dtype(dtype),
+                    "a view of a {dtype} tensor as NumPy's {wanted} needs a copy; leave copy=False out",
+                    dtype=self.dtype.name,
+                    wanted=np.dtype(dtype),
                 )
             return array.astype(dtype)
         return array.copy() if copy else array

@@ -11,6 +11,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
+from danlu.messages import Phrase
 from danlu.ops.movement import normalize_axis
 from danlu.tensor import Tensor
 from danlu.tensor.creation import cat, tensor
@@ -92,9 +93,9 @@ def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order:
     steps = list(spacing) if isinstance(spacing, (list, tuple)) else [1 if spacing is None else spacing] * len(axes)
     if len(steps) != len(axes):
         raise ShapeError(
-            "gradient: {step_count} spacings for {axe_count} axes {axes}; expected one number, or one for each",
-            step_count=len(steps),
-            axe_count=len(axes),
+            "gradient: {found} spacings for {count} axes {axes}; expected one number, or one for each",
+            found=len(steps),
+            count=len(axes),
             axes=axes,
         )
     return tuple(_slope(input, axis, step, edge_order) for axis, step in zip(axes, steps))
@@ -114,8 +115,8 @@ def _slope(y: Tensor, axis: int, step: Any, edge_order: int) -> Tensor:
     if isinstance(step, Tensor) and step.ndim == 1:
         if step.shape[0] != n:
             raise ShapeError(
-                "gradient: {first_shape} positions for axis {axis} of size {size}; expected {size}",
-                first_shape=step.shape[0],
+                "gradient: {found} positions for axis {axis} of size {size}; expected {size}",
+                found=step.shape[0],
                 axis=axis,
                 size=n,
             )
@@ -189,13 +190,13 @@ def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Ten
     """fweights · aweights, checked."""
     for name, w, kinds in (("fweights", fweights, "iu"), ("aweights", aweights, "f")):
         if w is not None and (w.dtype.kind not in kinds or tuple(w.shape) not in ((x.shape[1],), ())):
-            kind = "integers" if kinds == "iu" else "floats"
+            kind = Phrase("integers") if kinds == "iu" else Phrase("floats")
             raise ShapeError(
-                "cov: {name} has shape {shape} and dtype {dtype}; expected {second_shape} {kind}",
+                "cov: {name} has shape {shape} and dtype {dtype}; expected {count} {kind}",
                 name=name,
                 shape=tuple(w.shape),
                 dtype=w.dtype.name,
-                second_shape=x.shape[1],
+                count=x.shape[1],
                 kind=kind,
             )
         if w is not None and bool((w < 0).any()):

@@ -8,6 +8,7 @@ import numpy as np
 
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ExchangeError
+from danlu.messages import Phrase
 from danlu.tensor import Tensor, from_array, tensor
 from danlu.tensor.arithmetic import check_device
 
@@ -67,12 +68,12 @@ def asarray(
         found = _on_memory_of(obj, copy)
         out = found if dtype is None or dtype is found.dtype else _converted(found, dtype, copy)
     else:
-        _refuse(copy is False, f"a {type(obj).__name__}")
+        _refuse(copy is False, Phrase("a {kind}", kind=type(obj).__name__))
         out = tensor(obj, dtype)
     return out.requires_grad_() if requires_grad else out
 
 
-def _refuse(needed: bool, what: str) -> None:
+def _refuse(needed: bool, what: Phrase) -> None:
     if needed:
         raise CopyNeeded("asarray with copy=False of {what} needs a copy; leave copy=False out", what=what)
 
@@ -82,7 +83,7 @@ class CopyNeeded(ExchangeError, ValueError):
 
 
 def _converted(x: Tensor, dtype: DType, copy: bool | None) -> Tensor:
-    _refuse(copy is False, f"{x.dtype.name} as {dtype.name}")
+    _refuse(copy is False, Phrase("{given} as {dtype}", given=x.dtype.name, dtype=dtype.name))
     return x.to(dtype)
 
 
@@ -97,7 +98,7 @@ def _on_memory_of(obj: Any, copy: bool | None) -> Tensor:
     if copy:
         return tensor(array)
     plain = array.flags.aligned and array.dtype.isnative and (array.flags.c_contiguous or array.flags.f_contiguous)
-    _refuse(copy is False and not plain, "an array with gaps")
+    _refuse(copy is False and not plain, Phrase("an array with gaps"))
     return from_numpy(array)
 
 

@@ -72,7 +72,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     info = apply("where", zero.any(-1), first, 0).to(dt.int32)
     if check_errors and bool(info.ne(0).any()):
         raise ShapeError(
-            "linalg.lu_factor_ex: the matrix is singular, pivot {max} is 0; leave check_errors out", max=int(info.max())
+            "linalg.lu_factor_ex: the matrix is singular, pivot {number} is 0; leave check_errors out", number=int(info.max())
         )
     return LUInfo(packed, pivots, info)
 
@@ -94,11 +94,10 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
     k = min(m, n)
     if tuple(LU_pivots.shape) != (*LU_data.shape[:-2], k) or LU_pivots.dtype is not dt.int32:
         raise ShapeError(
-            "lu_unpack: the pivots have shape {LU_pivots_shape} and dtype {dtype}; expected {shape} and int32, as lu_factor "
-            "gives them",
-            LU_pivots_shape=tuple(LU_pivots.shape),
+            "lu_unpack: the pivots have shape {shape} and dtype {dtype}; expected {expected} and int32, as lu_factor gives them",
+            shape=tuple(LU_pivots.shape),
             dtype=LU_pivots.dtype.name,
-            shape=(*LU_data.shape[:-2], k),
+            expected=(*LU_data.shape[:-2], k),
         )
     nothing = LU_data.new_zeros((0,))
     p = _permutation(apply("order_of_pivots", LU_pivots, m=m), LU_data.dtype) if unpack_pivots else nothing
@@ -132,9 +131,9 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
     check_real("linalg.lu_solve", LU._spec)
     if LU.ndim < 2 or B.ndim < 2 or LU.shape[-1] != LU.shape[-2] or B.shape[-2 if left else -1] != LU.shape[-1]:
         raise ShapeError(
-            "linalg.lu_solve: LU has shape {LU_shape} and B {b_shape}; expected (*, n, n), and n {word} in B",
-            LU_shape=tuple(LU.shape),
-            b_shape=tuple(B.shape),
+            "linalg.lu_solve: LU has shape {left} and B {right}; expected (*, n, n), and n {word} in B",
+            left=tuple(LU.shape),
+            right=tuple(B.shape),
             word=Phrase("rows") if left else Phrase("columns"),
         )
     if not left:  # X A = B is Aᵀ Xᵀ = Bᵀ
@@ -152,9 +151,9 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
 def _raised(name: str, info: Tensor, check_errors: bool) -> None:
     if check_errors and bool(info.ne(0).any()):
         raise ShapeError(
-            "{name}: it fails at row {max} of a matrix; leave check_errors out to get info instead",
+            "{name}: it fails at row {row} of a matrix; leave check_errors out to get info instead",
             name=name,
-            max=int(info.max()),
+            row=int(info.max()),
         )
 
 

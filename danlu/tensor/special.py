@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from danlu import dtype as dt
-from danlu.errors import DTypeError, GradientError, ShapeError
+from danlu.errors import DTypeError, ShapeError
 from danlu.tensor.arithmetic import _in_place, _unary
 from danlu.tensor.core import TensorCore, apply
 from danlu.tensor.pointwise import _of_tensors
@@ -36,24 +36,6 @@ def _whole_pair(op: str, doc: str) -> Any:
     return method
 
 
-def without_slope(name: str, x: Any) -> None:
-    """GradientError where a derivative is asked for that the function does not have."""
-    if isinstance(x, TensorCore) and x.requires_grad:
-        raise GradientError("{name} has no derivative with respect to its first argument; write x.detach() for it", name=name)
-
-
-def _second_only(op: str, doc: str) -> Any:
-    """A method of two tensors with a derivative with respect to the second alone."""
-    plain = _of_tensors(op, doc)
-
-    def method(self: TensorCore, other: Any) -> Any:
-        without_slope(op, self)
-        return plain(self, other)
-
-    method.__name__, method.__doc__ = op, doc
-    return method
-
-
 class Special(TensorCore):
     """Special functions."""
 
@@ -64,8 +46,8 @@ class Special(TensorCore):
     nextafter = _of_tensors("nextafter", "The float that follows x on the way to y.")
     gcd = _whole_pair("gcd", "The greatest common divisor.")
     lcm = _whole_pair("lcm", "The least common multiple.")
-    igamma = _second_only("igamma", "1/Γ(a) ∫₀ˣ tᵃ⁻¹ e⁻ᵗ dt, a this tensor and x the other.")
-    igammac = _second_only("igammac", "1 - igamma(a, x), without cancellation.")
+    igamma = _of_tensors("igamma", "1/Γ(a) ∫₀ˣ tᵃ⁻¹ e⁻ᵗ dt, a this tensor and x the other.")
+    igammac = _of_tensors("igammac", "1 - igamma(a, x), without cancellation.")
 
     def heaviside(self, values: Any) -> Any:
         """0 where x < 0, 1 where x > 0, `values` where x is 0."""

@@ -44,6 +44,8 @@ class Storage:
         value.handles += 1
         old.handles -= 1
         self.value = value
+        if old.leaf is not None and old.inputs and value.grad:  # retain_grad follows the tensor
+            value.leaf, old.leaf = old.leaf, None
         if old.buffer is not None and value.trace is not None:
             value.trace.replaced.append((weakref.ref(self), old))
 

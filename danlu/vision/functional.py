@@ -144,7 +144,7 @@ def normalize(tensor: Tensor, mean: Sequence[float], std: Sequence[float], inpla
         raise DTypeError("normalize: expected a float tensor, got {found}; write ToTensor() before Normalize", found=found)
     center, spread = (np.asarray(to_array(v), dtype=tensor.dtype.numpy).reshape(-1, 1, 1) for v in (mean, std))
     if (spread == 0).any():
-        raise DataError("normalize: std is {std}; every deviation should be above 0", std=list(std))
+        raise DataError("normalize: std is {std}; every deviation should be above 0", std=std)
     if tensor.ndim < 3 or not {len(center), len(spread)} <= {1, tensor.shape[-3]}:
         raise ShapeError(
             "normalize: an image of shape {shape} with {count} means and {spreads} deviations; give one of each for a channel",

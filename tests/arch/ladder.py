@@ -39,7 +39,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
         ),
     ),
     7: (("nn/",), ("optim/",), ("data/",)),
-    8: (("train/",), ("classic/",), ("vision/",)),
+    8: (("train/",), ("classic/",), ("profiling.py",), ("vision/",)),
     9: (("cli.py", "run.py", "__main__.py", "studio/", "interop/"),),
 }
 # Pairs of one level where the first may import the second all the same.
@@ -57,6 +57,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "pandas": ("data/",),
     "pyarrow": ("data/",),
     "matplotlib": ("train/plot.py",),
+    "PIL": ("vision/",),
     "sklearn": ("classic/",),
     "numba": ("classic/",),
     "starlette": ("studio/",),
@@ -64,10 +65,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
 }
 FREE = {"numpy", "danlu"} | set(sys.stdlib_module_names)
 # Parts of an extra: not always installed, so imported inside the function that needs them.
-LAZY = {"pandas", "pyarrow", "matplotlib", "sklearn", "numba", "starlette", "uvicorn"}
+LAZY = {"pandas", "pyarrow", "matplotlib", "PIL", "sklearn", "numba", "starlette", "uvicorn"}
 
 # Nothing of this may be loaded by a bare `import danlu`.
-NOT_AT_IMPORT = ("pandas", "pyarrow", "matplotlib", "sklearn", "scipy", "sympy", "numba", "starlette", "uvicorn", "torch", "jax")
+NOT_AT_IMPORT = ("pandas", "pyarrow", "matplotlib", "PIL", "sklearn", "scipy", "sympy", "numba", "starlette", "uvicorn", "torch", "jax")
 
 
 def place(path: Path) -> str:

@@ -63,3 +63,24 @@ def test_the_switch():
         set_detect_anomaly(False)
     (x.sqrt() * 0).sum().backward()
     assert not is_anomaly_enabled()
+
+
+def test_the_line_inside_a_module_is_named_also_where_values_were_read():
+    class Net(danlu.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = danlu.nn.Parameter(danlu.ones(2))
+            self.first_line = 0
+
+        def forward(self, x):
+            h = self.scale * x
+            h, self.first_line = h.sqrt(), here()
+            return h * 0
+
+    net = Net()
+    with detect_anomaly():
+        y = net(danlu.zeros(2))
+        assert y.tolist() == [0.0, 0.0]  # a program runs between the passes
+        with pytest.raises(danlu.NumericError, match="the derivative of sqrt gave nan") as caught:
+            y.sum().backward()
+    assert f'test_anomaly.py", line {net.first_line}\n' in str(caught.value)

@@ -201,3 +201,30 @@ def test_backward_twice():
     loss.backward()
     with pytest.raises(GradientError, match="a second time"):
         loss.backward()
+
+
+def test_a_leaf_that_was_written_since_is_still_that_leaf():
+    w = danlu.tensor([1.0, 2.0], requires_grad=True)
+    loss = (w * w).sum()
+    with danlu.no_grad():
+        w.mul_(10)
+    (w + 1).sum()  # the leaf is read again
+    (g,) = danlu.autograd.grad(loss, w)
+    assert g.tolist() == [2.0, 4.0]  # values never change: the gradient at the old numbers
+
+
+def test_memory_that_is_shared_does_not_hide_a_leaf():
+    w = danlu.tensor([1.0, 2.0], requires_grad=True)
+    y = (w * 1.0).sum()
+    y.item()
+    w.detach().numpy()
+    assert danlu.autograd.grad(y, w)[0].tolist() == [1.0, 1.0]
+
+
+def test_retain_grad_follows_a_tensor_that_is_written_in_place():
+    w = danlu.tensor([1.0, 2.0], requires_grad=True)
+    y = w * 2
+    y.retain_grad()
+    y.mul_(3)
+    y.sum().backward()
+    assert (y.grad.tolist(), w.grad.tolist()) == ([1.0, 1.0], [6.0, 6.0])

@@ -13,8 +13,8 @@ from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Compiled
 
 
-def build(roots: Sequence[Node], num_inputs: int, given: Sequence[int] = ()) -> Compiled:
-    """The program of a graph; it may write its results into the memory of the `given` inputs."""
+def build(roots: Sequence[Node], num_inputs: int, given: Sequence[tuple[int, int]] = ()) -> Compiled:
+    """The program of a graph; `given`: inputs whose memory it may overwrite, each with the root that takes its place, or -1."""
     return Compiled(program.build(roots, num_inputs, given=given))
 
 

@@ -107,7 +107,8 @@ def test_names_that_are_missing(run):
     done = run(
         """
         import torch
-        for statement in ("torch.reluu", "torch.cuda.Steam", "from torch.nn import Linera", "import torch.onnx", "torch.hub.load", "import torch.nn.utilities"):
+        for statement in ("torch.reluu", "torch.cuda.Steam", "from torch.nn import Linera", "import torch.onnx", "torch.hub.load",
+                          "import torch.nn.utilities"):
             try:
                 exec(statement)
             except (AttributeError, ImportError) as error:

@@ -28,14 +28,14 @@ DTYPES = (
         y = layer(features)
     """),
     Mistake("linear_of_integers", 3, "DTypeError", ("int64", "x.float()"),
-        "expected a floating-point dtype", "应为浮点数据类型",
+        "expected a floating-point dtype", "应为浮点类型",
         "RuntimeError: mat1 and mat2 must have the same dtype, but got Long and Float", """
         layer = nn.Linear(3, 2)
         x = danlu.tensor([[1, 2, 3]])
         y = layer(x)
     """),
     Mistake("conv_of_bytes", 3, "DTypeError", ("uint8", "x.float()"),
-        "expected a floating-point dtype", "应为浮点数据类型",
+        "expected a floating-point dtype", "应为浮点类型",
         "RuntimeError: Input type (unsigned char) and bias type (float) should be the same", """
         conv = nn.Conv2d(1, 4, 3)
         pixels = danlu.zeros(1, 1, 8, 8, dtype=danlu.uint8)
@@ -48,13 +48,13 @@ DTYPES = (
         m = x.mean()
     """),
     Mistake("softmax_of_integers", 2, "DTypeError", ("int64", "x.float()"),
-        "expected a floating dtype", "应为浮点数据类型",
+        "expected a floating dtype", "应为浮点类型",
         "NotImplementedError: \"softmax_lastdim_kernel_impl\" not implemented for 'Long'", """
         scores = danlu.tensor([[1, 2, 3]])
         p = scores.softmax(dim=1)
     """),
     Mistake("integer_requires_grad", 1, "GradientError", ("int64", "x.float()"),
-        "only floating dtypes can require gradients", "只有浮点数据类型才能需要梯度",
+        "only floating and complex dtypes can require gradients", "只有浮点类型和复数类型才能需要梯度",
         "RuntimeError: Only Tensors of floating point and complex dtype can require gradients", """
         w = danlu.tensor([1, 2, 3], requires_grad=True)
     """),

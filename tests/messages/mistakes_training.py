@@ -182,7 +182,7 @@ MODULES = (
         layer.weight = danlu.zeros(1, 2)
     """),
     Mistake("integer_parameter", 1, "GradientError", ("int64", "x.float()"),
-        "only floating dtypes can require gradients", "只有浮点数据类型才能需要梯度",
+        "only floating and complex dtypes can require gradients", "只有浮点类型和复数类型才能需要梯度",
         "RuntimeError: Only Tensors of floating point and complex dtype can require gradients", """
         p = nn.Parameter(danlu.tensor([1, 2, 3]))
     """),
