@@ -67,7 +67,9 @@ def same_numbers(torch: Any) -> None:
             return tensor.copy_(torch.tensor(values))
 
     torch.Tensor.uniform_ = lambda t, a=0.0, b=1.0, **_: fill(t, draws.uniform(a, b, tuple(t.shape)))
-    torch.Tensor.random_ = lambda t, low=0, high=None: fill(t, draws.integers(*((low, high) if high else (0, low or 2**24)), tuple(t.shape)))
+    torch.Tensor.random_ = lambda t, low=0, high=None: fill(
+        t, draws.integers(*((low, high) if high else (0, low or 2**24)), tuple(t.shape))
+    )
     torch.Tensor.normal_ = lambda t, mean=0.0, std=1.0, **_: fill(t, draws.normal(mean, std, tuple(t.shape)))
 
 
@@ -117,11 +119,12 @@ def outputs(command: list[str], texts: list[list[tuple[int, str]]]) -> list[Any]
 def equal(one: str, two: str) -> bool:
     """The same text, numbers within 1e-4, addresses (ten digits and more) apart."""
     one, two = (re.sub("grad_fn=<[^>]*>", "grad_fn", text) for text in (one, two))
-    left, right = ([word for word in NUMBER.findall(text)] for text in (one, two))
+    left, right = (NUMBER.findall(text) for text in (one, two))
     if NUMBER.sub("#", one) != NUMBER.sub("#", two) or len(left) != len(right):
         return False
     return all(
-        a == b or (len(a) > 9 and a.isdigit()) or math.isclose(float(a), float(b), rel_tol=1e-4, abs_tol=1e-4) for a, b in zip(left, right)
+        a == b or (len(a) > 9 and a.isdigit()) or math.isclose(float(a), float(b), rel_tol=1e-4, abs_tol=1e-4)
+        for a, b in zip(left, right)
     )
 
 
@@ -138,9 +141,9 @@ def main() -> int:
     runs = same = total = 0
     lacking: Counter[str] = Counter()
     for path, text, expected, got in zip(given.texts, found, theirs, ours):
-        for (line, code), left, right in zip(text, expected, got):
+        for (line, _), left, right in zip(text, expected, got):
             total += 1
-            if any(error for _, error in left):
+            if any(error for _out, error in left):
                 if given.v:
                     print(f"{path.name}:{line}: does not run under PyTorch: {next(e for _, e in left if e)}")
                 parts = [(a, b) for a, b in zip(left, right) if not a[1]]  # what does run of it is compared all the same

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-
 import pickle
 import queue
 import random
@@ -24,7 +23,6 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -174,7 +172,7 @@ def _failure(number: int, error: Exception) -> tuple[str, Any]:
     return FAILURE, (error, text)
 
 
-def _work(number: int, count: int, pipe: Connection, plan: Plan | bytes, others: list[Connection]) -> None:
+def _work(number: int, count: int, pipe: Connection, plan: Any, others: list[Connection]) -> None:
     """The life of a worker: batches until the loader closes the pipe."""
     global _info
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the loader's to answer

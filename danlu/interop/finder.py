@@ -27,10 +27,10 @@ ROOTS = ("torch", "torchvision")
 DTYPE_WORDS = {"bool", "double", "float", "half", "int", "long", "short"}  # `from torch import *` leaves Python's own alone
 
 
-def describe(name: str, near: Any = "") -> Phrase:
+def lacking(name: str, near: Any = "") -> Phrase:
     """The sentence about a dotted name of PyTorch's that danlu does not have.
 
-    >>> print(describe("torch.cuda.Event.time"))
+    >>> print(lacking("torch.cuda.Event.time"))
     torch.cuda.Event.time is not in danlu (not planned: danlu runs on the CPU)
     """
     reason = plan(name)
@@ -47,7 +47,7 @@ class TorchFinder(MetaPathFinder, Loader):
             return None
         if not exists(fullname):
             # Without `name=`: Python would put a message of its own in the place of this one.
-            raise ModuleNotFoundError(str(describe(fullname, meant(fullname.rpartition(".")[2], beside(fullname)))))
+            raise ModuleNotFoundError(str(lacking(fullname, meant(fullname.rpartition(".")[2], beside(fullname)))))
         return ModuleSpec(fullname, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -108,7 +108,7 @@ def _missing(module: ModuleType) -> Callable[[str], Any]:
         if module.__name__ == "torch" and name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
             return getattr(Tensor, name)  # torch.exp_(x) is x.exp_()
         near = "" if name.startswith("_") else meant(name, beside(whole))
-        raise AttributeError(str(describe(whole, near)), name=name, obj=None)
+        raise AttributeError(str(lacking(whole, near)), name=name, obj=None)
 
     return find
 

@@ -17,7 +17,7 @@ from typing import Any
 from danlu.errors import DataError
 from danlu.files import read_bytes
 from danlu.guidance import meant
-from danlu.interop.finder import ROOTS, beside, describe, exists, install
+from danlu.interop.finder import ROOTS, beside, exists, install, lacking
 from danlu.messages import message
 
 
@@ -47,9 +47,9 @@ def check(path: str | os.PathLike) -> list[Missing]:
         raise DataError("{file}:{line}: not Python: {problem}", file=file, line=error.lineno or 0, problem=error.msg) from None
     found: dict[tuple[int, str], Missing] = {}
     for line, name in _used(tree):
-        lacking = _lacking(name)
-        if lacking is not None:
-            found.setdefault((line, lacking[0]), Missing(file, line, *lacking))
+        absent = _first_lacking(name)
+        if absent is not None:
+            found.setdefault((line, absent[0]), Missing(file, line, *absent))
     return [found[key] for key in sorted(found)]
 
 
@@ -103,14 +103,14 @@ def _dotted(node: ast.expr) -> list[str]:
     return [node.id, *reversed(words)] if isinstance(node, ast.Name) else []
 
 
-def _lacking(name: str) -> tuple[str, str] | None:
+def _first_lacking(name: str) -> tuple[str, str] | None:
     """The part of a dotted name that danlu lacks, and the sentence about it; None where all of it is there."""
     words = name.split(".")
     value: Any = importlib.import_module(words[0]) if exists(words[0]) else _ABSENT
     for place in range(1, len(words) + 1):
         whole = ".".join(words[:place])
         if value is _ABSENT:
-            return whole, str(describe(whole, meant(words[place - 1], beside(whole))))
+            return whole, str(lacking(whole, meant(words[place - 1], beside(whole))))
         if place == len(words):
             return None
         word, of = words[place], value

@@ -98,7 +98,7 @@ PLANS: dict[str, Phrase] = {
     "torch.sparse": Phrase("not planned: sparse tensors; write a dense one, or an index and torch.gather"),
     "torch.bfloat16": Phrase("planned: the dtype bfloat16; write torch.float32"),
     "torch.utils.tensorboard": Phrase("not planned: danlu.train keeps curves in plain files, and matplotlib draws them"),
-    "torch.profiler": Phrase("not planned: write `with danlu.profile() as p:`"),
+    "torch.profiler": Phrase("not planned: write `danlu.profile(step)`"),
     "torchvision.ops": Phrase("not planned"),
     "torchaudio": Phrase("not planned"),
     "torchtext": Phrase("not planned; its authors have ended it"),

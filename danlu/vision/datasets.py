@@ -33,8 +33,15 @@ class ImageDataset(Dataset):
 
     classes: Sequence[str] = ()
 
-    def __init__(self, root: Any, transform: Callable | None, target_transform: Callable | None, transforms: Callable | None = None) -> None:
-        self.root, self.transform, self.target_transform, self.transforms = os.fspath(root), transform, target_transform, transforms
+    def __init__(
+        self, root: Any, transform: Callable | None, target_transform: Callable | None, transforms: Callable | None = None
+    ) -> None:
+        self.root, self.transform, self.target_transform, self.transforms = (
+            os.fspath(root),
+            transform,
+            target_transform,
+            transforms,
+        )
 
     def _pair(self, image: Any, target: int) -> tuple[Any, Any]:
         """A sample with its transforms applied."""
@@ -111,11 +118,16 @@ class MNIST(ImageDataset):
     def _file(self, name: str, download: bool) -> Path:
         """Where a file lies, fetched if need be."""
         folder = Path(self.root) / type(self).__name__
-        places = [where / file for where in (folder / "raw", folder, Path(self.root)) for file in (name.removesuffix(".gz"), name)]
+        places = [
+            where / file for where in (folder / "raw", folder, Path(self.root)) for file in (name.removesuffix(".gz"), name)
+        ]
         found = next((place for place in places if place.is_file()), None)
         if found is None and not download:
             raise MissingFileError(
-                "{name} is not in {folder} nor in {root}; copy it there, or write download=True", name=name, folder=folder / "raw", root=self.root
+                "{name} is not in {folder} nor in {root}; copy it there, or write download=True",
+                name=name,
+                folder=folder / "raw",
+                root=self.root,
             )
         return found or fetch(name, self.mirrors, self.checksums[name], folder / "raw")
 
@@ -201,7 +213,11 @@ class CIFAR10(ImageDataset):
             )
         data = np.frombuffer(read_bytes(path), np.uint8)
         if not len(data) or len(data) % 3073 or data[::3073].max() > 9:
-            raise DataError("{path}: {size} bytes; expected records of 3,073, a label of 0 to 9 first; the file is damaged", path=path, size=len(data))
+            raise DataError(
+                "{path}: {size} bytes; expected records of 3,073, a label of 0 to 9 first; the file is damaged",
+                path=path,
+                size=len(data),
+            )
         return data.reshape(-1, 3073)
 
     def __len__(self) -> int:
@@ -234,13 +250,19 @@ class ImageFolder(ImageDataset):
         where = Path(root)
         self.classes = sorted(entry.name for entry in where.iterdir() if entry.is_dir()) if where.is_dir() else []
         if not self.classes:
-            raise DataError("{root} holds no folders; expected one for each class, with its pictures: {root}/cat/1.png", root=self.root)
+            raise DataError(
+                "{root} holds no folders; expected one for each class, with its pictures: {root}/cat/1.png", root=self.root
+            )
         valid = is_valid_file or (lambda path: path.lower().endswith(IMAGE_ENDINGS))
         self.samples: list[tuple[str, int]] = []
         for number, name in enumerate(self.classes):
             files = [str(path) for path in sorted((where / name).rglob("*")) if path.is_file() and valid(str(path))]
             if not files and not allow_empty:
-                raise DataError("{folder} holds no pictures; expected files that end in {endings}", folder=where / name, endings=", ".join(IMAGE_ENDINGS))
+                raise DataError(
+                    "{folder} holds no pictures; expected files that end in {endings}",
+                    folder=where / name,
+                    endings=", ".join(IMAGE_ENDINGS),
+                )
             self.samples += [(file, number) for file in files]
         self.imgs, self.targets = self.samples, [number for _, number in self.samples]
 
@@ -277,7 +299,12 @@ def fetch(name: str, mirrors: Sequence[str], checksum: str, folder: Path) -> Pat
             write_atomic(folder / name, data)
             return folder / name
         answers.append(f"{mirror}: MD5 {found}, expected {checksum}")
-    raise DataError("{name} could not be fetched: {answers}; fetch it yourself and put it into {folder}", name=name, answers="; ".join(answers), folder=folder)
+    raise DataError(
+        "{name} could not be fetched: {answers}; fetch it yourself and put it into {folder}",
+        name=name,
+        answers="; ".join(answers),
+        folder=folder,
+    )
 
 
 def _read_url(url: str) -> bytes:

@@ -250,11 +250,16 @@ def pad(image: Any, padding: int | Sequence[int], fill: float = 0, padding_mode:
     if is_pil(image) and padding_mode == "constant":
         from PIL import ImageOps
 
-        return ImageOps.expand(image, (left, top, right, bottom), fill)
+        return ImageOps.expand(image, (left, top, right, bottom), _shade(image, fill))
     if is_pil(image):
         return to_pil_image(pad(pil_to_tensor(image), (left, top, right, bottom), fill, padding_mode), image.mode)
     named = {"constant_values": fill} if padding_mode == "constant" else {}
     return _on_pixels(image, lambda x: np.pad(x, [(0, 0)] * (x.ndim - 2) + [(top, bottom), (left, right)], padding_mode, **named))  # type: ignore[call-overload]
+
+
+def _shade(image: Any, fill: Any) -> Any:
+    """One number for all channels of a PIL image, as Pillow writes it."""
+    return (fill,) * len(image.getbands()) if isinstance(fill, int | float) and len(image.getbands()) > 1 else fill
 
 
 def crop(image: Any, top: int, left: int, height: int, width: int) -> Any:
@@ -339,7 +344,13 @@ def _cubic(distance: np.ndarray) -> np.ndarray:
 
 
 def resized_crop(
-    image: Any, top: int, left: int, height: int, width: int, size: int | Sequence[int], interpolation: Any = InterpolationMode.BILINEAR
+    image: Any,
+    top: int,
+    left: int,
+    height: int,
+    width: int,
+    size: int | Sequence[int],
+    interpolation: Any = InterpolationMode.BILINEAR,
 ) -> Any:
     """A part of an image at another size."""
     return resize(crop(image, top, left, height, width), size, interpolation)
@@ -349,7 +360,7 @@ def rotate(image: Any, angle: float, fill: float = 0) -> Any:
     """Turned by an angle in degrees, against the clock, about its middle; nearest pixels."""
     _kind(image)
     if is_pil(image):
-        return image.rotate(angle, fillcolor=fill or None)
+        return image.rotate(angle, fillcolor=_shade(image, fill))
 
     def turned(x: np.ndarray) -> np.ndarray:
         height, width = x.shape[-2:]
@@ -382,7 +393,9 @@ def pair(size: int | Sequence[int]) -> tuple[int, int]:
     """
     sizes = (size, size) if isinstance(size, int) else tuple(size) * (2 if len(tuple(size)) == 1 else 1)
     if len(sizes) != 2 or any(not isinstance(n, int | np.integer) or n < 1 for n in sizes):
-        raise DataError("a size should be {expected}, got {size!r}", expected=Phrase("a whole number above 0, or two of them"), size=size)
+        raise DataError(
+            "a size should be {expected}, got {size!r}", expected=Phrase("a whole number above 0, or two of them"), size=size
+        )
     return int(sizes[0]), int(sizes[1])
 
 

@@ -185,7 +185,13 @@ class RandomCrop(Transform):
         fill: float = 0,
         padding_mode: str = "constant",
     ) -> None:
-        self.size, self.padding, self.pad_if_needed, self.fill, self.padding_mode = F.pair(size), padding, pad_if_needed, fill, padding_mode
+        self.size, self.padding, self.pad_if_needed, self.fill, self.padding_mode = (
+            F.pair(size),
+            padding,
+            pad_if_needed,
+            fill,
+            padding_mode,
+        )
 
     @staticmethod
     def get_params(img: Any, output_size: Sequence[int]) -> tuple[int, int, int, int]:
@@ -296,11 +302,11 @@ class RandomRotation(Transform):
     """Turned by a random angle: ±degrees, or from (least, most)."""
 
     def __init__(self, degrees: float | Sequence[float], fill: float = 0) -> None:
-        self.degrees = (-degrees, degrees) if isinstance(degrees, int | float) else tuple(degrees)
+        self.degrees = (-degrees, degrees) if isinstance(degrees, int | float) else (degrees[0], degrees[1])
         self.fill = fill
 
     def forward(self, image: Any) -> Any:
-        return F.rotate(image, float(draw().uniform(*self.degrees)), self.fill)
+        return F.rotate(image, float(draw().uniform(self.degrees[0], self.degrees[1])), self.fill)
 
 
 class ColorJitter(Transform):
@@ -321,7 +327,7 @@ class ColorJitter(Transform):
         for place in numbers.permutation(len(steps)):
             change, bounds = steps[place]
             if bounds is not None:
-                image = change(image, float(numbers.uniform(*bounds)))
+                image = change(image, float(numbers.uniform(bounds[0], bounds[1])))
         return image
 
 
@@ -342,7 +348,12 @@ class RandomErasing(_Chance):
     """
 
     def __init__(
-        self, p: float = 0.5, scale: Sequence[float] = (0.02, 0.33), ratio: Sequence[float] = (0.3, 3.3), value: Any = 0, inplace: bool = False
+        self,
+        p: float = 0.5,
+        scale: Sequence[float] = (0.02, 0.33),
+        ratio: Sequence[float] = (0.3, 3.3),
+        value: Any = 0,
+        inplace: bool = False,
     ) -> None:
         super().__init__(p)
         self.scale, self.ratio, self.value, self.inplace = scale, ratio, value, inplace

@@ -12,6 +12,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+
 from danlu.data import workers as workers_file
 from danlu.data.dataset import ChainDataset, ConcatDataset, Dataset, IterableDataset, StackDataset, TensorDataset
 from danlu.data.loader import DataLoader
@@ -244,7 +245,7 @@ def test_large_batches_and_many_indices_do_not_block():
             return np.full(4, place)
 
     rows = [batch[:, 0].tolist() for batch in DataLoader(Large(), batch_size=20_000, num_workers=2, prefetch_factor=4)]
-    assert sum(rows, []) == list(range(60_000))
+    assert [place for row in rows for place in row] == list(range(60_000))
     batch = next(iter(DataLoader(Large(), batch_size=4, num_workers=1)))
     batch += 1  # its memory is its own
     assert batch[:, 0].tolist() == [1, 2, 3, 4]
@@ -252,7 +253,8 @@ def test_large_batches_and_many_indices_do_not_block():
 
 @pytest.mark.parametrize("count", [0, 2, 3])
 def test_an_iterable_data_set(count):
-    assert Counter(sum((b.tolist() for b in DataLoader(Count(11), batch_size=2, num_workers=count)), [])) == Counter(range(11))
+    batches = DataLoader(Count(11), batch_size=2, num_workers=count)
+    assert Counter(number for batch in batches for number in batch.tolist()) == Counter(range(11))
     loader = DataLoader(Count(11), batch_size=None, num_workers=count)
     assert sorted(loader) == list(range(11)) and sorted(loader) == list(range(11))
     if count < 2:
@@ -316,7 +318,7 @@ def test_samplers():
     assert counts[2] == 0 and abs(counts[1] / 4000 - 0.75) < 0.05
     assert sorted(WeightedRandomSampler([1.0, 3.0, 0.0], 2, replacement=False)) == [0, 1]
     shares = [DistributedSampler(range(10), 3, rank, seed=1) for rank in range(3)]
-    assert Counter(sum(map(list, shares), [])).keys() == set(range(10)) and {len(share) for share in shares} == {4}
+    assert {place for share in shares for place in share} == set(range(10)) and {len(share) for share in shares} == {4}
     before = list(shares[0])
     shares[0].set_epoch(1)
     assert list(shares[0]) != before

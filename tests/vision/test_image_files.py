@@ -61,7 +61,9 @@ def test_mnist_refuses(tmp_path):
     assert str(caught.value) == text
     write_mnist(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(LABELS[:3]))
-    with pytest.raises(DataError, match=r"hold arrays of shapes \(5, 28, 28\) and \(3,\); expected bytes \[N, H, W\] and labels \[N\]"):
+    with pytest.raises(
+        DataError, match=r"hold arrays of shapes \(5, 28, 28\) and \(3,\); expected bytes \[N, H, W\] and labels \[N\]"
+    ):
         datasets.MNIST(tmp_path, train=False)
 
 
@@ -87,7 +89,9 @@ def test_cifar10(tmp_path):
     raw = np.frombuffer((folder / "data_batch_2.bin").read_bytes(), np.uint8)
     assert len(data) == 10 and label == 1 and np.allclose(image.numpy() * 255, raw[1:3073].reshape(3, 32, 32), atol=1e-3)
     assert datasets.CIFAR10(tmp_path)[0][0].size == (32, 32)
-    with pytest.raises(MissingFileError, match=r"test_batch.bin is not there; copy the folder cifar-10-batches-bin of CIFAR-10's binary version"):
+    with pytest.raises(
+        MissingFileError, match=r"test_batch.bin is not there; copy the folder cifar-10-batches-bin of CIFAR-10's binary version"
+    ):
         datasets.CIFAR10(tmp_path, train=False)
     (folder / "test_batch.bin").write_bytes(b"\x0b" * 3073)
     with pytest.raises(DataError, match=r"3073 bytes; expected records of 3,073, a label of 0 to 9 first; the file is damaged"):
@@ -100,7 +104,12 @@ def test_image_folder(tmp_path):
         Image.new("L", (4, 3), shade).save(tmp_path / name / "inner" / "1.png")
         (tmp_path / name / "notes.txt").write_text("no picture")
     data = datasets.ImageFolder(tmp_path, transform=ToTensor())
-    assert data.classes == ["cat", "dog"] and data.class_to_idx == {"cat": 0, "dog": 1} and data.targets == [0, 1] and len(data.imgs) == 2
+    assert (
+        data.classes == ["cat", "dog"]
+        and data.class_to_idx == {"cat": 0, "dog": 1}
+        and data.targets == [0, 1]
+        and len(data.imgs) == 2
+    )
     image, label = data[1]
     assert image.shape == (3, 3, 4) and label == 1 and round(image.max().item() * 255) == 200
     (tmp_path / "empty").mkdir()
@@ -128,7 +137,10 @@ def test_read_image(tmp_path):
 
 
 def test_fetching(tmp_path, monkeypatch):
-    content = {"http://two/train-images-idx3-ubyte.gz": gzip.compress(idx(IMAGES)), "http://two/train-labels-idx1-ubyte.gz": gzip.compress(idx(LABELS))}
+    content = {
+        "http://two/train-images-idx3-ubyte.gz": gzip.compress(idx(IMAGES)),
+        "http://two/train-labels-idx1-ubyte.gz": gzip.compress(idx(LABELS)),
+    }
     asked: list[str] = []
 
     def read(url: str) -> bytes:
@@ -139,15 +151,20 @@ def test_fetching(tmp_path, monkeypatch):
 
     monkeypatch.setattr(datasets, "_read_url", read)
 
+    sums = {url.rpartition("/")[2]: hashlib.md5(data, usedforsecurity=False).hexdigest() for url, data in content.items()}
+
     class Small(datasets.MNIST):
         mirrors = ("http://one/", "http://two/")
-        checksums = {url.rpartition("/")[2]: hashlib.md5(data, usedforsecurity=False).hexdigest() for url, data in content.items()}  # noqa: RUF012
+        checksums = sums
 
     data = Small(tmp_path, download=True)
     assert len(data) == 5 and len(asked) == 4 and (tmp_path / "Small" / "raw" / "train-labels-idx1-ubyte.gz").is_file()
     assert len(Small(tmp_path, download=True)) == 5 and len(asked) == 4  # what is there is not fetched again
     content["http://two/train-images-idx3-ubyte.gz"] = b"something else"
-    with pytest.raises(DataError, match=r"could not be fetched: http://one/: unreachable; http://two/: MD5 [0-9a-f]{32}, expected [0-9a-f]{32}; fetch it yourself"):
+    with pytest.raises(
+        DataError,
+        match=r"could not be fetched: http://one/: unreachable; http://two/: MD5 [0-9a-f]{32}, expected [0-9a-f]{32}; fetch it yourself",
+    ):
         Small(tmp_path / "other", download=True)
 
 
@@ -163,4 +180,7 @@ def test_an_archive_leads_nowhere_else(tmp_path):
         archive.addfile(link)
     (tmp_path / "archive.tar.gz").write_bytes(packed.getvalue())
     datasets.unpack_tar(tmp_path / "archive.tar.gz", tmp_path / "inside")
-    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*")) if path.is_file()] == ["archive.tar.gz", "inside/cifar/data.bin"]
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*")) if path.is_file()] == [
+        "archive.tar.gz",
+        "inside/cifar/data.bin",
+    ]

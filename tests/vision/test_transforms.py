@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -35,12 +37,18 @@ def both(change, tolerance: float = 0, pixels: np.ndarray = PIXELS) -> np.ndarra
 
 def test_to_tensor():
     x = T.ToTensor()(Image.fromarray(PIXELS))
-    assert x.dtype == danlu.float32 and np.array_equal(x.numpy(), (PIXELS.transpose(2, 0, 1) / np.float32(255)).astype(np.float32))
+    assert x.dtype == danlu.float32 and np.array_equal(
+        x.numpy(), (PIXELS.transpose(2, 0, 1) / np.float32(255)).astype(np.float32)
+    )
     assert T.ToTensor()(SMOOTH).shape == (1, 12, 17) and T.ToTensor()(SMOOTH.astype(np.float64)).dtype == danlu.float64
     assert T.ToTensor()(Image.fromarray(SMOOTH > 9)).max().item() == 1
     assert np.array_equal(T.PILToTensor()(Image.fromarray(PIXELS)).numpy(), PIXELS.transpose(2, 0, 1))
     back = T.ToPILImage()(x)
-    assert np.array_equal(np.asarray(back), PIXELS) and T.ToPILImage()(tensor(SMOOTH)).mode == "L" and T.ToPILImage("L")(x).mode == "L"
+    assert (
+        np.array_equal(np.asarray(back), PIXELS)
+        and T.ToPILImage()(tensor(SMOOTH)).mode == "L"
+        and T.ToPILImage("L")(x).mode == "L"
+    )
     assert np.array_equal(np.asarray(T.ToPILImage()(PIXELS)), PIXELS)
 
 
@@ -108,7 +116,7 @@ def test_values():
 @pytest.mark.parametrize("factor", [0.0, 0.5, 1.0, 1.7])
 def test_colours(factor):
     for adjust in (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation):
-        pixels = both(lambda x: adjust(x, factor), tolerance=2)
+        pixels = both(functools.partial(adjust, **{f"{adjust.__name__[7:]}_factor": factor}), tolerance=2)
         assert factor != 1 or np.abs(pixels.astype(int) - PIXELS).max() <= 1
     assert np.abs(array(F.adjust_hue(tensor(PIXELS), 0.0)).astype(int) - PIXELS).max() < 8
     red = danlu.tensor(np.array([[[1.0]], [[0.0]], [[0.0]]], np.float32))
@@ -176,10 +184,18 @@ def test_augmentation_does_not_depend_on_the_workers():
     [
         (lambda: T.ToTensor()([1]), DTypeError, "to_tensor: expected a PIL image or a NumPy array, got list"),
         (lambda: T.ToTensor()(np.zeros(3)), ShapeError, "to_tensor: expected an array [H, W, C] or [H, W], got shape (3,)"),
-        (lambda: T.ToPILImage()(danlu.zeros(5, 2, 2)), ShapeError, "to_pil_image: expected 1, 2, 3 or 4 channels, got an image of shape (5, 2, 2)"),
+        (
+            lambda: T.ToPILImage()(danlu.zeros(5, 2, 2)),
+            ShapeError,
+            "to_pil_image: expected 1, 2, 3 or 4 channels, got an image of shape (5, 2, 2)",
+        ),
         (lambda: T.CenterCrop(2)("x"), DTypeError, "expected a PIL image or a tensor, got str; write ToTensor() first"),
         (lambda: F.hflip(danlu.zeros(2)), ShapeError, "an image is a tensor [..., H, W], got shape (2,)"),
-        (lambda: T.Normalize(0, 1)(tensor(PIXELS)), DTypeError, "normalize: expected a float tensor, got uint8; write ToTensor() before Normalize"),
+        (
+            lambda: T.Normalize(0, 1)(tensor(PIXELS)),
+            DTypeError,
+            "normalize: expected a float tensor, got uint8; write ToTensor() before Normalize",
+        ),
         (lambda: T.Normalize(0, 0)(danlu.zeros(1, 2, 2)), DataError, "normalize: std is 0; every deviation should be above 0"),
         (
             lambda: T.Normalize((0, 0), (1, 1))(danlu.zeros(3, 2, 2)),
@@ -187,7 +203,11 @@ def test_augmentation_does_not_depend_on_the_workers():
             "normalize: an image of shape (3, 2, 2) with 2 means and 2 deviations; give one of each for a channel",
         ),
         (lambda: T.CenterCrop((1, 2, 3)), DataError, "a size should be a whole number above 0, or two of them, got (1, 2, 3)"),
-        (lambda: T.RandomCrop(13)(tensor(PIXELS)), DataError, "RandomCrop: a part of (13, 13) from an image of (12, 17); give padding, or Resize first"),
+        (
+            lambda: T.RandomCrop(13)(tensor(PIXELS)),
+            DataError,
+            "RandomCrop: a part of (13, 13) from an image of (12, 17); give padding, or Resize first",
+        ),
         (lambda: T.ColorJitter(-1), DataError, "ColorJitter: -1 is negative; expected a number of 0 or more, or (least, most)"),
         (lambda: F.adjust_hue(tensor(PIXELS), 2), DataError, "adjust_hue: hue_factor is 2; expected -0.5 to 0.5"),
     ],
