@@ -268,3 +268,25 @@ def test_pytorch_modules_lead_to_modules_that_exist():
     planned = {"torch.nn.utils.rnn", "torch.optim.swa_utils", "torchvision.models", "torchvision.utils"}
     assert set(eval(lacking)) <= planned, lacking
     assert Path(ROOT, "danlu/interop/table.py").exists()
+
+
+def test_print_options(run):
+    code = """
+        import torch
+        torch.set_printoptions(precision=2)
+        print(torch.tensor([1.23456, 2.0]))
+        torch.set_printoptions(sci_mode=False)
+        print(torch.tensor([1e-6, 1.0]))
+        torch.set_printoptions(profile="default")
+        print(torch.tensor([1e-6, 1.0]))
+        """
+    assert run(code).stdout.splitlines() == ["tensor([1.23, 2.00])", "tensor([0.00, 1.00])", "tensor([1.0000e-06, 1.0000e+00])"]
+
+
+def test_plans_speak_of_what_is_not_there():
+    code = (
+        "from danlu.interop.table import PLANS\nfrom danlu.interop.scan import _first_lacking\nfrom danlu.interop import install\ninstall()\n"
+        "print([n for n in PLANS if n.startswith('torch.') and n not in ('torch.compile', 'torch.cuda', 'torch.jit') and not _first_lacking(n)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "[]\n", done.stderr
