@@ -2,7 +2,7 @@
 
 Recording appends to a `Trace`: a list of entries that refer to earlier ones by number. The entries are the key of the program, made
 while recording, so that a flush that was seen before costs one look-up: nothing is walked. Only where the key is new are the
-entries replayed through `o` into a graph of primitive ops (`replay`), differentiated where they say so, and compiled.
+entries played back into a graph of primitive ops (entries.py), differentiated where they say so, and compiled.
 """
 
 from __future__ import annotations
@@ -16,16 +16,14 @@ from contextlib import contextmanager
 from math import copysign
 from typing import Any
 
-from danlu import dtype as dt
-from danlu.autodiff import gradient
 from danlu.compile import program
 from danlu.config import config
-from danlu.errors import DanluError, GradientError
-from danlu.graph import Node, Op, Spec, from_line, toposort
-from danlu.guidance import Line, quoted, user_line
-from danlu.messages import message
-from danlu.ops.source import BUFFER, CONST, NUMBER, aliased, stopped
-from danlu.ops.table import PLACEHOLDER, number_spec, o
+from danlu.entries import Lines, graph_of, refuse_traced
+from danlu.errors import DanluError
+from danlu.graph import Node, Op, Spec
+from danlu.guidance import Line, user_line
+from danlu.ops.source import BUFFER, CONST, NUMBER
+from danlu.ops.table import PLACEHOLDER, number_spec
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Compiled, Interpreted, compiled
 
@@ -119,7 +117,7 @@ class Runtime:
 
 
 class Capture:
-    """What is noted of a function while it is recorded to be run again without Python (danlu/replay.py): a subclass says what it does.
+    """What is noted of a function while it is recorded to be run again without Python (danlu/watching.py): a subclass says what it does.
 
     `numbers`: every changing number, and in which place of which trace it stands.
     """
@@ -404,7 +402,7 @@ def realize(value: Value) -> Buffer:
     """The memory of a value, computed now if it was not."""
     if value.buffer is None:
         if value.note is not None and value.note.traced:
-            _refuse_traced()
+            refuse_traced()
         trace = value.trace
         if trace is _current():
             value.handles += 1
@@ -423,13 +421,6 @@ def realize(value: Value) -> Buffer:
 
 def _is_traced(value: Value) -> bool:
     return value.note is not None and value.note.traced
-
-
-def _refuse_traced() -> None:
-    raise GradientError(
-        "vmap: the value of a tensor is read inside the function (item(), numpy(), print, `if x > 0:` ...), but there the tensor stands for "
-        "every element of the batch. Write danlu.where instead of `if`, and return what is to be read"
-    )
 
 
 def _run(trace: Trace) -> None:
@@ -471,7 +462,7 @@ def _execute(trace: Trace) -> None:
         buffers = executable.run(trace.buffers, trace.numbers)
     except DanluError as error:
         _undo(trace)
-        raise _blamed(trace, slots, error) from None
+        raise Lines(trace.entries, trace.values, slots).blamed(error, trace.buffers, trace.numbers) from None
     except BaseException:
         _undo(trace)
         raise
@@ -493,26 +484,6 @@ def _execute(trace: Trace) -> None:
     for _, old in trace.replaced:
         if old.buffer is not None and trace.places.get(id(old.buffer)) in lost:
             old.buffer = None  # its memory was given away
-
-
-def _blamed(trace: Trace, slots: Sequence[int], error: DanluError) -> DanluError:
-    """An error in the data with the user's line that recorded it in its message. Where several went into the program, the
-    NumPy references do the work again, and the first that fails gives message and line."""
-    nodes, known = replay(trace.entries)
-    reached = {id(n) for n in toposort([nodes[s] for s in slots], stop=lambda n: id(n) in known)}
-    noted = [v for v in trace.values if v is not None and v.note and v.note.line and id(nodes[v.slot]) in reached]
-    if len({(v.noted().line, v.noted().explain) for v in noted}) > 1:
-        found = Interpreted([nodes[v.slot] for v in noted], known).failure(trace.buffers, trace.numbers)
-        if found is None:
-            return error
-        error, noted = found[0], [noted[found[1]]]
-    if noted:
-        note = noted[0].noted()
-        missing = getattr(error, "missing", None)
-        told = note.explain(*missing) if missing and note.explain else error
-        error = told if isinstance(told, DanluError) else error
-        error.args = (message("{told}; recorded at{line}", told=told, line=quoted(note.line)),)  # type: ignore[arg-type]
-    return error
 
 
 def _undo(trace: Trace) -> None:
@@ -582,86 +553,6 @@ def _make(
             file=sys.stderr,
         )
     return result
-
-
-def graph_of(
-    entries: Sequence[tuple],
-    live: Sequence[int],
-    kept: Sequence[int],
-    again: Sequence[int] = (),
-    lines: dict[int, Any] | None = None,
-) -> tuple[list[Node], dict[int, Node], list[int]]:
-    """The graph of recorded entries: the nodes to compute, the nodes whose value is known as another, the slots of the results.
-
-    `kept` are results of which a derivative may be asked later; what it will need is computed now as well, but for
-    the slots in `again`, which are computed again then.
-    """
-    nodes, known = replay(entries, lines)
-    slots = list(live)
-    if kept:
-        slots += [s for s in residuals(nodes, entries, kept, known, again) if s not in slots]
-    if any(n.op is PLACEHOLDER for n in toposort([nodes[s] for s in slots])):
-        _refuse_traced()
-    return [nodes[s] for s in slots], known, slots
-
-
-def replay(entries: Sequence[tuple], lines: dict[int, Any] | None = None) -> tuple[list[Node], dict[int, Node]]:
-    """Entries → the node of each slot, in primitive ops; and which of them (by id) are known already as memory. `lines`: slot → origin."""
-    nodes: list[Node] = []
-    known: dict[int, Node] = {}
-    for entry in entries:
-        head = entry[0]
-        if lines:
-            from_line(lines.get(len(nodes)))
-        if head is BUFFER:
-            nodes.append(Node(BUFFER, (), (entry[2], entry[1]), entry[1]))
-        elif head is CONST:
-            dtype = number_spec(entry[1]).dtype
-            nodes.append(Node(CONST, (), (entry[1], dtype), Spec((), dtype, True)))
-        elif head is NUMBER:
-            dtype = dt.float64 if entry[1] is float else dt.int64
-            weak = dt.float32 if entry[1] is float else dt.bool_ if entry[1] is bool else dt.int64
-            nodes.append(Node(NUMBER, (), (entry[2], dtype), Spec((), weak, True)))
-        elif head is PLACEHOLDER:
-            nodes.append(Node(PLACEHOLDER, (), (), entry[1]))
-        elif head == "history":
-            nodes.append(_replay_history(entry, nodes, known))
-        else:
-            op, attrs, slots, cut = entry
-            result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
-            results = result if isinstance(result, tuple) else (result,)
-            given = {id(nodes[s]) for s in slots}
-            nodes.extend(stopped(r) if cut else aliased(r) if id(r) in given else r for r in results)
-    from_line(None)
-    return nodes, known
-
-
-def _replay_history(entry: tuple, nodes: list[Node], known: dict[int, Node]) -> Node:
-    """A value of an earlier program: its value is memory (or is computed again), its derivative is that of its op."""
-    _, op, attrs, slots, index, place, grad, spec = entry
-    result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
-    node = result[index] if isinstance(result, tuple) else result
-    node = stopped(node) if not grad else aliased(node) if any(node is nodes[s] for s in slots) else node
-    if place >= 0:
-        node = Node(node.op, node.inputs, node.attrs, node.spec)  # its own node: an input must not be taken for it
-        known[id(node)] = Node(BUFFER, (), (place, spec), spec)
-    return node
-
-
-def residuals(
-    nodes: list[Node], entries: Sequence[tuple], kept: Sequence[int], known: dict[int, Node], again: Sequence[int] = ()
-) -> list[int]:
-    """The slots of the recorded values that the derivatives of the kept results will read: what an eager engine would store."""
-    recorded = {
-        id(n): s for s, n in enumerate(nodes) if not n.spec.weak and n.op is not BUFFER and id(n) not in known and s not in again
-    }
-    leaves = [n for n in nodes if n.op is BUFFER and n.dtype.differentiable]
-    found: set[int] = set()
-    for s in kept:
-        grads = [g for g in gradient(nodes[s], o.like(1.0, nodes[s]), leaves) if g is not None]
-        reached = toposort(grads, stop=lambda n: id(n) in recorded or id(n) in known)
-        found |= {recorded[id(n)] for n in reached if id(n) in recorded}
-    return sorted(found)
 
 
 def _line_of(trace: Trace, slot: int) -> Any:

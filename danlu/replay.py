@@ -1,6 +1,6 @@
 """L6. `danlu.compile`: a function whose Python runs while it is recorded; later calls only bind memory and run its programs.
 
-What a call reads and writes is found by watching one call (`_Watch`): arguments, storages that existed before (parameters, the state
+What a call reads and writes is found by watching one call (watching.py): arguments, storages that existed before (parameters, the state
 of an optimizer, running statistics), gradients of leaves, and numbers that come anew each time (the step count of an optimizer, the
 next key of a random generator). A `Plan` holds that. It is left, and the function recorded again, when a module or a leaf changed.
 """
@@ -12,7 +12,6 @@ import gc
 import random
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,275 +19,18 @@ import numpy as np
 
 from danlu import engine
 from danlu.config import config
-from danlu.engine import Runtime, Trace, Value
-from danlu.errors import DanluError, GradientError, ShapeError
-from danlu.graph import Op, Spec
+from danlu.engine import Value
+from danlu.errors import DanluError, ShapeError
+from danlu.graph import Spec
 from danlu.runtime.buffers import Buffer
-from danlu.runtime.executable import Bound, Compiled
-from danlu.tensor.core import TensorCore, from_array, is_grad_enabled, set_reader, updates, wrap
-from danlu.tensor.storage import Storage, copied
+from danlu.runtime.executable import Bound
+from danlu.tensor.core import TensorCore, from_array, set_reader, tensors_in, wrap
+from danlu.tensor.modes import is_grad_enabled
+from danlu.tensor.storage import copied
+from danlu.watching import Gradient, Source, Stale, Watch, foreign
 
-Source = tuple[
-    str, Any
-]  # where memory comes from: ("argument", k), ("state", State), ("made", (program, k)), ("constant", Buffer)
 ATTEMPTS = 4  # recordings of one signature in a row, after which its calls stay plain
 _one_at_a_time = threading.RLock()
-
-
-class Stale(Exception):
-    """A plan does not fit any more what it was made for."""
-
-
-# ---- what a plan is made of ------------------------------------------------------------------------------------------------
-
-
-class State:
-    """A storage that the function uses and did not make itself."""
-
-    __slots__ = ("places", "storage", "value", "written")
-
-    def __init__(self, storage: Storage) -> None:
-        self.storage = storage
-        self.value: Any = None  # the Value whose memory stands in the tables
-        self.places: list[tuple[Bound, int]] = []
-        self.written = False  # a program writes into its memory
-
-    def bind(self) -> None:
-        """Puts the memory of the current value into the tables; of a copy, where others hold what would be written over."""
-        if _is_shared(self.storage):
-            raise Stale("memory that is shared with NumPy")
-        engine.realize(self.storage.value)
-        self.value = self.storage.value
-        if _foreign([self]):
-            self.value = None
-            self.storage.set(copied(self.storage.value))
-            self.value = self.storage.value
-        for bound, k in self.places:
-            bound.set_input(k, self.value.buffer)  # type: ignore[arg-type]
-
-
-def _is_shared(storage: Storage) -> bool:
-    """Whether NumPy (or another library) writes and reads the memory too: `now` finds out."""
-    return type(storage) is not Storage and storage.now is not None and type(storage) is not Storage
-
-
-def _foreign(states: Sequence[State], values: int = 0, buffers: int = 0) -> list[State]:
-    """The states that must be bound again: they have another value, or somebody else can see what would be written over."""
-    values, buffers, count = values or _ALONE[0], buffers or _ALONE[1], sys.getrefcount
-    return [
-        s
-        for s in states
-        if s.storage.value is not s.value
-        or (
-            s.written
-            and (
-                s.value.handles > 1
-                or count(s.value) > values
-                or count(s.value.buffer) > buffers
-                or s.value.buffer.shared
-                or s.value.buffer.borrowed
-            )
-        )
-    ]
-
-
-def _alone() -> tuple[int, int]:
-    """What `getrefcount` says in `_foreign` of a value and of a buffer that nobody else holds; it differs between Pythons."""
-    state = State(Storage(engine.leaf(Buffer(4), engine.number_spec(1.0))))
-    state.value, state.written = state.storage.value, True
-    many = 1 << 20
-    value = next(n for n in range(1, 9) if not _foreign([state], n, many))
-    return value, next(n for n in range(1, 9) if not _foreign([state], many, n))
-
-
-_ALONE = (0, 0)
-_ALONE = _alone()
-
-
-class Gradient:
-    """The `.grad` that a call gives a leaf: the same tensor on the same memory each time, unless somebody else holds it."""
-
-    __slots__ = ("bound", "count", "k", "leaf", "state", "tensor")
-
-    def __init__(self, leaf: TensorCore, bound: Bound, k: int) -> None:
-        self.leaf, self.bound, self.k = leaf, bound, k
-        self.tensor, self.state, self.count = None, State(leaf._storage), 0  # the first run makes them
-
-    def renew(self) -> None:
-        """A new tensor on new memory, which the program will write."""
-        spec = self.leaf._spec
-        buffer = Buffer(spec.size * spec.dtype.itemsize)
-        self.bound.set_result(self.k, buffer)
-        self.tensor = wrap(engine.leaf(buffer, spec))
-        self.state = State(self.tensor._storage)
-        self.state.value, self.state.written = self.tensor._storage.value, True
-        self.leaf.grad = self.tensor
-        self.count = sys.getrefcount(self.tensor)
-
-
-class Action:
-    """A part of the function that is Python each time: `call()` gives the numbers for its places in the tables."""
-
-    __slots__ = ("call", "places")
-
-    def __init__(self, call: Callable[[], Sequence[float | int]], places: list[list[tuple[Bound, int]]]) -> None:
-        self.call, self.places = call, places
-
-    def run(self) -> None:
-        """Once for every call of the function."""
-        for x, places in zip(self.call(), self.places):
-            for bound, k in places:
-                bound.set_number(k, x)
-
-
-# ---- watching a call -------------------------------------------------------------------------------------------------------
-
-
-class _Program:
-    """One program of a call: what it reads, by source, and what became of its results."""
-
-    def __init__(self, executable: Compiled, trace: Trace, inputs: list[Source]) -> None:
-        self.executable, self.trace, self.inputs = executable, trace, inputs
-        self.bound = Bound(executable, len(inputs), trace.numbers)
-
-
-class _Watch(engine.Capture):
-    """Everything that one call of a function does."""
-
-    def __init__(self, arguments: Sequence[TensorCore], values: Sequence[Value], strict: bool) -> None:
-        super().__init__()
-        self.strict = strict
-        self.states: dict[int, State] = {}
-        self.leaves: dict[int, TensorCore] = {}
-        self.programs: list[_Program] = []
-        self.made: list[Value] = []
-        self.repeated: list[tuple[Sequence[Runtime], Callable[[], Sequence[float | int]]]] = []
-        self.guards: list[tuple[Callable[[], Any], Any]] = []
-        self.obstacle = ""  # why the call cannot be repeated from memory alone
-        self.born: set[int] = set()
-        self._memory: dict[int, tuple[weakref.ref, Source]] = {}  # id of a buffer → (the buffer, where it comes from)
-        self._arguments = {id(x._storage) for x in arguments}
-        for k, value in enumerate(values):
-            self._know(value.buffer, ("argument", k))  # type: ignore[arg-type]
-
-    def _know(self, buffer: Buffer, source: Source) -> None:
-        self._memory[id(buffer)] = weakref.ref(buffer), source
-
-    def source(self, buffer: Buffer) -> Source:
-        """Where memory comes from; what nobody knows was there and never changes."""
-        reference, source = self._memory.get(id(buffer), (None, None))
-        return source if reference is not None and reference() is buffer else ("constant", buffer)  # type: ignore[return-value]
-
-    def sees(self, tensor: TensorCore) -> None:
-        """A tensor becomes an input of an operation, or is written."""
-        storage = tensor._storage
-        if tensor._leaf:
-            self.leaves[id(tensor)] = tensor
-        if threading.get_ident() != self.thread or id(storage) in self.states or id(storage) in self._arguments:
-            return
-        if _is_shared(storage):
-            self.obstacle = "memory that is shared with NumPy"
-        buffer = storage.value.buffer
-        if buffer is None or id(buffer) in self.born:
-            return
-        kind = self.source(buffer)[0]
-        if kind in ("argument", "state"):  # two storages with one value: from now on each has its own memory
-            storage.set(copied(storage.value))
-        if kind != "made":
-            state = self.states[id(storage)] = State(storage)
-            self._know(storage.value.buffer, ("state", state))  # type: ignore[arg-type]
-
-    def leaf(self, value: Value) -> None:
-        """Memory became a value: a constant of the function, unless it is known."""
-        buffer: Buffer = value.buffer  # type: ignore[assignment]
-        if self.source(buffer)[0] == "constant":
-            buffer.borrowed = True  # no program may write over it: the next call reads it again
-            self.born.add(id(buffer))
-            self.kept_constants.append(buffer)
-
-    @functools.cached_property
-    def kept_constants(self) -> list[Buffer]:
-        """What was made of Python data during the call."""
-        return []
-
-    def ran(self, trace: Trace, executable: Any, slots: Sequence[int], buffers: Sequence[Buffer]) -> None:
-        """A program has run."""
-        if not isinstance(executable, Compiled):
-            self.obstacle = "DANLU_OPT=0 runs no programs"
-            return
-        number = len(self.programs)
-        program = _Program(executable, trace, [self.source(b) for b in trace.buffers])
-        self.programs.append(program)
-        for slot, buffer, (old, k), output in zip(slots, buffers, executable.arrangement, executable.outputs):
-            self.made.append(trace.values[slot])  # type: ignore[arg-type]
-            if not old:
-                self._know(buffer, ("made", (number, k)))
-            elif output.same[0] == "over":  # type: ignore[index]
-                kind, what = program.inputs[k]
-                if kind == "state":
-                    what.written = True
-                elif kind != "made":
-                    self.obstacle = f"an {kind} is written over"
-
-    def read(self) -> None:
-        """A value is read: what Python does with it cannot be repeated."""
-        self.cannot("the value of a tensor is read inside")
-        if not self.strict:
-            return
-        raise GradientError(
-            "danlu.compile: the value of a tensor is read inside the function (item(), numpy(), print, `if x > 0:` ...), but the "
-            "function's Python does not run again. Return the tensor and read it outside, or write danlu.where instead of `if`"
-        )
-
-    def repeat(self, targets: Sequence[Runtime], call: Callable[[], Sequence[float | int]]) -> None:
-        """`call` runs each time."""
-        self.repeated.append((targets, call))
-
-    def cannot(self, reason: str) -> None:
-        """The function stays plain."""
-        self.obstacle = self.obstacle or reason
-
-    def guard(self, options: Callable[[], Any]) -> None:
-        """What must be the same in later calls."""
-        self.guards.append((options, options()))
-
-    def actions(self) -> list[Action]:
-        """The parts that are Python each time, with the places of their numbers."""
-        programs = {id(p.trace): p.bound for p in self.programs}
-        places: dict[int, list[tuple[Bound, int]]] = {}
-        for trace, k, number in self.numbers:
-            if id(trace) in programs:
-                places.setdefault(id(number), []).append((programs[id(trace)], k))
-        return [Action(call, [places.get(id(t), []) for t in targets]) for targets, call in self.repeated]
-
-
-def repeat_updates(
-    update: Callable[[], None], options: Callable[[], Any], shorter: Callable[[], Callable[[], list[float]] | None]
-) -> None:
-    """Runs `update`, which hands its work to `update_`. In a function that is recorded, later calls run it again for its numbers only, or
-    what `shorter()` gives for that; where `options()` are other ones by then, the function is recorded again."""
-    capture = engine.capturing()
-    if capture is None:
-        return update()
-    capture.guard(options)
-    first = updates(update, dry=False)
-
-    def again() -> list[float | int]:
-        found = updates(update, dry=True)
-        if len(found) != len(first) or not all(map(_alike, found, first)):
-            raise DanluError(
-                "danlu.compile: an optimizer's update is another one than when the function was recorded, though its options are the same; "
-                "leave its step outside of the compiled function"
-            )
-        return [x.value for *_, numbers in found for x in numbers if type(x) is Runtime]
-
-    capture.repeat([x for *_, numbers in first for x in numbers if type(x) is Runtime], shorter() or again)
-
-
-def _alike(a: tuple[Op, dict, int, list], b: tuple[Op, dict, int, list]) -> bool:
-    """Whether two updates differ in changing numbers only."""
-    same = a[0] is b[0] and a[2] == b[2] and a[1] == b[1] and len(a[3]) == len(b[3])
-    return same and all(x == y or (type(x) is Runtime and type(y) is Runtime) for x, y in zip(a[3], b[3]))
 
 
 # ---- a plan ----------------------------------------------------------------------------------------------------------------
@@ -297,7 +39,7 @@ def _alike(a: tuple[Op, dict, int, list], b: tuple[Op, dict, int, list]) -> bool
 class Plan:
     """How to run a function again without its Python."""
 
-    def __init__(self, watch: _Watch, before: dict[int, Any], result: Any) -> None:
+    def __init__(self, watch: Watch, before: dict[int, Any], result: Any) -> None:
         self.changes = engine.changes
         self.programs = [p.bound for p in watch.programs]
         self.actions, self.guards = watch.actions(), watch.guards
@@ -315,13 +57,13 @@ class Plan:
         self.gradient_states = [g.state for g in self.gradients]
         self.targets = [(s, watch.source(s.storage.value.buffer)) for s in self.states]  # type: ignore[arg-type]
         self.targets = [(s, source) for s, source in self.targets if source != ("state", s)]
-        self.result, self.outputs = result, [_output(watch, t) for t in _tensors(result)]
+        self.result, self.outputs = result, [_output(watch, t) for t in tensors_in(result)]
         self.fresh = [
             [(k, n) for k, n in enumerate(p.executable.fresh) if (number, k) not in places]
             for number, p in enumerate(watch.programs)
         ]
 
-    def _bind_inputs(self, watch: _Watch) -> None:
+    def _bind_inputs(self, watch: Watch) -> None:
         for program in watch.programs:
             self.links.append([])
             for k, (kind, what) in enumerate(program.inputs):
@@ -335,7 +77,7 @@ class Plan:
                     program.bound.set_input(k, what)
         self.constants = [what for p in watch.programs for kind, what in p.inputs if kind == "constant"]
 
-    def _gradient(self, watch: _Watch, leaf: TensorCore, before: Any, places: set[tuple[int, int]]) -> None:
+    def _gradient(self, watch: Watch, leaf: TensorCore, before: Any, places: set[tuple[int, int]]) -> None:
         """What a call needs of the .grad of a leaf, and what it does with it."""
         after = leaf.grad
         if after is before or before is None:
@@ -386,7 +128,7 @@ class Plan:
         if ran < count:
             for gradient in self.gradients:
                 gradient.leaf.grad = None
-            bound.check()
+            bound.check(tables[ran])
         return found
 
     def _numbers(self, bound: Bound, count: int, before: Callable[[int], None]) -> np.ndarray:
@@ -425,7 +167,7 @@ class Plan:
         for leaf, grad in self.required:
             if leaf.grad is not grad:
                 raise Stale
-        for state in _foreign(self.states):
+        for state in foreign(self.states):
             state.bind()
         if self.gradients:
             self._renew_gradients()
@@ -433,7 +175,7 @@ class Plan:
     def _renew_gradients(self) -> None:
         """Before the programs run: gradients that somebody else holds, or has taken away, get a new tensor."""
         count = sys.getrefcount
-        held = {id(s) for s in _foreign(self.gradient_states)}
+        held = {id(s) for s in foreign(self.gradient_states)}
         stale = [g for g in self.gradients if g.leaf.grad is not g.tensor or count(g.tensor) > g.count or id(g.state) in held]
         for gradient in stale:
             gradient.renew()
@@ -472,7 +214,7 @@ class Plan:
 Output = tuple[Any, Source, Any]  # (the tensor itself, if it is one that was there before; the source of its memory; its spec)
 
 
-def _output(watch: _Watch, tensor: TensorCore) -> Output:
+def _output(watch: Watch, tensor: TensorCore) -> Output:
     value = tensor._value()
     there = id(tensor._storage) in watch.states
     return tensor if there else None, watch.source(value.buffer), value.spec  # type: ignore[arg-type]
@@ -492,14 +234,6 @@ def _resolved(source: Source, spec: Any, given: Sequence[Value], made: list[dict
     if kind == "state":
         return copied(what.storage.value)
     return engine.leaf(what, spec)
-
-
-def _tensors(x: Any) -> list[TensorCore]:
-    if isinstance(x, TensorCore):
-        return [x]
-    if isinstance(x, dict):
-        return [t for item in x.values() for t in _tensors(item)]
-    return [t for item in x for t in _tensors(item)] if isinstance(x, (list, tuple)) else []
 
 
 def _rebuilt(x: Any, tensors: Any) -> Any:
@@ -582,7 +316,7 @@ class CompiledFunction:
             return self._watched(key, call, found, values)
 
     def _watched(self, key: Any, call: Callable[[], Any], found: list[TensorCore], values: list[Value]) -> Any:
-        watch = _Watch(found, values, self._strict)
+        watch = Watch(found, values, self._strict)
         before = {k: t.grad for k, t in self._leaves.items()}
         drawn = _drawn()
         set_reader(watch.sees)
@@ -592,11 +326,11 @@ class CompiledFunction:
                 if _drawn() != drawn:
                     watch.cannot("random numbers of Python or NumPy are drawn inside")
                 if any(
-                    _has_history(t) for t in _tensors(result)
+                    _has_history(t) for t in tensors_in(result)
                 ):  # to be differentiated by the caller: part of the caller's step
                     self._failures[key] = ATTEMPTS
                     return result
-                whole = _rebuilt(result, iter([_whole(t) for t in _tensors(result)]))
+                whole = _rebuilt(result, iter([_whole(t) for t in tensors_in(result)]))
                 engine.flush()
         finally:
             set_reader(None)
@@ -604,7 +338,7 @@ class CompiledFunction:
         self._plan(key, watch, before, whole)
         return result
 
-    def _plan(self, key: Any, watch: _Watch, before: dict[int, Any], result: Any) -> None:
+    def _plan(self, key: Any, watch: Watch, before: dict[int, Any], result: Any) -> None:
         known = watch.leaves.keys() <= before.keys()  # else nobody knows what gradients there were before
         try:
             if not known or watch.obstacle or _leaked(watch, result):
@@ -638,9 +372,9 @@ def _has_history(tensor: TensorCore) -> bool:
     return value.grad and bool(value.inputs)
 
 
-def _leaked(watch: _Watch, result: Any) -> bool:
+def _leaked(watch: Watch, result: Any) -> bool:
     """Whether a tensor that the call made is kept by somebody else than its result, a storage that was there before, or a .grad."""
-    owners = [t._storage for t in _tensors(result)]
+    owners = [t._storage for t in tensors_in(result)]
     owners += [s.storage for s in watch.states.values()]
     owners += [t.grad._storage for t in watch.leaves.values() if t.grad is not None]
     counts: dict[int, int] = {}
@@ -710,4 +444,4 @@ def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     return function if options.get("disable") else CompiledFunction(function)
 
 
-__all__ = ["CompiledFunction", "compile", "repeat_updates"]
+__all__ = ["CompiledFunction", "compile"]

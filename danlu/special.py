@@ -24,7 +24,7 @@ def _first(name: str, inputs: tuple) -> list[Any]:
     return [x if isinstance(x, Tensor) else tensor(x, dtype) for x in inputs]
 
 
-def _function(name: str, op: str, example: str, shown: str, *, fixed: bool = False, **attrs: Any) -> Any:
+def _function(name: str, op: str, example: str, shown: str, *, fixed: bool = False, doc: str = "", **attrs: Any) -> Any:
     """`special.name(x, …)`: one op of the table. fixed: no derivative with respect to the first operand."""
 
     def function(input: Any, *others: Any, out: Any = None) -> Any:
@@ -37,7 +37,7 @@ def _function(name: str, op: str, example: str, shown: str, *, fixed: bool = Fal
         return result if out is None else _written(out, result)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{TABLE[op].doc}\n\n>>> import danlu\n>>> danlu.special.{name}({example})\n{shown}\n"
+    function.__doc__ = f"{doc or TABLE[op].doc}\n\n>>> import danlu\n>>> danlu.special.{name}({example})\n{shown}\n"
     return function
 
 
@@ -72,7 +72,9 @@ expm1 = _function("expm1", "expm1", _HALF, "tensor([0.0000, 0.6487])")
 log1p = _function("log1p", "log1p", _HALF, "tensor([0.0000, 0.4055])")
 sinc = _function("sinc", "sinc", _HALF, "tensor([1.0000, 0.6366])")
 gammaln = _function("gammaln", "lgamma", "danlu.tensor([0.5, 3.0])", "tensor([0.5724, 0.6931])")
-digamma = psi = _function("digamma", "polygamma", "danlu.tensor([1.0, 2.0])", "tensor([-0.5772,  0.4228])", n=0)
+digamma = psi = _function(
+    "digamma", "polygamma", "danlu.tensor([1.0, 2.0])", "tensor([-0.5772,  0.4228])", doc="Γ'(x) / Γ(x)", n=0
+)
 gammainc = _function("gammainc", "igamma", "danlu.tensor([1.0]), danlu.tensor([1.0])", "tensor([0.6321])")
 gammaincc = _function("gammaincc", "igammac", "danlu.tensor([1.0]), danlu.tensor([1.0])", "tensor([0.3679])")
 zeta = _function("zeta", "zeta", "danlu.tensor([2.0]), danlu.tensor([1.0])", "tensor([1.6449])", fixed=True)

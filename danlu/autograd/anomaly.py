@@ -15,13 +15,15 @@ from danlu.engine import Value, realize
 from danlu.errors import NumericError
 from danlu.guidance import quoted, user_line
 from danlu.messages import Phrase
-from danlu.tensor.core import checks
+from danlu.tensor.differentiation import checks
 
 
 class detect_anomaly(contextlib.ContextDecorator):
     """Where a backward pass makes a NaN, raises NumericError that names the operation and the line of the forward pass.
 
     Slow: for searching, not for training. The forward pass must run inside as well.
+
+    Raises NumericError (in the backward pass) where a derivative is NaN.
 
     >>> import danlu
     >>> x = danlu.tensor(0.0, requires_grad=True)

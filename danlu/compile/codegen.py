@@ -1,22 +1,25 @@
-"""L3. Kernel IR → LLVM IR, as text.
-
-A kernel becomes `void kernel(ptr %args, i64 %begin, i64 %end)`, which runs the chunks begin … end of its outermost loop. `args`
-is the program's table of addresses: 0 the error report, 1 the Python numbers, 2 the function that makes library calls, 3 the
-workspace, then inputs and outputs.
-"""
+"""L3. Kernel IR → LLVM IR, as text: what each statement and expression of a kernel becomes in the function of body.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
 from danlu import dtype as dt
 from danlu.compile import gemm
-from danlu.compile.emit import Emitter, Value, ir_type
+from danlu.compile.body import (
+    Body,
+    Place,
+    function_text,
+    memory_suffix,
+    memory_type,
+    register_dtype,
+)
+from danlu.compile.emit import Value, ir_type
 from danlu.compile.index import Atom, Index, Position, Quotient, Var, atoms_of
 from danlu.compile.kernel import (
+    TURNS,
     Accumulate,
     Apply,
     Begin,
@@ -39,126 +42,6 @@ from danlu.compile.kernel import (
 )  # fmt: skip
 from danlu.dtype import DType
 from danlu.messages import message
-
-ERROR, NUMBERS, CALLBACK, WORKSPACE, FIRST = 0, 1, 2, 3, 4
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a slot lies: an entry of the table of addresses, and an offset in bytes."""
-
-    entry: int
-    offset: int = 0
-
-
-class Body(Emitter):
-    """The emitter of one kernel: loops, memory and accumulators on top of arithmetic."""
-
-    def __init__(self, places: dict[int, Place], declared: set[str]) -> None:
-        super().__init__(declared)
-        self.places = places
-        self.allocas: list[str] = []
-        self.pointers: dict[Place, str] = {}
-        self.registers: dict[Atom, str] = {}  # loop variable → its register (of lane 0 for the vector variable)
-        self.vector: Var | None = None
-        self.lanes = 1
-        self.mask: Value | None = None  # the lanes that exist, in the tail of a vector loop
-        self.accumulators: dict[str, tuple[str, int]] = {}  # total → (its memory, lanes)
-        self.memo: list[dict[Any, Value]] = [{}]  # values already in registers, a layer for each open block
-
-    # ---- memory -------------------------------------------------------------------------------------------------------
-    def pointer(self, slot: int) -> str:
-        """The register that holds a slot's address; loaded at the entry of the function."""
-        place = self.places[slot]
-        if place not in self.pointers:
-            self.pointers[place] = f"%p{len(self.pointers)}"
-        return self.pointers[place]
-
-    def alloca(self, type_: str) -> str:
-        """Memory of the function itself, made at its entry (LLVM turns it into registers)."""
-        name = self.name("a")
-        self.allocas.append(f"  {name} = alloca {type_}, align 64")
-        return name
-
-    def address(self, slot: int, dtype: DType, offset: str) -> str:
-        """The address of an element, `offset` a register or a literal."""
-        ref = self.name()
-        self.lines.append(f"  {ref} = getelementptr {memory_type(dtype)}, ptr {self.pointer(slot)}, i64 {offset}")
-        return ref
-
-    # ---- blocks and loops -----------------------------------------------------------------------------------------------
-    def scoped(self, run: Callable[[], None]) -> None:
-        """Runs with a layer of remembered values that is forgotten after: they are not known outside the block."""
-        self.memo.append({})
-        run()
-        self.memo.pop()
-
-    def loop(self, start: str, stop: str, step: int, body: Callable[[str], None]) -> None:
-        """for (i = start; i < stop; i += step) body(i)"""
-        pre, head, inside, latch, done = (self.name(x) for x in ("pre", "head", "body", "latch", "done"))
-        counter, following, test = self.name("i"), self.name("n"), self.name("c")
-        self.line(f"br label {pre}")
-        self.label(pre)
-        self.line(f"br label {head}")
-        self.label(head)
-        self.line(f"{counter} = phi i64 [ {start}, {pre} ], [ {following}, {latch} ]")
-        self.line(f"{test} = icmp slt i64 {counter}, {stop}")
-        self.line(f"br i1 {test}, label {inside}, label {done}")
-        self.label(inside)
-        self.scoped(lambda: body(counter))
-        self.line(f"br label {latch}")
-        self.label(latch)
-        self.line(f"{following} = add nsw i64 {counter}, {step}")
-        self.line(f"br label {head}")
-        self.label(done)
-
-    def when(self, condition: str, body: Callable[[], None]) -> None:
-        """if (condition) body()"""
-        inside, done = self.name("then"), self.name("fi")
-        self.line(f"br i1 {condition}, label {inside}, label {done}")
-        self.label(inside)
-        self.scoped(body)
-        self.line(f"br label {done}")
-        self.label(done)
-
-    def integer(self, text: str) -> str:
-        """An instruction on i64 scalars; its register."""
-        return self.instruction(text, dt.int64).ref
-
-    # ---- errors in the data ---------------------------------------------------------------------------------------------
-    def report(self, bad: Value, position: Value, size: int) -> None:
-        """Notes one position that does not exist, and the size of its axis plus 1, in the error report."""
-        if self.mask is not None and bad.lanes > 1:
-            bad = self.and_(bad, self.mask)
-        worst = self.select(bad, position, self.const(0, position.dtype))
-        anything = bad.ref
-        if bad.lanes > 1:
-            anything = self.call(f"llvm.vector.reduce.or.v{bad.lanes}i1", dt.bool_, 1, bad).ref
-            worst = self._farthest(worst)
-
-        def write() -> None:
-            self.line(f"store i64 {size + 1}, ptr %error")
-            second = self.name()
-            self.line(f"{second} = getelementptr i64, ptr %error, i64 1")
-            self.line(f"store i64 {worst.ref}, ptr {second}")
-
-        self.when(anything, write)
-
-    def _farthest(self, x: Value) -> Value:
-        """Of a vector of positions the largest, or the smallest if that is negative."""
-        low = self.call(f"llvm.vector.reduce.smin.v{x.lanes}i64", dt.int64, 1, x)
-        high = self.call(f"llvm.vector.reduce.smax.v{x.lanes}i64", dt.int64, 1, x)
-        return self.select(self.lt(low, self.const(0, dt.int64)), low, high)
-
-
-def memory_type(dtype: DType) -> str:
-    """LLVM's type of an element in memory: bool is a byte."""
-    return "i8" if dtype is dt.bool_ else ir_type(dtype)
-
-
-def register_dtype(dtype: DType) -> DType:
-    """The dtype that computes: float16 is float32 in registers."""
-    return dt.float32 if dtype is dt.float16 else dtype
 
 
 class Writer:
@@ -264,6 +147,10 @@ class Writer:
         """Memory gets a value; mode "add" adds to what is there."""
         b = self.b
         value = self.value(s.value)
+        if isinstance(s.value, Apply) and s.value.op is TURNS:
+            mask = None if b.mask is None else b.in_turns(b.mask, b.mask)
+            self.memory_store(s.slot, s.dtype, value, "row", self.index_value(s.index, scalar=True).ref, mask)
+            return
         kind, offset = self.offset(s.index)
         if s.mode == "add":
             old = self.memory_load(s.slot, register_dtype(s.dtype), s.dtype, kind, offset, b.mask)
@@ -459,9 +346,16 @@ class Writer:
         mask = b.mask if kind != "one" else None
         if guard is not None and mask is not None:
             mask = b.and_(guard, mask)
+        if guard is None and mask is None and self.is_every_second(e.index):
+            kind, offset = "pairs", self.index_value(e.index, scalar=True).ref
         return self.memory_load(
             e.slot, register_dtype(e.dtype), e.dtype, kind, offset, mask if guard is None or mask is not None else guard
         )
+
+    def is_every_second(self, index: Index) -> bool:
+        """Whether the lanes are every second element of memory: two vectors and a shuffle, where a gather takes ten times as long."""
+        b = self.b
+        return b.vector is not None and b.lanes > 2 and index.coefficient(b.vector) == 2 and not self.varies(index)
 
     def memory_load(self, slot: int, dtype: DType, stored: DType, kind: str, offset: Any, mask: Value | None) -> Value:
         """Memory → registers, converting bool and float16."""
@@ -494,6 +388,14 @@ class Writer:
             b.declared.add(f"declare {vector} @llvm.masked.load.{suffix}.p0(ptr, i32, <{b.lanes} x i1>, {vector})")
             text = f"call {vector} @llvm.masked.load.{suffix}.p0(ptr {at}, i32 {stored.itemsize}, {mask!r}, {vector} zeroinitializer)"
             return b.instruction(text, stored, b.lanes)
+        if kind == "pairs":  # the second vector ends with the last element that is asked for, so that nothing behind it is read
+            n = b.lanes
+            first = b.instruction(f"load {vector}, ptr {b.address(slot, stored, offset)}, align {stored.itemsize}", stored, n)
+            later = b.instruction(f"add i64 {offset}, {n - 1}", dt.int64).ref
+            second = b.instruction(f"load {vector}, ptr {b.address(slot, stored, later)}, align {stored.itemsize}", stored, n)
+            picked = ", ".join(f"i32 {k}" for k in [*range(0, n, 2), *range(n + 1, 2 * n, 2)])
+            text = f"shufflevector {vector} {first.ref}, {vector} {second.ref}, <{n} x i32> <{picked}>"
+            return b.instruction(text, stored, n)
         pointers = self.pointers(slot, stored, offset)
         mask = b.splat(mask if mask is not None else b.const(True, dt.bool_), b.lanes)
         b.declared.add(
@@ -513,7 +415,7 @@ class Writer:
     def memory_store(self, slot: int, stored: DType, value: Value, kind: str, offset: Any, mask: Value | None) -> None:
         """Registers → memory, converting bool and float16."""
         b = self.b
-        lanes = 1 if kind == "one" else b.lanes
+        lanes = 1 if kind == "one" else max(b.lanes, value.lanes)
         value = self.to_memory(b.splat(value, lanes), stored)
         typed = f"{memory_type(stored) if lanes == 1 else f'<{lanes} x {memory_type(stored)}>'} {value.ref}"
         if kind == "one":
@@ -546,11 +448,6 @@ class Writer:
         if stored is dt.float16:
             return b.instruction(f"fptrunc {value!r} to {ir_type(stored, value.lanes)}", stored, value.lanes)
         return b.cast(value, stored)
-
-
-def memory_suffix(dtype: DType) -> str:
-    """The part of an intrinsic's name that says the element type in memory."""
-    return {"float": "f32", "double": "f64", "half": "f16"}.get(memory_type(dtype), memory_type(dtype))
 
 
 def write_kernel(kernel: Kernel, places: dict[int, Place], declared: set[str]) -> tuple[str, list[tuple[str, int]]]:
@@ -595,28 +492,4 @@ class Epilogue:
         b.vector, b.lanes, b.mask = None, 1, None
 
 
-def function_text(name: str, b: Body) -> str:
-    """The two functions of a finished body."""
-    entry = [f"define void @{name}(ptr %args, i64 %begin, i64 %end) {{"]
-    passed = []
-    fixed = {"%error": Place(ERROR), "%numbers": Place(NUMBERS)}
-    for k, (register, place) in enumerate([*fixed.items(), *((r, p) for p, r in b.pointers.items())]):
-        entry.append(f"  %s{k} = getelementptr ptr, ptr %args, i64 {place.entry}")
-        entry.append(f"  %q{k} = load ptr, ptr %s{k}")
-        entry.append(f"  %r{k} = getelementptr i8, ptr %q{k}, i64 {place.offset}")
-        passed.append((f"ptr noalias {register}", f"ptr %r{k}"))
-    arguments = ", ".join(p for _, p in passed)
-    parameters = ", ".join(p for p, _ in passed)
-    entry += [f"  call void @{name}.work({arguments}, i64 %begin, i64 %end)", "  ret void", "}"]
-    work = [
-        f"define internal void @{name}.work({parameters}, i64 %begin, i64 %end) #0 {{",
-        "entry:",
-        *b.allocas,
-        *b.lines,
-        "  ret void",
-        "}",
-    ]
-    return "\n".join([*work, *entry])
-
-
-__all__ = ["CALLBACK", "ERROR", "FIRST", "NUMBERS", "WORKSPACE", "Place", "Writer", "write_kernel"]
+__all__ = ["Writer", "write_kernel"]

@@ -4,7 +4,7 @@
 
 A program is one native function `void main(ptr args, ptr pool)` that runs its kernels in order. `args` is a table of addresses:
 the error report, the Python numbers, the function that makes library calls, the workspace, the inputs, the outputs
-(`codegen.ERROR` … `FIRST`).
+(`body.ERROR` … `FIRST`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Any
 
 from danlu.compile import kernel as ir
 from danlu.compile import llvm, target
-from danlu.compile.codegen import CALLBACK, FIRST, WORKSPACE, Place, write_kernel
+from danlu.compile.body import CALLBACK, FIRST, WORKSPACE, Place
+from danlu.compile.codegen import write_kernel
 from danlu.compile.index import Var, i
 from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize

@@ -12,7 +12,6 @@ from danlu import dtype as dt
 from danlu.graph import OPAQUE, Node, Op, Spec
 from danlu.ops.linear_algebra import (
     _square_spec,
-    blamed,
     check_matrix,
     eye_like,
     lower,
@@ -169,7 +168,7 @@ def _diagnosis(name: str, doc: str, of: str, numpy) -> None:
             OPAQUE,
             doc,
             infer=infer,
-            numpy=blamed(of, numpy, ""),
+            numpy=numpy,
             vjp=lambda o, g, y, x: (None,),
             jvp=lambda o, y, xs, dxs: None,
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from danlu.compile import llvm
-from danlu.compile.codegen import ERROR, FIRST
+from danlu.compile.body import ERROR, FIRST
 from danlu.compile.program import LibraryCall, Memory, Output, Program
 from danlu.dtype import DType, from_numpy
 from danlu.errors import DanluError
@@ -27,6 +27,7 @@ _MAIN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 _LOOP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 _LIBRARY = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int64)
 _HEADER = struct.Struct("<I")
+Blamed = Callable[[DanluError, Sequence[Any], Sequence["float | int"]], DanluError]
 
 
 class Compiled:
@@ -112,10 +113,11 @@ class Bound:
     """A program with a table of addresses that stays: between two runs only what is new is written into it.
 
     `set_input(k, buffer)`, `set_result(k, buffer)` (of the new results, `Compiled.fresh`), `set_number(k, x)`, then `run()`.
+    `blamed(error, inputs, numbers)` finds the words for an error in the data.
     """
 
-    def __init__(self, executable: Compiled, num_inputs: int, numbers: Sequence[float | int]) -> None:
-        self.executable, self.num_results = executable, len(executable.fresh)
+    def __init__(self, executable: Compiled, num_inputs: int, numbers: Sequence[float | int], blamed: Blamed) -> None:
+        self.executable, self.num_results, self.blamed = executable, len(executable.fresh), blamed
         self.first_input, self.first_result = FIRST, FIRST + num_inputs
         self.table = (ctypes.c_uint64 * (self.first_result + self.num_results))()
         self.numbers = bytearray(struct.pack("dq" * (len(numbers) // 2), *numbers))
@@ -146,10 +148,10 @@ class Bound:
         self.table[3] = workspace.address
         executable.main(self.address, current_pool().address or None)
         if executable.failure is not None or self.error[0]:
-            self._raise()
+            self._raise(self.table)
 
     def run_many(self, tables: np.ndarray) -> int:
-        """Runs once for each table, uint64 [runs, entries]; says how many ran. After an error in the data, `check` raises it."""
+        """Runs once for each table, uint64 [runs, entries]; says how many ran: `check` raises the error of the next one."""
         executable = self.executable
         if executable.module is None:
             return len(tables)
@@ -158,15 +160,29 @@ class Bound:
         loop = _LOOP(executable.module.address("loop"))
         return loop(tables.ctypes.data, len(tables), tables.strides[0], current_pool().address or None)
 
-    def check(self) -> None:
-        """Raises the error that the last run reported, if it did."""
+    def check(self, table: np.ndarray) -> None:
+        """Raises the error that the last run, which had this table, reported, if it did."""
         if self.executable.failure is not None or self.error[0]:
-            self._raise()
+            self._raise(table.tolist())
 
-    def _raise(self) -> None:
+    def _raise(self, table: Any) -> None:
         (size, position), self.error[0] = tuple(self.error), 0
         failure, self.executable.failure = self.executable.failure, None
-        raise failure or index_error(position, size - 1)
+        numbers = struct.unpack("dq" * (len(self.numbers) // 16), ctypes.string_at(table[1], len(self.numbers)))
+        inputs = [_Input(table, k) for k in range(self.first_input, self.first_result)]
+        error = failure or index_error(position, size - 1)
+        raise self.blamed(error, inputs, numbers) if isinstance(error, DanluError) else error
+
+
+class _Input:
+    """Memory that a table names, to be read."""
+
+    def __init__(self, table: Any, entry: int) -> None:
+        self.table, self.entry = table, entry
+
+    def as_numpy(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """The memory as an array."""
+        return _array(self.table, (self.entry, 0, Spec(shape, from_numpy(dtype))))
 
 
 def _array(table: Any, memory: Memory) -> np.ndarray:

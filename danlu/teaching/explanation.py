@@ -16,7 +16,7 @@ from danlu.teaching.numbers import brief, in_full, matrix, shape_text
 from danlu.teaching.steps import LEAF, Step, contributions, formula, primitive, steps_of
 from danlu.teaching.words import chosen, say
 from danlu.tensor import Tensor
-from danlu.tensor.core import set_grad_enabled
+from danlu.tensor.modes import set_grad_enabled
 
 BRIEF = 30  # signs: a gradient up to this length is put into the next formula, a longer one by its letter
 MANY_AT_ONCE = {"softmax", "log_softmax"}  # activations of which an element depends on many

@@ -23,7 +23,7 @@ from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Interpreted, compiled
 from danlu.teaching.words import say
 from danlu.tensor import Tensor, tensor
-from danlu.tensor.core import set_grad_enabled
+from danlu.tensor.modes import set_grad_enabled
 
 REPEATS, ENOUGH = 30, 0.05  # runs of one pass, and seconds after which fewer do
 

@@ -20,7 +20,8 @@ from danlu.teaching.convert import expression_of
 from danlu.teaching.expression import ONE, Expression, call, compute, named, number, size, symbol
 from danlu.teaching.notation import latex_name, lowered, raised
 from danlu.teaching.textbook import TEXTBOOK
-from danlu.tensor.core import from_array, set_grad_enabled
+from danlu.tensor.core import from_array
+from danlu.tensor.modes import set_grad_enabled
 
 LEAF, DATA, OPERATION = "leaf", "data", "operation"
 # Composites that are clearer as the formula behind their name than by their name.

@@ -1,4 +1,4 @@
-"""L5. The heart of the Tensor: a handle on a storage, how it is read, written in place and differentiated.
+"""L5. The heart of the Tensor: a handle on a storage, how it is read and written in place, and how operations are recorded.
 
 `Tensor → Storage → Value`. A view is a storage and a chain of movements: reading applies them, writing applies their inverses and
 gives the storage a new value, which every other view of it sees. Values never change, so nothing that a derivative needs
@@ -7,18 +7,14 @@ can be overwritten.
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import inspect
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from danlu import backward, engine
 from danlu import dtype as dt
+from danlu import engine
 from danlu.dtype import DType
 from danlu.engine import Value, realize, record
 from danlu.errors import DTypeError, GradientError, ShapeError
@@ -26,119 +22,8 @@ from danlu.graph import Op, Spec
 from danlu.ops import TABLE
 from danlu.ops.source import BUFFER
 from danlu.runtime.buffers import Buffer
+from danlu.tensor.modes import current as _mode
 from danlu.tensor.storage import Storage, adopt, share
-
-
-class _Mode(threading.local):
-    """For each thread: `grad`, whether operations are recorded for differentiation; `updates`, the list that is told of every `update_`,
-    and `dry`, whether that is all that `update_` does."""
-
-    grad = True
-    updates: list[tuple[Op, dict, int, list]] | None = None
-    dry = False
-
-
-_mode = _Mode()
-
-
-def is_grad_enabled() -> bool:
-    """True unless inside `no_grad()`.
-
-    >>> import danlu
-    >>> danlu.is_grad_enabled()
-    True
-    """
-    return _mode.grad
-
-
-class _Switch(contextlib.ContextDecorator):
-    """As a decorator: `@no_grad`, `@no_grad()`, also on generators, whose body runs in pieces."""
-
-    def __call__(self, function: Any) -> Any:
-        if not inspect.isgeneratorfunction(function):
-            return super().__call__(function)
-
-        @functools.wraps(function)
-        def generator(*args: Any, **given: Any) -> Iterator[Any]:
-            pieces, sent = function(*args, **given), None
-            while True:
-                with self._recreate_cm():  # type: ignore[attr-defined]
-                    try:
-                        piece = pieces.send(sent)
-                    except StopIteration as end:
-                        return end.value
-                sent = yield piece
-
-        return generator
-
-
-class set_grad_enabled(_Switch):
-    """Switches the recording for derivatives on or off: at once, as a context or as a decorator.
-
-    >>> import danlu
-    >>> with danlu.set_grad_enabled(False):
-    ...     (danlu.ones(1, requires_grad=True) * 2).requires_grad
-    False
-    """
-
-    def __init__(self, mode: bool) -> None:
-        self.mode, self.previous = bool(mode), _mode.grad
-        _mode.grad = self.mode
-
-    def __call__(self, function: Any) -> Any:
-        _mode.grad = self.previous  # a decorator switches while the function runs, not where it is written
-        return super().__call__(function)
-
-    def _recreate_cm(self) -> set_grad_enabled:
-        return type(self)(self.mode)
-
-    def __enter__(self) -> set_grad_enabled:
-        _mode.grad = self.mode
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        _mode.grad = self.previous
-
-
-class no_grad(_Switch):
-    """No derivative will be asked of what is computed inside: for evaluation and for hand-written updates.
-
-    >>> import danlu
-    >>> w = danlu.ones(2, requires_grad=True)
-    >>> with danlu.no_grad():
-    ...     w -= 0.5
-    >>> w
-    tensor([0.5000, 0.5000], requires_grad=True)
-    """
-
-    mode = False
-
-    def __new__(cls, function: Any = None) -> Any:
-        self = super().__new__(cls)
-        return self if function is None else self(function)
-
-    def __enter__(self) -> None:
-        self.previous = _mode.grad
-        _mode.grad = self.mode
-
-    def __exit__(self, *error: object) -> None:
-        _mode.grad = self.previous
-
-    def _recreate_cm(self) -> no_grad:
-        return type(self)()
-
-
-class enable_grad(no_grad):
-    """The opposite of `no_grad`, inside of it.
-
-    >>> import danlu
-    >>> with danlu.no_grad(), danlu.enable_grad():
-    ...     (danlu.ones(1, requires_grad=True) * 2).requires_grad
-    True
-    """
-
-    mode = True
-
 
 _reader: Any = None  # is told of each tensor that is an input of an operation while a function is captured (danlu/replay.py)
 
@@ -380,10 +265,17 @@ class TensorCore:
             spec = TABLE[name].result((spec,), attrs)
         return spec
 
-    # ---- differentiation ------------------------------------------------------------------------------------------------
+    # ---- what has a derivative ------------------------------------------------------------------------------------------
     @property
     def requires_grad(self) -> bool:
-        """Whether a derivative may be asked with respect to this tensor, or through it."""
+        """Whether a derivative may be asked with respect to this tensor, or through it.
+
+        Shapes: any tensor → a Python bool.
+
+        >>> import danlu
+        >>> danlu.ones(1).requires_grad
+        False
+        """
         if self._base is not None:
             return not self._cut and self._root().requires_grad
         return self._leaf or (self._seen is not None if self._cut else self._storage.value.grad)
@@ -393,7 +285,14 @@ class TensorCore:
         self.requires_grad_(flag)
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
-        """Collects gradients in `.grad` from now on (floating dtypes only)."""
+        """Collects gradients in `.grad` from now on (floating dtypes only).
+
+        Shapes: any tensor → the tensor itself.
+
+        >>> import danlu
+        >>> danlu.ones(1).requires_grad_()
+        tensor([1.], requires_grad=True)
+        """
         if requires_grad and self._leaf:
             return self
         engine.changed()
@@ -420,28 +319,24 @@ class TensorCore:
 
     @property
     def is_leaf(self) -> bool:
-        """True where the tensor was made by the user, not by an operation that is differentiated."""
+        """True where the tensor was made by the user, not by an operation that is differentiated.
+
+        Shapes: any tensor → a Python bool.
+
+        >>> import danlu
+        >>> x = danlu.ones(1, requires_grad=True)
+        >>> x.is_leaf, (x * 2).is_leaf
+        (True, False)
+        """
         return self._leaf or not self.requires_grad
 
-    @property
-    def grad_fn(self) -> str | None:
-        """The operation that made the tensor, None for a leaf."""
-        if self.is_leaf:
-            return None
-        return f"<{self._value().op.name.title().replace('_', '')}Backward0>"
-
-    def retain_grad(self) -> None:
-        """Collects `.grad` also in this tensor, which is not a leaf."""
-        value = self._value()
-        if not value.grad:
-            raise GradientError(
-                "retain_grad on a tensor that does not require grad; set requires_grad=True on the tensors it is computed from"
-            )
-        if value.leaf is None:
-            value.leaf = weakref.ref(self)
-
     def detach(self) -> Any:
-        """The same storage without history: no derivative passes through what is returned."""
+        """The same storage without history: no derivative passes through what is returned.
+
+        y = x, ∂y/∂x = 0
+
+        Shapes: (*) → (*), on the same memory.
+        """
         out = self._plain(None, self._storage)
         out._cut = True
         if self._base is None:
@@ -449,77 +344,6 @@ class TensorCore:
         view = self._plain(None, self._storage)  # the same view of the detached whole
         view._base, view._chain = out, self._chain
         return view
-
-    @property
-    def data(self) -> Any:
-        """The same storage without history."""
-        return self.detach()
-
-    @data.setter
-    def data(self, other: TensorCore) -> None:
-        value = other.detach()._value()
-        if self._base is not None:
-            raise GradientError("x.data = … on a view; assign to the tensor it looks at")
-        engine.changed()
-        self._storage = Storage(value)
-
-    def backward(
-        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
-    ) -> None:
-        """Adds the gradient of this tensor with respect to every leaf to the leaf's `.grad` (reverse mode).
-
-        gradient: ∂(what is differentiated)/∂(this tensor), of the same shape; may be left out for one element, where it is 1.
-
-        Raises GradientError where there is nothing to differentiate or the graph was used up by an earlier call.
-
-        >>> import danlu
-        >>> x = danlu.tensor([1.0, 2.0], requires_grad=True)
-        >>> (x ** 2).sum().backward()
-        >>> x.grad
-        tensor([2., 4.])
-        """
-        backward_([self], [gradient], inputs, retain_graph, create_graph)
-
-    def register_hook(self, hook: Any) -> Any:
-        """`hook(grad)` runs whenever the gradient of this tensor is known; what it returns, if not None, takes its place.
-
-        Returns a handle: `handle.remove()` takes the hook away.
-
-        >>> import danlu
-        >>> x = danlu.ones(2, requires_grad=True)
-        >>> handle = x.register_hook(lambda g: g * 10)
-        >>> x.sum().backward()
-        >>> x.grad
-        tensor([10., 10.])
-        """
-        if not self.requires_grad:
-            raise GradientError(
-                "register_hook on a tensor that does not require grad: no gradient would come. Set requires_grad=True"
-            )
-        with set_grad_enabled(True):
-            note = self._value().noted()
-        if note.hooks is None:
-            note.hooks = {}
-        if self._leaf:
-            self._hooks = note.hooks  # the next value of the leaf takes them over
-        return Handle(note.hooks, lambda g: _call_hook(hook, g))
-
-    def register_post_accumulate_grad_hook(self, hook: Any) -> Any:
-        """`hook(tensor)` runs after a backward pass has added to this leaf's `.grad`.
-
-        >>> import danlu
-        >>> x = danlu.ones(1, requires_grad=True)
-        >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
-        >>> (x * 3).backward()
-        tensor([3.])
-        """
-        if not self._leaf:
-            raise GradientError(
-                "post accumulate grad hooks cannot be registered on tensors that are no leaves: only leaves collect .grad"
-            )
-        if self._after is None:
-            self._after = {}
-        return Handle(self._after, hook)
 
 
 def _carry(value: Value, history: Value) -> Value:
@@ -559,62 +383,6 @@ def _fitted(value: Value, spec: Spec) -> Value:
     return value
 
 
-class Handle:
-    """Removes a hook: `handle.remove()`, or at the end of a `with` block."""
-
-    count = 0
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        Handle.count += 1
-        engine.changed()
-        self._hooks, self.id = hooks, Handle.count
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        """Takes the hook away; a second call does nothing."""
-        engine.changed()
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> Handle:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.remove()
-
-
-def _call_hook(hook: Any, g: Value) -> Value:
-    result = hook(wrap(g))
-    if result is None:
-        return g
-    if not isinstance(result, TensorCore):
-        raise GradientError(
-            "a hook of a tensor returned {kind}; expected the new gradient as a tensor, or None", kind=type(result).__name__
-        )
-    if result._spec.shape != g.spec.shape:
-        raise GradientError(
-            "a hook of a tensor returned a gradient of shape {shape}; expected {expected}",
-            shape=result._spec.shape,
-            expected=g.spec.shape,
-        )
-    return result._value()
-
-
-def backward_(ys: Sequence[TensorCore], gys: Sequence[Any], inputs: Any, retain_graph: bool | None, create_graph: bool) -> None:
-    """Adds the gradients of Σ ys · gys to the `.grad` of all leaves, or of the tensors in `inputs`."""
-    targets = None if inputs is None else list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-    if targets == []:
-        raise GradientError("backward: inputs= is empty; leave it out for all leaves")
-    keep = create_graph if retain_graph is None else retain_graph
-    leaves, grads = gradients(ys, gys, targets, keep, create_graph)
-    with set_grad_enabled(create_graph):
-        for tensor, g in zip(targets or [v.leaf() for v in leaves], grads):
-            if tensor is not None and g is not None:
-                accumulate(tensor, g)
-                if tensor._after:
-                    for hook in list(tensor._after.values()):
-                        hook(tensor)
-
-
 def _loses(given: DType, kept: DType) -> bool:
     """True where an arithmetic result may not silently become an element of a tensor: complex → float → integer, number → bool."""
     if given.is_complex and not kept.is_complex:
@@ -624,60 +392,6 @@ def _loses(given: DType, kept: DType) -> bool:
 
 def _is_plain(array: np.ndarray) -> bool:
     return array.flags.c_contiguous and array.flags.aligned
-
-
-def accumulate(tensor: TensorCore, g: TensorCore) -> None:
-    """tensor.grad += g"""
-    if tensor.grad is None:
-        tensor.grad = g
-    elif g.requires_grad or tensor.grad.requires_grad:
-        tensor.grad = wrap(record(TABLE["add"], (tensor.grad._value(), g._value()), (), True))  # type: ignore[arg-type]
-    else:
-        tensor.grad._assign(record(TABLE["add"], (tensor.grad._value(), g._value()), (), False))
-
-
-def gradients(
-    ys: Sequence[TensorCore], gys: Sequence[Any], xs: Sequence[TensorCore] | None, keep: bool, create_graph: bool
-) -> tuple[list[Value], list[Any]]:
-    """The values to differentiate with respect to (all leaves, if `xs` is None) and the gradient of Σ ys · gys for each."""
-    previous, _mode.grad = _mode.grad, True
-    try:
-        values = [y._value() for y in ys]
-        targets = None if xs is None else [x._value() for x in xs]
-        _mode.grad = create_graph
-        seeds = [_seed(y, value, gy) for y, value, gy in zip(ys, values, gys)]
-        for check in checks:
-            check(values, seeds)
-        return backward.gradients(values, seeds, targets, keep, create_graph, wrap)
-    finally:
-        _mode.grad = previous
-
-
-checks: list[Any] = []  # functions (roots, seeds) that look at a backward pass before it runs (detect_anomaly)
-
-
-def _seed(y: TensorCore, value: Value, gy: Any) -> Value:
-    """The gradient that comes from above."""
-    if gy is None:
-        if value.spec.size != 1:
-            raise GradientError(
-                "backward of a tensor of shape {shape} without a gradient: only one element can be differentiated by itself. "
-                "Write loss.sum().backward() or loss.mean().backward(), or pass gradient= of that shape",
-                shape=value.spec.shape,
-            )
-        if value.spec.dtype.is_complex:
-            raise GradientError(
-                "backward of a {dtype} without a gradient: only a real number can be differentiated by itself. Write "
-                "y.abs().sum().backward() or another real loss, or pass gradient=",
-                dtype=value.spec.dtype.name,
-            )
-        return record(FULL, (1,), (value.spec.shape, value.spec.dtype), False)  # type: ignore[return-value]
-    given = gy._value()
-    if given.spec.shape != value.spec.shape:
-        raise GradientError(
-            "gradient= has shape {given}; expected that of the tensor, {shape}", given=given.spec.shape, shape=value.spec.shape
-        )
-    return given
 
 
 # ---- making tensors -----------------------------------------------------------------------------------------------------------
@@ -818,13 +532,8 @@ __all__ = [
     "TensorCore",
     "apply",
     "changing",
-    "enable_grad",
     "from_array",
     "full",
-    "gradients",
-    "is_grad_enabled",
-    "no_grad",
-    "set_grad_enabled",
     "update_",
     "wrap",
 ]

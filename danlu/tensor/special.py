@@ -41,13 +41,16 @@ class Special(TensorCore):
 
     __slots__ = ()
 
-    i0 = _unary("i0", "The modified Bessel function of the first kind of order 0.")
+    i0 = _unary("i0", "I₀(x) = Σ (x/2)²ᵏ / (k!)², the modified Bessel function of the first kind of order 0.")
     logaddexp2 = _of_tensors("logaddexp2", "log₂(2ˣ + 2ʸ)")
-    nextafter = _of_tensors("nextafter", "The float that follows x on the way to y.")
-    gcd = _whole_pair("gcd", "The greatest common divisor.")
-    lcm = _whole_pair("lcm", "The least common multiple.")
+    nextafter = _of_tensors(
+        "nextafter",
+        "y = min {v: v > x} toward a larger other, max {v: v < x} toward a smaller one: the float that follows x on the way.",
+    )
+    gcd = _whole_pair("gcd", "y = max {d: d divides x and other}, the greatest common divisor.")
+    lcm = _whole_pair("lcm", "y = |x · other| / gcd(x, other), the least common multiple.")
     igamma = _of_tensors("igamma", "1/Γ(a) ∫₀ˣ tᵃ⁻¹ e⁻ᵗ dt, a this tensor and x the other.")
-    igammac = _of_tensors("igammac", "1 - igamma(a, x), without cancellation.")
+    igammac = _of_tensors("igammac", "y = 1 - igamma(a, x), without cancellation.")
 
     def heaviside(self, values: Any) -> Any:
         """0 where x < 0, 1 where x > 0, `values` where x is 0."""
@@ -61,13 +64,21 @@ class Special(TensorCore):
         return apply("heaviside", self, values)
 
     def frexp(self) -> Frexp:
-        """(mantissa, exponent): x = mantissa · 2 ** exponent with ½ ≤ |mantissa| < 1."""
+        """(mantissa, exponent): x = mantissa · 2 ** exponent with ½ ≤ |mantissa| < 1.
+
+        Shapes: (*) → mantissa (*), exponent (*) of int32.
+        """
         if not self._spec.dtype.is_floating_point:
             raise DTypeError("frexp of {dtype}; expected a floating dtype: write x.float()", dtype=self._spec.dtype.name)
         return Frexp(*apply("frexp", self))
 
     def mvlgamma(self, p: int) -> Any:
-        """log Γₚ(x), the logarithm of the multivariate gamma function."""
+        """log Γₚ(x), the logarithm of the multivariate gamma function.
+
+        log Γₚ(x) = p (p - 1) / 4 · log π + Σ_{j<p} log Γ(x - j / 2)
+
+        Shapes: (*) → (*): element by element.
+        """
         if self._spec.dtype is dt.bool_:
             raise DTypeError("mvlgamma of a bool tensor; expected numbers: write x.float()")
         if p < 1:

@@ -18,7 +18,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
     1: (("graph.py",),),
     2: (("ops/",),),
     3: (("autodiff.py", "batching.py"), ("compile/",)),
-    4: (("runtime/",), ("engine.py",)),
+    4: (("runtime/",), ("engine.py", "entries.py")),
     5: (("backward.py", "tensor/", "random.py"),),
     6: (
         (
@@ -27,6 +27,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "distributions/",
             "fft.py",
             "files.py",
+            "formats/",
             "func.py",
             "functional/",
             "functions.py",
@@ -36,6 +37,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "special.py",
             "teaching/",
             "utils/",
+            "watching.py",
         ),
     ),
     7: (("nn/",), ("optim/",), ("data/",)),
@@ -43,7 +45,11 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
     9: (("cli.py", "run.py", "__main__.py", "studio/", "interop/"),),
 }
 # Pairs of one level where the first may import the second all the same.
-ALSO = {("engine.py", "runtime/"): "the engine hands its programs to the runtime"}
+ALSO = {
+    ("engine.py", "runtime/"): "the engine hands its programs to the runtime",
+    ("entries.py", "runtime/"): "the references do the work of a failed program again, to find the line",
+    ("optim/", "nn/"): "an averaged model is a module",
+}
 
 # Beside the ladder: the public API on one page (imported by level 9 alone, imports what stands below 9), and the public checkers
 # (they import what they like; nothing imports them).

@@ -13,6 +13,7 @@ import danlu
 from danlu import engine
 from danlu.config import config
 from danlu.errors import AxisError, DanluError
+from danlu.graph import toposort
 
 
 def programs() -> float:
@@ -124,7 +125,7 @@ def test_what_the_derivative_needs_is_kept_when_a_loss_is_read(monkeypatch):
     loss.backward()
     (weights[0].grad * 1.0625).numpy()
     ((roots, replace),) = seen
-    computed = {n.op.name for n in engine.toposort(engine.program.simplify(roots, replace))}
+    computed = {n.op.name for n in toposort(engine.program.simplify(roots, replace))}
     assert "contract" in computed and "tanh" not in computed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import threading
 
 import numpy as np
@@ -77,10 +78,44 @@ def both(between=None, steps=10, **given):
         lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
         lambda p: optim.Adam(p, lr=0.01, amsgrad=True),
         lambda p: optim.AdamW(p, lr=0.01),
+        lambda p: optim.ASGD(p, lr=0.1, t0=2),
+        lambda p: optim.Adagrad(p, lr=0.1, lr_decay=0.1),
+        lambda p: optim.Adadelta(p),
+        lambda p: optim.RMSprop(p, centered=True, momentum=0.5),
+        lambda p: optim.Adamax(p),
+        lambda p: optim.NAdam(p, weight_decay=0.1),
+        lambda p: optim.RAdam(p, lr=0.01),
+        lambda p: optim.Rprop(p),
+        lambda p: optim.Adafactor(p),
+        lambda p: optim.SparseAdam(list(p)),
+        lambda p: optim.Adam(p, lr=danlu.tensor(0.01)),
+        lambda p: optim.NAdam(p, lr=danlu.tensor(0.01)),
     ],
 )
 def test_optimizers(optimizer):
     both(optimizer=optimizer)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [lambda p: optim.SGD(p, 0.1, momentum=0.9), lambda p: optim.AdamW(p), lambda p: optim.RMSprop(p, momentum=0.5)]
+)
+def test_momenta_that_go_in_cycles(optimizer):
+    def cycle(s, k):
+        if k == 0:
+            s.schedule = optim.lr_scheduler.OneCycleLR(s.optimizer, max_lr=0.1, total_steps=12)
+        else:
+            s.schedule.step()
+
+    both(cycle, optimizer=optimizer)
+
+
+def test_a_rate_that_is_a_tensor_changes():
+    def slower(s, k):
+        s.optimizer.param_groups[0]["lr"].mul_(0.5)
+        if k == 6:
+            s.optimizer.param_groups[0]["lr"] = danlu.tensor(0.2)
+
+    both(slower, optimizer=lambda p: optim.SGD(p, lr=danlu.tensor(1.0)))
 
 
 def test_random_numbers_and_running_statistics_go_on():
@@ -181,10 +216,57 @@ def test_an_error_in_the_data_costs_nothing():
     step = danlu.compile(setting.step)
     for k in range(4):
         step(X[k], Y[k]), twin.step(X[k], Y[k])
-    with pytest.raises(IndexError, match=r"index 9 is out of range for an axis of size 3"):
+    with pytest.raises(IndexError, match=r"class 9 of the target is out of range"):
         step(X[4], danlu.full((8,), 9))
     before = [p.detach().numpy().copy() for p in twin.net.parameters()]
     same(before, [p.detach().numpy() for p in setting.net.parameters()])
+
+
+@pytest.fixture(params=["en", "zh"])
+def language(request):
+    danlu.set_language(request.param)
+    yield request.param
+    danlu.set_language("en")
+
+
+def test_an_error_in_the_data_names_the_line_that_was_recorded(language):
+    setting = Setting()
+    step = danlu.compile(setting.step)
+    for k in range(4):
+        step(X[k], Y[k])
+    assert step._plans
+    line = inspect.getsourcelines(Setting.step)[1] + 3
+    place = f'  File "{__file__}", line {line}\n    loss = nn.functional.cross_entropy(self.net(x), y)'
+    told = {"en": "class 9 of the target is out of range", "zh": "目标中的类别 9 越界"}[language]
+    texts = []
+    for call in (setting.step, step):
+        with pytest.raises(IndexError) as caught:
+            call(X[4], danlu.full((8,), 9)).item()
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
+    assert texts[0].startswith(told)
+    assert texts[0].endswith(place)
+
+
+def test_of_several_lines_the_one_that_fails_is_named(language):
+    table, start = danlu.arange(12).float().reshape(3, 4), danlu.ones(4)
+
+    @danlu.compile
+    def look(first, second, scale):
+        start.mul_(scale)
+        rows = table[first] * start
+        return (rows + table[second]).sum()
+
+    good, other, bad = danlu.tensor([0, 1]), danlu.tensor([2, 1]), danlu.tensor([0, 5])
+    for _ in range(4):
+        look(good, other, 2.0)
+    assert look._plans
+    for given, code in (((bad, good), "rows = table[first] * start"), ((good, bad), "return (rows + table[second]).sum()")):
+        with pytest.raises(IndexError) as caught:
+            look(*given, 2.0)
+        assert str(caught.value).endswith("\n    " + code)
+        assert ("越界" in str(caught.value)) == (language == "zh")
+    assert start.tolist() == [16.0] * 4
 
 
 def test_reading_a_value_inside_is_refused():
@@ -474,7 +556,9 @@ def test_a_loop_of_calls_ends_at_an_error_in_the_data():
     labels[9, 3] = 7
     for k in range(4):
         step(X[k], labels[k])
-    with pytest.raises(IndexError, match=r"index 7 is out of range for an axis of size 3"):
+    with pytest.raises(
+        IndexError, match=r"class 7 of the target is out of range[^?]*line \d+\n    loss = nn.functional.cross_entropy"
+    ):
         step.many(8, [X[4:12].reshape(64, 4), labels[4:].reshape(64)], lambda n: None)
     for k in range(9):
         twin.step(X[k], labels[k])

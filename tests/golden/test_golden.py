@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from danlu.compile import program
-from danlu.compile.codegen import FIRST, Place, write_kernel
+from danlu.compile.body import FIRST, Place
+from danlu.compile.codegen import write_kernel
 from danlu.compile.kernel import Kernel, render
 from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize
