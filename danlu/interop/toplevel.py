@@ -11,7 +11,6 @@ import numpy as np
 import danlu
 from danlu.dtype import DType, check_dtype, float32
 from danlu.errors import DataError
-from danlu.files import pack, unpack
 from danlu.interop.gpu import amp
 from danlu.interop.small import random_module
 from danlu.tensor import Tensor, printing
@@ -225,15 +224,10 @@ def as_type(tensor: Tensor, dtype: Any = None, non_blocking: builtins.bool = Fal
 
 
 def save(obj: Any, f: Any, *_: Any, **__: Any) -> None:
-    """Writes tensors and what holds them as safetensors, to a path or an open file; the other arguments of PyTorch's change nothing."""
-    if hasattr(f, "write"):
-        f.write(pack(obj))
-    else:
-        danlu.save(obj, f)
+    """`danlu.save` to a path or an open file; PyTorch's arguments about pickles change nothing."""
+    danlu.save(obj, f)
 
 
 def load(f: Any, map_location: Any = None, *_: Any, **__: Any) -> Any:
-    """Reads what `save` wrote, from a path or an open file. Everything comes to the CPU, wherever it was."""
-    if hasattr(f, "read"):
-        return unpack(f.read(), getattr(f, "name", ""))
-    return danlu.load(f)
+    """`danlu.load` of a path or an open file; PyTorch's arguments about pickles change nothing. Everything comes to the CPU."""
+    return danlu.load(f, map_location)
