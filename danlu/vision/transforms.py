@@ -302,7 +302,8 @@ class RandomRotation(Transform):
     """Turned by a random angle: ±degrees, or from (least, most)."""
 
     def __init__(self, degrees: float | Sequence[float], fill: float = 0) -> None:
-        self.degrees = (-degrees, degrees) if isinstance(degrees, int | float) else (degrees[0], degrees[1])
+        low, high = (-degrees, degrees) if isinstance(degrees, int | float) else degrees
+        self.degrees = float(low), float(high)
         self.fill = fill
 
     def forward(self, image: Any) -> Any:
