@@ -286,7 +286,7 @@ class RandomResizedCrop(Transform):
         """(top, left, height, width) of a random part; after ten that do not fit, the largest in the middle."""
         (width, height), numbers = F.get_image_size(img), draw()
         for _ in range(10):
-            area = width * height * numbers.uniform(*scale)
+            area = width * height * numbers.uniform(scale[0], scale[1])
             aspect = math.exp(numbers.uniform(math.log(ratio[0]), math.log(ratio[1])))
             wide, high = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
             if 0 < wide <= width and 0 < high <= height:
