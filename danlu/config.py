@@ -79,7 +79,12 @@ def set_language(language: str | None = None) -> None:
 
 
 class Config:
-    """The settings in force; attributes may be changed while the program runs."""
+    """The settings in force; attributes may be changed while the program runs.
+
+    >>> import danlu
+    >>> danlu.config.cache_mb >= 0
+    True
+    """
 
     def __init__(self) -> None:
         self.optimize: bool = os.environ.get("DANLU_OPT", "1") != "0"

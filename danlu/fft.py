@@ -117,6 +117,8 @@ def _swapped(name: str, norm: str | None) -> str:
 def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The transform along one axis: yₖ = Σⱼ xⱼ e^(-2πi jk/n).
 
+    Shapes: (*, n) → (*, n) complex, on the axis dim; with n given this size.
+
     Raises ShapeError for no points or an unknown norm.
 
     >>> import danlu
@@ -128,6 +130,8 @@ def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = N
 
 def ifft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The inverse of `fft`: yₖ = Σⱼ xⱼ e^(2πi jk/n) / n.
+
+    Shapes: (*, n) → (*, n) complex, on the axis dim; with n given this size.
 
     Raises ShapeError for no points or an unknown norm.
 
@@ -141,6 +145,10 @@ def ifft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = 
 def rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """`fft` of real numbers, the first n // 2 + 1 frequencies: the others are their conjugates.
 
+    yₖ = Σⱼ xⱼ e^(-2πi jk/n) for 0 ≤ k ≤ ⌊n/2⌋
+
+    Shapes: (*, n) real → (*, ⌊n/2⌋ + 1) complex, on the axis dim.
+
     Raises ShapeError for no points or an unknown norm, DTypeError for complex numbers.
 
     >>> import danlu
@@ -152,6 +160,10 @@ def rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = 
 
 def irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The inverse of `rfft`; n is the size of the result, 2 (m - 1) for m frequencies unless it is given.
+
+    yⱼ = Σₖ xₖ e^(2πi jk/n) / n over -n/2 < k ≤ n/2, x₋ₖ = conj(xₖ)
+
+    Shapes: (*, m) → (*, n) real, on the axis dim; n = 2 (m - 1) unless given.
 
     Raises ShapeError for no points or an unknown norm.
 
@@ -165,6 +177,10 @@ def irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None =
 def hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """`fft` of a signal whose second half is the conjugate of the first, which alone is given: a real result of size n.
 
+    yₖ = Σⱼ xⱼ e^(-2πi jk/n) over -n/2 < j ≤ n/2, x₋ⱼ = conj(xⱼ)
+
+    Shapes: (*, m) → (*, n) real, on the axis dim; n = 2 (m - 1) unless given.
+
     Raises ShapeError for no points or an unknown norm.
 
     >>> import danlu
@@ -176,6 +192,10 @@ def hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = 
 
 def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The inverse of `hfft`.
+
+    yⱼ = Σₖ xₖ e^(2πi jk/n) / n for 0 ≤ j ≤ ⌊n/2⌋
+
+    Shapes: (*, n) real → (*, ⌊n/2⌋ + 1) complex, on the axis dim.
 
     Raises ShapeError for no points or an unknown norm, DTypeError for complex numbers.
 
@@ -189,6 +209,10 @@ def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None =
 def fft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
     """`fft` over the two axes of `dim`.
 
+    y[k, l] = Σᵢⱼ x[i, j] e^(-2πi (ik/m + jl/n))
+
+    Shapes: (*, m, n) → (*, m, n) complex; with s given these sizes.
+
     Raises ShapeError for no points or an unknown norm, AxisError for an axis named twice.
 
     >>> import danlu
@@ -200,6 +224,10 @@ def fft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), nor
 
 def ifft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
     """The inverse of `fft2`.
+
+    y[i, j] = Σₖₗ x[k, l] e^(2πi (ik/m + jl/n)) / mn
+
+    Shapes: (*, m, n) → (*, m, n) complex; with s given these sizes.
 
     Raises ShapeError for no points or an unknown norm, AxisError for an axis named twice.
 
@@ -213,6 +241,10 @@ def ifft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), no
 def rfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
     """`rfft` over the last of the two axes of `dim`, `fft` over the others.
 
+    y[k, l] = Σᵢⱼ x[i, j] e^(-2πi (ik/m + jl/n)) for 0 ≤ l ≤ ⌊n/2⌋
+
+    Shapes: (*, m, n) real → (*, m, ⌊n/2⌋ + 1) complex.
+
     Raises ShapeError for no points or an unknown norm, AxisError for an axis named twice.
 
     >>> import danlu
@@ -224,6 +256,10 @@ def rfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), no
 
 def irfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
     """The inverse of `rfft2`.
+
+    irfft2(rfft2(y), s=(m, n)) = y for real y
+
+    Shapes: (*, m, l) → (*, m, n) real; n = 2 (l - 1) unless s gives it.
 
     Raises ShapeError for no points or an unknown norm, AxisError for an axis named twice.
 
@@ -237,6 +273,10 @@ def irfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), n
 def hfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
     """`hfft` over the last of the two axes of `dim`, `fft` over the others.
 
+    hfft2(ihfft2(y), s=(m, n)) = y for real y
+
+    Shapes: (*, m, l) → (*, m, n) real; n = 2 (l - 1) unless s gives it.
+
     Raises ShapeError for no points or an unknown norm, AxisError for an axis named twice.
 
     >>> import danlu
@@ -248,6 +288,10 @@ def hfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), no
 
 def ihfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
     """The inverse of `hfft2`.
+
+    hfft2(ihfft2(x), s=(m, n)) = x for real x
+
+    Shapes: (*, m, n) real → (*, m, ⌊n/2⌋ + 1) complex.
 
     Raises ShapeError for no points or an unknown norm, AxisError for an axis named twice.
 
@@ -261,6 +305,10 @@ def ihfft2(input: Tensor, s: Sequence[int] | None = None, dim: Any = (-2, -1), n
 def fftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """`fft` over the axes of `dim` (all).
 
+    y[k] = Σᵢ x[i] e^(-2πi Σ iₐ kₐ / nₐ), i and k with one number for each axis a of dim
+
+    Shapes: (*) → (*) complex; with s given these sizes.
+
     Raises ShapeError for no points or an unknown norm, AxisError for an axis named twice.
 
     >>> import danlu
@@ -272,6 +320,10 @@ def fftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: s
 
 def ifftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """The inverse of `fftn`.
+
+    y[i] = Σₖ x[k] e^(2πi Σ iₐ kₐ / nₐ) / Π nₐ, i and k with one number for each axis a of dim
+
+    Shapes: (*) → (*) complex; with s given these sizes.
 
     Raises ShapeError for no points or an unknown norm, AxisError for an axis named twice.
 
@@ -285,6 +337,10 @@ def ifftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: 
 def rfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """`rfft` over the last of the axes of `dim` (all), `fft` over the others.
 
+    y[k] = Σᵢ x[i] e^(-2πi Σ iₐ kₐ / nₐ), the last kₐ from 0 to ⌊nₐ/2⌋
+
+    Shapes: (*, n) real → (*, ⌊n/2⌋ + 1) complex.
+
     Raises ShapeError for no points or an unknown norm, AxisError for an axis named twice.
 
     >>> import danlu
@@ -296,6 +352,10 @@ def rfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: 
 
 def irfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """The inverse of `rfftn`.
+
+    irfftn(rfftn(y), s=y.shape) = y for real y
+
+    Shapes: (*, m) → (*, n) real; n = 2 (m - 1) unless s gives it.
 
     Raises ShapeError for no points or an unknown norm, AxisError for an axis named twice.
 
@@ -309,6 +369,10 @@ def irfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm:
 def hfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """`hfft` over the last of the axes of `dim` (all), `fft` over the others.
 
+    hfftn(ihfftn(y), s=y.shape) = y for real y
+
+    Shapes: (*, m) → (*, n) real; n = 2 (m - 1) unless s gives it.
+
     Raises ShapeError for no points or an unknown norm, AxisError for an axis named twice.
 
     >>> import danlu
@@ -320,6 +384,10 @@ def hfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: 
 
 def ihfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """The inverse of `hfftn`.
+
+    hfftn(ihfftn(x), s=x.shape) = x for real x
+
+    Shapes: (*, n) real → (*, ⌊n/2⌋ + 1) complex.
 
     Raises ShapeError for no points or an unknown norm, AxisError for an axis named twice.
 
@@ -336,6 +404,10 @@ def ihfftn(input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm:
 def fftfreq(n: int, d: float = 1.0, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """The frequencies of `fft` of n points at a distance d: 0, 1 … , then the negative ones, divided by n·d.
 
+    y[k] = k / nd for k < n/2, else (k - n) / nd
+
+    Shapes: → (n).
+
     >>> import danlu
     >>> danlu.fft.fftfreq(4)
     tensor([ 0.0000,  0.2500, -0.5000, -0.2500])
@@ -347,6 +419,10 @@ def fftfreq(n: int, d: float = 1.0, *, dtype: DType | None = None, requires_grad
 
 def rfftfreq(n: int, d: float = 1.0, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """The frequencies of `rfft` of n points at a distance d: 0, 1 … n // 2, divided by n·d.
+
+    y[k] = k / nd
+
+    Shapes: → (⌊n/2⌋ + 1).
 
     >>> import danlu
     >>> danlu.fft.rfftfreq(4)
@@ -362,6 +438,10 @@ def _required(x: Tensor, requires_grad: bool) -> Tensor:
 def fftshift(input: Tensor, dim: Any = None) -> Tensor:
     """The frequency 0 moved to the middle of the axes (all, or those of `dim`).
 
+    y[(k + ⌊n/2⌋) mod n] = x[k]
+
+    Shapes: (*) → (*).
+
     >>> import danlu
     >>> danlu.fft.fftshift(danlu.tensor([0, 1, -2, -1]))
     tensor([-2, -1,  0,  1])
@@ -371,6 +451,10 @@ def fftshift(input: Tensor, dim: Any = None) -> Tensor:
 
 def ifftshift(input: Tensor, dim: Any = None) -> Tensor:
     """The inverse of `fftshift`.
+
+    y[k] = x[(k + ⌊n/2⌋) mod n]
+
+    Shapes: (*) → (*).
 
     >>> import danlu
     >>> danlu.fft.ifftshift(danlu.tensor([-2, -1, 0, 1]))

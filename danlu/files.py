@@ -1,7 +1,8 @@
 """L6. Files that are whole or absent: nested state in safetensors, JSON, and the atomic write under both.
 
 A state (dicts, lists, tuples of tensors, arrays, numbers, strings, None) becomes one safetensors file: the tensors under
-readable names, the structure and a checksum as JSON in the file's metadata. Nothing is ever unpickled.
+readable names, the structure and a checksum as JSON in the file's metadata. Nothing is ever unpickled; other programs' files are
+read by formats/.
 """
 
 from __future__ import annotations
@@ -11,33 +12,31 @@ import os
 import secrets
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from danlu.errors import DataError, DTypeError, MissingFileError
+from danlu.formats.archive import Archive
+from danlu.formats.numbers import decoded, stored_dtype
+from danlu.formats.numpy_file import MAGIC as NUMPY_MAGIC
+from danlu.formats.numpy_file import as_leaf, read_npy, read_npz
+from danlu.formats.torch_file import LEGACY, read_legacy, read_zip
 from danlu.guidance import meant
 from danlu.messages import Phrase, message
-from danlu.tensor import Tensor
-from danlu.tensor.exchange import from_numpy
+from danlu.tensor import Tensor, from_array
 
 STRUCTURE = "danlu"  # the metadata key that holds the structure
 MAX_HEADER = 100 << 20  # bytes; the bound of the safetensors format itself
 MAX_DEPTH = 64  # levels of nesting of a state
-_DTYPES = {
-    "BOOL": np.bool_,
-    "U8": np.uint8,
-    "I8": np.int8,
-    "I16": np.int16,
-    "I32": np.int32,
-    "I64": np.int64,
-    "U32": np.uint32,
-    "U64": np.uint64,
-    "F16": np.float16,
-    "F32": np.float32,
-    "F64": np.float64,
-}
+_DTYPES = {  # the format's name → ours
+    "BOOL": "bool", "U8": "uint8", "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64", "U16": "uint16", "U32": "uint32",
+    "U64": "uint64", "F16": "float16", "F32": "float32", "F64": "float64", "C64": "complex64", "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+}  # fmt: skip
+_WRITTEN = ("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16", "float32", "float64")
 
 
 # ---- writing whole files
@@ -155,53 +154,116 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 # ---- nested state <-> safetensors
 
 
-def save(state: Any, path: str | os.PathLike) -> None:
+def save(state: Any, path: str | os.PathLike | IO[bytes], metadata: Mapping[str, str] | None = None) -> None:
     """Save tensors, or any nesting of dict, list and tuple around them, as one safetensors file, written atomically.
 
     Leaves may be tensors, NumPy arrays, numbers, strings, bools and None; keys of dicts may be strings and integers.
-    A flat `state_dict` keeps its own names in the file, so every other reader of safetensors understands it.
+    A flat `state_dict` keeps its own names in the file, so every other reader of safetensors understands it. `metadata` is a table of
+    strings (an author, a licence), which `danlu.files.read_metadata` gives back.
 
     Raises:
         DataError: a leaf or key of another type (with its place), or a folder that cannot be written.
 
+    >>> from danlu import load, save
     >>> import danlu, tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "state.safetensors")
     >>> save({"weight": danlu.tensor([1.0, 2.0]), "step": 3}, path)
     >>> load(path)["step"]
     3
     """
+    if hasattr(path, "write"):
+        path.write(pack(state, metadata))  # type: ignore[union-attr]
+        return
     if not isinstance(path, (str, os.PathLike)):
         raise DTypeError(
             "save: the path is {kind}; expected a string or a Path: write danlu.save(state, path)", kind=type(path).__name__
         )
-    write_atomic(path, pack(state))
+    write_atomic(path, pack(state, metadata))
 
 
-def load(path: str | os.PathLike) -> Any:
-    """Load what `save` wrote; a safetensors file of another program gives a dict of its tensors.
+def load(path: str | os.PathLike | IO[bytes], map_location: Any = None, *, weights_only: bool = True, mmap: Any = None) -> Any:
+    """Load what `save` wrote, a PyTorch file (.pt, .pth), NumPy's .npy and .npz, or another program's safetensors.
 
-    The header, every offset, shape and dtype are checked against the size of the file before anything is allocated.
+    What a file is follows from its content. No code in it is run: of a PyTorch file, tensors, numbers, strings and containers are
+    built, and anything else is refused by name. All lengths are checked against the size of the file before memory is taken.
+    bfloat16 becomes float32, float8 becomes float16. Arrays of strings or dates stay NumPy's. PyTorch's `map_location`,
+    `weights_only` and `mmap` are accepted and mean nothing here.
 
     Raises:
-        DataError: no such file, or one that is damaged, with the fault.
+        DataError: no such file, one of another kind, or one that is damaged or would run code, with the fault.
 
+    >>> from danlu import load, save
     >>> import danlu, tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "state.safetensors")
     >>> save({"layers": [danlu.tensor([1.0, 2.0]), None]}, path)
     >>> load(path)
     {'layers': [tensor([1., 2.]), None]}
     """
-    return unpack(read_bytes(path), str(path))
+    if hasattr(path, "read"):
+        return parse(path.read(), message("the file"))  # type: ignore[union-attr]
+    return parse(read_bytes(path), str(path))  # type: ignore[arg-type]
 
 
-def pack(state: Any) -> bytes:
+def parse(data: bytes, name: str) -> Any:
+    """What `load` gives for the bytes of a file; `name` stands in error messages."""
+    if data[8:9] == b"{":  # safetensors: eight bytes of length, then JSON
+        return unpack(data, name)
+    if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        archive = Archive(data, name)
+        kinds = {member.rpartition(".")[2] for member in archive.members}
+        return read_zip(archive) if "pkl" in kinds else read_npz(archive) if kinds <= {"npy"} else _unknown_archive(archive)
+    if data[:6] == NUMPY_MAGIC:
+        return as_leaf(read_npy(data, name))
+    if LEGACY in data[:24]:
+        return read_legacy(data, name)
+    if (data[:1] == b"\x80" and data[1:2] <= b"\x05") or data[257:262] == b"ustar":
+        raise DataError(
+            "{name}: refused: a pickle of Python objects, or a PyTorch file from before 2018; loading it would run its code. Save "
+            "it again with torch.save(model.state_dict(), path)",
+            name=name,
+        )
+    return unpack(data, name)
+
+
+def _unknown_archive(archive: Archive) -> Any:
+    members = ", ".join(sorted(archive.members)[:3])
+    raise DataError(
+        "{name}: a zip archive of {members}; danlu reads those of PyTorch and NumPy", name=archive.name, members=members[:200]
+    )
+
+
+def pack(state: Any, metadata: Mapping[str, str] | None = None) -> bytes:
     """The bytes of the file that `save` writes."""
     from safetensors.numpy import save as serialize
 
+    if metadata is not None and not all(type(x) is str for pair in metadata.items() for x in pair):
+        raise DataError("save: the metadata {metadata!r} is not a table of strings: write {{name: text}}", metadata=metadata)
     arrays: dict[str, np.ndarray] = {}
     structure = json.dumps(_flatten(state, "", arrays, 0))
+    record = {"checksum": _checksum(structure, arrays), "structure": structure} | (
+        {"metadata": dict(metadata)} if metadata else {}
+    )
     # one key only: safetensors writes several in an order that changes from run to run, and equal states shall give equal bytes
-    return serialize(arrays, {STRUCTURE: json.dumps({"checksum": _checksum(structure, arrays), "structure": structure})})
+    return serialize(arrays, {STRUCTURE: json.dumps(record)})
+
+
+def read_metadata(path: str | os.PathLike) -> dict[str, str]:
+    """The table of strings that a safetensors file carries beside its tensors.
+
+    >>> import danlu, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "state.safetensors")
+    >>> save({"weight": danlu.tensor([1.0])}, path, metadata={"author": "Ada"})
+    >>> read_metadata(path)
+    {'author': 'Ada'}
+    """
+    _, metadata, _ = _read_header(read_bytes(path), str(path))
+    if STRUCTURE not in metadata:
+        return metadata
+    record = parse_json(metadata[STRUCTURE].encode(), f"{path} (metadata)")
+    found = record.get("metadata", {}) if isinstance(record, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        raise DataError("{name}: the metadata is not a table of strings; the file is damaged", name=path)
+    return found
 
 
 def _checksum(structure: str, arrays: dict[str, np.ndarray]) -> int:
@@ -218,7 +280,7 @@ def unpack(data: bytes, name: str = "") -> Any:
     entries, metadata, start = _read_header(data, name)
     arrays = {key: _array(data, start, *entry) for key, entry in entries.items()}
     if STRUCTURE not in metadata:
-        return {key: from_numpy(array) for key, array in arrays.items()}
+        return {key: from_array(array) for key, array in arrays.items()}
     record = parse_json(metadata[STRUCTURE].encode(), f"{name} (metadata)")
     if not isinstance(record, dict) or not isinstance(record.get("structure"), str):
         raise DataError("{name}: the structure of the state is damaged", name=name)
@@ -273,12 +335,12 @@ def _key(key: Any, place: str) -> str | int:
 
 def _store(array: np.ndarray, place: str, arrays: dict[str, np.ndarray]) -> str:
     """Put an array under its place as name; a name that is taken (`a.b` twice) gets a number."""
-    if array.dtype.newbyteorder("=").type not in _DTYPES.values():
+    if array.dtype.name not in _WRITTEN:
         raise DataError(
             "cannot save the dtype {dtype} at {place!r}: known are {known}",
             dtype=array.dtype,
             place=place or Phrase("the top"),
-            known=", ".join(_DTYPES),
+            known=", ".join(_WRITTEN),
         )
     place = place if place != "__metadata__" else "metadata"
     name, count = place, 1
@@ -299,7 +361,7 @@ def _restore(value: Any, arrays: dict[str, np.ndarray], name: str, depth: int) -
     if kind in ("tensor", "array"):
         if not isinstance(body, str) or body not in arrays:
             raise DataError("{name}: the structure names the tensor {key!r}, which the file does not hold", name=name, key=body)
-        return from_numpy(arrays[body]) if kind == "tensor" else arrays[body]
+        return from_array(arrays[body]) if kind == "tensor" else arrays[body]
     if kind not in ("dict", "list", "tuple") or not isinstance(body, list):
         raise DataError("{name}: the structure of the state is damaged", name=name)
     if kind == "dict":
@@ -317,7 +379,7 @@ def _pair(item: Any, name: str) -> list:
 # ---- the safetensors format: 8 bytes length of the header, the header as JSON, the data
 
 
-Entry = tuple[np.dtype, tuple[int, ...], int, int]  # dtype, shape, first byte, one past the last
+Entry = tuple[str, tuple[int, ...], int, int]  # name of the dtype, shape, first byte, one past the last
 
 
 def _refuse_pickle(data: bytes, name: str) -> None:
@@ -373,7 +435,7 @@ def _entry(key: str, record: Any, name: str) -> Entry:
             shape=shape,
             offsets=offsets,
         )
-    kind, size = np.dtype(_DTYPES[dtype]), 1
+    kind, size = stored_dtype(_DTYPES[dtype]), 1
     for extent in shape:
         size *= extent
     if offsets[1] - offsets[0] != size * kind.itemsize:
@@ -385,7 +447,7 @@ def _entry(key: str, record: Any, name: str) -> Entry:
             shape=tuple(shape),
             needed=size * kind.itemsize,
         )
-    return kind, tuple(shape), offsets[0], offsets[1]
+    return _DTYPES[dtype], tuple(shape), offsets[0], offsets[1]
 
 
 def _counts(value: Any) -> bool:
@@ -417,7 +479,7 @@ def _check_layout(entries: dict[str, Entry], size: int, name: str) -> None:
         )
 
 
-def _array(data: bytes, start: int, kind: np.dtype, shape: tuple[int, ...], begin: int, end: int) -> np.ndarray:
-    count = (end - begin) // kind.itemsize
-    stored = np.dtype(np.uint8) if kind == np.bool_ else kind.newbyteorder("<")  # a bool must be 0 or 1, a byte may be anything
-    return np.frombuffer(data, stored, count, start + begin).astype(kind).reshape(shape)  # a copy: writable and aligned
+def _array(data: bytes, start: int, kind: str, shape: tuple[int, ...], begin: int, end: int) -> np.ndarray:
+    dtype = stored_dtype(kind)
+    stored = np.frombuffer(data, dtype, (end - begin) // dtype.itemsize, start + begin)
+    return decoded(kind, stored).reshape(shape)  # a copy: writable and aligned

@@ -165,6 +165,10 @@ def _given(run: _Run, found: Sequence[Value], single: bool) -> Any:
 def grad_and_value(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """A function that gives (gradient, value) of `func`; with has_aux (gradient, (value, auxiliary)).
 
+    ∂func/∂x, func(x)
+
+    Shapes: the argument (*) → gradient (*), value ().
+
     >>> import danlu
     >>> danlu.func.grad_and_value(lambda x: x ** 2)(danlu.tensor(3.0))
     (tensor(6.), tensor(9.))
@@ -190,6 +194,10 @@ def grad_and_value(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0,
 def grad(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """A function that gives the gradient of `func`, which returns one number; with has_aux (gradient, auxiliary).
 
+    ∂func/∂x
+
+    Shapes: the argument (*) → (*).
+
     >>> import danlu
     >>> danlu.func.grad(danlu.func.grad(lambda x: x ** 3))(danlu.tensor(2.0))
     tensor(12.)
@@ -206,6 +214,10 @@ def grad(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: 
 
 def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """(output, function): the function takes ∂/∂output and gives ∂/∂primals (one alone, or a tuple); with has_aux also the auxiliary.
+
+    x̄ = Jᵀ ȳ
+
+    Shapes: the function takes ȳ of the shape of the output and gives x̄ of the shapes of the primals.
 
     >>> import danlu
     >>> y, pull = danlu.func.vjp(danlu.sin, danlu.tensor([0.0, 1.0]))
@@ -302,6 +314,8 @@ def _jacobian(
 def jacrev(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False) -> Callable[..., Any]:
     """A function that gives the Jacobian ∂output/∂input, shape output.shape + input.shape, by reverse mode: for few outputs.
 
+    Shapes: the argument (*) → output.shape + (*).
+
     >>> import danlu
     >>> danlu.func.jacrev(lambda x: x ** 2)(danlu.tensor([1.0, 2.0]))
     tensor([[2., 0.],
@@ -313,6 +327,10 @@ def jacrev(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_
 def jacfwd(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The same as `jacrev` by forward mode: for few inputs.
 
+    J[i, j] = ∂outputᵢ/∂xⱼ
+
+    Shapes: the argument (*) → output.shape + (*).
+
     >>> import danlu
     >>> danlu.func.jacfwd(lambda x: x.sum() * x)(danlu.tensor([1.0, 2.0]))
     tensor([[4., 1.],
@@ -323,6 +341,10 @@ def jacfwd(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux
 
 def hessian(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """The matrix of second derivatives, forward over reverse: jacfwd(jacrev(func)).
+
+    H[i, j] = ∂²func/∂xᵢ ∂xⱼ
+
+    Shapes: the argument (*) → output.shape + (*) + (*).
 
     >>> import danlu
     >>> danlu.func.hessian(lambda x: x.prod())(danlu.tensor([2.0, 3.0]))
@@ -338,7 +360,11 @@ def hessian(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Cal
 def jvp(func: Callable[..., Any], primals: tuple, tangents: tuple, *, strict: bool = False, has_aux: bool = False) -> Any:
     """(output, its change when the primals change by the tangents); with has_aux also the auxiliary.
 
+    ẏ = J ẋ
+
     strict: an output that depends on no primal is an error instead of zero.
+
+    Shapes: primals and tangents of equal shapes → output and its change of equal shapes.
 
     >>> import danlu
     >>> danlu.func.jvp(lambda x: x ** 2, (danlu.tensor(3.0),), (danlu.tensor(1.0),))
@@ -364,6 +390,10 @@ def jvp(func: Callable[..., Any], primals: tuple, tangents: tuple, *, strict: bo
 def hvp(func: Callable[..., Any], primals: tuple, tangents: tuple) -> Any:
     """The Hessian of `func` (one number) times a vector, without the Hessian: forward over reverse.
 
+    y = H v, H[i, j] = ∂²func/∂xᵢ ∂xⱼ
+
+    Shapes: primals (*), tangents (*) → (*).
+
     >>> import danlu
     >>> danlu.func.hvp(lambda x: (x ** 3).sum(), (danlu.tensor([1.0, 2.0]),), (danlu.ones(2),))
     tensor([ 6., 12.])
@@ -388,9 +418,15 @@ def vmap(
 ) -> Callable[..., Any]:
     """A function that maps `func` over an axis of its arguments, all at once; the results are stacked along an axis.
 
+    y[i] = func(x[i]) for every i of the mapped axis
+
     `func` is called once, on tensors that stand for every element; reading one of them (item(), `if x > 0:`) is an error. in_dims: the
     axis of each argument, None for what is the same for all. randomness: "same" draws once for all, "different" calls `func` once for
     each element, "error" refuses random numbers. chunk_size: so many elements at once, chunk after chunk, for less memory.
+
+    Shapes: arguments with an axis of size n each (in_dims) → results with an axis of size n (out_dims).
+
+    Raises GradientError where func reads a value, ShapeError where the mapped axes differ in size.
 
     >>> import danlu
     >>> danlu.func.vmap(danlu.dot)(danlu.ones(3, 2), danlu.ones(3, 2))
@@ -533,6 +569,8 @@ def functional_call(
     """`module(*args, **kwargs)` with other tensors in the place of its parameters and buffers, by dotted name.
 
     strict: every parameter and buffer must be given. A tensor that the module has under two names is replaced under both (tie_weights).
+
+    Shapes: whatever the module takes and gives.
 
     >>> import danlu
     >>> layer = danlu.nn.Linear(2, 1, bias=False)

@@ -357,6 +357,10 @@ lu = _function("lu", "danlu.eye(1)", "(tensor([[1.]]), tensor([1], dtype=danlu.i
 def polygamma(n: int, input: Tensor) -> Tensor:
     """The n-th derivative of the digamma function Γ'/Γ.
 
+    ψ⁽ⁿ⁾(x) = dⁿ⁺¹/dxⁿ⁺¹ log Γ(x)
+
+    Shapes: (*) → (*): element by element.
+
     >>> import danlu
     >>> danlu.polygamma(1, danlu.tensor([1.0]))
     tensor([1.6449])
@@ -366,6 +370,10 @@ def polygamma(n: int, input: Tensor) -> Tensor:
 
 def real(input: Tensor) -> Tensor:
     """The real part of a complex tensor, on the same memory; a real tensor itself.
+
+    y = Re x
+
+    Shapes: (*) → (*). A view.
 
     >>> import danlu
     >>> danlu.real(danlu.tensor([1 + 2j]))
@@ -377,6 +385,10 @@ def real(input: Tensor) -> Tensor:
 def imag(input: Tensor) -> Tensor:
     """The imaginary part of a complex tensor, on the same memory.
 
+    y = Im x
+
+    Shapes: (*) → (*). A view.
+
     >>> import danlu
     >>> danlu.imag(danlu.tensor([1 + 2j]))
     tensor([2.])
@@ -386,6 +398,8 @@ def imag(input: Tensor) -> Tensor:
 
 def complex(real: Tensor, imag: Tensor) -> Tensor:
     """real + i · imag, of two tensors of one floating dtype.
+
+    Shapes: real (*), imag (*), broadcast together → (*).
 
     Raises DTypeError where the dtypes differ or are no floats.
 
@@ -399,6 +413,8 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
 
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
     """abs · e^(i·angle), of two tensors of one floating dtype.
+
+    Shapes: abs (*), angle (*), broadcast together → (*).
 
     Raises DTypeError where the dtypes differ or are no floats.
 
@@ -423,6 +439,10 @@ def _check_parts(name: str, first: Tensor, second: Tensor) -> None:
 def equal(input: Tensor, other: Tensor) -> bool:
     """True where shapes and all elements are equal.
 
+    y = [x.shape = other.shape] · Π [x = other]
+
+    Shapes: input (*), other (*) → one Python bool.
+
     >>> import danlu
     >>> danlu.equal(danlu.ones(2), danlu.ones(2))
     True
@@ -433,6 +453,8 @@ def equal(input: Tensor, other: Tensor) -> bool:
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """True where |x - y| ≤ atol + rtol · |y| for all elements.
 
+    Shapes: input (*), other (*), broadcast together → one Python bool.
+
     >>> import danlu
     >>> danlu.allclose(danlu.ones(2), danlu.ones(2) + 1e-6)
     True
@@ -442,6 +464,8 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-
 
 def is_tensor(x: Any) -> bool:
     """True for danlu's tensors.
+
+    Shapes: no tensors: any object → one Python bool.
 
     >>> import danlu
     >>> danlu.is_tensor(1)

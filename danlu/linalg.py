@@ -22,6 +22,10 @@ from danlu.tensor.products import vector_norm as _vector_norm
 class SVD(NamedTuple):
     """U, singular values, Vᵀ.
 
+    A = U diag(S) Vh
+
+    Shapes: U (*, m, k), S (*, k), Vh (*, k, n).
+
     >>> import danlu
     >>> danlu.linalg.svd(danlu.eye(2)).S
     tensor([1., 1.])
@@ -35,6 +39,10 @@ class SVD(NamedTuple):
 class Eigh(NamedTuple):
     """Eigenvalues in rising order, and eigenvectors as columns.
 
+    A V = V diag(w)
+
+    Shapes: eigenvalues w (*, n), eigenvectors V (*, n, n).
+
     >>> import danlu
     >>> danlu.linalg.eigh(danlu.eye(2)).eigenvalues
     tensor([1., 1.])
@@ -47,6 +55,10 @@ class Eigh(NamedTuple):
 class Eig(NamedTuple):
     """Eigenvalues, and eigenvectors as columns, both complex.
 
+    A V = V diag(w)
+
+    Shapes: eigenvalues w (*, n), eigenvectors V (*, n, n).
+
     >>> import danlu
     >>> danlu.linalg.eig(danlu.eye(2)).eigenvalues
     tensor([1.+0.j, 1.+0.j])
@@ -58,6 +70,8 @@ class Eig(NamedTuple):
 
 class LeastSquares(NamedTuple):
     """What `lstsq` returns.
+
+    Shapes: solution (*, n, k), residuals (*, k), rank (*), singular_values (*, min(m, n)); what is not computed is empty.
 
     >>> import danlu
     >>> danlu.linalg.lstsq(danlu.eye(2), danlu.ones(2, 1)).rank
@@ -78,6 +92,8 @@ def vector_norm(x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = Fals
 
     The gradient at a zero vector is 0.
 
+    Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
+
     >>> import danlu
     >>> danlu.linalg.vector_norm(danlu.tensor([3.0, -4.0]), 1)
     tensor(7.)
@@ -91,6 +107,8 @@ def matrix_norm(
     """A norm of matrices: "fro" √Σ a², "nuc" the sum of the singular values, 2 the largest and -2 the smallest of them,
     1 and -1 the largest and smallest column sum of |a|, inf and -inf the same of the rows.
 
+    Shapes: (*, m, n) → (*); keepdim leaves both axes with size 1.
+
     Raises ShapeError for another order, or for less than two axes.
 
     >>> import danlu
@@ -102,6 +120,10 @@ def matrix_norm(
 
 def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
     """The vector norm over one axis, the matrix norm over two; without an order the 2-norm of all elements.
+
+    ‖x‖₂ = √Σ |x|²
+
+    Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
 
     Raises ShapeError where an order is given for a tensor of more than two axes and no `dim`.
 
@@ -135,6 +157,8 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
 def cond(A: Tensor, p: Any = None) -> Tensor:
     """‖A‖ · ‖A⁻¹‖ in the norm p of `matrix_norm`; for 2 (as a rule) the largest singular value over the smallest.
 
+    Shapes: (*, m, n) → (*).
+
     >>> import danlu
     >>> danlu.linalg.cond(danlu.tensor([[1.0, 0.0], [0.0, 4.0]]))
     tensor(4.)
@@ -152,6 +176,8 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
 def inv(A: Tensor) -> Tensor:
     """A⁻¹ of square matrices.
 
+    Shapes: (*, n, n) → (*, n, n).
+
     Raises ShapeError where they are not square, LinAlgError (when the value is computed) where one is singular.
 
     >>> import danlu
@@ -165,7 +191,7 @@ def inv(A: Tensor) -> Tensor:
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with A X = B, or with X A = B for left=False.
 
-    A: (*, n, n). B: (*, n, k) or (*, n); leading axes broadcast.
+    Shapes: A (*, n, n), B (*, n, k) or (*, n), leading axes broadcast → X of the shape of B.
 
     Raises ShapeError where the shapes do not fit, LinAlgError (when the value is computed) where A is singular.
 
@@ -178,6 +204,8 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
 def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
     """X with A X = B (or X A = B) for a triangular A; the other triangle is not read.
+
+    Shapes: A (*, n, n), B (*, n, k) → (*, n, k), leading axes broadcast.
 
     Raises ShapeError where the shapes do not fit, LinAlgError (when the value is computed) where a diagonal element is 0.
 
@@ -192,10 +220,12 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> LeastSquares:
     """The X of the least ‖A X - B‖ (of several, the shortest), by singular values.
 
-    A: (*, m, n). B: (*, m, k) or (*, m). rcond: singular values below rcond · the largest count as 0 (max(m, n) · ε).
-    Returns solution (*, n, k); residuals ‖A X - B‖² (*, k); rank; singular values. As in PyTorch residuals
+    rcond: singular values below rcond · the largest count as 0 (max(m, n) · ε). As in PyTorch residuals
     are empty for driver "gelsy" (the default), for m ≤ n and for less than full rank; the rank is empty for "gels", the singular values
     for "gels" and "gelsy".
+
+    Shapes: A (*, m, n), B (*, m, k) or (*, m) → solution (*, n, k), residuals ‖A X - B‖² (*, k), rank (*), singular values
+    (*, min(m, n)).
 
     Raises ShapeError where the shapes do not fit.
 
@@ -238,6 +268,10 @@ def _residuals(A: Tensor, B: Tensor, X: Tensor, rank: Tensor, driver: str) -> Te
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The X with tensordot(A, X, ind) the identity: the first `ind` axes of A are the rows.
 
+    Σ_k A[i, k] · X[k, j] = [i = j], i, j and k index tuples
+
+    Shapes: (n₁ … n_ind, m₁ …) with equal products → (m₁ …, n₁ … n_ind).
+
     >>> import danlu
     >>> danlu.linalg.tensorinv(danlu.eye(4).reshape(2, 2, 4), 2).shape
     danlu.Size([4, 2, 2])
@@ -265,6 +299,8 @@ def _count(shape: Sequence[int]) -> int:
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
     """The X with tensordot(A, X, X.ndim) = B; `dims` are moved to the end of A first.
 
+    Shapes: A (n₁ …, m₁ …), B (n₁ …) with equal products → (m₁ …).
+
     >>> import danlu
     >>> danlu.linalg.tensorsolve(danlu.eye(4).reshape(2, 2, 4), danlu.ones(2, 2))
     tensor([1., 1., 1., 1.])
@@ -288,6 +324,10 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tens
 def det(A: Tensor) -> Tensor:
     """The determinant of square matrices; its gradient, the cofactors, is right for singular ones too.
 
+    det A = Σ over permutations σ of sign(σ) Π A[i, σ(i)]
+
+    Shapes: (*, n, n) → (*).
+
     >>> import danlu
     >>> danlu.linalg.det(danlu.tensor([[2.0, 0.0], [0.0, 4.0]]))
     tensor(8.)
@@ -298,6 +338,10 @@ def det(A: Tensor) -> Tensor:
 def slogdet(A: Tensor) -> SlogDet:
     """The sign of the determinant and ln |det A|.
 
+    det A = sign · exp(logabsdet)
+
+    Shapes: (*, n, n) → sign (*) and logabsdet (*).
+
     >>> import danlu
     >>> danlu.linalg.slogdet(danlu.eye(2) * -1)
     SlogDet(sign=tensor(1.), logabsdet=tensor(0.))
@@ -307,6 +351,8 @@ def slogdet(A: Tensor) -> SlogDet:
 
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """The lower L with L Lᵀ = A for symmetric positive-definite A (one triangle is read), or its transpose.
+
+    Shapes: (*, n, n) → (*, n, n).
 
     Raises LinAlgError (when the value is computed) where A is not positive-definite.
 
@@ -321,7 +367,9 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
 def qr(A: Tensor, mode: str = "reduced") -> QR:
     """Q R = A with orthonormal columns in Q and an upper triangular R; mode "complete" gives a square Q, mode "r" no Q.
 
-    A: (*, m, n). Q: (*, m, min(m, n)). R: (*, min(m, n), n). A derivative of "complete" exists for m ≤ n alone.
+    A derivative of "complete" exists for m ≤ n alone.
+
+    Shapes: A (*, m, n) → Q (*, m, k), R (*, k, n), k = min(m, n); "complete": k = m.
 
     Raises ShapeError for an unknown mode.
 
@@ -339,7 +387,8 @@ def qr(A: Tensor, mode: str = "reduced") -> QR:
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> SVD:
     """U diag(S) Vᵀ = A, S in falling order.
 
-    A: (*, m, n), k = min(m, n). U: (*, m, k), S: (*, k), Vh: (*, k, n); square U and Vh for full_matrices.
+    Shapes: A (*, m, n) → U (*, m, k), S (*, k), Vh (*, k, n), k = min(m, n); square U and Vh for full_matrices.
+
     The gradient is that of U and V up to their signs: it exists where the singular values are distinct.
 
     >>> import danlu
@@ -351,6 +400,10 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
 
 def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """The singular values in falling order.
+
+    A = U diag(y) Vᵀ
+
+    Shapes: (*, m, n) → (*, min(m, n)).
 
     >>> import danlu
     >>> danlu.linalg.svdvals(danlu.tensor([[3.0, 0.0], [0.0, 4.0]]))
@@ -370,7 +423,8 @@ def _is_lower(name: str, uplo: str) -> bool:
 def eig(A: Tensor) -> Eig:
     """Eigenvalues w and eigenvectors V with A V = V diag(w), of any square matrices; always complex.
 
-    A: (*, n, n), real or complex. eigenvalues: (*, n), in no order. eigenvectors: (*, n, n), columns of length 1.
+    Shapes: A (*, n, n), real or complex → eigenvalues (*, n), in no order, eigenvectors (*, n, n), columns of length 1.
+
     A gradient exists where the eigenvalues are distinct, for what does not depend on the phases of the columns.
 
     Raises ShapeError where A is not square.
@@ -384,6 +438,10 @@ def eig(A: Tensor) -> Eig:
 
 def eigvals(A: Tensor) -> Tensor:
     """The eigenvalues of any square matrices, complex, in no order.
+
+    A v = w v for a vector v ≠ 0
+
+    Shapes: (*, n, n) → (*, n) complex.
 
     Raises ShapeError where A is not square.
 
@@ -399,6 +457,8 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigh:
 
     The gradient of the vectors exists where the eigenvalues are distinct.
 
+    Shapes: (*, n, n) → eigenvalues (*, n) real, eigenvectors (*, n, n).
+
     >>> import danlu
     >>> danlu.linalg.eigh(danlu.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
     tensor([1., 2.])
@@ -408,6 +468,10 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigh:
 
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """The eigenvalues of symmetric matrices in rising order.
+
+    A v = w v for a vector v ≠ 0
+
+    Shapes: (*, n, n) → (*, n) real.
 
     >>> import danlu
     >>> danlu.linalg.eigvalsh(danlu.tensor([[2.0, 0.0], [0.0, 1.0]]))
@@ -428,7 +492,11 @@ def _tolerances(**given: Any) -> tuple[list[Any], str]:
 def pinv(A: Tensor, rcond: Any = None, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Tensor:
     """The pseudo-inverse: singular values above max(atol, rtol · the largest) are inverted, the others become 0.
 
+    A · A⁺ · A = A
+
     rtol: max(m, n) · ε unless given (rcond is its old name). The gradient is that of a rank that does not change.
+
+    Shapes: (*, m, n) → (*, n, m).
 
     >>> import danlu
     >>> danlu.linalg.pinv(danlu.tensor([[2.0, 0.0], [0.0, 0.0]]))
@@ -441,6 +509,10 @@ def pinv(A: Tensor, rcond: Any = None, *, atol: Any = None, rtol: Any = None, he
 
 def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
     """How many singular values lie above max(atol, rtol · the largest); int64, no derivative. `tol` is an absolute tolerance alone.
+
+    rank = #{i: σᵢ > max(atol, rtol · σ₁)}
+
+    Shapes: (*, m, n) → (*) of int64.
 
     >>> import danlu
     >>> danlu.linalg.matrix_rank(danlu.ones(3, 3))
@@ -458,6 +530,8 @@ def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: An
 def matrix_power(A: Tensor, n: int) -> Tensor:
     """A · A · … · A by repeated squaring; powers of the inverse for n < 0.
 
+    Shapes: (*, n, n) → (*, n, n).
+
     >>> import danlu
     >>> danlu.linalg.matrix_power(danlu.tensor([[1.0, 1.0], [0.0, 1.0]]), 3)
     tensor([[1., 3.],
@@ -468,6 +542,8 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
 
 def matrix_exp(A: Tensor) -> Tensor:
     """Σ Aᵏ / k! (Higham 2005: scaling and squaring of a Padé approximant).
+
+    Shapes: (*, n, n) → (*, n, n).
 
     >>> import danlu
     >>> danlu.linalg.matrix_exp(danlu.zeros(2, 2))
@@ -480,6 +556,10 @@ def matrix_exp(A: Tensor) -> Tensor:
 def matmul(A: Tensor, B: Tensor) -> Tensor:
     """A @ B.
 
+    y[…, i, k] = Σ_j A[…, i, j] · B[…, j, k]
+
+    Shapes: A (*, n, m), B (*, m, p) → (*, n, p), leading axes broadcast.
+
     >>> import danlu
     >>> danlu.linalg.matmul(danlu.eye(2), danlu.ones(2))
     tensor([1., 1.])
@@ -489,6 +569,10 @@ def matmul(A: Tensor, B: Tensor) -> Tensor:
 
 def cross(A: Tensor, B: Tensor, *, dim: int = -1) -> Tensor:
     """The vector product along an axis of size 3.
+
+    y₀ = a₁ b₂ - a₂ b₁, y₁ = a₂ b₀ - a₀ b₂, y₂ = a₀ b₁ - a₁ b₀
+
+    Shapes: A (*, 3), B (*, 3), broadcast together → (*, 3), on the axis dim.
 
     >>> import danlu
     >>> danlu.linalg.cross(danlu.tensor([1.0, 0.0, 0.0]), danlu.tensor([0.0, 1.0, 0.0]))
@@ -500,6 +584,8 @@ def cross(A: Tensor, B: Tensor, *, dim: int = -1) -> Tensor:
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Σ x·y along an axis; the others broadcast.
 
+    Shapes: x (*, n), y (*, n) → (*), on the axis dim.
+
     >>> import danlu
     >>> danlu.linalg.vecdot(danlu.ones(2, 3), danlu.ones(3))
     tensor([3., 3.])
@@ -510,6 +596,10 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
 
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices, as the last axis.
+
+    y[…, i] = A[…, i, i + offset]
+
+    Shapes: (*, m, n) → (*, min(m, n)) for offset 0.
 
     >>> import danlu
     >>> danlu.linalg.diagonal(danlu.tensor([[1, 2], [3, 4]]))
@@ -529,6 +619,10 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 def vander(x: Tensor, N: int | None = None) -> Tensor:
     """Powers 0 … N - 1 of each element, as a new last axis: the Vandermonde matrix.
 
+    y[…, i, j] = x[…, i]ʲ
+
+    Shapes: (*, n) → (*, n, N), N = n unless given.
+
     >>> import danlu
     >>> danlu.linalg.vander(danlu.tensor([1.0, 2.0]), 3)
     tensor([[1., 1., 1.],
@@ -547,7 +641,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
 def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     """H₁ H₂ … Hₖ cut to n columns, Hᵢ = I - τᵢ vᵢ vᵢᵀ; vᵢ is the i-th column of A below its diagonal, with 1 on it.
 
-    A: (*, m, n), m ≥ n. tau: (*, k), k ≤ n.
+    Shapes: A (*, m, n), m ≥ n, tau (*, k), k ≤ n → (*, m, n).
 
     >>> import danlu
     >>> danlu.linalg.householder_product(danlu.eye(2), danlu.zeros(2))

@@ -116,6 +116,10 @@ def rand(
 ) -> Tensor:
     """Evenly distributed in [0, 1).
 
+    y ~ U[0, 1)
+
+    Shapes: sizes n₁, …, n_d → (n₁, …, n_d).
+
     >>> import danlu
     >>> danlu.rand(2, 3).shape
     danlu.Size([2, 3])
@@ -128,6 +132,10 @@ def randn(
     *size: Any, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False, device: Any = None
 ) -> Tensor:
     """Normally distributed with mean 0 and variance 1.
+
+    y ~ N(0, 1)
+
+    Shapes: sizes n₁, …, n_d → (n₁, …, n_d).
 
     >>> import danlu
     >>> danlu.randn(2, 3).shape
@@ -148,6 +156,10 @@ def randint(
 ) -> Tensor:
     """Whole numbers from low to high - 1: randint(10, (3,)) or randint(5, 10, (3,)).
 
+    P(y = k) = 1 / (high - low) for low ≤ k < high
+
+    Shapes: size (n₁, …, n_d) → (n₁, …, n_d) of int64.
+
     >>> import danlu
     >>> bool((danlu.randint(5, 8, (100,)) >= 5).all())
     True
@@ -163,6 +175,10 @@ def randint(
 def rand_like(x: Tensor, *, dtype: DType | None = None, generator: Generator | None = None) -> Tensor:
     """`rand` with the shape and dtype of x.
 
+    y ~ U[0, 1)
+
+    Shapes: (*) → (*).
+
     >>> import danlu
     >>> danlu.rand_like(danlu.zeros(2)).shape
     danlu.Size([2])
@@ -172,6 +188,10 @@ def rand_like(x: Tensor, *, dtype: DType | None = None, generator: Generator | N
 
 def randn_like(x: Tensor, *, dtype: DType | None = None, generator: Generator | None = None) -> Tensor:
     """`randn` with the shape and dtype of x.
+
+    y ~ N(0, 1)
+
+    Shapes: (*) → (*).
 
     >>> import danlu
     >>> danlu.randn_like(danlu.zeros(2)).shape
@@ -185,6 +205,10 @@ def randint_like(
 ) -> Tensor:
     """`randint` with the shape and dtype of x.
 
+    P(y = k) = 1 / (high - low) for low ≤ k < high
+
+    Shapes: (*) → (*).
+
     >>> import danlu
     >>> danlu.randint_like(danlu.zeros(2), 3).shape
     danlu.Size([2])
@@ -195,6 +219,10 @@ def randint_like(
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
     """Indices drawn with the weights in each row: the order of E / w with E exponential is that of drawing without replacement.
+
+    P(y = k) = w[k] / Σ w for the first draw
+
+    Shapes: weights (k) or (n, k) → (num_samples) or (n, num_samples) of int64.
 
     >>> import danlu
     >>> danlu.multinomial(danlu.tensor([0.0, 1.0]), 1)
@@ -233,6 +261,10 @@ def normal(
 ) -> Tensor:
     """Normally distributed with this mean and standard deviation (numbers with a size, or tensors).
 
+    y ~ N(mean, std²)
+
+    Shapes: mean and std numbers: size → size; tensors (*), broadcast together → (*).
+
     >>> import danlu
     >>> danlu.normal(0.0, 0.01, (2, 3)).shape
     danlu.Size([2, 3])
@@ -245,6 +277,10 @@ def normal(
 
 def bernoulli(p: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with probability p, else 0, with p's shape and dtype.
+
+    P(y = 1) = p, P(y = 0) = 1 - p
+
+    Shapes: (*) → (*).
 
     >>> import danlu
     >>> danlu.bernoulli(danlu.ones(2))
@@ -266,6 +302,8 @@ def log_gamma_noise(concentration: Tensor, generator: Generator | None = None) -
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Whole numbers k with probability rateᵏ e^(-rate) / k!, with the shape and dtype of the rates; NaN for a rate that is none.
 
+    Shapes: (*) → (*).
+
     >>> import danlu
     >>> danlu.random.poisson(danlu.zeros(2))
     tensor([0., 0.])
@@ -276,6 +314,10 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
     """How many of `count` trials succeed, each with probability `prob`; broadcast, in the dtype of prob.
 
+    P(y = k) = count! / k! (count - k)! · probᵏ (1 - prob)^(count - k)
+
+    Shapes: count (*), prob (*), broadcast together → (*).
+
     >>> import danlu
     >>> danlu.random.binomial(danlu.tensor([3.0, 5.0]), danlu.ones(2))
     tensor([3., 5.])
@@ -285,6 +327,10 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
 
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     """The numbers 0 … n-1 in random order.
+
+    y = a permutation of 0 … n-1, each with probability 1/n!
+
+    Shapes: → (n) of int64.
 
     >>> import danlu
     >>> sorted(danlu.randperm(4).tolist())
@@ -377,14 +423,75 @@ def _above(dtype: DType) -> int:
 
 
 # The fillers draw from a generator, and the generator makes tensors: so they join the Tensor here.
-Tensor.uniform_ = _filler("uniform_", _uniform, "Evenly distributed in [a, b), in place.")  # type: ignore[attr-defined]
-Tensor.normal_ = _filler("normal_", _normal, "Normally distributed, in place.")  # type: ignore[attr-defined]
-Tensor.bernoulli_ = _filler("bernoulli_", _bernoulli, "1 with probability p, else 0, in place.")  # type: ignore[attr-defined]
-Tensor.exponential_ = _filler("exponential_", _exponential, "Of density λ e^(-λ x), λ = lambd, in place.")  # type: ignore[attr-defined]
-Tensor.cauchy_ = _filler("cauchy_", _cauchy, "Of density σ / π(σ² + (x - median)²), in place.")  # type: ignore[attr-defined]
-Tensor.log_normal_ = _filler("log_normal_", _log_normal, "e to the power of normal numbers of this mean and std, in place.")  # type: ignore[attr-defined]
-_TRIALS = "How many trials until one succeeds, each with probability p, in place."
-_WHOLE = "Whole numbers from `from` to `to` - 1, in place: random_(), random_(to) or random_(from, to)."
+Tensor.uniform_ = _filler(  # type: ignore[attr-defined]
+    "uniform_",
+    _uniform,
+    "Evenly distributed in [a, b), in place.\n\n"
+    "y ~ U[a, b)\n\n"
+    "Shapes: (*) → (*), the tensor itself.\n\n"
+    ">>> import danlu\n"
+    ">>> danlu.zeros(3).uniform_(1.0, 1.0)\n"
+    "tensor([1., 1., 1.])",
+)
+Tensor.normal_ = _filler(  # type: ignore[attr-defined]
+    "normal_",
+    _normal,
+    "Normally distributed, in place.\n\n"
+    "y ~ N(mean, std²)\n\n"
+    "Shapes: (*) → (*), the tensor itself.\n\n"
+    ">>> import danlu\n"
+    ">>> danlu.zeros(3).normal_(2.0, 0.0)\n"
+    "tensor([2., 2., 2.])",
+)
+Tensor.bernoulli_ = _filler(  # type: ignore[attr-defined]
+    "bernoulli_",
+    _bernoulli,
+    "1 with probability p, else 0, written into the tensor.\n\n"
+    "P(x = 1) = p, P(x = 0) = 1 - p\n\n"
+    "Shapes: (*) → (*), the tensor itself; p a number or broadcast to (*).\n\n"
+    ">>> import danlu\n>>> danlu.zeros(2).bernoulli_(1.0)\ntensor([1., 1.])",
+)
+Tensor.exponential_ = _filler(  # type: ignore[attr-defined]
+    "exponential_",
+    _exponential,
+    "Of density λ e^(-λ x), λ = lambd, in place.\n\n"
+    "y ~ λ e^(-λ x)\n\n"
+    "Shapes: (*) → (*), the tensor itself.\n\n"
+    ">>> import danlu\n"
+    ">>> danlu.zeros(3).exponential_().ge(0).all()\n"
+    "tensor(True)",
+)
+Tensor.cauchy_ = _filler(  # type: ignore[attr-defined]
+    "cauchy_",
+    _cauchy,
+    "Of density σ / π(σ² + (x - median)²), in place.\n\n"
+    "Shapes: (*) → (*), the tensor itself.\n\n"
+    ">>> import danlu\n"
+    ">>> danlu.zeros(3).cauchy_().shape\n"
+    "danlu.Size([3])",
+)
+Tensor.log_normal_ = _filler(  # type: ignore[attr-defined]
+    "log_normal_",
+    _log_normal,
+    "e to the power of normal numbers of this mean and std, in place.\n\n"
+    "log y ~ N(mean, std²)\n\n"
+    "Shapes: (*) → (*), the tensor itself.\n\n"
+    ">>> import danlu\n"
+    ">>> danlu.zeros(3).log_normal_().gt(0).all()\n"
+    "tensor(True)",
+)
+_TRIALS = (
+    "How many trials until one succeeds, each with probability p, in place.\n\n"
+    "P(y = k) = (1 - p)ᵏ⁻¹ p for k = 1, 2 …\n\n"
+    "Shapes: (*) → (*), the tensor itself.\n\n"
+    ">>> import danlu\n>>> danlu.zeros(3).geometric_(0.5).ge(1).all()\ntensor(True)"
+)
+_WHOLE = (
+    "Whole numbers from `from` to `to` - 1, in place: random_(), random_(to) or random_(from, to).\n\n"
+    "P(y = k) = 1 / (to - from) for from ≤ k < to\n\n"
+    "Shapes: (*) → (*), the tensor itself.\n\n"
+    ">>> import danlu\n>>> danlu.zeros(3).random_(5, 6)\ntensor([5., 5., 5.])"
+)
 Tensor.geometric_ = _filler("geometric_", _geometric, _TRIALS, whole=True)  # type: ignore[attr-defined]
 Tensor.random_ = _filler("random_", _random, _WHOLE, whole=True)  # type: ignore[attr-defined]
 Tensor.multinomial, Tensor.bernoulli = multinomial, bernoulli  # type: ignore[attr-defined]

@@ -23,6 +23,8 @@ class detect_anomaly(contextlib.ContextDecorator):
 
     Slow: for searching, not for training. The forward pass must run inside as well.
 
+    Raises NumericError (in the backward pass) where a derivative is NaN.
+
     >>> import danlu
     >>> x = danlu.tensor(0.0, requires_grad=True)
     >>> with danlu.autograd.detect_anomaly():

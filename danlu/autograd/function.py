@@ -75,6 +75,8 @@ class Function:
     (or None) for each argument of forward; `jvp(ctx, *tangents)` is the forward derivative. Where backward is written in operations on
     tensors, it can be differentiated again.
 
+    Shapes: forward and backward decide: the gradients have the shapes of the inputs.
+
     >>> import danlu
     >>> class Cube(danlu.autograd.Function):
     ...     @staticmethod
@@ -247,6 +249,8 @@ def _zeros(spec: Any) -> Any:
 
 def once_differentiable(function: Any) -> Any:
     """Decorates a Function's backward that is not written in operations on tensors: its result cannot be differentiated again.
+
+    Shapes: those of the backward that is decorated.
 
     Raises GradientError where a second derivative is asked of it.
 

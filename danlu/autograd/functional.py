@@ -63,6 +63,8 @@ def jacobian(
 ) -> Any:
     """∂func/∂inputs: for each output a tuple with one entry for each input (no tuples where there is one of them alone).
 
+    Shapes: input (*) → output.shape + (*).
+
     >>> import danlu
     >>> danlu.autograd.functional.jacobian(lambda x: x ** 2, danlu.tensor([1.0, 3.0]))
     tensor([[2., 0.],
@@ -86,6 +88,10 @@ def hessian(
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:
     """The second derivatives of a function that returns one number; a tuple of tuples where the inputs are a tuple.
+
+    H[i, j] = ∂²func/∂xᵢ ∂xⱼ
+
+    Shapes: input (*) → (*) + (*).
 
     >>> import danlu
     >>> danlu.autograd.functional.hessian(lambda x: (x ** 3).sum(), danlu.tensor([1.0, 2.0]))
@@ -114,6 +120,8 @@ def _number(func: Function) -> Function:
 def vjp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
     """(func(inputs), vᵀ · Jacobian).
 
+    Shapes: input (*), v of the shape of the output → output, product (*).
+
     >>> import danlu
     >>> danlu.autograd.functional.vjp(lambda x: x * 2, danlu.ones(2), danlu.tensor([1.0, 5.0]))
     (tensor([2., 2.]), tensor([ 2., 10.]))
@@ -128,6 +136,8 @@ def vjp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
 def jvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
     """(func(inputs), Jacobian · v).
 
+    Shapes: input (*), v (*) → output and product of equal shapes.
+
     >>> import danlu
     >>> danlu.autograd.functional.jvp(lambda x: x * 2, danlu.ones(2), danlu.tensor([1.0, 5.0]))
     (tensor([2., 2.]), tensor([ 2., 10.]))
@@ -138,6 +148,8 @@ def jvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
 
 def hvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
     """(func(inputs), Hessian · v) of a function that returns one number.
+
+    Shapes: input (*), v (*) → value (), product (*).
 
     >>> import danlu
     >>> danlu.autograd.functional.hvp(lambda x: (x ** 2).sum(), danlu.ones(2), danlu.tensor([1.0, 5.0]))
@@ -154,6 +166,8 @@ def hvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
 
 def vhp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
     """(func(inputs), vᵀ · Hessian): the same numbers as `hvp` by symmetry, reverse over reverse.
+
+    Shapes: input (*), v (*) → value (), product (*).
 
     >>> import danlu
     >>> danlu.autograd.functional.vhp(lambda x: (x ** 2).sum(), danlu.ones(2), danlu.tensor([1.0, 5.0]))

@@ -57,8 +57,12 @@ def grad(
 ) -> tuple[Any, ...]:
     """The gradients of Σ outputs · grad_outputs with respect to the inputs, as a tuple; no `.grad` changes.
 
+    gᵢ = ∂(Σ outputs · grad_outputs)/∂inputsᵢ
+
     allow_unused: None for an input on which no output depends, instead of an error. materialize_grads: zeros for it.
     create_graph: the result can be differentiated again. is_grads_batched: grad_outputs has one axis more in front, and the result too.
+
+    Shapes: outputs, and grad_outputs of equal shapes → gradients of the shapes of the inputs.
 
     Raises GradientError where an input does not require grad or is not used.
 
@@ -95,6 +99,10 @@ def backward(
     tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
 ) -> None:
     """Adds the gradient of Σ tensors · grad_tensors to the `.grad` of the leaves.
+
+    x.grad ← x.grad + ∂(Σ tensors · grad_tensors)/∂x for every leaf x
+
+    Shapes: tensors, and grad_tensors of equal shapes (one element: may be left out).
 
     >>> import danlu
     >>> x = danlu.ones(2, requires_grad=True)

@@ -62,6 +62,13 @@ class Body(Emitter):
         self.lines.append(f"  {ref} = getelementptr {memory_type(dtype)}, ptr {self.pointer(slot)}, i64 {offset}")
         return ref
 
+    def in_turns(self, x: Value, y: Value) -> Value:
+        """Twice the lanes: x0 y0 x1 y1 …"""
+        n = self.lanes
+        x, y = self.splat(x, n), self.splat(y, n)
+        picked = ", ".join(f"i32 {k}" for pair in zip(range(n), range(n, 2 * n)) for k in pair)
+        return self.instruction(f"shufflevector {x!r}, {y!r}, <{2 * n} x i32> <{picked}>", x.dtype, 2 * n)
+
     # ---- blocks and loops -----------------------------------------------------------------------------------------------
     def scoped(self, run: Callable[[], None]) -> None:
         """Runs with a layer of remembered values that is forgotten after: they are not known outside the block."""

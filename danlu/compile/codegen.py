@@ -19,6 +19,7 @@ from danlu.compile.body import (
 from danlu.compile.emit import Value, ir_type
 from danlu.compile.index import Atom, Index, Position, Quotient, Var, atoms_of
 from danlu.compile.kernel import (
+    TURNS,
     Accumulate,
     Apply,
     Begin,
@@ -146,6 +147,10 @@ class Writer:
         """Memory gets a value; mode "add" adds to what is there."""
         b = self.b
         value = self.value(s.value)
+        if isinstance(s.value, Apply) and s.value.op is TURNS:
+            mask = None if b.mask is None else b.in_turns(b.mask, b.mask)
+            self.memory_store(s.slot, s.dtype, value, "row", self.index_value(s.index, scalar=True).ref, mask)
+            return
         kind, offset = self.offset(s.index)
         if s.mode == "add":
             old = self.memory_load(s.slot, register_dtype(s.dtype), s.dtype, kind, offset, b.mask)
@@ -341,9 +346,16 @@ class Writer:
         mask = b.mask if kind != "one" else None
         if guard is not None and mask is not None:
             mask = b.and_(guard, mask)
+        if guard is None and mask is None and self.is_every_second(e.index):
+            kind, offset = "pairs", self.index_value(e.index, scalar=True).ref
         return self.memory_load(
             e.slot, register_dtype(e.dtype), e.dtype, kind, offset, mask if guard is None or mask is not None else guard
         )
+
+    def is_every_second(self, index: Index) -> bool:
+        """Whether the lanes are every second element of memory: two vectors and a shuffle, where a gather takes ten times as long."""
+        b = self.b
+        return b.vector is not None and b.lanes > 2 and index.coefficient(b.vector) == 2 and not self.varies(index)
 
     def memory_load(self, slot: int, dtype: DType, stored: DType, kind: str, offset: Any, mask: Value | None) -> Value:
         """Memory → registers, converting bool and float16."""
@@ -376,6 +388,14 @@ class Writer:
             b.declared.add(f"declare {vector} @llvm.masked.load.{suffix}.p0(ptr, i32, <{b.lanes} x i1>, {vector})")
             text = f"call {vector} @llvm.masked.load.{suffix}.p0(ptr {at}, i32 {stored.itemsize}, {mask!r}, {vector} zeroinitializer)"
             return b.instruction(text, stored, b.lanes)
+        if kind == "pairs":  # the second vector ends with the last element that is asked for, so that nothing behind it is read
+            n = b.lanes
+            first = b.instruction(f"load {vector}, ptr {b.address(slot, stored, offset)}, align {stored.itemsize}", stored, n)
+            later = b.instruction(f"add i64 {offset}, {n - 1}", dt.int64).ref
+            second = b.instruction(f"load {vector}, ptr {b.address(slot, stored, later)}, align {stored.itemsize}", stored, n)
+            picked = ", ".join(f"i32 {k}" for k in [*range(0, n, 2), *range(n + 1, 2 * n, 2)])
+            text = f"shufflevector {vector} {first.ref}, {vector} {second.ref}, <{n} x i32> <{picked}>"
+            return b.instruction(text, stored, n)
         pointers = self.pointers(slot, stored, offset)
         mask = b.splat(mask if mask is not None else b.const(True, dt.bool_), b.lanes)
         b.declared.add(
@@ -395,7 +415,7 @@ class Writer:
     def memory_store(self, slot: int, stored: DType, value: Value, kind: str, offset: Any, mask: Value | None) -> None:
         """Registers → memory, converting bool and float16."""
         b = self.b
-        lanes = 1 if kind == "one" else b.lanes
+        lanes = 1 if kind == "one" else max(b.lanes, value.lanes)
         value = self.to_memory(b.splat(value, lanes), stored)
         typed = f"{memory_type(stored) if lanes == 1 else f'<{lanes} x {memory_type(stored)}>'} {value.ref}"
         if kind == "one":

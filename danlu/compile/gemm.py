@@ -60,7 +60,7 @@ def emit_phases(p: Plan) -> list[Phase]:
         phases.append(_phase(p, "pack", packing, _emit_pack))
     phases.append(_phase(p, "tiles", ceil(prod(p.units) / p.grain), _emit_tiles))
     if p.k_blocks > 1:
-        lines = p.rows * prod(p.contraction.batch)
+        lines = p.rows * prod(p.contraction.results)
         phases.append(_phase(p, "finish", ceil(lines / _finish_grain(p)), _emit_finish))
     return phases
 
@@ -182,13 +182,27 @@ def _emit_tile(
     first_row, first_column = micro.times(b, row, height), micro.times(b, panel, width)
     y, x = _inside(b, first_row, height, p.rows), _inside(b, first_column, width, p.columns)
     places = [workspace if source else pointer for source, pointer in zip(p.sources, pointers, strict=True)]
-    left = p.left.start(b, places[0], batch, row, y)
-    right = p.right.start(b, places[1], batch, panel, x)
-    start = micro.times(b, part, p.k_block)
-    stop = micro.at_most(b, micro.plus(b, start, p.k_block), k) if p.k_blocks > 1 else str(k)
     kernel = micro.tile_along_columns if p.variant == "columns" else micro.tile_along_k
-    for i, value in enumerate(kernel(b, left, right, (p.left, p.right), p.tile, (start, stop))):
-        micro.store(b, value, micro.at(b, room, str(i * p.lanes), p.tile.dtype))
+
+    def sums(batch: list[str], ks: tuple[str, str]) -> Iterator[tuple[str, Value]]:
+        left = p.left.start(b, places[0], batch, row, y)
+        right = p.right.start(b, places[1], batch, panel, x)
+        for i, value in enumerate(kernel(b, left, right, (p.left, p.right), p.tile, ks)):
+            yield micro.at(b, room, str(i * p.lanes), p.tile.dtype), value
+
+    if p.contraction.outer:
+        first = micro.times(b, part, p.group)
+        last = micro.at_most(b, micro.plus(b, first, p.group), p.contraction.batch[-1])
+        for i in range(p.tile.rows * p.width // p.lanes):
+            micro.store(b, micro.zero(p.tile.dtype, p.lanes), micro.at(b, room, str(i * p.lanes), p.tile.dtype))
+        with loop(b, first, last) as member:
+            for place, value in sums([*batch, member.index], ("0", str(k))):
+                micro.store(b, b.add(micro.load(b, place, p.tile.dtype, p.lanes), value), place)
+    else:
+        start = micro.times(b, part, p.k_block)
+        stop = micro.at_most(b, micro.plus(b, start, p.k_block), k) if p.k_blocks > 1 else str(k)
+        for place, value in sums(batch, (start, stop)):
+            micro.store(b, value, place)
     _hand_over(p, b, room, batch, (first_row, y), (first_column, x), give)
 
 
@@ -233,7 +247,7 @@ def _give(p: Plan, b: Emitter, value: Value, batch: list[str], y: str, x: str, m
 def _partials(p: Plan) -> Operand:
     """Partial sums in the workspace: [part, batch..., row, column]; `along` is the stride of the parts."""
     strides, size = [], p.rows * p.columns
-    for length in reversed(p.contraction.batch):
+    for length in reversed(p.contraction.results):
         strides.insert(0, size)
         size *= length
     return Operand(p.tile.dtype, tuple(strides), p.columns, size, p.partial_offset)
@@ -256,7 +270,7 @@ def _finish_grain(p: Plan) -> int:
 
 def _emit_finish(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
     """Sums the parts in their order, row by row."""
-    sums, box = _partials(p), (*p.contraction.batch, p.rows)
+    sums, box = _partials(p), (*p.contraction.results, p.rows)
     with _units(b, begin, end, _finish_grain(p), prod(box)) as unit:
         *batch, row = micro.unravel(b, unit, box)
         line = sums.start(b, at.workspace, batch, "0", row)

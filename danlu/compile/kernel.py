@@ -179,6 +179,7 @@ CONVERT = Machine("convert", lambda b, x, dtype: b.cast(x, dtype))
 LOCATE = Machine("locate", _locate)
 CHECKED = Machine("checked", lambda b, x, *positions: x)  # x does not depend on the positions, which are looked at all the same
 PRODUCT = Machine("product", lambda b, x, y: b.mul(x, y) if x.dtype.kind != "b" else b.and_(x, y))
+TURNS = Machine("turns", lambda b, x, y: b.in_turns(x, y))  # twice the lanes: x0 y0 x1 y1 …
 PLUS = Machine("plus", lambda b, a, x: b.add(a, x) if x.dtype.kind != "b" else b.or_(a, x), lambda dtype: 0)
 
 # ---- walking ------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,10 @@ from danlu.errors import DTypeError, ShapeError
 
 @dataclass(frozen=True)
 class Contraction:
-    """C[batch, m, n] = Σ_k A[batch, m, k] · B[batch, k, n]; strides in elements: (batch..., m, k) and (batch..., k, n)."""
+    """C[batch, m, n] = Σ_k A[batch, m, k] · B[batch, k, n]; strides in elements: (batch..., m, k) and (batch..., k, n).
+
+    `outer`: the last axis of the batch is summed as well, and C lacks it (the images, in the gradient of a convolution's weight).
+    """
 
     batch: tuple[int, ...]
     m: int
@@ -32,6 +35,12 @@ class Contraction:
     a_offset: int = 0
     b_offset: int = 0
     dtype: DType = dt.float32
+    outer: bool = False
+
+    @property
+    def results(self) -> tuple[int, ...]:
+        """The batch axes of C."""
+        return self.batch[:-1] if self.outer else self.batch
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,8 @@ class Plan:
 
     `tile`: the register tile; `left`, `right`: the operands as the tiles read them, `sources` as they came, None where they
     are the same; `k_block`: how much of k one tile sums; `row_tiles`: tiles that a unit goes through down its panel of columns;
-    `grain`: units in a chunk; `partial_offset`: where partial sums begin in the workspace (elements); `workspace`: its bytes.
+    `group`: how many of the outer summed axis one tile sums; `grain`: units in a chunk; `partial_offset`: where partial sums begin in
+    the workspace (elements); `workspace`: its bytes.
     """
 
     contraction: Contraction
@@ -56,6 +66,7 @@ class Plan:
     partial_offset: int
     lane_limit: int
     workspace: int = 0
+    group: int = 1
 
     @property
     def rows(self) -> int:
@@ -89,13 +100,15 @@ class Plan:
 
     @property
     def k_blocks(self) -> int:
-        """Parts that k is cut into; more than one: partial sums in the workspace."""
+        """Parts that k, or the outer summed axis, is cut into; more than one: partial sums in the workspace."""
+        if self.contraction.outer:
+            return ceil(self.contraction.batch[-1] / self.group)
         return max(1, ceil(self.contraction.k / self.k_block))
 
     @property
     def units(self) -> tuple[int, ...]:
         """The box of units: (batch..., k blocks, row blocks, panels)."""
-        return (*self.contraction.batch, self.k_blocks, self.row_blocks, self.panels)
+        return (*self.contraction.results, self.k_blocks, self.row_blocks, self.panels)
 
 
 # ---- the plan ------------------------------------------------------------------------------------------------------
@@ -304,16 +317,28 @@ def _finish(p: _Problem, choice: _Choice, k_block: int | None) -> Plan:
         sources.append(operand if wanted else None)
         packed.append(_packed(p, operand, extent, width, place) if wanted else operand)
         place += _aligned(_packed_size(p, operand, extent, width)) if wanted else 0
-    k_block = k_block or _k_block(p, choice)
     c = p.c
+    k_block = c.k if c.outer else k_block or _k_block(p, choice)
     draft = Plan(
         c, p.axis, choice.variant, tile, packed[0], packed[1], (sources[0], sources[1]), max(k_block, 1), 1, 1, place, p.wide
     )
-    draft = replace(draft, row_tiles=_row_tiles(p, draft))
-    work = max(1, _work(p, draft.row_tiles * tile.rows, draft.width, k_block))
+    draft = replace(draft, row_tiles=_row_tiles(p, draft), group=_group(p, draft))
+    work = max(1, _work(p, draft.row_tiles * tile.rows, draft.width, k_block * draft.group))
     draft = replace(draft, grain=max(1, CHUNK_WORK // work))
-    partial = draft.k_blocks * prod(c.batch) * c.m * c.n if draft.k_blocks > 1 else 0
+    partial = draft.k_blocks * prod(c.results) * c.m * c.n if draft.k_blocks > 1 else 0
     return replace(draft, workspace=(place + partial) * p.dtype.itemsize)
+
+
+def _group(p: _Problem, draft: Plan) -> int:
+    """How many of the outer summed axis one tile adds up: their part of the right operand fits half of L2, and the parts, whose sums are
+    stored, are few enough for memory but enough for threads."""
+    if not p.c.outer:
+        return 1
+    count, size = p.c.batch[-1], p.dtype.itemsize
+    near = p.target.l2 // 2 // max(1, draft.width * p.c.k * size)
+    most = PARTIALS // 8 // max(1, prod(p.c.results) * p.rows * p.columns * size)
+    tiles = draft.row_blocks * draft.panels * prod(p.c.results)
+    return max(1, ceil(count / max(1, most)), min(near, ceil(count / max(1, ceil(PARALLEL / tiles)))))
 
 
 def _panels(p: _Problem, choice: _Choice) -> Iterator[tuple[Operand, bool, int, int]]:

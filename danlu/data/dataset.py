@@ -15,6 +15,9 @@ from danlu.random import Generator, next_key
 class Dataset:
     """Base of data sets: a subclass defines `__getitem__(place)` and `__len__()`.
 
+    Shapes: those of the samples, which the subclass decides.
+
+    >>> from danlu.data import Dataset
     >>> class Squares(Dataset):
     ...     def __len__(self): return 4
     ...     def __getitem__(self, place): return place, place**2
@@ -40,6 +43,8 @@ class TensorDataset(Dataset):
 
     Raises: DataError without tensors, for one without axes, and for different lengths.
 
+    >>> import numpy as np
+    >>> from danlu.data import TensorDataset
     >>> dataset = TensorDataset(np.zeros((3, 2)), np.array([5, 6, 7]))
     >>> len(dataset), int(dataset[1][1])
     (3, 6)
@@ -65,6 +70,11 @@ class TensorDataset(Dataset):
 class Subset(Dataset):
     """The samples of another data set at some places, in their order.
 
+    self[i] = dataset[indices[i]]
+
+    Shapes: those of the samples.
+
+    >>> from danlu.data import Subset
     >>> list(Subset(range(10, 20), [0, 5]))
     [10, 15]
     """
@@ -86,8 +96,11 @@ def random_split(
 
     Shares are rounded down; the samples that are left over go to the parts in turn, as in PyTorch.
 
+    Shapes: those of the samples.
+
     Raises: DataError for lengths that do not add up to the data set.
 
+    >>> from danlu.data import random_split
     >>> [len(part) for part in random_split(range(10), [0.75, 0.25], seed=0)]
     [8, 2]
     """

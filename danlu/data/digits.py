@@ -16,6 +16,7 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
 
     Shapes: images uint8 [N=1797, height=8, width=8] with values 0..16; labels int64 [N] with values 0..9.
 
+    >>> from danlu.data import load_digits
     >>> images, labels = load_digits()
     >>> images.shape, int(images.max()), labels[:5].tolist()
     ((1797, 8, 8), 16, [0, 1, 2, 3, 4])

@@ -36,6 +36,7 @@ def read_idx(path: str | Path) -> np.ndarray:
     Raises: DataError for a wrong magic, a length that the file does not hold, a damaged `.gz`. Memory grows with what the
     file really holds, never with what its header claims.
 
+    >>> from danlu.data import read_idx
     >>> read_idx("train-labels-idx1-ubyte.gz")  # doctest: +SKIP
     array([5, 0, 4, ...], dtype=uint8)
 

@@ -32,6 +32,8 @@ class DataLoader:
 
     Raises: DataError for a batch size that is no positive integer, and for arguments that exclude each other, as in PyTorch.
 
+    >>> import numpy as np
+    >>> from danlu.data import DataLoader, TensorDataset
     >>> loader = DataLoader(TensorDataset(np.arange(10)), batch_size=4, shuffle=True, seed=0)
     >>> len(loader), [len(x) for (x,) in loader]
     (3, [4, 4, 2])
@@ -216,8 +218,11 @@ def default_collate(samples: list[Any]) -> Any:
 
     Python floats become float64, as in PyTorch.
 
+    Shapes: samples (*) → a batch (N, *).
+
     Raises: DataError for samples of different shapes or lengths, and for a type that cannot be stacked.
 
+    >>> from danlu.data import default_collate
     >>> default_collate([(1, "a"), (2, "b")])
     [tensor([1, 2]), ['a', 'b']]
     """

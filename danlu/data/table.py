@@ -36,6 +36,9 @@ class Table:
     A column is float64 (NaN = missing), int64, bool, or object: str, bool or None (= missing).
     `lines[i]` is the line of the file on which row i begins.
 
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from danlu.data import Table
     >>> table = Table(Path("train.csv"), {"x": np.array([5, 6])}, np.array([2, 3]))
     >>> len(table), table.take(np.array([1])).columns["x"]
     (2, array([6]))
@@ -88,6 +91,7 @@ def read_csv(path: str | Path) -> Table:
     Raises: DataError for binary data, an empty file, another encoding, rows of different lengths (with the line), column names
     that occur twice, and when pandas is not installed.
 
+    >>> from danlu.data import read_csv
     >>> read_csv("train.csv").columns["price"]  # doctest: +SKIP
     array([1.5, 2. , nan])
     """

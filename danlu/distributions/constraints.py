@@ -15,6 +15,8 @@ class Constraint:
     `check(x)` is a bool tensor: of the shape of x, without the last `event_dim` axes, which are judged together.
     `expected` says in words what must hold, `advice` what to write where it does not.
 
+    Shapes: check(x): x (*, event) → (*) of bool.
+
     >>> import danlu
     >>> danlu.distributions.constraints.positive.check(danlu.tensor([-1.0, 2.0]))
     tensor([False,  True])
@@ -47,6 +49,8 @@ def _vectors(check: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 def greater_than(bound: float | Tensor) -> Constraint:
     """x > bound.
 
+    Shapes: values (*) → (*) of bool.
+
     >>> import danlu
     >>> danlu.distributions.constraints.greater_than(1).check(danlu.tensor([1.0, 2.0]))
     tensor([False,  True])
@@ -56,6 +60,8 @@ def greater_than(bound: float | Tensor) -> Constraint:
 
 def greater_than_eq(bound: float | Tensor) -> Constraint:
     """x ≥ bound.
+
+    Shapes: values (*) → (*) of bool.
 
     >>> import danlu
     >>> danlu.distributions.constraints.greater_than_eq(1).check(danlu.tensor([1.0, 0.0]))
@@ -67,6 +73,8 @@ def greater_than_eq(bound: float | Tensor) -> Constraint:
 def less_than(bound: float | Tensor) -> Constraint:
     """x < bound.
 
+    Shapes: values (*) → (*) of bool.
+
     >>> import danlu
     >>> danlu.distributions.constraints.less_than(1).check(danlu.tensor([1.0, 0.0]))
     tensor([False,  True])
@@ -76,6 +84,8 @@ def less_than(bound: float | Tensor) -> Constraint:
 
 def interval(low: float | Tensor, high: float | Tensor) -> Constraint:
     """low ≤ x ≤ high.
+
+    Shapes: values (*) → (*) of bool.
 
     >>> import danlu
     >>> danlu.distributions.constraints.interval(0, 1).check(danlu.tensor([1.0, 2.0]))
@@ -89,6 +99,8 @@ def interval(low: float | Tensor, high: float | Tensor) -> Constraint:
 def integer_interval(low: float | Tensor, high: float | Tensor) -> Constraint:
     """Whole numbers, low ≤ x ≤ high.
 
+    Shapes: values (*) → (*) of bool.
+
     >>> import danlu
     >>> danlu.distributions.constraints.integer_interval(0, 3).check(danlu.tensor([1.5, 2.0]))
     tensor([False,  True])
@@ -100,6 +112,8 @@ def integer_interval(low: float | Tensor, high: float | Tensor) -> Constraint:
 def multinomial(total: int) -> Constraint:
     """Rows of whole numbers ≥ 0 whose sum is `total`.
 
+    Shapes: values (*, k) → (*) of bool.
+
     >>> import danlu
     >>> danlu.distributions.constraints.multinomial(3).check(danlu.tensor([[1.0, 2.0], [1.0, 1.0]]))
     tensor([ True, False])
@@ -110,6 +124,8 @@ def multinomial(total: int) -> Constraint:
 
 def independent(base: Constraint, count: int) -> Constraint:
     """`base`, with the `count` axes before its own judged together.
+
+    Shapes: values (*, n₁, …) → (*) of bool, `count` axes judged together.
 
     >>> import danlu
     >>> constraints = danlu.distributions.constraints

@@ -176,6 +176,8 @@ class Categorical(_Choice):
 class OneHotCategorical(_Choice):
     """As Categorical, a draw as a row of zeros with a single 1.
 
+    P(eᵢ) = pᵢ, eᵢ the row with 1 at i
+
     Shapes: probs or logits (*, k): batch_shape (*), event_shape (k).
 
     Raises DataError for rows that are no probabilities, or where not exactly one of the two is given; ShapeError without an axis.

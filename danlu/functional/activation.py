@@ -15,6 +15,8 @@ from danlu.tensor import Tensor, apply
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else α (exp(x / α) − 1) (Barron 2017).
 
+    Shapes: input (*) → (*): element by element.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -30,6 +32,8 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a · sigmoid(b), a and b the halves of an axis (Dauphin et al. 2017).
+
+    Shapes: input (*, 2n, *) → (*, n, *), on the axis dim.
 
     Example:
         >>> import danlu
@@ -64,6 +68,8 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x − λ where x > λ, x + λ where x < −λ, else 0.
 
+    Shapes: input (*) → (*): element by element.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -77,6 +83,8 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 def tanhshrink(input: Tensor) -> Tensor:
     """x − tanh(x).
+
+    Shapes: input (*) → (*): element by element.
 
     Example:
         >>> import danlu
@@ -103,6 +111,8 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where x > 0, else w · x with a learned w, one or one a channel (He et al. 2015).
+
+    Shapes: input (*), weight (1,), or (C,) for an input (N, C, *) → the shape of the input.
 
     Example:
         >>> import danlu
@@ -131,6 +141,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False) -> Tensor:
     """leaky_relu with a slope drawn from lower … upper for each element while training, else with their mean (Xu et al. 2015).
 
+    x where x ≥ 0, else s · x, s ~ U(lower, upper) while training, else s = (lower + upper) / 2
+
+    Shapes: input (*) → (*): element by element.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -148,7 +162,9 @@ def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: b
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None) -> Tensor:
-    """softmax of −x.
+    """exp(−x) / Σ exp(−x) along an axis: softmax of −x.
+
+    Shapes: input (*) → (*).
 
     Example:
         >>> import danlu
@@ -161,6 +177,8 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1.0, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """softmax((x + g) / τ) with Gumbel noise g; hard: its one-hot maximum with the soft one's derivative (Jang et al. 2017).
+
+    Shapes: logits (*) → (*).
 
     Example:
         >>> import danlu
@@ -204,6 +222,10 @@ def _feature_dropout(name: str, d: int, x: Tensor, p: float, training: bool, inp
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Sets whole channels of (N, C, L) to zero with probability p and divides the others by 1 − p.
 
+    y = x · m / (1 − p), P(m = 0) = p for each channel
+
+    Shapes: input (N, C, L) or (C, L) → the same.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -216,6 +238,10 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Sets whole channels of (N, C, H, W) to zero with probability p and divides the others by 1 − p (Tompson et al. 2015).
 
+    y = x · m / (1 − p), P(m = 0) = p for each channel
+
+    Shapes: input (N, C, H, W) or (C, H, W) → the same.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -227,6 +253,10 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Sets whole channels of (N, C, D, H, W) to zero with probability p and divides the others by 1 − p.
+
+    y = x · m / (1 − p), P(m = 0) = p for each channel
+
+    Shapes: input (N, C, D, H, W) or (C, D, H, W) → the same.
 
     Example:
         >>> import danlu
@@ -252,6 +282,10 @@ def _alpha_masked(x: Tensor, mask: Tensor, p: float) -> Tensor:
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """Dropout for networks of selu: mean 0 and variance 1 are kept.
 
+    y = a (x or α′ with probability p) + b, α′ = −λα, a and b such that mean 0 and variance 1 are kept
+
+    Shapes: input (*) → (*).
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -266,6 +300,10 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """alpha_dropout of whole channels of (N, C, …).
+
+    y = a (x or α′ for a whole channel with probability p) + b, as in alpha_dropout
+
+    Shapes: input (N, C, *) → (N, C, *).
 
     Example:
         >>> import danlu

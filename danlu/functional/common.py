@@ -68,6 +68,8 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(x, 0), 6).
 
+    Shapes: input (*) → (*): element by element.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -191,6 +193,8 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(β x)) / β, and x itself where β x > threshold (at 20 they are one float32).
 
+    Shapes: input (*) → (*): element by element.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -203,7 +207,9 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """x kept between min_val and max_val.
+    """min(max(x, min_val), max_val).
+
+    Shapes: input (*) → (*): element by element.
 
     Example:
         >>> import danlu
@@ -222,6 +228,8 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """relu6(x + 3) / 6.
 
+    Shapes: input (*) → (*): element by element.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -233,6 +241,8 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x · relu6(x + 3) / 6 (Howard et al. 2019).
+
+    Shapes: input (*) → (*): element by element.
 
     Example:
         >>> import danlu
@@ -280,6 +290,8 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
     y = exp(x) / Σ exp(x)
 
+    Shapes: input (*) → (*).
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -292,6 +304,8 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None) -> Tensor:
     """x − log Σ exp(x) along an axis: the logarithm of softmax, without its rounding.
 
+    Shapes: input (*) → (*).
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -303,6 +317,8 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Sets elements to zero with probability p and divides the others by 1 − p; does nothing when not training.
+
+    y = x · m / (1 − p), P(m = 0) = p, P(m = 1) = 1 − p
 
     Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
 
@@ -326,6 +342,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The mean of (x − y)².
 
+    Shapes: input and target (*) → (), or (*) for reduction="none".
+
     Raises:
         ShapeError: the shapes cannot be broadcast. Shapes that differ give a UserWarning.
 
@@ -343,6 +361,8 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tenso
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The mean of |x − y|.
 
+    Shapes: input and target (*) → (), or (*) for reduction="none".
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -356,6 +376,8 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
 
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """The mean of d² / 2β where d = |x − y| < β, else d − β/2.
+
+    Shapes: input and target (*) → (), or (*) for reduction="none".
 
     Example:
         >>> import danlu
@@ -375,6 +397,8 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     """The mean of d²/2 where d = |x − y| < δ, else δ (d − δ/2) (Huber 1964).
 
+    Shapes: input and target (*) → (), or (*) for reduction="none".
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -390,6 +414,8 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
 
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean") -> Tensor:
     """The mean of −(y log p + (1 − y) log(1 − p)) for probabilities p; each logarithm is at least −100.
+
+    Shapes: input and target (*), weight broadcast to it → (), or (*) for reduction="none".
 
     Example:
         >>> import danlu
@@ -407,6 +433,10 @@ def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean", pos_weight: Tensor | None = None
 ) -> Tensor:
     """binary_cross_entropy of sigmoid(z), computed from z without overflow or rounding to 0 and 1.
+
+    the mean of −(y log σ(z) + (1 − y) log(1 − σ(z))), y log σ(z) times pos_weight where it is given
+
+    Shapes: input and target (*), weight and pos_weight broadcast to it → (), or (*) for reduction="none".
 
     Example:
         >>> import danlu
@@ -426,6 +456,9 @@ def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> Tensor:
     """−log p of the target class, from logarithms of probabilities; see cross_entropy for the shapes.
+
+    Shapes: input (C,), (N, C) or (N, C, d1, …) of logarithms, target the same without C; weight (C,) → (), or the shape of
+    the target.
 
     Example:
         >>> import danlu
@@ -497,6 +530,8 @@ def layer_norm(
 ) -> Tensor:
     """(x − mean) / √(var + ε) · w + b, with statistics over the last axes, those of `normalized_shape` (Ba et al. 2016, eq. 3).
 
+    Shapes: input (*, *normalized_shape), weight and bias of normalized_shape → the shape of the input.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -527,6 +562,8 @@ def batch_norm(
 
     Training takes the batch's statistics and moves the running ones towards them: r ← (1 − momentum) r + momentum s.
     Otherwise the running statistics are taken.
+
+    Shapes: input (N, C) or (N, C, *); the statistics, weight and bias (C,) → the shape of the input.
 
     Example:
         >>> import danlu

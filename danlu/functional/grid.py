@@ -19,6 +19,8 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
 
     place = theta · (x, y, 1), x and y from −1 to 1: between the centres of the corner pixels (align_corners) or their outer edges.
 
+    Shapes: theta (N, 2, 3), size (N, C, H, W) → (N, H, W, 2); theta (N, 3, 4), size (N, C, D, H, W) → (N, D, H, W, 3).
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -122,9 +124,13 @@ def grid_sample(
 ) -> Tensor:
     """The input read at the places of a grid: (N, C, H, W) at (N, H', W', 2) gives (N, C, H', W'); volumes have one axis more.
 
+    y[n, c, p] = Σ_k w_k x[n, c, k], w the weights (bilinear: of the 4 or 8 neighbours) of the place grid[n, p]
+
     grid[..., 0] is the place on the last axis, from −1 to 1, grid[..., 1] that on the axis before it. mode: "bilinear", "nearest", "bicubic"
     (images alone). padding_mode beyond the edge: "zeros", "border" (the edge), "reflection" (a mirror at the edge).
     align_corners: −1 and 1 are the centres of the corner pixels, instead of their outer edges.
+
+    Shapes: input (N, C, H, W), grid (N, H', W', 2) → (N, C, H', W'); volumes have one axis more.
 
     Example:
         >>> import danlu

@@ -50,6 +50,8 @@ def _length(x: Tensor, p: float, dim: Any, keepdim: bool) -> Tensor:
 def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
     """x / max(‖x‖ₚ, ε) along an axis.
 
+    Shapes: input (*) → (*).
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -62,6 +64,8 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """x · y / (max(‖x‖, ε) max(‖y‖, ε)) along an axis.
+
+    Shapes: x1 and x2 (*, D, *), broadcast together → (*, *) without the axis dim.
 
     Example:
         >>> import danlu
@@ -83,6 +87,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """‖x − y + ε‖ₚ along the last axis.
 
+    Shapes: x1 and x2 (*, D), broadcast together → (*); keepdim: (*, 1).
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -94,6 +100,8 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
 
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """The distances ‖xᵢ − xⱼ‖ₚ of the rows of (N, D), for i < j, one after another.
+
+    Shapes: input (N, D) → (N (N − 1) / 2,).
 
     Example:
         >>> import danlu
@@ -115,6 +123,8 @@ def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target
 
     reduction="batchmean" divides the sum by the first size: the divergence as it is defined.
 
+    Shapes: input and target (*) → (), or (*) for reduction="none".
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -131,6 +141,8 @@ def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, *, eps: float = 1e-8, reduction: str = "mean"
 ) -> Tensor:
     """exp(x) − y x, x the logarithm of the expected count; or x − y log(x + ε). full adds Stirling's log y! for y > 1.
+
+    Shapes: input and target (*) → (), or (*) for reduction="none".
 
     Example:
         >>> import danlu
@@ -150,6 +162,8 @@ def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
     """(log v + (x − y)² / v) / 2 for a normal distribution of mean x and variance v ≥ ε; full adds log(2π) / 2.
+
+    Shapes: input and target (*), var a number, (*) or (*) without the last axis → (), or (*) for reduction="none".
 
     Example:
         >>> import danlu
@@ -181,6 +195,8 @@ def gaussian_nll_loss(
 def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """log(1 + exp(−y x)) for targets y = ±1.
 
+    Shapes: input and target (*) → (), or (*) for reduction="none".
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -192,6 +208,8 @@ def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") 
 
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, *, reduction: str = "mean") -> Tensor:
     """x where y = 1, max(0, margin − x) where y = −1.
+
+    Shapes: input and target (*) → (), or (*) for reduction="none".
 
     Example:
         >>> import danlu
@@ -207,6 +225,8 @@ def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, *, reduction: str = "mean"
 ) -> Tensor:
     """max(0, margin − y (x₁ − x₂)): y = 1 where x₁ should be larger, −1 where x₂ should be.
+
+    Shapes: input1, input2 and target (N,) → (), or (N,) for reduction="none".
 
     Example:
         >>> import danlu
@@ -228,6 +248,8 @@ def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, *, reduction: str = "mean"
 ) -> Tensor:
     """1 − cos(x₁, x₂) where y = 1, max(0, cos(x₁, x₂) − margin) where y = −1.
+
+    Shapes: input1 and input2 (N, D), target (N,) → (), or (N,) for reduction="none"; (D,) with ().
 
     Example:
         >>> import danlu
@@ -256,6 +278,8 @@ def triplet_margin_loss(
 ) -> Tensor:  # fmt: skip
     """max(0, d(a, p) − d(a, n) + margin); swap takes the smaller of d(a, n) and d(p, n) (Balntas et al. 2016).
 
+    Shapes: anchor, positive and negative (N, D) → (), or (N,) for reduction="none".
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -278,7 +302,9 @@ def triplet_margin_with_distance_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, *, distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
     margin: float = 1.0, swap: bool = False, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """triplet_margin_loss with any distance d(x, y) of tensors.
+    """max(0, d(a, p) − d(a, n) + margin) with any distance d(x, y) of tensors.
+
+    Shapes: anchor, positive and negative of one shape (N, …) → (), or the shape of d for reduction="none".
 
     Example:
         >>> import danlu
@@ -301,6 +327,8 @@ def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
     """The mean over classes of −(y log σ(x) + (1 − y) log(1 − σ(x))).
+
+    Shapes: input and target (N, C), weight broadcast to it → (), or (N,) for reduction="none".
 
     Example:
         >>> import danlu
@@ -325,6 +353,8 @@ def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
     """Σ_{i ≠ t} w[t] max(0, margin − x[t] + x[i])ᵖ / C, t the class of each row.
+
+    Shapes: input (N, C) or (C,), target (N,) or (), weight (C,) → (), or (N,) for reduction="none".
 
     Example:
         >>> import danlu
@@ -352,6 +382,8 @@ def multi_margin_loss(
 
 def multilabel_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """Σ over targets j and other classes i of max(0, 1 − (x[j] − x[i])) / C. A row of targets ends at its first −1.
+
+    Shapes: input and target (N, C) or (C,) → (), or (N,) for reduction="none".
 
     Example:
         >>> import danlu

@@ -32,6 +32,8 @@ def group_norm(
 ) -> Tensor:
     """(x − mean) / √(var + ε) · w + b, with statistics over each group of channels of each sample (Wu & He 2018).
 
+    Shapes: input (N, C, *), weight and bias (C,) → the shape of the input.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -57,6 +59,8 @@ def instance_norm(
     """(x − mean) / √(var + ε) · w + b, with statistics of each channel of each sample (Ulyanov et al. 2016).
 
     use_input_stats=False takes the running statistics; otherwise these, where given, move towards the mean over the samples.
+
+    Shapes: input (N, C, *), weight and bias (C,) → the shape of the input.
 
     Example:
         >>> import danlu
@@ -94,6 +98,8 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
 
     eps is the machine epsilon of the dtype where it is None.
 
+    Shapes: input (*, *normalized_shape), weight of normalized_shape → the shape of the input.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -115,6 +121,8 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """x / (k + α · mean of x² over `size` neighbouring channels)^β (Krizhevsky et al. 2012, §3.3).
+
+    Shapes: input (N, C, *) → the shape of the input.
 
     Example:
         >>> import danlu

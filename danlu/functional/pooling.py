@@ -77,7 +77,12 @@ def max_pool1d(
 ) -> Any:  # fmt: skip
     """The largest element of each window of (N, C, L); with return_indices also where it lies.
 
+    y[…, p] = max_k x[…, p · stride + k · dilation − padding]
+
     Of equal elements the first counts: the derivative goes to it alone.
+
+    Shapes: input (N, C, L) or (C, L) → sizes ⌊(n + 2 · padding − dilation · (K − 1) − 1) / stride⌋ + 1; ceil_mode rounds up.
+    return_indices: twice.
 
     Example:
         >>> import danlu
@@ -94,7 +99,12 @@ def max_pool2d(
 ) -> Any:  # fmt: skip
     """The largest element of each window of (N, C, H, W); with return_indices also where it lies in the plane.
 
+    y[…, p] = max_k x[…, p · stride + k · dilation − padding], p and k pairs
+
     Of equal elements the first counts: the derivative goes to it alone.
+
+    Shapes: input (N, C, H, W) or (C, H, W) → sizes ⌊(n + 2 · padding − dilation · (K − 1) − 1) / stride⌋ + 1; ceil_mode
+    rounds up. return_indices: twice.
 
     Raises:
         DataError: the padding is more than half of the window.
@@ -114,6 +124,11 @@ def max_pool3d(
     return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """The largest element of each window of (N, C, D, H, W).
+
+    y[…, p] = max_k x[…, p · stride + k · dilation − padding], p and k triples
+
+    Shapes: input (N, C, D, H, W) or (C, D, H, W) → sizes ⌊(n + 2 · padding − dilation · (K − 1) − 1) / stride⌋ + 1; ceil_mode
+    rounds up. return_indices: twice.
 
     Example:
         >>> import danlu
@@ -163,6 +178,10 @@ def avg_pool1d(
 ) -> Tensor:  # fmt: skip
     """The mean of each window of (N, C, L).
 
+    y[…, p] = Σ_k x[…, p · stride + k − padding] / K
+
+    Shapes: input (N, C, L) or (C, L) → (N, C, ⌊(L + 2 · padding − K) / stride⌋ + 1); ceil_mode rounds up.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -178,6 +197,10 @@ def avg_pool2d(
 ) -> Tensor:  # fmt: skip
     """The mean of each window of (N, C, H, W); zeros of the padding count unless count_include_pad=False.
 
+    y[…, p, q] = Σ_{k, l} x[…, p · stride + k − padding, q · stride + l − padding] / K²
+
+    Shapes: input (N, C, H, W) or (C, H, W) → sizes ⌊(n + 2 · padding − K) / stride⌋ + 1; ceil_mode rounds up.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -192,6 +215,10 @@ def avg_pool3d(
     divisor_override: int | None = None,
 ) -> Tensor:  # fmt: skip
     """The mean of each window of (N, C, D, H, W).
+
+    y[…, p] = Σ_k x[…, p · stride + k − padding] / K³, p and k triples
+
+    Shapes: input (N, C, D, H, W) or (C, D, H, W) → sizes ⌊(n + 2 · padding − K) / stride⌋ + 1; ceil_mode rounds up.
 
     Example:
         >>> import danlu
@@ -211,6 +238,8 @@ def _lp_pool(d: int, input: Tensor, norm_type: float, kernel_size: Size, stride:
 def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False) -> Tensor:
     """(Σ xᵖ)^(1/p) of each window of (N, C, L).
 
+    Shapes: input (N, C, L) or (C, L) → sizes ⌊(n − K) / stride⌋ + 1; ceil_mode rounds up.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -222,6 +251,8 @@ def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Size, stride: Size |
 
 def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False) -> Tensor:
     """(Σ xᵖ)^(1/p) of each window of (N, C, H, W).
+
+    Shapes: input (N, C, H, W) or (C, H, W) → sizes ⌊(n − K) / stride⌋ + 1; ceil_mode rounds up.
 
     Example:
         >>> import danlu
@@ -268,6 +299,10 @@ def max_unpool1d(
 ) -> Tensor:
     """The elements that max_pool1d chose, back where they came from; 0 elsewhere.
 
+    y[…, indices[…, p]] = x[…, p], else 0
+
+    Shapes: input and indices (N, C, L) → (N, C, (L − 1) · stride − 2 · padding + K), or output_size.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -288,6 +323,10 @@ def max_unpool2d(
 ) -> Tensor:
     """The elements that max_pool2d chose, back where they came from; 0 elsewhere.
 
+    y[…, indices[…, p]] = x[…, p], else 0, on the flattened plane
+
+    Shapes: input and indices (N, C, H, W) → sizes (n − 1) · stride − 2 · padding + K, or output_size.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -306,6 +345,10 @@ def max_unpool3d(
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
     """The elements that max_pool3d chose, back where they came from; 0 elsewhere.
+
+    y[…, indices[…, p]] = x[…, p], else 0, on the flattened volume
+
+    Shapes: input and indices (N, C, D, H, W) → sizes (n − 1) · stride − 2 · padding + K, or output_size.
 
     Example:
         >>> import danlu
@@ -375,6 +418,10 @@ def _check_not_empty(name: str, x: Tensor, shape: tuple) -> None:
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """The mean of each of `output_size` parts of (N, C, L).
 
+    y[…, p] = mean of x[…, i] for ⌊p L / n⌋ ≤ i < ⌈(p + 1) L / n⌉, n = output_size
+
+    Shapes: input (N, C, L) or (C, L) → (N, C, n) or (C, n).
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -387,6 +434,10 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """The mean of each of `output_size` parts of (N, C, H, W); None keeps an axis.
 
+    y[…, p] = mean of x[…, i] for ⌊p H / n⌋ ≤ i < ⌈(p + 1) H / n⌉ on each axis, n = output_size
+
+    Shapes: input (N, C, H, W) or (C, H, W) → (N, C, n, n) for a number n, (N, C, n, m) for a pair.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -398,6 +449,10 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """The mean of each of `output_size` parts of (N, C, D, H, W).
+
+    y[…, p] = mean of x[…, i] for ⌊p H / n⌋ ≤ i < ⌈(p + 1) H / n⌉ on each axis, n = output_size
+
+    Shapes: input (N, C, D, H, W) or (C, D, H, W) → (N, C, n, n, n) for a number n.
 
     Example:
         >>> import danlu
@@ -436,6 +491,10 @@ def _adaptive_max_pool(d: int, input: Tensor, output_size: Any, return_indices: 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest element of each of `output_size` parts of (N, C, L).
 
+    y[…, p] = max of x[…, i] for ⌊p L / n⌋ ≤ i < ⌈(p + 1) L / n⌉, n = output_size
+
+    Shapes: input (N, C, L) or (C, L) → (N, C, n) or (C, n); return_indices: twice.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -448,6 +507,10 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest element of each of `output_size` parts of (N, C, H, W).
 
+    y[…, p] = max of x[…, i] for ⌊p H / n⌋ ≤ i < ⌈(p + 1) H / n⌉ on each axis, n = output_size
+
+    Shapes: input (N, C, H, W) or (C, H, W) → (N, C, n, n) for a number n; return_indices: twice.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -459,6 +522,10 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
 
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest element of each of `output_size` parts of (N, C, D, H, W).
+
+    y[…, p] = max of x[…, i] for ⌊p H / n⌋ ≤ i < ⌈(p + 1) H / n⌉ on each axis, n = output_size
+
+    Shapes: input (N, C, D, H, W) or (C, D, H, W) → (N, C, n, n, n) for a number n; return_indices: twice.
 
     Example:
         >>> import danlu

@@ -131,8 +131,12 @@ def interpolate(
 ) -> Tensor:  # fmt: skip
     """A signal or an image of another size: (N, C, …) to `size`, or to its size times scale_factor.
 
+    y[…, p] = Σ_k w_k x[…, k], w the weights of the place (p + ½) · n / m − ½ (align_corners: p · (n − 1) / (m − 1)) among n elements
+
     mode: nearest, nearest-exact, linear (3 axes), bilinear or bicubic (4 axes), trilinear (5 axes), area (averages).
     align_corners: the centres of the corner elements keep their place, instead of the outer edges.
+
+    Shapes: input (N, C, *) → (N, C, *size).
 
     Example:
         >>> import danlu
@@ -167,7 +171,7 @@ def _take_nearest(x: Tensor, axis: int, n: int, out: int, step: float, exact: bo
 def upsample(
     input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
 ) -> Tensor:
-    """Another name of interpolate.
+    """Another name of interpolate: see danlu.nn.functional.interpolate.
 
     Example:
         >>> import danlu
@@ -184,7 +188,8 @@ def _upsampled(mode: str, align_corners: bool | None) -> Callable[..., Tensor]:
 
     function.__name__ = function.__qualname__ = f"upsample_{mode}"
     function.__doc__ = (
-        f"interpolate(mode={mode!r}, align_corners={align_corners}).\n\n>>> import danlu\n>>> from danlu.nn import functional as F\n"
+        f"`interpolate` by mode {mode!r} and align_corners {align_corners}: see danlu.nn.functional.interpolate.\n\n"
+        ">>> import danlu\n>>> from danlu.nn import functional as F\n"
         f">>> tuple(F.upsample_{mode}(danlu.ones(1, 1, 2, 2), scale_factor=2).shape)\n(1, 1, 4, 4)\n"
     )
     return function

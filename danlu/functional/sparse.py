@@ -1,15 +1,13 @@
-"""L6. Tables of vectors, attention and bilinear maps; public in `danlu.nn.functional`."""
+"""L6. Tables of vectors, and bilinear maps; public in `danlu.nn.functional`."""
 
 from __future__ import annotations
 
-from math import inf, sqrt
-from typing import Any
+from math import inf
 
 import numpy as np
 
 from danlu.dtype import int64
 from danlu.errors import DataError, DTypeError, ShapeError
-from danlu.functional.common import dropout, softmax
 from danlu.functional.loss import _length
 from danlu.messages import Phrase
 from danlu.tensor import Tensor, apply, from_array, no_grad
@@ -139,6 +137,8 @@ def embedding_bag(
 ) -> Tensor:  # fmt: skip
     """The sum, mean or maximum of the rows of each bag of indices; an empty bag gives 0.
 
+    y[b, :] = Σ w[x[b, i], :] over i (mode "sum"), divided by their number ("mean"), or their maximum ("max")
+
     Shapes: input (bags, length), or (indices,) with offsets (bags,) where each bag begins; weight (V, D) → (bags, D).
 
     Example:
@@ -188,6 +188,10 @@ def _bag_max(rows: Tensor, bag: Tensor, kept: Tensor, count: int) -> Tensor:
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """A new last axis, 1 at the class and 0 elsewhere; num_classes=-1 takes the largest class that occurs, plus 1.
 
+    y[…, k] = [x[…] = k]
+
+    Shapes: input (*) of integers → (*, num_classes) of int64.
+
     Raises:
         DataError: a class is negative or not below num_classes.
 
@@ -216,52 +220,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     return (input.unsqueeze(-1) == from_array(np.arange(num_classes))).to(int64)
 
 
-# ---- attention and bilinear maps ------------------------------------------------------------------------------------------------
-
-
-def _scores_mask(scores: Tensor, attn_mask: Tensor | None, is_causal: bool) -> Tensor:
-    if is_causal:
-        rows, columns = scores.shape[-2:]
-        allowed = from_array(np.tri(rows, columns, dtype=bool))
-        return apply("where", allowed, scores, -inf)
-    if attn_mask is None:
-        return scores
-    return apply("where", attn_mask, scores, -inf) if attn_mask.dtype.kind == "b" else scores + attn_mask
-
-
-def scaled_dot_product_attention(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, is_causal: bool = False,
-    scale: float | None = None, enable_gqa: bool = False,
-) -> Tensor:  # fmt: skip
-    """softmax(q kᵀ / √d + mask) v (Vaswani et al. 2017, eq. 1).
-
-    attn_mask: True where a key may be looked at, or numbers that are added. enable_gqa: several heads of queries share one of keys.
-
-    Shapes: query (..., L, D), key (..., S, D), value (..., S, E) → (..., L, E).
-
-    Example:
-        >>> import danlu
-        >>> from danlu.nn import functional as F
-        >>> F.scaled_dot_product_attention(danlu.zeros(1, 2), danlu.zeros(2, 2), danlu.tensor([[1.0], [3.0]])).item()
-        2.0
-    """
-    if min(query.ndim, key.ndim, value.ndim) < 2:
-        shapes = [tuple(x.shape) for x in (query, key, value)]
-        raise ShapeError(
-            "scaled_dot_product_attention: query, key and value have shapes {shapes}; expected at least (length, features)",
-            shapes=shapes,
-        )
-    if is_causal and attn_mask is not None:
-        raise DataError("scaled_dot_product_attention: attn_mask together with is_causal=True; expected one of the two")
-    if enable_gqa:
-        times = query.shape[-3] // key.shape[-3]
-        key, value = (x.unsqueeze(-3).expand(*x.shape[:-2], times, *x.shape[-2:]).flatten(-4, -3) for x in (key, value))
-    factor = 1.0 / sqrt(query.shape[-1]) if scale is None else scale
-    scores: Any = _scores_mask((query @ key.transpose(-2, -1)) * factor, attn_mask, is_causal)
-    weights = softmax(scores, -1)
-    if attn_mask is not None and attn_mask.dtype.kind == "b":  # a query that may look at nothing gets 0, not 0 / 0
-        weights = apply("where", attn_mask.any(-1, keepdim=True), weights, 0.0)
-    return dropout(weights, dropout_p) @ value
+# ---- bilinear maps ---------------------------------------------------------------------------------------------------------------
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -290,4 +249,4 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     return y if bias is None else y + bias
 
 
-__all__ = ["bilinear", "embedding", "embedding_bag", "one_hot", "scaled_dot_product_attention"]
+__all__ = ["bilinear", "embedding", "embedding_bag", "one_hot"]

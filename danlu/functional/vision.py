@@ -137,6 +137,10 @@ def conv3d(
 ) -> Tensor:  # fmt: skip
     """conv2d with one axis more: input (N, C, D, H, W), weight (F, C / groups, K, K, K).
 
+    y[n, f, p] = b[f] + Σ w[f, c, k] · x[n, c, p · stride + k · dilation − padding], p and k triples
+
+    Shapes: input (N, C, D, H, W), weight (F, C / groups, K, K, K), bias (F,) → (N, F, D', H', W'), sizes as in conv1d.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -176,6 +180,8 @@ def conv_transpose1d(
 ) -> Tensor:  # fmt: skip
     """The adjoint of conv1d: every element of the input adds a scaled kernel to the output.
 
+    y[n, f, p · stride + k · dilation − padding] = b[f] + Σ w[c, f, k] · x[n, c, p]
+
     Shapes: input (N, C, L), weight (C, F / groups, K) → (N, F, (L − 1) · stride − 2 · padding + dilation · (K − 1) + output_padding + 1).
 
     Example:
@@ -193,6 +199,10 @@ def conv_transpose2d(
 ) -> Tensor:  # fmt: skip
     """The adjoint of conv2d: input (N, C, H, W), weight (C, F / groups, K, K); sizes as in conv_transpose1d.
 
+    y[n, f, p · stride + k · dilation − padding] = b[f] + Σ w[c, f, k] · x[n, c, p], p and k pairs
+
+    Shapes: input (N, C, H, W), weight (C, F / groups, K, K), bias (F,) → (N, F, H', W'), sizes as in conv_transpose1d.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -208,6 +218,11 @@ def conv_transpose3d(
 ) -> Tensor:  # fmt: skip
     """The adjoint of conv3d: input (N, C, D, H, W), weight (C, F / groups, K, K, K).
 
+    y[n, f, p · stride + k · dilation − padding] = b[f] + Σ w[c, f, k] · x[n, c, p], p and k triples
+
+    Shapes: input (N, C, D, H, W), weight (C, F / groups, K, K, K), bias (F,) → (N, F, D', H', W'), sizes as in
+    conv_transpose1d.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -219,6 +234,10 @@ def conv_transpose3d(
 
 def unfold(input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1) -> Tensor:
     """The windows of an image as columns: (N, C, H, W) → (N, C · K · K, number of windows).
+
+    y[n, c · K · K + k, p] = x[n, c, p · stride + k · dilation − padding], k and p counted in row-major order
+
+    Shapes: input (N, C, H, W) → (N, C · K · K, windows).
 
     Example:
         >>> import danlu
@@ -234,6 +253,10 @@ def unfold(input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size =
 
 def fold(input: Tensor, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1) -> Tensor:
     """The adjoint of unfold: columns added to an image where they come from, (N, C · K · K, windows) → (N, C, H, W).
+
+    y[n, c, i] = Σ x[n, c · K · K + k, p] over k and p with p · stride + k · dilation − padding = i
+
+    Shapes: input (N, C · K · K, windows) → (N, C, H, W), output_size being (H, W).
 
     Example:
         >>> import danlu
@@ -297,7 +320,11 @@ def _pad_axis(x: Tensor, axis: int, low: int, high: int, mode: str) -> Tensor:
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """Elements around the last axes: `pad` is (low, high) of the last axis, then of the one before it, …; below 0 it cuts.
 
+    y[…, i, …] = x[…, i − low, …] for low ≤ i < low + n, else the value, the mirror image, the edge or the other end
+
     mode: "constant" (the value, 0 by default), "reflect" (a mirror in the edge), "replicate" (the edge), "circular" (the other end).
+
+    Shapes: input (*, n) → (*, low + n + high), and so on for the axes before it.
 
     Example:
         >>> import danlu
@@ -368,6 +395,10 @@ def _check_image(name: str, x: Tensor) -> None:
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """Channels become pixels: (…, C · r², H, W) → (…, C, H · r, W · r) (Shi et al. 2016).
 
+    y[…, c, h · r + i, w · r + j] = x[…, c · r² + i · r + j, h, w]
+
+    Shapes: input (*, C · r², H, W) → (*, C, H · r, W · r).
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -395,6 +426,10 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """Pixels become channels: (…, C, H · r, W · r) → (…, C · r², H, W); the inverse of pixel_shuffle.
 
+    y[…, c · r² + i · r + j, h, w] = x[…, c, h · r + i, w · r + j]
+
+    Shapes: input (*, C, H · r, W · r) → (*, C · r², H, W).
+
     Example:
         >>> import danlu
         >>> from danlu.nn import functional as F
@@ -419,6 +454,10 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """The channels of each group dealt out in turn: (N, g · c, …) seen as (g, c), transposed (Zhang et al. 2018).
+
+    y[:, j · g + i] = x[:, i · c + j] for g groups of c channels
+
+    Shapes: input (N, C, *) → (N, C, *).
 
     Example:
         >>> import danlu

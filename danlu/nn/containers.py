@@ -79,7 +79,11 @@ class _List(Module):
 class Sequential(_List):
     """Modules one after another: each gets the result of the one before.
 
+    y = fₙ(… f₂(f₁(x)))
+
     Args: the modules, or one OrderedDict of names to modules.
+
+    Shapes: the input of the first module → the result of the last.
 
     Example:
         >>> from danlu import nn
@@ -118,6 +122,8 @@ class Sequential(_List):
 class ModuleList(_List):
     """A list of modules whose parameters belong to the model; it has no forward of its own.
 
+    Shapes: no tensors of its own.
+
     Example:
         >>> from danlu import nn
         >>> layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
@@ -135,6 +141,8 @@ class ModuleList(_List):
 
 class ModuleDict(Module):
     """Modules by name whose parameters belong to the model; it has no forward of its own.
+
+    Shapes: no tensors of its own.
 
     Example:
         >>> from danlu import nn

@@ -229,6 +229,8 @@ class Conv3d(_ConvForward):
 class ConvTranspose1d(_ConvTransposed):
     """The adjoint of Conv1d: every element of the input adds a scaled window to the output.
 
+    y[n, f, p · stride + k · dilation − padding] = b[f] + Σ w[c, f, k] · x[n, c, p]
+
     Shapes: input (N, C, L) or (C, L); weight (in_channels, out_channels / groups, K); bias (out_channels,).
     Sizes become (n − 1) · stride − 2 · padding + dilation · (K − 1) + output_padding + 1.
 
@@ -245,6 +247,8 @@ class ConvTranspose1d(_ConvTransposed):
 class ConvTranspose2d(_ConvTransposed):
     """The adjoint of Conv2d: every element of the input adds a scaled window to the output.
 
+    y[n, f, p · stride + k · dilation − padding] = b[f] + Σ w[c, f, k] · x[n, c, p], p and k pairs
+
     Shapes: input (N, C, H, W) or (C, H, W); weight (in_channels, out_channels / groups, K, K); bias (out_channels,).
     Sizes become (n − 1) · stride − 2 · padding + dilation · (K − 1) + output_padding + 1.
 
@@ -260,6 +264,8 @@ class ConvTranspose2d(_ConvTransposed):
 
 class ConvTranspose3d(_ConvTransposed):
     """The adjoint of Conv3d: every element of the input adds a scaled window to the output.
+
+    y[n, f, p · stride + k · dilation − padding] = b[f] + Σ w[c, f, k] · x[n, c, p], p and k triples
 
     Shapes: input (N, C, D, H, W) or (C, D, H, W); weight (in_channels, out_channels / groups, K, K, K); bias (out_channels,).
     Sizes become (n − 1) · stride − 2 · padding + dilation · (K − 1) + output_padding + 1.

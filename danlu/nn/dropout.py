@@ -85,6 +85,8 @@ class Dropout3d(Dropout):
 class AlphaDropout(Dropout):
     """Dropout for networks of selu: mean 0 and variance 1 are kept (Klambauer et al. 2017).
 
+    Shapes: input (*) → (*).
+
     Example:
         >>> import danlu
         >>> from danlu import nn

@@ -17,6 +17,10 @@ from danlu.functional.activation import (
     tanhshrink,
     threshold,
 )
+from danlu.functional.attention import (
+    multi_head_attention_forward,
+    scaled_dot_product_attention,
+)
 from danlu.functional.common import (
     batch_norm,
     binary_cross_entropy,
@@ -105,7 +109,6 @@ from danlu.functional.sparse import (
     embedding,
     embedding_bag,
     one_hot,
-    scaled_dot_product_attention,
 )
 from danlu.functional.vision import (
     channel_shuffle,
@@ -195,6 +198,7 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",

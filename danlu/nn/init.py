@@ -35,6 +35,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
     linear, sigmoid 1 · tanh 5/3 · relu √2 · leaky_relu √(2 / (1 + slope²)) · selu 3/4
 
+    Shapes: no tensors.
+
     Example:
         >>> from danlu.nn import init
         >>> round(init.calculate_gain("relu"), 4)
@@ -54,6 +56,10 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def fans(tensor: Tensor) -> tuple[int, int]:
     """(fan_in, fan_out) of a weight.
+
+    fan_in = w.shape[1] · receptive field, fan_out = w.shape[0] · receptive field, the field being the product of the other sizes
+
+    Shapes: tensor (out, in, *) → two Python ints.
 
     Example:
         >>> import danlu
@@ -92,6 +98,10 @@ def _drawn(op: Op, tensor: Tensor, generator: Generator | None, *numbers: float)
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform from a to b.
 
+    w ~ U(a, b)
+
+    Shapes: tensor (*) → the tensor itself.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import init
@@ -103,6 +113,10 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal with this mean and standard deviation.
+
+    w ~ N(mean, std²)
+
+    Shapes: tensor (*) → the tensor itself.
 
     Example:
         >>> import danlu
@@ -117,6 +131,8 @@ def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None
 ) -> Tensor:
     """Normal with this mean and standard deviation, cut off below a and above b: Φ⁻¹ of a uniform number from Φ(a) to Φ(b).
+
+    Shapes: tensor (*) → the tensor itself.
 
     Example:
         >>> import danlu
@@ -136,6 +152,10 @@ def trunc_normal_(
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Every element `val`.
 
+    w[i, j, …] ← val
+
+    Shapes: tensor (*) → the tensor itself.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import init
@@ -147,6 +167,10 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
 def zeros_(tensor: Tensor) -> Tensor:
     """Every element 0.
+
+    w[i, j, …] ← 0
+
+    Shapes: tensor (*) → the tensor itself.
 
     Example:
         >>> import danlu
@@ -160,6 +184,10 @@ def zeros_(tensor: Tensor) -> Tensor:
 def ones_(tensor: Tensor) -> Tensor:
     """Every element 1.
 
+    w[i, j, …] ← 1
+
+    Shapes: tensor (*) → the tensor itself.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import init
@@ -171,6 +199,10 @@ def ones_(tensor: Tensor) -> Tensor:
 
 def eye_(tensor: Tensor) -> Tensor:
     """The identity matrix.
+
+    w[i, j] ← [i = j]
+
+    Shapes: tensor (n, m) → the tensor itself.
 
     Example:
         >>> import danlu
@@ -186,6 +218,8 @@ def eye_(tensor: Tensor) -> Tensor:
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform in ±gain · √(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16).
 
+    Shapes: tensor (out, in, *) → the tensor itself.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import init
@@ -198,6 +232,8 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal with std gain · √(2 / (fan_in + fan_out)) (Glorot & Bengio 2010).
+
+    Shapes: tensor (out, in, *) → the tensor itself.
 
     Example:
         >>> import danlu
@@ -219,6 +255,8 @@ def kaiming_uniform_(
 ) -> Tensor:
     """Uniform in ±gain · √(3 / fan); a is the slope of leaky_relu (He et al. 2015, eq. 10).
 
+    Shapes: tensor (out, in, *) → the tensor itself.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import init
@@ -234,6 +272,8 @@ def kaiming_normal_(
 ) -> Tensor:
     """Normal with std gain / √fan (He et al. 2015, eq. 10).
 
+    Shapes: tensor (out, in, *) → the tensor itself.
+
     Example:
         >>> import danlu
         >>> from danlu.nn import init
@@ -246,7 +286,11 @@ def kaiming_normal_(
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """gain times a matrix with orthonormal rows or columns (Saxe et al. 2014); axes from 1 on count as one.
 
+    W Wᵀ = gain² I for n ≤ m, Wᵀ W = gain² I for n ≥ m, W the tensor as an (n, m) matrix
+
     The matrix is the Q of a QR decomposition of normal numbers, with signs that make it uniform over such matrices.
+
+    Shapes: tensor (n, *) of 2 axes or more → the tensor itself.
 
     Example:
         >>> import danlu

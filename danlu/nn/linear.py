@@ -35,6 +35,10 @@ def check_size(layer: str, name: str, size: Any) -> int:
 class Identity(Module):
     """Gives back what it gets; takes and ignores any arguments, to stand in for another layer.
 
+    y = x
+
+    Shapes: whatever it gets.
+
     Example:
         >>> import danlu
         >>> from danlu import nn
@@ -52,6 +56,8 @@ class Identity(Module):
 
 class Flatten(Module):
     """Makes the axes from start_dim to end_dim one.
+
+    y[n, i₁ · d₂ + i₂] = x[n, i₁, i₂] for two axes
 
     Shapes: (N, d1, d2, …) → (N, d1 · d2 · …) by default.
 
@@ -184,6 +190,10 @@ class Bilinear(Module):
 
 class Unflatten(Module):
     """Makes one axis several: the inverse of Flatten.
+
+    y[…, i₁, i₂, …] = x[…, i₁ · n₂ + i₂, …] for two sizes
+
+    Shapes: input (*, n, *) → (*, *unflattened_size, *).
 
     Example:
         >>> import danlu

@@ -117,6 +117,8 @@ class BCELoss(Loss):
 class BCEWithLogitsLoss(Loss):
     """BCELoss of sigmoid(z), computed from z without overflow.
 
+    the mean of −(y log σ(z) + (1 − y) log(1 − σ(z))), y log σ(z) times pos_weight where it is given
+
     Example:
         >>> import danlu
         >>> from danlu import nn
@@ -198,6 +200,9 @@ class CrossEntropyLoss(Loss):
 
 class CTCLoss(Loss):
     """−log of the probability that a network spells a target, over all alignments; see danlu.nn.functional.ctc_loss.
+
+    Shapes: see danlu.nn.functional.ctc_loss: log_probs (T, N, C), targets (N, S), lengths (N,) → (), or (N,) for
+    reduction="none".
 
     Example:
         >>> import danlu

@@ -67,8 +67,12 @@ class HookHandle:
 class Module:
     """The base of layers and models: parameters, buffers and submodules are found in its attributes.
 
+    y = forward(x)
+
     Subclasses call `super().__init__()` first and define `forward`. Calling the module runs its hooks and `forward`; an error of
     danlu's that passes through tells in which layer it arose.
+
+    Shapes: those of `forward`.
 
     Example:
         >>> import danlu

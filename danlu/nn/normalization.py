@@ -178,6 +178,8 @@ class BatchNorm1d(_BatchNorm):
 class BatchNorm2d(_BatchNorm):
     """Mean 0 and variance 1 of every channel over batch and image, then a learned scale and shift (Ioffe & Szegedy 2015).
 
+    y = (x − mean) / √(var + ε) · w + b
+
     Shapes: input (N, C, H, W); weight, bias, running_mean, running_var (C,). The running variance is the unbiased one.
 
     Example:
@@ -193,6 +195,8 @@ class BatchNorm2d(_BatchNorm):
 
 class BatchNorm3d(_BatchNorm):
     """Mean 0 and variance 1 of every channel over batch and volume, then a learned scale and shift.
+
+    y = (x − mean) / √(var + ε) · w + b
 
     Shapes: input (N, C, D, H, W); weight, bias, running_mean, running_var (C,).
 
@@ -236,6 +240,8 @@ class _InstanceNorm(_BatchNorm):
 class InstanceNorm1d(_InstanceNorm):
     """Mean 0 and variance 1 of every channel of every sample (Ulyanov et al. 2016).
 
+    y = (x − mean) / √(var + ε) · w + b
+
     Shapes: input (N, C, L) or (C, L); with affine=True weight and bias (C,).
 
     Example:
@@ -252,6 +258,10 @@ class InstanceNorm1d(_InstanceNorm):
 class InstanceNorm2d(_InstanceNorm):
     """Mean 0 and variance 1 of every channel of every image: input (N, C, H, W) or (C, H, W).
 
+    y = (x − mean) / √(var + ε) · w + b
+
+    Shapes: input (N, C, H, W) or (C, H, W) → the same; with affine=True weight and bias (C,).
+
     Example:
         >>> import danlu
         >>> from danlu import nn
@@ -266,6 +276,10 @@ class InstanceNorm2d(_InstanceNorm):
 class InstanceNorm3d(_InstanceNorm):
     """Mean 0 and variance 1 of every channel of every volume: input (N, C, D, H, W) or (C, D, H, W).
 
+    y = (x − mean) / √(var + ε) · w + b
+
+    Shapes: input (N, C, D, H, W) or (C, D, H, W) → the same; with affine=True weight and bias (C,).
+
     Example:
         >>> import danlu
         >>> from danlu import nn
@@ -279,6 +293,8 @@ class InstanceNorm3d(_InstanceNorm):
 
 class GroupNorm(Module):
     """Mean 0 and variance 1 over each group of channels of each sample, then a scale and shift a channel (Wu & He 2018).
+
+    y = (x − mean) / √(var + ε) · w + b
 
     Shapes: input (N, num_channels, …); weight and bias (num_channels,), which begin as 1 and 0.
 
@@ -327,6 +343,8 @@ class GroupNorm(Module):
 
 class RMSNorm(Module):
     """x / √(mean x² + ε) · w over the last axes (Zhang & Sennrich 2019); eps=None takes the machine epsilon of the dtype.
+
+    Shapes: input (*, *normalized_shape), weight of normalized_shape, which begins as 1 → the shape of the input.
 
     Example:
         >>> import danlu

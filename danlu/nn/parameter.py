@@ -18,6 +18,8 @@ class Parameter(Tensor):
 
     It begins with the values of `data` and shares no memory with it. requires_grad=False makes one that is not trained.
 
+    Shapes: data (*) → (*).
+
     Example:
         >>> import danlu
         >>> from danlu import nn

@@ -1,6 +1,7 @@
 """L2. The op table: one record an operation, one file a family. Importing this package fills the table."""
 
 from danlu.ops import (
+    attention,
     bessel,
     complex_numbers,
     composite,
@@ -19,6 +20,7 @@ from danlu.ops import (
     movement,
     normalization,
     opaque,
+    optimizers,
     planes,
     pointwise,
     pooling,
@@ -26,6 +28,7 @@ from danlu.ops import (
     products,
     random,
     recurrence,
+    recurrent,
     reduce,
     scan,
     scatter,
@@ -40,6 +43,7 @@ from danlu.ops.table import TABLE, o
 
 __all__ = [
     "TABLE",
+    "attention",
     "bessel",
     "complex_numbers",
     "composite",
@@ -59,6 +63,7 @@ __all__ = [
     "normalization",
     "o",
     "opaque",
+    "optimizers",
     "planes",
     "pointwise",
     "pooling",
@@ -66,6 +71,7 @@ __all__ = [
     "products",
     "random",
     "recurrence",
+    "recurrent",
     "reduce",
     "scan",
     "scatter",

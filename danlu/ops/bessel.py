@@ -81,19 +81,21 @@ def _function(name: str, doc: str, numpy: Any, slope: Any) -> None:
 
 _function("i0e", "I₀(x) e^(-|x|)", _scaled(0), lambda o, y, x: o.sub(o.i1e(x), o.mul(o.sign(x), y)))
 _function("i1e", "I₁(x) e^(-|x|)", _scaled(1), lambda o, y, x: o.sub(o.sub(o.i0e(x), o.mul(o.sign(x), y)), _over(o, y, x)))
-_function("bessel_j0", "J₀(x)", _first_kind(0), lambda o, y, x: o.neg(o.bessel_j1(x)))
-_function("bessel_j1", "J₁(x)", _first_kind(1), lambda o, y, x: o.sub(o.bessel_j0(x), _over(o, y, x)))
+_function("bessel_j0", "J₀(x) = Σ (-1)ᵏ (x/2)²ᵏ / (k!)²", _first_kind(0), lambda o, y, x: o.neg(o.bessel_j1(x)))
+_function(
+    "bessel_j1", "J₁(x) = Σ (-1)ᵏ (x/2)²ᵏ⁺¹ / k! (k + 1)!", _first_kind(1), lambda o, y, x: o.sub(o.bessel_j0(x), _over(o, y, x))
+)
 
 
 @composite
 def i0(o, x):
-    """The modified Bessel function of the first kind of order 0."""
+    """I₀(x) = Σ (x/2)²ᵏ / (k!)², the modified Bessel function of the first kind of order 0."""
     y = o.i0e(x)
     return o.mul(y, o.exp(o.abs(o.cast(x, dtype=y.dtype))))
 
 
 @composite
 def i1(o, x):
-    """The modified Bessel function of the first kind of order 1."""
+    """I₁(x) = Σ (x/2)²ᵏ⁺¹ / k! (k + 1)!, the modified Bessel function of the first kind of order 1."""
     y = o.i1e(x)
     return o.mul(y, o.exp(o.abs(o.cast(x, dtype=y.dtype))))

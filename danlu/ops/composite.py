@@ -520,89 +520,15 @@ def running_statistics(
 ) -> tuple[Node, Node]:
     """r ← r + m (s − r) for the mean and for the unbiased variance of `count` values."""
     unbiased = o.mul(variance, count / max(count - 1, 1))
-    return _toward(o, running_mean, average, momentum), _toward(o, running_var, unbiased, momentum)
+    return toward(o, running_mean, average, momentum), toward(o, running_var, unbiased, momentum)
 
 
-# ---- updates of optimizers ----------------------------------------------------------------------------------------------------
-#
-# Inputs: numbers that may change every step, then lists of tensors one after another: all parameters p, all gradients g, all of
-# each state. Results: the new p, then the new states. Numbers such as 1 − β are computed in Python's float64 and passed ready,
-# since 1 − 0.999 in float32 is wrong in the fifth digit.
+# ---- towards a value, and all gradients together ------------------------------------------------------------------------------
 
 
-def _toward(o, a: Node, b: Node, rate: Node) -> Node:
+def toward(o, a: Node, b: Node, rate: Node) -> Node:
     """a + rate (b − a) = (1 − rate) a + rate b."""
     return o.add(a, o.mul(o.sub(b, a), rate))
-
-
-def _lists(tensors: tuple[Node, ...], count: int) -> list[tuple[Node, ...]]:
-    """`tensors` cut into `count` lists of one length."""
-    n = len(tensors) // count
-    return [tensors[k * n : (k + 1) * n] for k in range(count)]
-
-
-def _together(results: list[tuple[Node, ...]]) -> tuple[Node, ...]:
-    """[(p₁, m₁), (p₂, m₂)] → (p₁, p₂, m₁, m₂)."""
-    return tuple(x for kind in zip(*results) for x in kind)
-
-
-@composite(attrs=("maximize",))
-def sgd(o, lr: Node, weight_decay: Node, *tensors: Node, maximize: bool) -> tuple[Node, ...]:
-    """p ← p − η (g + λ p). Lists: p, g."""
-    results = []
-    for p, g in zip(*_lists(tensors, 2)):
-        g = o.neg(g) if maximize else g
-        results.append((o.sub(p, o.mul(o.add(g, o.mul(p, weight_decay)), lr)),))
-    return _together(results)
-
-
-@composite(attrs=("nesterov", "maximize"))
-def sgd_momentum(
-    o, lr: Node, weight_decay: Node, momentum: Node, rate: Node, *tensors: Node, nesterov: bool, maximize: bool
-) -> tuple[Node, ...]:
-    """g ← g + λ p; v ← μ v + rate g; p ← p − η v, or p − η (g + μ v) for Nesterov's. Lists: p, g, v.
-
-    rate is 1 − dampening, and 1 in the first step, when v is 0 (Sutskever et al. 2013, in PyTorch's form: the learning rate
-    multiplies the velocity).
-    """
-    results = []
-    for p, g, v in zip(*_lists(tensors, 3)):
-        g = o.add(o.neg(g) if maximize else g, o.mul(p, weight_decay))
-        v = o.add(o.mul(v, momentum), o.mul(g, rate))
-        direction = o.add(g, o.mul(v, momentum)) if nesterov else v
-        results.append((o.sub(p, o.mul(direction, lr)), v))
-    return _together(results)
-
-
-@composite(attrs=("decoupled", "amsgrad", "maximize"))
-def adam(
-    o, alpha: Node, rate1: Node, rate2: Node, scale: Node, eps: Node, decay: Node, *tensors: Node,
-    decoupled: bool, amsgrad: bool, maximize: bool,
-) -> tuple[Node, ...]:  # fmt: skip
-    """m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; p ← p − η m̂ / (√v̂ + ε). Lists: p, g, m, v (, largest v).
-
-    m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ), so p − α m / (scale √v + ε) with α = η / (1 − β₁ᵗ) and scale = 1 / √(1 − β₂ᵗ)
-    (Kingma & Ba 2015, algorithm 1). rate = 1 − β. Weight decay adds λ p to g; decoupled, p shrinks by the factor 1 − η λ instead
-    (Loshchilov & Hutter 2019, algorithm 2): `decay` is λ or η λ. AMSGrad divides by the largest v so far (Reddi et al. 2018).
-    """
-
-    def one(p: Node, g: Node, m: Node, v: Node, *largest: Node) -> tuple[Node, ...]:
-        if p.dtype.is_complex:  # both parts are parameters of their own
-            parts = (one(*map(part, (p, g, m, v, *largest))) for part in (o.real, o.imag))
-            return tuple(o.complex(re, im) for re, im in zip(*parts))
-        g = o.neg(g) if maximize else g
-        if decoupled:
-            p = o.sub(p, o.mul(p, decay))
-        else:
-            g = o.add(g, o.mul(p, decay))
-        m = _toward(o, m, g, rate1)
-        v = _toward(o, v, o.mul(g, g), rate2)
-        largest = tuple(o.maximum(x, v) for x in largest)
-        root = o.sqrt(largest[0] if largest else v)
-        p = o.sub(p, o.div(o.mul(m, alpha), o.add(o.mul(root, scale), eps)))
-        return p, m, v, *largest
-
-    return _together([one(*row) for row in zip(*_lists(tensors, 5 if amsgrad else 4))])
 
 
 @composite

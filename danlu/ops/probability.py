@@ -87,7 +87,7 @@ def _ndtri_slope(o, y: Node) -> Node:
 
 
 register(
-    Op("ndtri", OPAQUE, "The inverse of Φ: the point below which a share p of the normal distribution lies.", infer=_infer,
+    Op("ndtri", OPAQUE, "y with Φ(y) = p: the point below which a share p of the normal distribution lies.", infer=_infer,
        numpy=_in_double(_ndtri), vjp=lambda o, g, y, p: (o.mul(g, _ndtri_slope(o, y)),),
        jvp=lambda o, y, xs, dxs: o.mul(dxs[0], _ndtri_slope(o, y)))
 )  # fmt: skip

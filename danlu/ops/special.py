@@ -115,7 +115,7 @@ floating(
 )
 floating("erfc", "1 - erf x, without cancellation.", _each(math.erfc), in_double(_erfc_emit), [REAL],
          partials=(lambda o, y, x: _gauss(o, x, -TWO_OVER_ROOT_PI),))  # fmt: skip
-floating("erfinv", "The inverse of erf, |x| ≤ 1.", _erfinv_numpy, in_double(_erfinv_emit), [UNIT],
+floating("erfinv", "y with erf y = x, |x| ≤ 1: the inverse of erf.", _erfinv_numpy, in_double(_erfinv_emit), [UNIT],
          partials=(lambda o, y, x: o.mul(o.exp(o.mul(y, y)), math.sqrt(math.pi) / 2),))  # fmt: skip
 
 # ---- of two -----------------------------------------------------------------------------------------------------------------

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable
 from math import sqrt
 from typing import Any
 
-from danlu.messages import Phrase
-from danlu.ops import composite
-from danlu.optim.optimizer import Group, Optimizer, check_not_negative, check_option, zero_state
+from danlu.ops import optimizers
+from danlu.optim.optimizer import Group, Optimizer, check_betas, check_not_negative, in_lists
 from danlu.tensor import Tensor, changing, update_
 
 
@@ -23,6 +22,8 @@ class Adam(Optimizer):
 
     `foreach` and `fused` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
 
+    Shapes: parameters p of any shapes; g, m and v have the same.
+
     Raises:
         DataError: a negative option, or a β that is not in [0, 1).
 
@@ -36,6 +37,7 @@ class Adam(Optimizer):
     """
 
     decoupled = False
+    cycled = ("betas",)
 
     def __init__(
         self,
@@ -55,52 +57,33 @@ class Adam(Optimizer):
 
     def check_group(self, group: Group) -> None:
         """Numbers ≥ 0; each β in [0, 1)."""
-        name, betas = type(self).__name__, group["betas"]
-        check_not_negative(name, **{k: group[k] for k in ("lr", "eps", "weight_decay")})
-        fits = isinstance(betas, (tuple, list)) and len(betas) == 2 and all(0.0 <= b < 1.0 for b in betas)
-        check_option(name, "betas", betas, fits, Phrase("two numbers from 0 up to but not including 1"))
+        check_not_negative(type(self).__name__, **{k: group[k] for k in ("lr", "eps", "weight_decay")})
+        check_betas(type(self).__name__, group["betas"])
 
     def update_group(self, group: Group) -> None:
         """Records the update; parameters that have taken the same number of steps go together."""
-        by_step: dict[int, list[tuple[Tensor, ...]]] = {}
-        for p in group["params"]:
-            if p.grad is None:
-                continue
-            state = self.state[p] or self._begin(p, group["amsgrad"])
-            step = state["step"] = state["step"] + 1
-            row = (p, p.grad, state["exp_avg"], state["exp_avg_sq"])
-            by_step.setdefault(step, []).append((*row, state["max_exp_avg_sq"]) if group["amsgrad"] else row)
-        for step, rows in by_step.items():
-            self._record(group, step, rows)
+        largest = ("max_exp_avg_sq",) if group["amsgrad"] else ()
+        for step, rows in self.stepped(group).items():
+            targets, tensors = in_lists(rows, "exp_avg", "exp_avg_sq", *largest)
+            alpha, scale, rate1, rate2, decay = self._rates(group, step)
+            factor = group["lr"] if isinstance(group["lr"], Tensor) else 1.0
+            shrinking = changing(decay) if group["weight_decay"] else 0
+            numbers = changing(alpha), changing(rate1), changing(rate2), changing(scale), group["eps"], shrinking
+            flags = {"decoupled": self.decoupled, "amsgrad": group["amsgrad"], "maximize": group["maximize"]}
+            update_(optimizers.adam, targets, factor, *numbers, *tensors, **flags)
 
-    def _begin(self, p: Tensor, amsgrad: bool) -> dict[str, Any]:
-        state = self.state[p]
-        state.update(step=0, exp_avg=zero_state(p), exp_avg_sq=zero_state(p))
-        if amsgrad:
-            state["max_exp_avg_sq"] = zero_state(p)
-        return state
-
-    def _record(self, group: Group, step: int, rows: list[tuple[Tensor, ...]]) -> None:
-        params, grads, *averages = zip(*rows)
-        tensors = [*params, *grads, *(a for kind in averages for a in kind)]
-        targets = [*params, *tensors[2 * len(params) :]]
-        (beta1, beta2), (alpha, scale, decay) = group["betas"], self._rates(group, step)
-        shrinking = changing(decay) if group["weight_decay"] else 0
-        numbers = changing(alpha), 1 - beta1, 1 - beta2, changing(scale), group["eps"], shrinking
-        flags = {"decoupled": self.decoupled, "amsgrad": group["amsgrad"], "maximize": group["maximize"]}
-        update_(composite.adam, targets, *numbers, *tensors, **flags)
-
-    def _rates(self, group: Group, step: int) -> tuple[float, float, float]:
-        """What changes from step to step: η / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ) and the decay."""
+    def _rates(self, group: Group, step: int) -> tuple[float, float, float, float, float]:
+        """What changes from step to step: η / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ), 1 − β₁, 1 − β₂ and the decay; η is 1 where it is a tensor."""
         (beta1, beta2), lr = group["betas"], group["lr"]
+        lr = 1.0 if isinstance(lr, Tensor) else lr
         decay = group["weight_decay"] * (lr if self.decoupled else 1.0)
-        return lr / (1 - beta1**step), 1 / sqrt(1 - beta2**step), decay
+        return lr / (1 - beta1**step), 1 / sqrt(1 - beta2**step), 1 - beta1, 1 - beta2, decay
 
     def numbers_again(self) -> Callable[[], list[float]] | None:
         """One more step of parameters that have all taken the same number of steps."""
         groups = [(g, [self.state[p] for p in g["params"] if p.grad is not None]) for g in self.param_groups]
         groups = [(g, states) for g, states in groups if states]
-        if any(len({s["step"] for s in states}) > 1 or isinstance(g["lr"], Tensor) for g, states in groups):
+        if any(len({s["step"] for s in states}) > 1 for g, states in groups):
             return None
 
         def numbers() -> list[float]:
@@ -108,8 +91,8 @@ class Adam(Optimizer):
             for group, states in groups:
                 for state in states:
                     state["step"] += 1
-                count = 3 if group["weight_decay"] else 2
-                found += self._rates(group, states[0]["step"])[:count]
+                alpha, scale, rate1, rate2, decay = self._rates(group, states[0]["step"])
+                found += (alpha, rate1, rate2, scale, decay) if group["weight_decay"] else (alpha, rate1, rate2, scale)
             return found
 
         return numbers
@@ -117,6 +100,8 @@ class Adam(Optimizer):
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: p ← p − η λ p − η m̂ / (√v̂ + ε).
+
+    Shapes: parameters p of any shapes; g, m and v have the same.
 
     Source: Loshchilov & Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
 

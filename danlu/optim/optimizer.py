@@ -56,7 +56,39 @@ def check_not_negative(optimizer: str, **options: Any) -> None:
 def zero_state(p: Tensor) -> Tensor:
     """Zeros like a parameter that are memory from the start: as a computation they would be part of the first step's program
     only, and the second step would need a program of its own."""
-    return from_array(np.zeros(tuple(p.shape), p.dtype.numpy))
+    return filled_state(p, 0.0)
+
+
+def filled_state(p: Tensor, value: float, shape: tuple[int, ...] | None = None) -> Tensor:
+    """A number in the dtype of a parameter (in both parts of a complex one), in its shape or another, as memory from the start."""
+    number = complex(value, value) if p.dtype.is_complex else value
+    return from_array(np.full(tuple(p.shape) if shape is None else shape, number, p.dtype.numpy))
+
+
+def single(x: float) -> float:
+    """A number of the state in float32, in which PyTorch keeps it: runs agree digit for digit, and so do their files."""
+    return float(np.float32(x))
+
+
+def check_betas(optimizer: str, betas: Any) -> None:
+    """Two numbers of [0, 1)."""
+    fits = isinstance(betas, (tuple, list)) and len(betas) == 2 and all(0.0 <= b < 1.0 for b in betas)
+    check_option(optimizer, "betas", betas, fits, Phrase("two numbers from 0 up to but not including 1"))
+
+
+Row = tuple[Tensor, dict[str, Any]]  # a parameter and its state
+
+
+def in_lists(rows: list[Row], *names: str) -> tuple[list[Tensor], list[Tensor]]:
+    """What an update writes (all p, then each state by name) and what it reads (all p, all g, then the states). A state that is
+    not there begins at zero."""
+    params = [p for p, _ in rows]
+    for p, state in rows:
+        for name in names:
+            if state.get(name) is None:
+                state[name] = zero_state(p)
+    states = [state[name] for name in names for _, state in rows]
+    return [*params, *states], [*params, *(p.grad for p in params), *states]  # type: ignore[list-item]
 
 
 class Optimizer:
@@ -65,6 +97,8 @@ class Optimizer:
     Args:
         params: an iterable of tensors, or of dicts {"params": tensors, option: value, …}, each a group with options of its own.
         defaults: the options and their values where a group says nothing.
+
+    Shapes: parameters of any shapes; their state has the same.
 
     Example:
         >>> import danlu
@@ -79,6 +113,9 @@ class Optimizer:
         >>> p.tolist()
         [0.5, 0.5]
     """
+
+    numbers: tuple[str, ...] = ("step",)  # the parts of a parameter's state that are Python numbers
+    cycled: tuple[str, ...] = ()  # options that reach the program as changing numbers, as the learning rate does
 
     def __new__(cls, *args: Any, **named: Any) -> Any:
         check_keywords(cls, named)
@@ -129,8 +166,26 @@ class Optimizer:
         return None
 
     def _options(self) -> list:
-        """What an update depends on, besides the learning rate and the state."""
-        return [[len(g["params"]), *[v for k, v in g.items() if k != "lr" and k != "params"]] for g in self.param_groups]
+        """What an update depends on, besides changing numbers and the state."""
+        found: list[list[Any]] = []
+        for group in self.param_groups:
+            lr, cycled = group["lr"], self.cycled
+            found.append([len(group["params"]), id(lr) if isinstance(lr, Tensor) else None])
+            found[-1] += [bool(v) if k in cycled else v for k, v in group.items() if k != "lr" and k != "params"]
+        return found
+
+    def stepped(self, group: Group, begin: Callable[[Tensor], dict[str, Any]] | None = None) -> dict[int, list[Row]]:
+        """The parameters that have a gradient, each one step further, by the number of that step; `begin(p)` is a new state."""
+        found: dict[int, list[Row]] = {}
+        for p in group["params"]:
+            if p.grad is None:
+                continue
+            state = self.state[p]
+            if not state:
+                state.update({"step": 0} | (begin(p) if begin is not None else {}))
+            state["step"] += 1
+            found.setdefault(state["step"], []).append((p, state))
+        return found
 
     def _update(self) -> None:
         for group in self.param_groups:
@@ -209,12 +264,39 @@ class Optimizer:
                 own_sizes=own_sizes,
             )
         by_number = {k: p for own, g in zip(self.param_groups, saved) for k, p in zip(g["params"], own["params"])}
-        state = {by_number[k]: _restored(name, k, by_number[k], s) for k, s in state_dict["state"].items() if k in by_number}
+        state = {by_number[k]: self._restored(k, by_number[k], s) for k, s in state_dict["state"].items() if k in by_number}
         for own, given in zip(self.param_groups, saved):
             own.update({option: value for option, value in given.items() if option != "params"})
         self.state = defaultdict(dict, state)
         changed()
         flush()
+
+    def state_shape(self, key: str, p: Tensor) -> tuple[int, ...]:
+        """The shape of a tensor of a parameter's state: the parameter's, unless a subclass says otherwise."""
+        return tuple(p.shape)
+
+    def _restored(self, number: int, p: Tensor, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The saved state of one parameter; counts become Python numbers, tensors a copy in the parameter's dtype."""
+        restored: dict[str, Any] = {}
+        for key, value in state.items():
+            if key in self.numbers:
+                value = value.item() if isinstance(value, Tensor) else value
+                restored[key] = int(value) if key == "step" else float(value)
+            elif isinstance(value, Tensor):
+                expected = self.state_shape(key, p)
+                if value.shape != expected:
+                    raise OptimizerStateError(
+                        "{name}.load_state_dict: {key} of parameter {number} has shape {shape}; expected {expected}, the parameter's",
+                        name=type(self).__name__,
+                        key=key,
+                        number=number,
+                        shape=tuple(value.shape),
+                        expected=expected,
+                    )
+                restored[key] = value.detach().to(p.dtype).clone()
+            else:
+                restored[key] = value
+        return restored
 
     def __repr__(self) -> str:
         lines = []
@@ -275,26 +357,15 @@ def _check_parameter(name: str, p: Any) -> None:
         )
 
 
-def _restored(name: str, number: int, p: Tensor, state: Mapping[str, Any]) -> dict[str, Any]:
-    """The saved state of one parameter; a step count becomes a Python number, tensors a copy in the parameter's dtype."""
-    restored: dict[str, Any] = {}
-    for key, value in state.items():
-        if key == "step":
-            restored[key] = int(value.item() if isinstance(value, Tensor) else value)
-        elif isinstance(value, Tensor):
-            if value.shape != p.shape:
-                raise OptimizerStateError(
-                    "{name}.load_state_dict: {key} of parameter {number} has shape {shape}; expected {expected}, the parameter's",
-                    name=name,
-                    key=key,
-                    number=number,
-                    shape=tuple(value.shape),
-                    expected=tuple(p.shape),
-                )
-            restored[key] = value.detach().to(p.dtype).clone()
-        else:
-            restored[key] = value
-    return restored
-
-
-__all__ = ["Optimizer", "OptimizerStateError", "check_not_negative", "check_option", "zero_state"]
+__all__ = [
+    "Optimizer",
+    "OptimizerStateError",
+    "Row",
+    "check_betas",
+    "check_not_negative",
+    "check_option",
+    "filled_state",
+    "in_lists",
+    "single",
+    "zero_state",
+]

@@ -170,9 +170,10 @@ def set_num_threads(num_threads: int) -> None:
 
     Raises DanluError where it is no positive integer.
 
-    >>> set_num_threads(1)
-    >>> current_pool().address
-    0
+    >>> import danlu
+    >>> danlu.set_num_threads(1)
+    >>> danlu.get_num_threads()
+    1
     """
     if not isinstance(num_threads, int) or isinstance(num_threads, bool) or not 1 <= num_threads <= MAX_THREADS:
         raise DanluError(

@@ -36,6 +36,8 @@ def general_cosine(
 ) -> Tensor:
     """Σ (-1)ⁱ aᵢ cos(2π i k / (M - 1)), the family of hann, hamming and blackman.
 
+    Shapes: → (M).
+
     >>> import danlu
     >>> danlu.signal.windows.general_cosine(3, a=[0.5, 0.5])
     tensor([0., 1., 0.])
@@ -57,6 +59,8 @@ def general_hamming(
 ) -> Tensor:
     """α - (1 - α) cos(2π k / (M - 1))
 
+    Shapes: → (M).
+
     >>> import danlu
     >>> danlu.signal.windows.general_hamming(3, alpha=0.5)
     tensor([0., 1., 0.])
@@ -66,6 +70,8 @@ def general_hamming(
 
 def hann(M: int, *, sym: bool = True, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """½ - ½ cos(2π k / (M - 1)): one arch that begins and ends at 0.
+
+    Shapes: → (M).
 
     >>> import danlu
     >>> danlu.signal.windows.hann(5)
@@ -77,6 +83,8 @@ def hann(M: int, *, sym: bool = True, dtype: DType | None = None, requires_grad:
 def hamming(M: int, *, sym: bool = True, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """0.54 - 0.46 cos(2π k / (M - 1)): hann on a step, which lowers the nearest side lobe.
 
+    Shapes: → (M).
+
     >>> import danlu
     >>> danlu.signal.windows.hamming(3)
     tensor([0.0800, 1.0000, 0.0800])
@@ -86,6 +94,8 @@ def hamming(M: int, *, sym: bool = True, dtype: DType | None = None, requires_gr
 
 def blackman(M: int, *, sym: bool = True, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """0.42 - 0.5 cos(2π k / (M - 1)) + 0.08 cos(4π k / (M - 1))
+
+    Shapes: → (M).
 
     >>> import danlu
     >>> danlu.signal.windows.blackman(5, dtype=danlu.float64)[1:4]
@@ -97,6 +107,10 @@ def blackman(M: int, *, sym: bool = True, dtype: DType | None = None, requires_g
 def bartlett(M: int, *, sym: bool = True, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """1 - |2k / (M - 1) - 1|: a triangle.
 
+    y[k] = 1 - |2k / (M - 1) - 1|
+
+    Shapes: → (M).
+
     >>> import danlu
     >>> danlu.signal.windows.bartlett(5)
     tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
@@ -106,6 +120,8 @@ def bartlett(M: int, *, sym: bool = True, dtype: DType | None = None, requires_g
 
 def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """I₀(β √(1 - t²)) / I₀(β), t from -1 to 1: the larger β, the wider the main lobe and the lower the others.
+
+    Shapes: → (M).
 
     >>> import danlu
     >>> danlu.signal.windows.kaiser(3, beta=1.0)
@@ -120,6 +136,8 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, dtype: DType | None 
 
 def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """e^(-½ (d / std)²), d the distance from the middle in points.
+
+    Shapes: → (M).
 
     >>> import danlu
     >>> danlu.signal.windows.gaussian(3, std=1.0)
@@ -137,6 +155,10 @@ def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: DType | None 
 def hann_window(window_length: int, periodic: bool = True, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """`signal.windows.hann` for spectra (periodic) or filters.
 
+    y[k] = ½ - ½ cos(2π k / N), N = window_length (periodic) or window_length - 1
+
+    Shapes: → (window_length).
+
     >>> import danlu
     >>> danlu.hann_window(4)
     tensor([0.0000, 0.5000, 1.0000, 0.5000])
@@ -150,6 +172,8 @@ def hamming_window(
 ) -> Tensor:  # fmt: skip
     """α - β cos(2π k / N)
 
+    Shapes: → (window_length); N = window_length (periodic) or window_length - 1.
+
     >>> import danlu
     >>> danlu.hamming_window(2)
     tensor([0.0800, 1.0000])
@@ -161,6 +185,10 @@ def blackman_window(
     window_length: int, periodic: bool = True, *, dtype: DType | None = None, requires_grad: bool = False
 ) -> Tensor:
     """`signal.windows.blackman` for spectra (periodic) or filters.
+
+    y[k] = 0.42 - 0.5 cos(2π k / N) + 0.08 cos(4π k / N), N = window_length (periodic) or window_length - 1
+
+    Shapes: → (window_length).
 
     >>> import danlu
     >>> danlu.blackman_window(4)[1:]
@@ -174,6 +202,10 @@ def bartlett_window(
 ) -> Tensor:
     """`signal.windows.bartlett` for spectra (periodic) or filters.
 
+    y[k] = 1 - |2k / N - 1|, N = window_length (periodic) or window_length - 1
+
+    Shapes: → (window_length).
+
     >>> import danlu
     >>> danlu.bartlett_window(4)
     tensor([0.0000, 0.5000, 1.0000, 0.5000])
@@ -185,6 +217,10 @@ def kaiser_window(
     window_length: int, periodic: bool = True, beta: float = 12.0, *, dtype: DType | None = None, requires_grad: bool = False
 ) -> Tensor:
     """`signal.windows.kaiser` for spectra (periodic) or filters.
+
+    y[k] = I₀(β √(1 - t²)) / I₀(β), t = 2k / N - 1, N = window_length (periodic) or window_length - 1
+
+    Shapes: → (window_length).
 
     >>> import danlu
     >>> danlu.kaiser_window(2, beta=1.0)

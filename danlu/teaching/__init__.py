@@ -18,6 +18,8 @@ def _page(name: str) -> Any:
 def explain(loss: Any, names: Any = None, *, expand: bool = False, lang: str | None = None) -> Any:
     """The computation graph of a loss with its values, and the chain rule written out from the loss to every leaf.
 
+    ∂L/∂u = Σ ∂L/∂v · ∂v/∂u over every v that was computed from u
+
     For u in the graph: ∂L/∂u = Σ ∂L/∂v · ∂v/∂u over every v that was computed from u. Layers get the letters of textbooks:
     zˡ = Wˡ aˡ⁻¹ + bˡ, aˡ = σ(zˡ), δˡ = ∂L/∂zˡ.
 

@@ -95,6 +95,8 @@ class Tensor(
 ):  # fmt: skip
     """Numbers of one dtype on axes, computed when they are read, and what they were computed from.
 
+    Shapes: any: (n₁, …, n_d), see `shape`.
+
     >>> import danlu
     >>> x = danlu.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     >>> (x @ x).sum().backward()
@@ -109,61 +111,146 @@ class Tensor(
     # ---- what it is -----------------------------------------------------------------------------------------------------
     @property
     def shape(self) -> Size:
-        """The sizes of the axes."""
+        """The sizes of the axes.
+
+        Shapes: (n₁, …, n_d) → Size of n₁, …, n_d.
+
+        >>> import danlu
+        >>> danlu.zeros(2, 3).shape
+        danlu.Size([2, 3])
+        """
         return Size(self._spec.shape)
 
     def size(self, dim: int | None = None) -> Any:
-        """The shape, or the size of one axis."""
+        """The shape, or the size of one axis.
+
+        Shapes: (n₁, …, n_d) → Size of n₁, …, n_d; with dim one of them, a Python int.
+
+        >>> import danlu
+        >>> danlu.zeros(2, 3).size(1)
+        3
+        """
         return self.shape if dim is None else self._spec.shape[normalize_axis("size", dim, self._spec.ndim)]
 
     @property
     def dtype(self) -> DType:
-        """The element type."""
+        """The element type.
+
+        Shapes: any tensor → DType.
+
+        >>> import danlu
+        >>> danlu.tensor([1, 2]).dtype
+        danlu.int64
+        """
         return self._spec.dtype
 
     @property
     def ndim(self) -> int:
-        """The number of axes."""
+        """The number of axes.
+
+        Shapes: (n₁, …, n_d) → d, a Python int.
+
+        >>> import danlu
+        >>> danlu.zeros(2, 3).ndim
+        2
+        """
         return self._spec.ndim
 
     def dim(self) -> int:
-        """The number of axes."""
+        """The number of axes.
+
+        Shapes: (n₁, …, n_d) → d, a Python int.
+
+        >>> import danlu
+        >>> danlu.zeros(2, 3).dim()
+        2
+        """
         return self._spec.ndim
 
     ndimension = dim
 
     def numel(self) -> int:
-        """The number of elements."""
+        """The number of elements.
+
+        n = Π sizes
+
+        Shapes: (*) → one Python int.
+        """
         return self._spec.size
 
     nelement = numel
 
     def element_size(self) -> int:
-        """The bytes of one element."""
+        """The bytes of one element.
+
+        Shapes: any tensor → a Python int.
+
+        >>> import danlu
+        >>> danlu.zeros(2).element_size()
+        4
+        """
         return self._spec.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
-        """The bytes of all elements."""
+        """The bytes of all elements.
+
+        n = element_size · numel
+
+        Shapes: any tensor → a Python int.
+
+        >>> import danlu
+        >>> danlu.zeros(2, 3).nbytes
+        24
+        """
         return self._spec.size * self._spec.dtype.itemsize
 
     @property
     def device(self) -> Device:
-        """Where the tensor lies."""
+        """Where the tensor lies.
+
+        Shapes: any tensor → danlu.device.
+
+        >>> import danlu
+        >>> danlu.ones(1).device
+        device(type='cpu')
+        """
         return CPU
 
     is_cuda = False
 
     def is_floating_point(self) -> bool:
-        """True for float16, float32 and float64."""
+        """True for float16, float32 and float64.
+
+        Shapes: any tensor → a Python bool.
+
+        >>> import danlu
+        >>> danlu.ones(1).is_floating_point()
+        True
+        """
         return self._spec.dtype.is_floating_point
 
     def cpu(self) -> Tensor:
-        """The tensor itself."""
+        """The tensor itself.
+
+        Shapes: (*) → the tensor itself.
+
+        >>> import danlu
+        >>> danlu.ones(1).cpu()
+        tensor([1.])
+        """
         return self
 
     def cuda(self, device: Any = None) -> Tensor:
-        """Refused: there is no GPU."""
+        """Refused: there is no GPU.
+
+        Shapes: (*) → nothing: there is no GPU.
+
+        >>> import danlu
+        >>> danlu.ones(1).cuda()  # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+        DTypeError: device 'cuda' is not available: danlu runs on the CPU. Leave device out, or write device='cpu'
+        """
         check_device("cuda")
         return self
 
@@ -171,7 +258,13 @@ class Tensor(
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The elements as a NumPy array on the same memory: what is written into the array the tensor has, and the other way round.
 
+        Shapes: (*) → an array (*) on the same memory.
+
         Raises GradientError for a tensor that requires grad: write x.detach().numpy().
+
+        >>> import danlu
+        >>> danlu.tensor([1, 2]).numpy()
+        array([1, 2])
         """
         if self.requires_grad and not force:
             raise GradientError("numpy() on a tensor that requires grad would lose its history; write x.detach().numpy()")
@@ -216,14 +309,27 @@ class Tensor(
         )  # by name: it stands above the Tensor, and is loaded when it is asked for
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
-        """The tensor itself: the only device is the CPU."""
+        """The tensor itself: the only device is the CPU.
+
+        Shapes: (*) → the tensor itself.
+
+        >>> import danlu
+        >>> danlu.ones(1).to_device("cpu")
+        tensor([1.])
+        """
         check_device(device)
         return self
 
     def item(self) -> Any:
         """The one element as a Python number.
 
+        Shapes: one element → a Python number.
+
         Raises ShapeError where there is not exactly one.
+
+        >>> import danlu
+        >>> danlu.tensor([1.5]).item()
+        1.5
         """
         if self._spec.size != 1:
             raise ShapeError(
@@ -233,7 +339,14 @@ class Tensor(
         return self._array().item()
 
     def tolist(self) -> Any:
-        """The elements as nested lists of Python numbers."""
+        """The elements as nested lists of Python numbers.
+
+        Shapes: (n₁, …, n_d) → lists nested d deep; () → a Python number.
+
+        >>> import danlu
+        >>> danlu.tensor([[1, 2]]).tolist()
+        [[1, 2]]
+        """
         return self._array().tolist()
 
     def __complex__(self) -> complex:
@@ -296,23 +409,66 @@ class Tensor(
 
     # ---- new tensors like this one ----------------------------------------------------------------------------------------
     def new_zeros(self, *size: Any, dtype: DType | None = None) -> Tensor:
-        """Zeros of the given shape, of this dtype."""
+        """Zeros of the given shape, of this dtype.
+
+        y[i, j, …] = 0
+
+        Shapes: size → size.
+
+        >>> import danlu
+        >>> danlu.tensor([1]).new_zeros(2)
+        tensor([0, 0])
+        """
         return self.new_full(size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size, 0, dtype)
 
     def new_ones(self, *size: Any, dtype: DType | None = None) -> Tensor:
-        """Ones of the given shape, of this dtype."""
+        """Ones of the given shape, of this dtype.
+
+        y[i, j, …] = 1
+
+        Shapes: size → size.
+
+        >>> import danlu
+        >>> danlu.tensor([1]).new_ones(2)
+        tensor([1, 1])
+        """
         return self.new_full(size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size, 1, dtype)
 
     def new_empty(self, *size: Any, dtype: DType | None = None) -> Tensor:
-        """Zeros of the given shape, of this dtype."""
+        """Zeros of the given shape, of this dtype.
+
+        y[i, j, …] = 0
+
+        Shapes: size → size.
+
+        >>> import danlu
+        >>> danlu.tensor([1]).new_empty(2).shape
+        danlu.Size([2])
+        """
         return self.new_zeros(*size, dtype=dtype)
 
     def new_full(self, size: Any, value: Any, dtype: DType | None = None) -> Tensor:
-        """One number in the given shape, of this dtype."""
+        """One number in the given shape, of this dtype.
+
+        y[i, j, …] = value
+
+        Shapes: size → size.
+
+        >>> import danlu
+        >>> danlu.tensor([1]).new_full((2,), 7)
+        tensor([7, 7])
+        """
         return apply("full", value, shape=tuple(size), dtype=dtype or self.dtype)
 
     def new_tensor(self, data: Any, dtype: DType | None = None) -> Tensor:
-        """`danlu.tensor(data)` of this dtype."""
+        """`danlu.tensor(data)` of this dtype.
+
+        Shapes: nested lists or an array of shape (*) → (*).
+
+        >>> import danlu
+        >>> danlu.tensor([1.0]).new_tensor([1, 2])
+        tensor([1., 2.])
+        """
         return tensor(data, dtype or self.dtype)
 
 
@@ -323,6 +479,8 @@ def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, d
     """A tensor of a copy of the data: numbers, nested lists, NumPy arrays, tensors.
 
     Python floats become float32, integers int64; arrays keep their dtype.
+
+    Shapes: nested lists or an array of shape (*) → (*); a number → ().
 
     Raises ShapeError for ragged lists, DTypeError for what is no number.
 

@@ -76,26 +76,26 @@ class Arithmetic(TensorCore):
 
     neg = _unary("neg", "-x")
     abs = _unary("abs", "|x|")
-    sign = _unary("sign", "-1, 0 or 1; 0 for 0")
+    sign = _unary("sign", "y = x / |x|, and 0 at 0.")
     exp = _unary("exp", "eˣ")
     expm1 = _unary("expm1", "eˣ - 1, exact near 0")
-    log = _unary("log", "The natural logarithm.")
+    log = _unary("log", "y = ln x, the natural logarithm.")
     log1p = _unary("log1p", "ln(1 + x), exact near 0")
     sqrt = _unary("sqrt", "√x")
     rsqrt = _unary("rsqrt", "1/√x")
     reciprocal = _unary("reciprocal", "1/x")
     sin = _unary("sin", "sin x, x in radians")
     cos = _unary("cos", "cos x, x in radians")
-    tanh = _unary("tanh", "The hyperbolic tangent.")
+    tanh = _unary("tanh", "y = (eˣ - e⁻ˣ) / (eˣ + e⁻ˣ), the hyperbolic tangent.")
     sigmoid = _unary("sigmoid", "1/(1 + e⁻ˣ)")
     relu = _unary("relu", "max(x, 0)")
-    floor = _unary("floor", "The largest integer ≤ x.")
-    ceil = _unary("ceil", "The smallest integer ≥ x.")
-    trunc = _unary("trunc", "x without its fraction.")
-    isnan = _unary("isnan", "True where x is NaN.")
-    logical_not = _unary("logical_not", "True where x is 0.")
+    floor = _unary("floor", "y = ⌊x⌋, the largest integer ≤ x.")
+    ceil = _unary("ceil", "y = ⌈x⌉, the smallest integer ≥ x.")
+    trunc = _unary("trunc", "y = sign(x) · ⌊|x|⌋, x without its fraction.")
+    isnan = _unary("isnan", "y = [x ≠ x]: True where x is NaN.")
+    logical_not = _unary("logical_not", "y = [x = 0]: True where x is 0.")
     mul = _binary("mul", "x · y")
-    pow = _binary("pow", "xʸ")
+    pow = _binary("pow", "y = xʸ: x to the power of the other operand.")
     eq = _binary("eq", "x == y")
     ne = _binary("ne", "x ≠ y")
     lt = _binary("lt", "x < y")
@@ -108,28 +108,31 @@ class Arithmetic(TensorCore):
     copysign = _binary("copysign", "|x| with the sign of y")
     xlogy = _binary("xlogy", "x · ln y; 0 where x is 0")
     isinf = _unary("isinf", "True where x is ∞ or -∞.")
-    isfinite = _unary("isfinite", "True where x is neither NaN nor infinite.")
+    isfinite = _unary("isfinite", "y = [|x| < ∞]: True where x is neither NaN nor infinite.")
     exp2 = _unary("exp2", "2ˣ")
-    log2 = _unary("log2", "The logarithm to base 2.")
-    log10 = _unary("log10", "The logarithm to base 10.")
+    log2 = _unary("log2", "y = log₂ x = ln x / ln 2.")
+    log10 = _unary("log10", "y = log₁₀ x = ln x / ln 10.")
     tan = _unary("tan", "tan x, x in radians")
-    asin = arcsin = _unary("asin", "The angle in [-π/2, π/2] whose sine is x.")
-    acos = arccos = _unary("acos", "The angle in [0, π] whose cosine is x.")
-    atan = arctan = _unary("atan", "The angle in (-π/2, π/2) whose tangent is x.")
+    asin = arcsin = _unary("asin", "y with sin y = x: the angle in [-π/2, π/2] whose sine is x.")
+    acos = arccos = _unary("acos", "y with cos y = x: the angle in [0, π] whose cosine is x.")
+    atan = arctan = _unary("atan", "y with tan y = x: the angle in (-π/2, π/2) whose tangent is x.")
     sinh = _unary("sinh", "(eˣ - e⁻ˣ) / 2")
     cosh = _unary("cosh", "(eˣ + e⁻ˣ) / 2")
-    asinh = _unary("asinh", "The inverse of sinh.")
-    acosh = _unary("acosh", "The inverse of cosh on [0, ∞).")
-    atanh = _unary("atanh", "The inverse of tanh.")
+    asinh = _unary("asinh", "y = ln(x + √(x² + 1)), the inverse of sinh.")
+    acosh = _unary("acosh", "y = ln(x + √(x² - 1)), the inverse of cosh on [0, ∞).")
+    atanh = _unary("atanh", "y = ½ ln((1 + x) / (1 - x)), the inverse of tanh.")
     erf = _unary("erf", "2/√π ∫₀ˣ e^(-t²) dt")
     erfc = _unary("erfc", "1 - erf x")
-    erfinv = _unary("erfinv", "The inverse of erf.")
+    erfinv = _unary("erfinv", "y with erf y = x: the inverse of erf.")
 
     multiply, absolute, negative = mul, abs, neg
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 
     def clamp(self, min: Any = None, max: Any = None) -> Any:
-        """min(max(x, `min`), `max`); a bound may be left out. The derivative is 1 also on the bounds."""
+        """min(max(x, `min`), `max`); a bound may be left out. The derivative is 1 also on the bounds.
+
+        Shapes: (*) → (*); bounds that are tensors are broadcast.
+        """
         if min is None and max is None:
             raise DTypeError("clamp without bounds; give min, max or both")
         out: Any = self
@@ -138,11 +141,17 @@ class Arithmetic(TensorCore):
         return out if max is None else apply("clamp_max", out, max)
 
     def clamp_min(self, min: Any) -> Any:
-        """max(x, `min`)"""
+        """max(x, `min`)
+
+        Shapes: (*) → (*); a bound that is a tensor is broadcast.
+        """
         return self.clamp(min)
 
     def clamp_max(self, max: Any) -> Any:
-        """min(x, `max`)"""
+        """min(x, `max`)
+
+        Shapes: (*) → (*); a bound that is a tensor is broadcast.
+        """
         return self.clamp(None, max)
 
     clip = clamp
@@ -152,7 +161,12 @@ class Arithmetic(TensorCore):
         return apply("where", condition, self, other)
 
     def masked_fill(self, mask: Any, value: Any) -> Any:
-        """`value` where the mask is True."""
+        """`value` where the mask is True.
+
+        y = value where mask, else x
+
+        Shapes: input (*), mask (*) of bool, broadcast together, value a number or () → (*).
+        """
         if isinstance(value, TensorCore) and value._spec.shape:
             raise ShapeError(
                 "masked_fill: value has shape {shape}; expected a number or a 0-d tensor. Write x.where(~mask, value)",
@@ -161,24 +175,47 @@ class Arithmetic(TensorCore):
         return apply("where", mask, value, self).to(self.dtype)  # type: ignore[attr-defined]
 
     def lerp(self, end: Any, weight: Any) -> Any:
-        """self + weight · (end - self)"""
+        """self + weight · (end - self)
+
+        Shapes: input (*), end (*), weight a number or (*), broadcast together → (*).
+        """
         return self + weight * (end - self)
 
     def addcmul(self, first: Any, second: Any, value: float = 1) -> Any:
-        """self + value · first · second"""
+        """self + value · first · second
+
+        Shapes: input (*), first (*), second (*), broadcast together → (*).
+        """
         return self + value * first * second
 
     def addcdiv(self, first: Any, second: Any, value: float = 1) -> Any:
-        """self + value · first / second"""
+        """self + value · first / second
+
+        Shapes: input (*), first (*), second (*), broadcast together → (*).
+        """
         return self + value * first / second
 
     # ---- dtype ----------------------------------------------------------------------------------------------------------
     def type(self, dtype: DType | None = None) -> Any:
-        """The dtype's name, or the tensor with another dtype."""
+        """The dtype's name, or the tensor with another dtype.
+
+        Shapes: (*) → (*), or a Python string.
+
+        >>> import danlu
+        >>> danlu.ones(1).type()
+        'danlu.float32'
+        """
         return repr(self._spec.dtype) if dtype is None else self.to(dtype)
 
     def type_as(self, other: TensorCore) -> Any:
-        """This tensor with the dtype of another."""
+        """This tensor with the dtype of another.
+
+        Shapes: (*) → (*).
+
+        >>> import danlu
+        >>> danlu.tensor([1]).type_as(danlu.ones(1))
+        tensor([1.])
+        """
         return self.to(other._spec.dtype)
 
     def to(
@@ -186,7 +223,15 @@ class Arithmetic(TensorCore):
     ) -> Any:
         """The tensor with another dtype: to(danlu.float64), to(other), to("cpu").
 
+        y = x in another dtype
+
+        Shapes: (*) → (*).
+
         Raises DTypeError for a device that does not exist here.
+
+        >>> import danlu
+        >>> danlu.tensor([1, 2]).to(danlu.float64)
+        tensor([1., 2.], dtype=danlu.float64)
         """
         for a in args:
             if isinstance(a, DType):
@@ -261,7 +306,16 @@ class Arithmetic(TensorCore):
     multiply_ = mul_
 
     def fill_(self, value: Any) -> Any:
-        """Every element becomes `value`."""
+        """Every element becomes `value`.
+
+        x[i, j, …] ← value
+
+        Shapes: (*) → (*), the tensor itself; value a number or ().
+
+        >>> import danlu
+        >>> danlu.zeros(2).fill_(3)
+        tensor([3., 3.])
+        """
         spec = self._spec
         if isinstance(value, TensorCore) and value._spec.shape:
             raise ShapeError(
@@ -270,11 +324,30 @@ class Arithmetic(TensorCore):
         return self._assign(apply("full", value, shape=spec.shape, dtype=spec.dtype)._value())
 
     def zero_(self) -> Any:
-        """Every element becomes 0."""
+        """Every element becomes 0.
+
+        x[i, j, …] ← 0
+
+        Shapes: (*) → (*), the tensor itself.
+
+        >>> import danlu
+        >>> danlu.ones(2).zero_()
+        tensor([0., 0.])
+        """
         return self.fill_(0)
 
     def copy_(self, other: Any, non_blocking: bool = False) -> Any:
-        """The elements of another tensor, broadcast and converted."""
+        """The elements of another tensor, broadcast and converted.
+
+        x ← other
+
+        Shapes: other (*) is broadcast to the shape of the tensor.
+
+        >>> import danlu
+        >>> x = danlu.zeros(2)
+        >>> x.copy_(danlu.tensor([1, 2]))
+        tensor([1., 2.])
+        """
         return self._assign(other.to(self._spec.dtype)._value())
 
 
@@ -282,7 +355,12 @@ def _conversion(dtype: str) -> Any:
     def method(self: Any) -> Any:
         return self.to(_DTYPES[dtype])
 
-    method.__name__, method.__doc__ = dtype, f"The tensor as {_DTYPES[dtype].name}."
+    name = _DTYPES[dtype].name
+    method.__name__ = dtype
+    method.__doc__ = (
+        f"The tensor as {name}.\n\ny = x in {name}\n\nShapes: (*) → (*).\n\n"
+        f">>> import danlu\n>>> danlu.tensor([1, 0]).{dtype}().dtype\ndanlu.{name}"
+    )
     return method
 
 

@@ -53,6 +53,10 @@ def _strips(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The area under y by the trapezoidal rule, at the points x or at distances dx.
 
+    y = Σ (xᵢ₊₁ - xᵢ) (yᵢ + yᵢ₊₁) / 2
+
+    Shapes: y (*, n, *) → (*, *) without the axis dim; x (n), or of the shape of y.
+
     >>> import danlu
     >>> danlu.trapezoid(danlu.tensor([0.0, 1.0, 2.0]))
     tensor(2.)
@@ -66,6 +70,10 @@ trapz = trapezoid
 
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The area under y up to each point after the first, by the trapezoidal rule.
+
+    yₖ = Σ_{i<k} (xᵢ₊₁ - xᵢ) (yᵢ + yᵢ₊₁) / 2
+
+    Shapes: y (*, n, *) → (*, n - 1, *); x (n), or of the shape of y.
 
     >>> import danlu
     >>> danlu.cumulative_trapezoid(danlu.tensor([0.0, 1.0, 2.0]))
@@ -81,7 +89,11 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim
 def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
     """The slope along each axis: central differences inside, one-sided ones (of edge_order 1 or 2) at the ends.
 
+    y[i] = (x[i + 1] - x[i - 1]) / 2h inside, at equal distances h
+
     spacing: the distance of the points (one number, or one for each axis; 1), or their positions (one vector for each axis).
+
+    Shapes: (*) → a tuple with (*) for each axis of dim (all axes).
 
     >>> import danlu
     >>> danlu.gradient(danlu.tensor([0.0, 1.0, 4.0, 9.0]))
@@ -154,6 +166,10 @@ def _edge(rises: Tensor, widths: Tensor, axis: int, at: int, order: int) -> Tens
 def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
     """The covariances of the rows, whose columns are observations, each counted fweights times and weighed by aweights.
 
+    C[i, j] = Σ_k w[k] (x[i, k] - mean[i]) (x[j, k] - mean[j]) / (Σ w - correction), w = 1 or fweights
+
+    Shapes: (n, m): n variables, m observations → (n, n); (m) → (). fweights and aweights (m).
+
     >>> import danlu
     >>> danlu.cov(danlu.tensor([[0.0, 2.0], [1.0, 5.0]]))
     tensor([[2., 4.],
@@ -209,6 +225,10 @@ def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Ten
 def corrcoef(input: Tensor) -> Tensor:
     """The correlations of the rows: covariances divided by both standard deviations.
 
+    R[i, j] = C[i, j] / √(C[i, i] C[j, j]), C the covariances
+
+    Shapes: (n, m): n variables, m observations → (n, n); (m) → ().
+
     >>> import danlu
     >>> danlu.corrcoef(danlu.tensor([[0.0, 1.0], [1.0, 0.0]]))
     tensor([[ 1., -1.],
@@ -236,7 +256,11 @@ def histogram(
 ) -> Histogram:
     """How many elements (or how much weight) fall between each two edges, the last one closed; `bins` is their number, or the edges.
 
+    hist[k] = #{x: edges[k] ≤ x < edges[k + 1]}; density divides by the total and by the width
+
     The edges may depend on the data, so it is computed now, and no derivative passes.
+
+    Shapes: (*) → hist (bins), bin_edges (bins + 1).
 
     >>> import danlu
     >>> danlu.histogram(danlu.tensor([1.0, 2.0, 1.0]), 4, range=(0, 3)).hist
@@ -282,6 +306,10 @@ def _edges(array: np.ndarray, bins: int, span: Sequence[float] | None) -> np.nda
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """For positions counted in row-major order their index on each axis of a shape.
 
+    indices = Σ_k yₖ · Π_{j>k} shape[j]
+
+    Shapes: indices (*), a shape of d sizes → d tensors (*).
+
     >>> import danlu
     >>> danlu.unravel_index(danlu.tensor([5]), (2, 3))
     (tensor([1]), tensor([2]))
@@ -299,6 +327,10 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 
 def scalar_tensor(s: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """A 0-d tensor of a number; float32 if nothing else is said.
+
+    y = s
+
+    Shapes: a number → ().
 
     >>> import danlu
     >>> danlu.scalar_tensor(3)

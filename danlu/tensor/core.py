@@ -50,7 +50,7 @@ def _move(name: str, inputs: tuple[Value, ...], attrs: tuple) -> Value:
 
 
 class TensorCore:
-    """The state; the operations are in the classes that `Tensor` is made of."""
+    """State and differentiation; the operations are in the classes that `Tensor` is made of."""
 
     __slots__ = ("__weakref__", "_after", "_base", "_chain", "_cut", "_hooks", "_leaf", "_seen", "_storage", "grad")
 

@@ -32,6 +32,10 @@ def _check_sizes(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """One number in every place.
 
+    y[i, j, …] = fill_value
+
+    Shapes: size (n₁, …, n_d) → (n₁, …, n_d).
+
     >>> import danlu
     >>> danlu.full((2, 2), 7.0)
     tensor([[7., 7.],
@@ -47,6 +51,10 @@ def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_gra
 def zeros(*size: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """Zeros, float32 unless said otherwise: zeros(2, 3).
 
+    y[i, j, …] = 0
+
+    Shapes: sizes n₁, …, n_d → (n₁, …, n_d).
+
     >>> import danlu
     >>> danlu.zeros(3)
     tensor([0., 0., 0.])
@@ -56,6 +64,10 @@ def zeros(*size: Any, dtype: DType | None = None, requires_grad: bool = False, d
 
 def ones(*size: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """Ones, float32 unless said otherwise: ones(2, 3).
+
+    y[i, j, …] = 1
+
+    Shapes: sizes n₁, …, n_d → (n₁, …, n_d).
 
     >>> import danlu
     >>> danlu.ones(3)
@@ -67,6 +79,10 @@ def ones(*size: Any, dtype: DType | None = None, requires_grad: bool = False, de
 def empty(*size: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """Zeros: memory without values is not a value that a program could have.
 
+    y[i, j, …] = 0
+
+    Shapes: sizes n₁, …, n_d → (n₁, …, n_d).
+
     >>> import danlu
     >>> danlu.empty(2).shape
     danlu.Size([2])
@@ -76,6 +92,10 @@ def empty(*size: Any, dtype: DType | None = None, requires_grad: bool = False, d
 
 def zeros_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros with the shape and dtype of x.
+
+    y[i, j, …] = 0
+
+    Shapes: (*) → (*).
 
     >>> import danlu
     >>> danlu.zeros_like(danlu.ones(2))
@@ -87,6 +107,10 @@ def zeros_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = F
 def empty_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros with the shape and dtype of x: see `empty`.
 
+    y[i, j, …] = 0
+
+    Shapes: (*) → (*).
+
     >>> import danlu
     >>> danlu.empty_like(danlu.ones(2)).shape
     danlu.Size([2])
@@ -97,6 +121,10 @@ def empty_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = F
 def ones_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """Ones with the shape and dtype of x.
 
+    y[i, j, …] = 1
+
+    Shapes: (*) → (*).
+
     >>> import danlu
     >>> danlu.ones_like(danlu.zeros(2))
     tensor([1., 1.])
@@ -106,6 +134,10 @@ def ones_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = Fa
 
 def full_like(x: Tensor, fill_value: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """One number with the shape and dtype of x.
+
+    y[i, j, …] = fill_value
+
+    Shapes: (*) → (*).
 
     >>> import danlu
     >>> danlu.full_like(danlu.zeros(2), 3)
@@ -118,6 +150,10 @@ def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: DType | None = None, requires_grad: bool = False, device: Any = None
 ) -> Tensor:
     """start, start + step, … below end.
+
+    y[i] = start + i · step
+
+    Shapes: → (⌈(end - start) / step⌉); int64 of integers, else float32.
 
     >>> import danlu
     >>> danlu.arange(3)
@@ -150,6 +186,10 @@ def linspace(
 ) -> Tensor:
     """`steps` numbers from start to end, both included, at equal distances.
 
+    y[i] = start + i · (end - start) / (steps - 1)
+
+    Shapes: → (steps).
+
     >>> import danlu
     >>> danlu.linspace(0, 1, 3)
     tensor([0.0000, 0.5000, 1.0000])
@@ -174,6 +214,10 @@ def logspace(
 ) -> Tensor:
     """base to the power of `steps` numbers from start to end at equal distances.
 
+    y[i] = base^(start + i · (end - start) / (steps - 1))
+
+    Shapes: → (steps).
+
     >>> import danlu
     >>> danlu.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
@@ -184,6 +228,10 @@ def logspace(
 
 def eye(n: int, m: int | None = None, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere.
+
+    y[i, j] = [i = j]
+
+    Shapes: → (n, m), m = n unless given.
 
     >>> import danlu
     >>> danlu.eye(2)
@@ -205,6 +253,10 @@ def _check_list(name: str, tensors: Any) -> None:
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors one after another along an existing axis; all other sizes must be equal.
 
+    y[…, n₀ + … + nₖ₋₁ + i, …] = tensors[k][…, i, …]
+
+    Shapes: tensors (*, nₖ, *) → (*, Σ nₖ, *), on the axis dim.
+
     >>> import danlu
     >>> danlu.cat([danlu.ones(1), danlu.zeros(2)])
     tensor([1., 0., 0.])
@@ -222,6 +274,10 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape along a new axis.
+
+    y[…, k, …] = tensors[k]
+
+    Shapes: k tensors (*) → (*, k, *), the new axis at dim.
 
     >>> import danlu
     >>> danlu.stack([danlu.ones(2), danlu.zeros(2)])
@@ -245,6 +301,10 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The same as `cat`.
 
+    y[…, n₀ + … + nₖ₋₁ + i, …] = tensors[k][…, i, …]
+
+    Shapes: tensors (*, nₖ, *) → (*, Σ nₖ, *), on the axis dim.
+
     >>> import danlu
     >>> danlu.concatenate([danlu.ones(1), danlu.zeros(1)])
     tensor([1., 0.])
@@ -257,6 +317,11 @@ concat = concatenate
 
 def where(condition: Tensor, x: Any = None, y: Any = None) -> Any:
     """x where the condition holds, else y; without x and y the positions where it holds, one vector for each axis.
+
+    y = x where condition, else z
+
+    Shapes: condition (*) of bool, x and y numbers or (*), broadcast together → (*); condition alone: one vector (m) for each
+    axis.
 
     >>> import danlu
     >>> danlu.where(danlu.tensor([True, False]), 1.0, 2.0)
@@ -283,6 +348,10 @@ def _triangle(name: str, row: int, col: int, offset: int, dtype: DType | None, k
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType | None = None, device: Any = None) -> Tensor:
     """Where the elements on and below a diagonal of a matrix are: the rows, then the columns.
 
+    y[1, k] - y[0, k] ≤ offset
+
+    Shapes: → (2, m) of int64, m positions.
+
     >>> import danlu
     >>> danlu.tril_indices(2, 2)
     tensor([[0, 1, 1],
@@ -295,6 +364,10 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType | None = N
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType | None = None, device: Any = None) -> Tensor:
     """Where the elements on and above a diagonal of a matrix are: the rows, then the columns.
 
+    y[1, k] - y[0, k] ≥ offset
+
+    Shapes: → (2, m) of int64, m positions.
+
     >>> import danlu
     >>> danlu.triu_indices(2, 2)
     tensor([[0, 0, 1],
@@ -306,6 +379,10 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType | None = N
 
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """The powers of a vector as columns: xⁿ⁻¹ … x, 1 (increasing: 1, x …).
+
+    y[i, j] = x[i]^(N - 1 - j) (increasing: ^j)
+
+    Shapes: (n) → (n, N), N = n unless given.
 
     >>> import danlu
     >>> danlu.vander(danlu.tensor([2, 3]))

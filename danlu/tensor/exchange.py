@@ -16,6 +16,8 @@ from danlu.tensor.arithmetic import check_device
 def from_numpy(array: np.ndarray) -> Tensor:
     """A tensor on the memory of a NumPy array: what is written into either, both have. Arrays with gaps are copied.
 
+    Shapes: (*) → (*), on the same memory.
+
     >>> import danlu, numpy
     >>> a = numpy.array([1.0, 2.0], numpy.float32)
     >>> x = danlu.from_numpy(a)
@@ -42,6 +44,8 @@ def _is_array(x: Any) -> bool:
 def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
     """The data as a tensor; tensors and arrays are not copied unless the dtype changes.
 
+    Shapes: a tensor, array or nested lists of shape (*) → (*); a number → ().
+
     >>> import danlu
     >>> danlu.as_tensor([1, 2])
     tensor([1, 2])
@@ -55,6 +59,8 @@ def asarray(
     """Numbers, nested lists, arrays and what speaks DLPack or NumPy's protocols as a tensor, on the same memory where that is possible.
 
     copy: True always copies, False never (ExchangeError where it is needed), None where it is needed.
+
+    Shapes: a tensor, array or nested lists of shape (*) → (*); a number → ().
 
     >>> import danlu, numpy
     >>> danlu.asarray(numpy.array([1, 2]), dtype=danlu.float32)
@@ -110,6 +116,8 @@ def _seen_by_numpy(obj: Any) -> np.ndarray:
 
 def from_dlpack(x: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
     """A tensor on the memory of another library's array (anything with `__dlpack__`).
+
+    Shapes: (*) → (*), on the same memory.
 
     >>> import danlu, numpy
     >>> danlu.from_dlpack(numpy.arange(3))

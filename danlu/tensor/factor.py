@@ -49,7 +49,9 @@ def _check_pivot(name: str, pivot: bool) -> None:
 def lu_factor(A: Tensor, *, pivot: bool = True) -> LU:
     """L U of the matrix with its rows exchanged (Gauss's elimination with partial pivoting), packed into one matrix.
 
-    A: (*, m, n) → LU (*, m, n), pivots (*, min(m, n)) as LAPACK has them.
+    P L U = A
+
+    Shapes: A (*, m, n) → LU (*, m, n), pivots (*, min(m, n)) as LAPACK has them.
 
     >>> import danlu
     >>> danlu.linalg.lu_factor(danlu.tensor([[0.0, 1.0], [2.0, 3.0]])).pivots
@@ -61,6 +63,10 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> LU:
 
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> LUInfo:
     """`lu_factor`, and the number of the first pivot that is 0.
+
+    P L U = A
+
+    Shapes: (*, m, n) → LU (*, m, n), pivots (*, min(m, n)) of int32, info (*) of int32.
 
     >>> import danlu
     >>> danlu.linalg.lu_factor_ex(danlu.eye(2)).info
@@ -85,6 +91,10 @@ def _permutation(order: Tensor, dtype: Any) -> Tensor:
 
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> PLU:
     """P, L and U of what `lu_factor` gives; what is not asked for is empty.
+
+    P L U = A
+
+    Shapes: LU_data (*, m, n), LU_pivots (*, k), k = min(m, n) → P (*, m, m), L (*, m, k), U (*, k, n).
 
     >>> import danlu
     >>> danlu.lu_unpack(*danlu.linalg.lu_factor(danlu.eye(1) * 2)).U
@@ -111,6 +121,8 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
 def lu(A: Tensor, *, pivot: bool = True) -> PLU:
     """P L U = A.
 
+    Shapes: (*, m, n) → P (*, m, m), L (*, m, k), U (*, k, n), k = min(m, n).
+
     >>> import danlu
     >>> P, L, U = danlu.linalg.lu(danlu.tensor([[1.0, 2.0], [4.0, 4.0]]))
     >>> L
@@ -123,6 +135,8 @@ def lu(A: Tensor, *, pivot: bool = True) -> PLU:
 
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
     """X with A X = B (left), or X A = B, from what `lu_factor` gives of A; adjoint: with Aᵀ.
+
+    Shapes: LU (*, n, n), pivots (*, n), B (*, n, k) → (*, n, k).
 
     >>> import danlu
     >>> danlu.linalg.lu_solve(*danlu.linalg.lu_factor(danlu.eye(1) * 2), danlu.ones(1, 1))
@@ -160,7 +174,11 @@ def _raised(name: str, info: Tensor, check_errors: bool) -> None:
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Checked:
     """Cholesky's factor, and for each matrix the size of the first leading block that is not positive-definite (0: all are).
 
+    L Lᵀ = A
+
     Where there is no factor the identity stands.
+
+    Shapes: (*, n, n) → factor (*, n, n), info (*) of int32.
 
     >>> import danlu
     >>> danlu.linalg.cholesky_ex(-danlu.eye(2)).info
@@ -174,6 +192,10 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Checked:
     """The inverse, and for each matrix the number of the pivot that is 0 (0: none is). Where there is none the identity stands.
 
+    A · A⁻¹ = I
+
+    Shapes: (*, n, n) → inverse (*, n, n), info (*) of int32.
+
     >>> import danlu
     >>> danlu.linalg.inv_ex(danlu.zeros(2, 2)).info
     tensor(1, dtype=danlu.int32)
@@ -186,6 +208,8 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Checked:
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Checked:
     """X with A X = B (left), or X A = B, and the number of the pivot that is 0 (0: none is). Where there is no X, B stands.
 
+    Shapes: A (*, n, n), B (*, n, k) or (*, n) → result of the shape of B, info (*) of int32.
+
     >>> import danlu
     >>> danlu.linalg.solve_ex(danlu.eye(1) * 2, danlu.ones(1)).result
     tensor([0.5000])
@@ -196,13 +220,21 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 
 
 def _lu_method(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
-    """(LU, pivots), and with get_infos where a pivot is 0; see linalg.lu_factor."""
+    """(LU, pivots), and with get_infos where a pivot is 0; see linalg.lu_factor.
+
+    P L U = A
+
+    Shapes: (*, m, n) → LU (*, m, n), pivots (*, min(m, n)) of int32, infos (*).
+    """
     packed, pivots, info = lu_factor_ex(A, pivot=pivot)
     return (packed, pivots, info) if get_infos else (packed, pivots)
 
 
 def _lu_solve_method(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
-    """X with A X = b from what lu_factor gives of A; see linalg.lu_solve."""
+    """X with A X = b from what lu_factor gives of A; see linalg.lu_solve.
+
+    Shapes: input (*, n, k), LU (*, n, n), pivots (*, n) → (*, n, k).
+    """
     return lu_solve(LU_data, LU_pivots, b)
 
 

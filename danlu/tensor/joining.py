@@ -32,6 +32,8 @@ def _each(one: Any, tensors: tuple) -> Any:
 def atleast_1d(*tensors: Any) -> Any:
     """The tensors, 0-d ones as vectors of one element.
 
+    Shapes: () → (1), others as they are.
+
     >>> import danlu
     >>> danlu.atleast_1d(danlu.tensor(3))
     tensor([3])
@@ -41,6 +43,8 @@ def atleast_1d(*tensors: Any) -> Any:
 
 def atleast_2d(*tensors: Any) -> Any:
     """The tensors with at least two axes; new ones come in front.
+
+    Shapes: () → (1, 1), (n) → (1, n), others as they are.
 
     >>> import danlu
     >>> danlu.atleast_2d(danlu.tensor([1, 2]))
@@ -52,6 +56,8 @@ def atleast_2d(*tensors: Any) -> Any:
 def atleast_3d(*tensors: Any) -> Any:
     """The tensors with at least three axes; a matrix gets a last one, a vector one on both sides.
 
+    Shapes: () → (1, 1, 1), (n) → (1, n, 1), (m, n) → (m, n, 1), others as they are.
+
     >>> import danlu
     >>> danlu.atleast_3d(danlu.tensor([1, 2])).shape
     danlu.Size([1, 2, 1])
@@ -61,6 +67,10 @@ def atleast_3d(*tensors: Any) -> Any:
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Side by side: along the second axis, vectors along the first.
+
+    y[:, n₀ + … + nₖ₋₁ + j] = tensors[k][:, j]
+
+    Shapes: tensors (m, nₖ, *) → (m, Σ nₖ, *); vectors (nₖ) → (Σ nₖ).
 
     >>> import danlu
     >>> danlu.hstack([danlu.ones(1), danlu.zeros(2)])
@@ -72,6 +82,10 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """One below the other: along the first axis, vectors as rows.
+
+    y[m₀ + … + mₖ₋₁ + i] = tensors[k][i]
+
+    Shapes: tensors (mₖ, n, *) → (Σ mₖ, n, *); vectors (n) count as (1, n).
 
     >>> import danlu
     >>> danlu.vstack([danlu.ones(2), danlu.zeros(2)])
@@ -87,6 +101,10 @@ row_stack = vstack
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """One behind the other: along the third axis.
 
+    y[:, :, l₀ + … + lₖ₋₁ + i] = tensors[k][:, :, i]
+
+    Shapes: tensors (m, n, lₖ, *) → (m, n, Σ lₖ, *); matrices count as (m, n, 1), vectors as (1, n, 1).
+
     >>> import danlu
     >>> danlu.dstack([danlu.ones(2), danlu.zeros(2)]).shape
     danlu.Size([1, 2, 2])
@@ -96,6 +114,10 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     """Side by side; vectors as columns.
+
+    y[:, n₀ + … + nₖ₋₁ + j] = tensors[k][:, j]
+
+    Shapes: tensors (m, nₖ) → (m, Σ nₖ); vectors (m) count as (m, 1).
 
     >>> import danlu
     >>> danlu.column_stack([danlu.ones(2), danlu.zeros(2)])
@@ -114,6 +136,8 @@ def _several(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
 def broadcast_shapes(*shapes: Any) -> Size:
     """The shape that tensors of these shapes have together.
 
+    Shapes: shapes → one Size: on each axis, counted from the right, the size that is not 1.
+
     >>> import danlu
     >>> danlu.broadcast_shapes((3, 1), (4,))
     danlu.Size([3, 4])
@@ -127,6 +151,8 @@ def broadcast_shapes(*shapes: Any) -> Size:
 def broadcast_tensors(*tensors: Any) -> tuple:
     """The tensors, each stretched to the shape that they have together.
 
+    Shapes: tensors (*) of shapes that fit → as many views of one shape.
+
     >>> import danlu
     >>> x, y = danlu.broadcast_tensors(danlu.ones(2, 1), danlu.ones(3))
     >>> x.shape == y.shape == (2, 3)
@@ -139,6 +165,10 @@ def broadcast_tensors(*tensors: Any) -> tuple:
 
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple:
     """The coordinates of a grid: of n vectors n tensors of n axes. indexing="xy" exchanges the first two axes.
+
+    yₖ[i₁, …, i_d] = xₖ[iₖ]
+
+    Shapes: d vectors (nₖ) → d tensors (n₁, …, n_d); "xy": the first two axes exchanged.
 
     >>> import danlu
     >>> danlu.meshgrid(danlu.tensor([1, 2]), danlu.tensor([3, 4]), indexing="ij")[0]
@@ -166,6 +196,10 @@ def _check_grid(listed: list[Tensor], indexing: str | None) -> None:
 def cartesian_prod(*tensors: Any) -> Tensor:
     """Every choice of one element from each vector, one row each.
 
+    y[k] = one choice, the last vector's place running fastest
+
+    Shapes: vectors (nₖ), d of them → (Π nₖ, d); one vector (n) → (n).
+
     >>> import danlu
     >>> danlu.cartesian_prod(danlu.tensor([1, 2]), danlu.tensor([3, 4])).shape
     danlu.Size([4, 2])
@@ -178,6 +212,10 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """Every choice of r elements of a vector, in order, one row each.
+
+    y[k] = (x[i₁], …, x[i_r]) with i₁ < … < i_r (with_replacement: ≤)
+
+    Shapes: (n) → (m, r), m = n! / r! (n - r)!, or (n + r - 1)! / r! (n - 1)! with_replacement.
 
     >>> import danlu
     >>> danlu.combinations(danlu.tensor([1, 2, 3]))
@@ -198,6 +236,10 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
 
 def block_diag(*tensors: Any) -> Tensor:
     """Matrices along the diagonal of a larger one, zeros elsewhere.
+
+    y[m₀ + … + mₖ₋₁ + i, n₀ + … + nₖ₋₁ + j] = tensors[k][i, j], else 0
+
+    Shapes: matrices (mₖ, nₖ) → (Σ mₖ, Σ nₖ); vectors count as (1, n), numbers as (1, 1).
 
     >>> import danlu
     >>> danlu.block_diag(danlu.ones(1, 2), danlu.ones(1, 1))

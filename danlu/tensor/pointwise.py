@@ -89,33 +89,44 @@ class Pointwise(TensorCore):
     __slots__ = ()
 
     lgamma = _unary("lgamma", "log |Γ(x)|")
-    frac, sinc = _unary("frac", "x without its whole part."), _unary("sinc", "sin(πx) / (πx), and 1 at 0.")
-    deg2rad, rad2deg = _unary("deg2rad", "Degrees as radians."), _unary("rad2deg", "Radians as degrees.")
-    signbit = _unary("signbit", "True where the sign is negative, also of -0.")
-    fix = _unary("trunc", "x without its fraction.")
+    frac, sinc = _unary("frac", "y = x - trunc(x), with the sign of x."), _unary("sinc", "sin(πx) / (πx), and 1 at 0.")
+    deg2rad, rad2deg = (
+        _unary("deg2rad", "y = x · π / 180: degrees as radians."),
+        _unary("rad2deg", "y = x · 180 / π: radians as degrees."),
+    )
+    signbit = _unary("signbit", "y = [x < 0], True also of -0.")
+    fix = _unary("trunc", "y = sign(x) · ⌊|x|⌋, x without its fraction.")
 
-    atan2 = arctan2 = _of_tensors("atan2", "The angle of the point (y, x), here (self, other), in (-π, π].")
+    atan2 = arctan2 = _of_tensors(
+        "atan2", "The angle y of the point (other, input) in the plane, in (-π, π].\n\nother = r cos y, input = r sin y"
+    )
     hypot = _of_tensors("hypot", "√(x² + y²) without overflow")
     logaddexp = _of_tensors("logaddexp", "ln(eˣ + eʸ)")
     maximum, minimum = (
-        _of_tensors("maximum", "The larger of two; NaN if either is."),
-        _of_tensors("minimum", "The smaller of two; NaN if either is."),
+        _of_tensors("maximum", "y = max(x, other); NaN if either is."),
+        _of_tensors("minimum", "y = min(x, other); NaN if either is."),
     )
-    fmax = _of_tensors("fmax", "The larger of two; a number wins over NaN.")
-    fmin = _of_tensors("fmin", "The smaller of two; a number wins over NaN.")
-    logical_and = _of_tensors("logical_and", "True where both are not 0.")
-    logical_or = _of_tensors("logical_or", "True where either is not 0.")
-    logical_xor = _of_tensors("logical_xor", "True where exactly one is not 0.")
+    fmax = _of_tensors("fmax", "y = max(x, other); a number wins over NaN.")
+    fmin = _of_tensors("fmin", "y = min(x, other); a number wins over NaN.")
+    logical_and = _of_tensors("logical_and", "y = [x ≠ 0 and other ≠ 0]")
+    logical_or = _of_tensors("logical_or", "y = [x ≠ 0 or other ≠ 0]")
+    logical_xor = _of_tensors("logical_xor", "y = [(x ≠ 0) ≠ (other ≠ 0)]: True where exactly one is not 0.")
     __rdiv__ = _operator("div", True)
     arcsinh, arccosh, arctanh = _unary("asinh", "See asinh."), _unary("acosh", "See acosh."), _unary("atanh", "See atanh.")
     ldexp = _binary("ldexp", "x · 2ⁿ")
-    bitwise_and, bitwise_or = _bits("bitwise_and", "The bits that both have."), _bits("bitwise_or", "The bits that either has.")
-    bitwise_xor = _bits("bitwise_xor", "The bits that exactly one has.")
+    bitwise_and, bitwise_or = (
+        _bits("bitwise_and", "The bits that both have.\n\ny = Σ xₖ zₖ 2ᵏ over the bits xₖ and zₖ"),
+        _bits("bitwise_or", "The bits that either has.\n\ny = Σ max(xₖ, zₖ) 2ᵏ over the bits xₖ and zₖ"),
+    )
+    bitwise_xor = _bits("bitwise_xor", "The bits that exactly one has.\n\ny = Σ |xₖ - zₖ| 2ᵏ over the bits xₖ and zₖ")
     bitwise_left_shift, bitwise_right_shift = _bits("shl", "x · 2ⁿ on bits."), _bits("shr", "⌊x / 2ⁿ⌋ on bits.")
     add = _scaled("add", "add", "x + alpha · y")
 
     def sub(self, other: Any, *, alpha: Any = 1) -> Any:
-        """x - alpha · y"""
+        """x - alpha · y
+
+        Shapes: input (*), other a number or (*), broadcast together → (*).
+        """
         _check_no_bool("sub", self, other)
         _check_alpha("sub", self, number_or_tensor("sub", other), alpha)
         return apply("sub", self, other if alpha == 1 else apply("mul", other, alpha))
@@ -123,13 +134,19 @@ class Pointwise(TensorCore):
     subtract = sub
 
     def rsub(self, other: Any, *, alpha: Any = 1) -> Any:
-        """y - alpha · x"""
+        """y - alpha · x
+
+        Shapes: input (*), other a number or (*), broadcast together → (*).
+        """
         _check_no_bool("rsub", self, other)
         _check_alpha("rsub", self, number_or_tensor("rsub", other), alpha)
         return apply("sub", other, self if alpha == 1 else apply("mul", self, alpha))
 
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Any:
-        """x / y: a float, or rounded: "trunc" toward zero, "floor" down."""
+        """x / y: a float, or rounded: "trunc" toward zero, "floor" down.
+
+        Shapes: input (*), other a number or (*), broadcast together → (*).
+        """
         if rounding_mode not in _NAMED:
             raise DTypeError(
                 "div: rounding_mode={rounding_mode!r}; expected None, 'trunc' or 'floor'", rounding_mode=rounding_mode
@@ -139,22 +156,38 @@ class Pointwise(TensorCore):
     divide = true_divide = div
 
     def round(self, *, decimals: int = 0) -> Any:
-        """The nearest number with so many decimals, halves to even."""
+        """The nearest number with so many decimals, halves to even.
+
+        y = k / 10^decimals, k the integer nearest to x · 10^decimals
+
+        Shapes: (*) → (*): element by element.
+        """
         return apply("round_decimals", self, decimals=int(decimals)) if decimals else apply("round", self)
 
     def square(self) -> Any:
-        """x²; of bools an int64."""
+        """x²; of bools an int64.
+
+        Shapes: (*) → (*): element by element.
+        """
         x = self if self._spec.dtype is not dt.bool_ else apply("cast", self, dtype=dt.int64)
         return apply("mul", x, x)
 
     def positive(self) -> Any:
-        """x itself."""
+        """x itself.
+
+        y = x
+
+        Shapes: (*) → (*).
+        """
         if self._spec.dtype is dt.bool_:
             raise DTypeError("positive of a bool tensor; write x.int()")
         return self
 
     def bitwise_not(self) -> Any:
-        """Every bit turned; of bools the opposite."""
+        """Every bit turned; of bools the opposite.
+
+        y = -x - 1 for signed integers
+        """
         check_whole("bitwise_not", self)
         return apply("bitwise_not", self)
 
@@ -169,11 +202,17 @@ class Pointwise(TensorCore):
         return apply("polygamma", self, n=int(n))
 
     def digamma(self) -> Any:
-        """Γ'(x) / Γ(x)"""
+        """Γ'(x) / Γ(x)
+
+        Shapes: (*) → (*): element by element.
+        """
         return apply("polygamma", self, n=0)
 
     def nan_to_num(self, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Any:
-        """NaN and the infinities replaced: by 0 and the largest numbers of the dtype, if nothing else is said."""
+        """NaN and the infinities replaced: by 0 and the largest numbers of the dtype, if nothing else is said.
+
+        y = nan (0) where x ≠ x, posinf (the largest number) where x = ∞, neginf (the smallest) where x = -∞, else x
+        """
         return apply("nan_to_num", self, nan=nan, posinf=posinf, neginf=neginf)
 
     def isposinf(self) -> Any:
@@ -209,7 +248,12 @@ class Pointwise(TensorCore):
         return apply("isclose", self, other, rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
 
     def float_power(self, exponent: Any) -> Any:
-        """xʸ in float64 or complex128."""
+        """xʸ in float64 or complex128.
+
+        y = x^exponent
+
+        Shapes: input (*), exponent a number or (*), broadcast together → (*).
+        """
         given = exponent if isinstance(exponent, TensorCore) else None
         is_complex = self._spec.dtype.is_complex or (
             isinstance(exponent, complex) if given is None else given._spec.dtype.is_complex
@@ -218,7 +262,16 @@ class Pointwise(TensorCore):
         return apply("pow", self.to(dtype), exponent if given is None else given.to(dtype))  # type: ignore[attr-defined]
 
     def fill(self, value: Any) -> Any:
-        """A tensor of this shape and dtype with one number in every place."""
+        """A tensor of this shape and dtype with one number in every place.
+
+        y[i, j, …] = value
+
+        Shapes: (*) → (*); value a number or ().
+
+        >>> import danlu
+        >>> danlu.zeros(2).fill(3)
+        tensor([3., 3.])
+        """
         spec = self._spec
         if isinstance(value, TensorCore):
             if value._spec.ndim:

@@ -138,24 +138,68 @@ class Products(TensorCore):
 
     __slots__ = ()
 
-    matmul = _binary("matmul", "The matrix product, by NumPy's rules for vectors and leading axes.")
-    mm = _binary("mm", "The product of two matrices.")
-    bmm = _binary("bmm", "The products of two stacks of matrices.")
-    mv = _binary("mv", "The product of a matrix and a vector.")
-    dot = _binary("dot", "Σ x·y of two vectors.")
-    vdot = _binary("vdot", "Σ conj(x)·y of two vectors.")
-    inner = _binary("inner", "Σ x·y over the last axis of both.")
-    outer = ger = _binary("outer", "xᵢ · yⱼ of two vectors.")
-    kron = _binary("kron", "The Kronecker product: every element of x times the whole of y.")
-    addmm = _addition("addmm", "beta · x + alpha · (a @ b) of matrices.")
-    addmv = _addition("addmv", "beta · x + alpha · (a @ b) of a matrix and a vector.")
-    addr = _addition("addr", "beta · x + alpha · (a ⊗ b) of two vectors.")
-    addbmm = _addition("addbmm", "beta · x + alpha · Σ (a @ b) over stacks of matrices.")
-    baddbmm = _addition("baddbmm", "beta · x + alpha · (a @ b) of stacks of matrices.")
+    matmul = _binary(
+        "matmul",
+        "The matrix product, by NumPy's rules for vectors and leading axes.\n\n"
+        "y[…, i, k] = Σ_j x[…, i, j] · z[…, j, k]\n\n"
+        "Shapes: (*, n, m), (*, m, p) → (*, n, p), leading axes broadcast; (m) counts as (1, m) on the left and (m, 1) on the\n"
+        "right, and the 1 is left out.",
+    )
+    mm = _binary("mm", "The product of two matrices.\n\ny[i, k] = Σ_j x[i, j] · z[j, k]\n\nShapes: (n, m), (m, p) → (n, p).")
+    bmm = _binary(
+        "bmm",
+        "The products of two stacks of matrices.\n\n"
+        "y[b, i, k] = Σ_j x[b, i, j] · z[b, j, k]\n\n"
+        "Shapes: (b, n, m), (b, m, p) → (b, n, p).",
+    )
+    mv = _binary("mv", "The product of a matrix and a vector.\n\ny[i] = Σ_j x[i, j] · v[j]\n\nShapes: (n, m), (m) → (n).")
+    dot = _binary("dot", "Σ x·y of two vectors.\n\nShapes: (n), (n) → ().")
+    vdot = _binary("vdot", "Σ conj(x)·y of two vectors.\n\nShapes: (n), (n) → ().")
+    inner = _binary(
+        "inner", "Σ x·y over the last axis of both.\n\nShapes: (*, n), (+, n) → (*, +); with a 0-d tensor the product of both."
+    )
+    outer = ger = _binary("outer", "xᵢ · yⱼ of two vectors.\n\nShapes: (n), (m) → (n, m).")
+    kron = _binary(
+        "kron",
+        "The Kronecker product: every element of x times the whole of y.\n\n"
+        "y[i · p + k, j · q + l] = x[i, j] · z[k, l]\n\n"
+        "Shapes: (m, n), (p, q) → (m p, n q); any number of axes, missing ones are 1.",
+    )
+    addmm = _addition(
+        "addmm",
+        "beta · x + alpha · (a @ b) of matrices.\n\n"
+        "Shapes: input (n, p), first (n, m), second (m, p) → (n, p); the input is broadcast to it.",
+    )
+    addmv = _addition(
+        "addmv",
+        "beta · x + alpha · (a @ b) of a matrix and a vector.\n\n"
+        "Shapes: input (n), first (n, m), second (m) → (n); the input is broadcast to it.",
+    )
+    addr = _addition(
+        "addr",
+        "beta · x + alpha · (a ⊗ b) of two vectors.\n\n"
+        "Shapes: input (n, m), first (n), second (m) → (n, m); the input is broadcast to it.",
+    )
+    addbmm = _addition(
+        "addbmm",
+        "beta · x + alpha · Σ (a @ b) over stacks of matrices.\n\n"
+        "y = beta · x + alpha · Σ_b first[b] @ second[b]\n\n"
+        "Shapes: input (n, p), first (b, n, m), second (b, m, p) → (n, p); the input is broadcast to it.",
+    )
+    baddbmm = _addition(
+        "baddbmm",
+        "beta · x + alpha · (a @ b) of stacks of matrices.\n\n"
+        "Shapes: input (b, n, p), first (b, n, m), second (b, m, p) → (b, n, p); the input is broadcast to it.",
+    )
     addmm_, addmv_, addr_, addbmm_, baddbmm_ = (_in_place(x) for x in ("addmm", "addmv", "addr", "addbmm", "baddbmm"))
 
     def cross(self, other: Any, dim: int | None = None) -> Any:
-        """The vector product along an axis of size 3 (the first one, unless `dim` names it)."""
+        """The vector product along an axis of size 3 (the first one, unless `dim` names it).
+
+        y₀ = a₁ b₂ - a₂ b₁, y₁ = a₂ b₀ - a₀ b₂, y₂ = a₀ b₁ - a₁ b₀
+
+        Shapes: input (*, 3, *), other (*, 3, *) → (*, 3, *).
+        """
         shape, second = self._spec.shape, other._spec.shape
         if dim is None:
             common = shape if len(shape) == len(second) else ()
@@ -170,65 +214,118 @@ class Products(TensorCore):
         return apply("cross", self, other, dim=normalize_axis("cross", dim, ndim) - ndim)
 
     def trace(self) -> Any:
-        """Σ of the diagonal of a matrix."""
+        """Σ of the diagonal of a matrix.
+
+        y = Σᵢ x[i, i]
+
+        Shapes: (n, m) → ().
+        """
         return apply("matrix_trace", self)
 
     @_named_axis
     def norm(self, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
-        """(Σ |x|ᵖ)^(1/p) over all axes, or over those named; "fro" is p = 2, "nuc" the sum of the singular values."""
+        """(Σ |x|ᵖ)^(1/p) over all axes, or over those named; "fro" is p = 2, "nuc" the sum of the singular values.
+
+        Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         if p == "nuc":
             return matrix_norm("norm", self, p, (0, 1) if dim is None else dim, keepdim, dtype)
         return vector_norm("norm", self, 2 if p in ("fro", None) else p, dim, keepdim, dtype)
 
     def dist(self, other: Any, p: float = 2) -> Any:
-        """The p-norm of x - y."""
+        """The p-norm of x - y.
+
+        y = (Σ |x - z|ᵖ)^(1/p)
+
+        Shapes: input (*), other (*), broadcast together → ().
+        """
         return vector_norm("dist", self - other, p, None, False, None)  # type: ignore[operator]
 
     # ---- matrices -------------------------------------------------------------------------------------------------------------
     def inverse(self) -> Any:
-        """A⁻¹ of square matrices."""
+        """A⁻¹ of square matrices.
+
+        A · A⁻¹ = I
+
+        Shapes: (*, n, n) → (*, n, n).
+        """
         return apply("inv", self)
 
     def det(self) -> Any:
-        """The determinant."""
+        """The determinant.
+
+        det A = Σ over permutations σ of sign(σ) Π A[i, σ(i)]
+
+        Shapes: (*, n, n) → (*).
+        """
         return apply("det", self)
 
     def logdet(self) -> Any:
-        """ln det A; NaN for a negative determinant, -∞ for 0."""
+        """ln det A; NaN for a negative determinant, -∞ for 0.
+
+        Shapes: (*, n, n) → (*).
+        """
         return apply("logdet", self)
 
     def slogdet(self) -> SlogDet:
-        """The sign of the determinant and the logarithm of its size."""
+        """The sign of the determinant and the logarithm of its size.
+
+        det A = sign · exp(logabsdet)
+
+        Shapes: (*, n, n) → sign (*) and logabsdet (*).
+        """
         return SlogDet(*apply("slogdet", self))
 
     def matrix_power(self, n: int) -> Any:
-        """A · A · … · A, n times; the inverse for n < 0."""
+        """A · A · … · A, n times; the inverse for n < 0.
+
+        Shapes: (*, n, n) → (*, n, n).
+        """
         return apply("matrix_power", self, n=int(n))
 
     def matrix_exp(self) -> Any:
-        """Σ Aᵏ / k!"""
+        """Σ Aᵏ / k!
+
+        Shapes: (*, n, n) → (*, n, n).
+        """
         return apply("matrix_exp", self)
 
     def cholesky(self, upper: bool = False) -> Any:
-        """The lower L with L Lᵀ = A, or its transpose."""
+        """The lower L with L Lᵀ = A, or its transpose.
+
+        Shapes: (*, n, n) → (*, n, n).
+
+        Raises LinAlgError (when the value is computed) where A is not positive-definite.
+        """
         out = apply("cholesky", self.mH if upper else self)  # type: ignore[attr-defined]
         return out.mH if upper else out
 
     def cholesky_solve(self, factor: Any, upper: bool = False) -> Any:
-        """X with (L Lᵀ) X = self for a Cholesky factor."""
+        """X with (L Lᵀ) X = self for a Cholesky factor.
+
+        Shapes: input (*, n, k), factor (*, n, n) → (*, n, k).
+        """
         lower = factor.mH if upper else factor
         check_real("cholesky_solve", self._spec)
         first = apply("solve_triangular", lower, self, upper_=False, left=True, unitriangular=False)
         return apply("solve_triangular", lower.mH, first, upper_=True, left=True, unitriangular=False)
 
     def cholesky_inverse(self, upper: bool = False) -> Any:
-        """(L Lᵀ)⁻¹ of a Cholesky factor."""
+        """(L Lᵀ)⁻¹ of a Cholesky factor.
+
+        Shapes: (*, n, n) → (*, n, n).
+        """
         check_square("cholesky_inverse", self._spec)
         inverse = apply("solve_triangular", self, _identity(self), upper_=bool(upper), left=True, unitriangular=False)
         return inverse @ inverse.mH if upper else inverse.mH @ inverse
 
     def triangular_solve(self, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> Any:
-        """X with A X = self for a triangular A."""
+        """X with A X = self for a triangular A.
+
+        Shapes: input (*, n, k), A (*, n, n) → solution (*, n, k), cloned_coefficient (*, n, n).
+
+        Raises LinAlgError (when the value is computed) where a diagonal element of A is 0.
+        """
         matrix = A.mT if transpose else A
         solution = apply(
             "solve_triangular", matrix, self, upper_=bool(upper) != bool(transpose), left=True, unitriangular=bool(unitriangular)
@@ -236,16 +333,27 @@ class Products(TensorCore):
         return TriangularSolution(solution, A.clone())
 
     def qr(self, some: bool = True) -> QR:
-        """Q R = A; `some` leaves out the columns of Q that R does not need."""
+        """Q R = A; `some` leaves out the columns of Q that R does not need.
+
+        Shapes: (*, m, n) → Q (*, m, k), R (*, k, n), k = min(m, n); some=False: k = m.
+        """
         return QR(*apply("qr", self, complete=not some))
 
     def svd(self, some: bool = True, compute_uv: bool = True) -> SVD:
-        """U diag(S) Vᵀ = A; note that V is not transposed, unlike danlu.linalg.svd."""
+        """U diag(S) Vᵀ = A; note that V is not transposed, unlike danlu.linalg.svd.
+
+        Shapes: (*, m, n) → U (*, m, k), S (*, k), V (*, n, k), k = min(m, n); some=False: square U and V.
+        """
         u, s, vt = apply("svd", self, full=not some)
         return SVD(u, s, vt.mH) if compute_uv else _values_alone(self)
 
     def pinverse(self, rcond: float = 1e-15) -> Any:
-        """The pseudo-inverse; singular values below rcond · the largest count as 0."""
+        """The pseudo-inverse; singular values below rcond · the largest count as 0.
+
+        A · A⁺ · A = A
+
+        Shapes: (*, m, n) → (*, n, m).
+        """
         return apply("pinv", self, rcond, given="rtol", hermitian=False)
 
 
@@ -264,8 +372,12 @@ def _identity(x: Any) -> Any:
 def einsum(equation: str, *operands: Any) -> Any:
     """Σ of products over labelled axes: a label that the result lacks is summed, a label twice in one operand is its diagonal.
 
+    y[i, k] = Σ_j a[i, j] · b[j, k] for "ij,jk->ik"
+
     equation: "ik,kj->ij"; `...` stands for the axes without a letter; without an arrow the result has the labels that occur once.
     Also as einsum(x, [0, 1], y, [1, 2], [0, 2]). Several operands are contracted pair by pair, the smallest growth first.
+
+    Shapes: operands with one axis for each of their labels → one axis for each label of the result.
 
     Raises ShapeError where labels and axes do not fit, DTypeError for operands of several dtypes.
 
@@ -297,6 +409,10 @@ def _from_sublists(arguments: tuple) -> tuple[str, tuple]:
 
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     """Σ over pairs of axes: the last `dims` of a with the first of b, or those of the two lists in `dims`.
+
+    y[i, j] = Σ_k a[i, k] · b[k, j], where i, j and k may be several axes each
+
+    Shapes: a (*, n₁ … n_k), b (n₁ … n_k, +) → (*, +) for dims = k.
 
     Raises ShapeError where the axes of a pair differ in size.
 
@@ -359,7 +475,11 @@ def _axes_of(a: Any, b: Any, dims: Any) -> tuple[list[int], list[int]]:
 def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str | None = None) -> Any:
     """The p-norm of xᵢ - yⱼ for all pairs of rows: (*, n, d) and (*, m, d) give (*, n, m).
 
+    y[…, i, j] = (Σ_k |x1[…, i, k] - x2[…, j, k]|ᵖ)^(1/p)
+
     `compute_mode` is accepted for PyTorch's sake; the differences are always taken exactly.
+
+    Shapes: x1 (*, n, d), x2 (*, m, d) → (*, n, m).
 
     Raises ShapeError where the rows differ in length.
 
@@ -372,6 +492,10 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str | None = None) -> 
 
 def multi_dot(tensors: Sequence[Any]) -> Any:
     """The product of several matrices in the cheapest order; the first and the last may be vectors.
+
+    y = A₁ A₂ … A_k
+
+    Shapes: matrices (n₀, n₁), (n₁, n₂), … → (n₀, n_k).
 
     Source: Cormen et al., Introduction to Algorithms, section 15.2 (matrix-chain multiplication).
 
@@ -420,6 +544,10 @@ def _multiplied(tensors: list[Any], split: dict[tuple[int, int], int], i: int, j
 
 def chain_matmul(*matrices: Any) -> Any:
     """The product of several matrices in the cheapest order.
+
+    y = A₁ A₂ … A_k
+
+    Shapes: matrices (n₀, n₁), (n₁, n₂), … → (n₀, n_k).
 
     >>> import danlu
     >>> danlu.chain_matmul(danlu.ones(1, 2), danlu.ones(2, 3), danlu.ones(3, 1))

@@ -56,7 +56,12 @@ class Rearranging(TensorCore):
 
     # ---- axes -----------------------------------------------------------------------------------------------------------
     def movedim(self, source: Any, destination: Any) -> Any:
-        """Axes at other places; those not named keep their order."""
+        """Axes at other places; those not named keep their order.
+
+        y.shape[destination[k]] = x.shape[source[k]]
+
+        Shapes: (*) → the same sizes in another order. A view.
+        """
         ndim = self._spec.ndim
         a, b = as_axes("movedim", source, ndim), as_axes("movedim", destination, ndim)
         if len(a) != len(b):
@@ -73,11 +78,21 @@ class Rearranging(TensorCore):
     moveaxis = movedim
 
     def flip(self, *axes: Any, dims: Any = None) -> Any:
-        """The order of elements turned round on some axes: flip(0, 1), flip((0, 1)) or flip(dims=(0, 1))."""
+        """The order of elements turned round on some axes: flip(0, 1), flip((0, 1)) or flip(dims=(0, 1)).
+
+        y[…, i, …] = x[…, n - 1 - i, …]
+
+        Shapes: (*) → (*).
+        """
         return apply("flip", self, dims=as_axes("flip", sizes(axes if dims is None else (dims,)), self._spec.ndim))
 
     def fliplr(self) -> Any:
-        """The columns in reverse order."""
+        """The columns in reverse order.
+
+        y[:, j] = x[:, n - 1 - j]
+
+        Shapes: (m, n, *) → (m, n, *).
+        """
         if self._spec.ndim < 2:
             raise ShapeError(
                 "fliplr needs at least 2 axes, the tensor has shape {shape}; flip(0) turns a vector round", shape=self._spec.shape
@@ -85,13 +100,23 @@ class Rearranging(TensorCore):
         return self.flip(1)
 
     def flipud(self) -> Any:
-        """The rows in reverse order."""
+        """The rows in reverse order.
+
+        y[i] = x[n - 1 - i]
+
+        Shapes: (n, *) → (n, *).
+        """
         if not self._spec.ndim:
             raise ShapeError("flipud needs at least 1 axis, the tensor is 0-d")
         return self.flip(0)
 
     def rot90(self, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
-        """A quarter turn, k times, in the plane of two axes, from the first toward the second."""
+        """A quarter turn, k times, in the plane of two axes, from the first toward the second.
+
+        y[n - 1 - j, i] = x[i, j] for one turn of an (m, n) matrix
+
+        Shapes: (*, m, *, n, *) → (*, n, *, m, *) for odd k, else (*).
+        """
         if len(dims) != 2:
             raise ShapeError("rot90 turns in the plane of two axes, got dims={dims}", dims=tuple(dims))
         a, b = as_axes("rot90", dims, self._spec.ndim)
@@ -99,7 +124,12 @@ class Rearranging(TensorCore):
         return turned.transpose(a, b) if k % 2 else turned.clone()
 
     def roll(self, shifts: Any, dims: Any = None) -> Any:
-        """The elements of an axis moved on by a number of places; what leaves at the end comes in at the front."""
+        """The elements of an axis moved on by a number of places; what leaves at the end comes in at the front.
+
+        y[(i + shift) mod n] = x[i]
+
+        Shapes: (*) → (*).
+        """
         if dims is None or dims == () or dims == []:
             if isinstance(shifts, (tuple, list)) and len(shifts) != 1:
                 raise ShapeError("roll: {count} shifts and no axes; give dims= with as many axes", count=len(shifts))
@@ -126,11 +156,25 @@ class Rearranging(TensorCore):
         return out
 
     def broadcast_to(self, *shape: Any, size: Any = None) -> Any:
-        """The tensor stretched to a shape by the rules of broadcasting."""
+        """The tensor stretched to a shape by the rules of broadcasting.
+
+        y[…, i, …] = x[…, 0, …] on the axes that are stretched
+
+        Shapes: (*) → size. A view.
+        """
         return self.expand(*shape if size is None else size)  # type: ignore[attr-defined]
 
     def sum_to_size(self, *size: Any) -> Any:
-        """Σ over the axes that broadcasting from this shape would stretch: the opposite of `expand`."""
+        """Σ over the axes that broadcasting from this shape would stretch: the opposite of `expand`.
+
+        y[…, 0, …] = Σ_i x[…, i, …] on the axes that are summed
+
+        Shapes: (*) → size.
+
+        >>> import danlu
+        >>> danlu.ones(2, 3).sum_to_size(1, 3)
+        tensor([[2., 2., 2.]])
+        """
         given, own = sizes(size), self._spec.shape
         lead = len(own) - len(given)
         if lead < 0 or any(n not in (1, m) for n, m in zip(given, own[lead:])):
@@ -145,7 +189,12 @@ class Rearranging(TensorCore):
         return self.sum(axes).reshape(given) if axes else self  # type: ignore[attr-defined]
 
     def unflatten(self, dim: int, sizes: Sequence[int]) -> Any:
-        """One axis as several; one of their sizes may be -1."""
+        """One axis as several; one of their sizes may be -1.
+
+        y[…, i₁, i₂, …] = x[…, i₁ · n₂ + i₂, …] for two sizes
+
+        Shapes: (*, n, *) → (*, *sizes, *), the product of the sizes being n.
+        """
         own = self._spec.shape
         at = normalize_axis("unflatten", dim, len(own))
         if not own or not len(sizes):
@@ -158,7 +207,17 @@ class Rearranging(TensorCore):
 
     # ---- repeating ------------------------------------------------------------------------------------------------------
     def repeat(self, *counts: Any, repeats: Any = None) -> Any:
-        """The tensor tiled: counts[i] copies along axis i; further counts make new axes in front."""
+        """The tensor tiled: counts[i] copies along axis i; further counts make new axes in front.
+
+        y[i] = x[i mod n]
+
+        Shapes: (n₁, …, n_d) → (c₁ n₁, …, c_d n_d).
+
+        >>> import danlu
+        >>> danlu.tensor([1, 2]).repeat(2, 2)
+        tensor([[1, 2, 1, 2],
+                [1, 2, 1, 2]])
+        """
         given, own = sizes(counts if repeats is None else (repeats,)), self._spec.shape
         if len(given) < len(own) or any(n < 0 for n in given):
             raise ShapeError(
@@ -173,12 +232,22 @@ class Rearranging(TensorCore):
         return spread.reshape(shape).clone()
 
     def tile(self, *counts: Any, dims: Any = None) -> Any:
-        """`repeat`, where counts that are left out in front are 1."""
+        """`repeat`, where counts that are left out in front are 1.
+
+        y[i] = x[i mod n]
+
+        Shapes: (n₁, …, n_d) → (c₁ n₁, …, c_d n_d).
+        """
         given = sizes(counts if dims is None else (dims,))
         return self.repeat((1,) * (self._spec.ndim - len(given)) + given)
 
     def repeat_interleave(self, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Any:
-        """Each slice of an axis (without `dim`: each element) repeated next to itself, all equally often or each its own count."""
+        """Each slice of an axis (without `dim`: each element) repeated next to itself, all equally often or each its own count.
+
+        y[i] = x[⌊i / repeats⌋]
+
+        Shapes: (*) with n elements → (n · repeats); with dim (*, n · repeats, *); counts of their own add up instead.
+        """
         x: Any = self.reshape(-1) if dim is None else at_least_1d(self)  # type: ignore[attr-defined]
         axis = normalize_axis("repeat_interleave", dim or 0, self._spec.ndim if dim is not None else 1)
         n = x._spec.shape[axis]
@@ -202,7 +271,12 @@ class Rearranging(TensorCore):
 
     # ---- diagonals and triangles ----------------------------------------------------------------------------------------
     def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
-        """A view of the elements [i, i + offset] of two axes, as a last axis."""
+        """A view of the elements [i, i + offset] of two axes, as a last axis.
+
+        y[…, i] = x[…, i, i + offset]
+
+        Shapes: (*, m, n) → (*, min(m, n)) for offset 0.
+        """
         ndim = self._spec.ndim
         if ndim < 2:
             raise ShapeError(
@@ -221,7 +295,12 @@ class Rearranging(TensorCore):
         return flat._view("slice", ((*zeros, start), (*lead, stop), (*ones, columns + 1)))
 
     def diag_embed(self, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
-        """The last axis as the diagonal of two new axes, zeros elsewhere."""
+        """The last axis as the diagonal of two new axes, zeros elsewhere.
+
+        y[…, i, i + offset] = x[…, i]
+
+        Shapes: (*, n) → (*, n + |offset|, n + |offset|).
+        """
         shape, ndim = self._spec.shape, self._spec.ndim
         if not ndim:
             raise ShapeError("diag_embed needs at least 1 axis, the tensor is 0-d")
@@ -232,7 +311,12 @@ class Rearranging(TensorCore):
         return out.movedim((-2, -1), (a, b))
 
     def diag(self, diagonal: int = 0) -> Any:
-        """Of a vector the matrix with this diagonal, of a matrix its diagonal."""
+        """Of a vector the matrix with this diagonal, of a matrix its diagonal.
+
+        y[i, i + diagonal] = x[i], or y[i] = x[i, i + diagonal]
+
+        Shapes: (n) → (n + |diagonal|, n + |diagonal|); (m, n) → (min(m, n)) for diagonal 0.
+        """
         if self._spec.ndim == 1:
             return self.diag_embed(diagonal)
         if self._spec.ndim == 2:
@@ -240,7 +324,12 @@ class Rearranging(TensorCore):
         raise ShapeError("diag takes a vector or a matrix, got shape {shape}; use diagonal or diag_embed", shape=self._spec.shape)
 
     def diagflat(self, offset: int = 0) -> Any:
-        """The matrix with all elements on a diagonal."""
+        """The matrix with all elements on a diagonal.
+
+        y[i, i + offset] = x[i] of the flattened x
+
+        Shapes: (*) with n elements → (n + |offset|, n + |offset|).
+        """
         return self.reshape(-1).diag_embed(offset)  # type: ignore[attr-defined]
 
     def _triangle(self, name: str, op: str, diagonal: int) -> Any:
@@ -253,16 +342,31 @@ class Rearranging(TensorCore):
         )
 
     def tril(self, diagonal: int = 0) -> Any:
-        """The elements on and below a diagonal, zeros above."""
+        """The elements on and below a diagonal, zeros above.
+
+        y[i, j] = x[i, j] where j - i ≤ diagonal, else 0
+
+        Shapes: (*, m, n) → (*, m, n).
+        """
         return self._triangle("tril", "le", diagonal)
 
     def triu(self, diagonal: int = 0) -> Any:
-        """The elements on and above a diagonal, zeros below."""
+        """The elements on and above a diagonal, zeros below.
+
+        y[i, j] = x[i, j] where j - i ≥ diagonal, else 0
+
+        Shapes: (*, m, n) → (*, m, n).
+        """
         return self._triangle("triu", "ge", diagonal)
 
     # ---- pieces ---------------------------------------------------------------------------------------------------------
     def select(self, dim: int, index: int) -> Any:
-        """The slice of an axis at one position, without the axis."""
+        """The slice of an axis at one position, without the axis.
+
+        y = x[…, index, …]
+
+        Shapes: (*, n, *) → (*, *). A view.
+        """
         own = self._spec.shape
         if not own:
             raise AxisError("select of a 0-d tensor; it has no axis")
@@ -272,7 +376,12 @@ class Rearranging(TensorCore):
         return self.narrow(axis, at % own[axis], 1).reshape(*own[:axis], *own[axis + 1 :])
 
     def narrow(self, dim: int, start: Any, length: int) -> Any:
-        """`length` elements of an axis from `start` on; a start below 0 counts from the end."""
+        """`length` elements of an axis from `start` on; a start below 0 counts from the end.
+
+        y[…, i, …] = x[…, start + i, …]
+
+        Shapes: (*, n, *) → (*, length, *). A view.
+        """
         own, first = self._spec.shape, _as_integer("narrow", start)
         if not own:
             raise ShapeError("narrow of a 0-d tensor; it has no axis")
@@ -292,7 +401,12 @@ class Rearranging(TensorCore):
         return self._view("slice", (starts, stops, (1,) * len(own)))
 
     def split(self, split_size: Any, dim: int = 0) -> tuple:
-        """Pieces of an axis: of one size (the last may be smaller), or of the sizes given."""
+        """Pieces of an axis: of one size (the last may be smaller), or of the sizes given.
+
+        pieces[k][…, i, …] = x[…, k · split_size + i, …]
+
+        Shapes: (*, n, *) → pieces (*, split_size, *), views.
+        """
         if not isinstance(split_size, int):
             return self.split_with_sizes(split_size, dim)
         if not self._spec.ndim:
@@ -308,7 +422,12 @@ class Rearranging(TensorCore):
         return self.split_with_sizes([min(split_size, n - k) for k in range(0, n, split_size or 1)] or [0], dim)
 
     def split_with_sizes(self, split_sizes: Sequence[int], dim: int = 0) -> tuple:
-        """Pieces of an axis of the sizes given."""
+        """Pieces of an axis of the sizes given.
+
+        pieces[k][…, i, …] = x[…, s₀ + … + sₖ₋₁ + i, …], s the sizes
+
+        Shapes: (*, n, *) → pieces (*, split_sizes[k], *), views; the sizes add up to n.
+        """
         lengths = [int(k) for k in split_sizes]
         n = self._spec.shape[normalize_axis("split", dim, self._spec.ndim)]
         if sum(lengths) != n or any(k < 0 for k in lengths):
@@ -323,7 +442,12 @@ class Rearranging(TensorCore):
         return tuple(self.narrow(dim, a, length) for a, length in zip(starts, lengths))
 
     def chunk(self, chunks: int, dim: int = 0) -> tuple:
-        """At most `chunks` pieces of an axis, equal but for the last."""
+        """At most `chunks` pieces of an axis, equal but for the last.
+
+        pieces[k][…, i, …] = x[…, k · ⌈n / chunks⌉ + i, …]
+
+        Shapes: (*, n, *) → pieces (*, ⌈n / chunks⌉, *), views.
+        """
         if chunks < 1 or not self._spec.ndim:
             raise ShapeError(
                 "chunk: {chunks} pieces of a tensor of shape {shape}; expected 1 or more, and an axis",
@@ -334,7 +458,12 @@ class Rearranging(TensorCore):
         return self.split(-(-n // chunks), dim) if n else tuple(self.narrow(dim, 0, 0) for _ in range(chunks))
 
     def tensor_split(self, indices_or_sections: Any, dim: int = 0) -> tuple:
-        """Pieces of an axis: a number of them (the first ones longer by one), or cut before each of the given positions."""
+        """Pieces of an axis: a number of them (the first ones longer by one), or cut before each of the given positions.
+
+        pieces[k][…, i, …] = x[…, cut[k] + i, …]
+
+        Shapes: (*, n, *) → pieces (*, ⌊n / pieces⌋ or one more, *), views.
+        """
         if not self._spec.ndim:
             raise ShapeError("tensor_split of a 0-d tensor; it has no axis")
         n = self._spec.shape[normalize_axis("tensor_split", dim, self._spec.ndim)]
@@ -363,19 +492,39 @@ class Rearranging(TensorCore):
         return self.tensor_split(pieces, axis)
 
     def hsplit(self, indices_or_sections: Any) -> tuple:
-        """`tensor_split` of the columns (of a vector: of its elements), into equal pieces."""
+        """`tensor_split` of the columns (of a vector: of its elements), into equal pieces.
+
+        pieces[k][:, j] = x[:, cut[k] + j]
+
+        Shapes: (m, n, *) → pieces of the second axis, (n) of the first; views.
+        """
         return self._split_along("hsplit", indices_or_sections, 1 if self._spec.ndim > 1 else 0, 1)
 
     def vsplit(self, indices_or_sections: Any) -> tuple:
-        """`tensor_split` of the rows, into equal pieces."""
+        """`tensor_split` of the rows, into equal pieces.
+
+        pieces[k][i] = x[cut[k] + i]
+
+        Shapes: (m, n, *) → pieces of the first axis; views.
+        """
         return self._split_along("vsplit", indices_or_sections, 0, 2)
 
     def dsplit(self, indices_or_sections: Any) -> tuple:
-        """`tensor_split` of the third axis, into equal pieces."""
+        """`tensor_split` of the third axis, into equal pieces.
+
+        pieces[k][:, :, i] = x[:, :, cut[k] + i]
+
+        Shapes: (m, n, k, *) → pieces of the third axis; views.
+        """
         return self._split_along("dsplit", indices_or_sections, 2, 3)
 
     def unfold(self, dimension: int, size: int, step: int) -> Any:
-        """A view of all windows of `size` elements of an axis, `step` apart, as a new last axis."""
+        """A view of all windows of `size` elements of an axis, `step` apart, as a new last axis.
+
+        y[…, i, …, j] = x[…, i · step + j, …]
+
+        Shapes: (*, n, *) → (*, ⌊(n - size) / step⌋ + 1, *, size). A view.
+        """
         x: Any = self
         axis = normalize_axis("unfold", dimension, self._spec.ndim)
         n = self._spec.shape[axis] if self._spec.ndim else 1
@@ -395,23 +544,42 @@ class Rearranging(TensorCore):
 
     # ---- reading at positions -------------------------------------------------------------------------------------------
     def take(self, index: TensorCore) -> Any:
-        """The elements at positions counted in row-major order."""
+        """The elements at positions counted in row-major order.
+
+        y[i] = x.flatten()[index[i]]
+
+        Shapes: input (*), index (*) of any other shape → the shape of index.
+        """
         return apply("take", self.reshape(-1), index, dim=0)  # type: ignore[attr-defined]
 
     def index_select(self, dim: int, index: TensorCore) -> Any:
-        """The slices of an axis that a vector of integers names."""
+        """The slices of an axis that a vector of integers names.
+
+        y[…, i, …] = x[…, index[i], …]
+
+        Shapes: input (*, n, *), index (m) of int64 or int32 → (*, m, *).
+        """
         x, axis = at_least_1d(self), normalize_axis("index_select", dim, self._spec.ndim)
         out = apply("take", x, _vector("index_select", index), dim=axis)
         return out if self._spec.ndim else out.reshape(())
 
     def gather(self, dim: int, index: TensorCore, *, sparse_grad: bool = False) -> Any:
-        """y[i, j] = x[index[i, j], j] for dim 0, and so on."""
+        """y[i, j] = x[index[i, j], j] for dim 0, and so on.
+
+        Shapes: input (*, n, *), index (*, m, *) of int64 → the shape of index.
+        """
         axis = normalize_axis("gather", dim, self._spec.ndim)
         out = apply("take_along", at_least_1d(self), _index_like(index), dim=axis)
         return out.reshape(index._spec.shape)
 
     def take_along_dim(self, indices: TensorCore, dim: int | None = None) -> Any:
-        """`gather`, the other axes broadcast; without `dim` in the flattened tensor."""
+        """`gather`, the other axes broadcast; without `dim` in the flattened tensor.
+
+        y[…, i, …] = x[…, index[…, i, …], …] on the axis dim
+
+        Shapes: input (*, n, *), index (*, m, *), the other axes broadcast → (*, m, *); without dim (k) for an index of k
+        elements.
+        """
         if dim is None:
             return self.reshape(-1).gather(0, indices.reshape(-1))  # type: ignore[attr-defined]
         axis, own, given = normalize_axis("take_along_dim", dim, self._spec.ndim), self._spec.shape, indices._spec.shape
@@ -426,7 +594,12 @@ class Rearranging(TensorCore):
         return x.gather(axis, index)
 
     def masked_select(self, mask: TensorCore) -> Any:
-        """The elements where the mask is True, on one axis; both are broadcast."""
+        """The elements where the mask is True, on one axis; both are broadcast.
+
+        y[k] = x at the k-th place, in row-major order, where mask = True
+
+        Shapes: input (*), mask (*) of bool, broadcast together → (m), m the number of True.
+        """
         if mask._spec.dtype is not dt.bool_:
             raise DTypeError(
                 "masked_select: the mask has dtype {dtype}; expected bool: write mask.bool()", dtype=mask._spec.dtype.name
@@ -436,7 +609,12 @@ class Rearranging(TensorCore):
         return flat[mask.expand(shape).reshape(-1)]  # type: ignore[attr-defined]
 
     def nonzero(self, *, as_tuple: bool = False) -> Any:
-        """The indices of the elements that are not zero: one row each, or (as_tuple) one vector for each axis."""
+        """The indices of the elements that are not zero: one row each, or (as_tuple) one vector for each axis.
+
+        x[y[k, 0], y[k, 1], …] ≠ 0
+
+        Shapes: (*) with m elements that are not 0 and d axes → (m, d) of int64; as_tuple: d times (m).
+        """
         array = self.detach().numpy()  # type: ignore[attr-defined]
         found = np.argwhere(array)
         if as_tuple:
@@ -444,7 +622,12 @@ class Rearranging(TensorCore):
         return from_array(np.ascontiguousarray(found.astype(np.int64)))
 
     def argwhere(self) -> Any:
-        """The indices of the elements that are not zero, one row each."""
+        """The indices of the elements that are not zero, one row each.
+
+        x[y[k, 0], y[k, 1], …] ≠ 0
+
+        Shapes: (*) with m elements that are not 0 and d axes → (m, d) of int64.
+        """
         return self.nonzero()
 
     # ---- writing at positions -------------------------------------------------------------------------------------------
@@ -460,7 +643,10 @@ class Rearranging(TensorCore):
         return apply(op, at_least_1d(self), places, part, dim=axis, **attrs).reshape(self._spec.shape)
 
     def scatter(self, dim: int, index: TensorCore, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Any:
-        """x with x[index[i, j], j] = src[i, j] for dim 0, and so on; reduce "add" or "multiply" combines with what is there."""
+        """x with x[index[i, j], j] = src[i, j] for dim 0, and so on; reduce "add" or "multiply" combines with what is there.
+
+        Shapes: input (n, *), index (m, *) of int64, src a number or at least (m, *) → (n, *), for dim 0.
+        """
         if reduce not in (None, "add", "multiply"):
             raise ShapeError("scatter: reduce={reduce!r}; expected 'add' or 'multiply'. scatter_reduce knows more", reduce=reduce)
         source = value if src is None else src
@@ -469,11 +655,19 @@ class Rearranging(TensorCore):
         return self._along("scatter", dim, index, source, "scatter_add" if reduce else "scatter_set")
 
     def scatter_add(self, dim: int, index: TensorCore, src: TensorCore) -> Any:
-        """x with x[index[i, j], j] += src[i, j] for dim 0, and so on."""
+        """x with x[index[i, j], j] += src[i, j] for dim 0, and so on.
+
+        Shapes: input (n, *), index (m, *) of int64, src at least (m, *) → (n, *), for dim 0.
+        """
         return self._along("scatter_add", dim, index, src, "scatter_add")
 
     def scatter_reduce(self, dim: int, index: TensorCore, src: TensorCore, reduce: str, *, include_self: bool = True) -> Any:
-        """x with the sources of each place combined with it: "sum", "prod", "mean", "amax" or "amin"."""
+        """x with the sources of each place combined with it: "sum", "prod", "mean", "amax" or "amin".
+
+        y[k, j] = reduce(x[k, j], {src[i, j]: index[i, j] = k}) for dim 0, and so on
+
+        Shapes: input (n, *), index (m, *) of int64, src at least (m, *) → (n, *), for dim 0.
+        """
         if reduce not in ("sum", "prod", "mean", "amax", "amin"):
             raise ShapeError("scatter_reduce: reduce={reduce!r}; expected 'sum', 'prod', 'mean', 'amax' or 'amin'", reduce=reduce)
         x: Any = self
@@ -503,16 +697,31 @@ class Rearranging(TensorCore):
         return apply(op, x, at, source.reshape(shape), dim=axis).reshape(self._spec.shape)
 
     def index_add(self, dim: int, index: TensorCore, source: TensorCore, *, alpha: float = 1) -> Any:
-        """x with slices of a source, times alpha, added where a vector of integers says."""
+        """x with slices of a source, times alpha, added where a vector of integers says.
+
+        y[index[i]] = x[index[i]] + alpha · source[i]
+
+        Shapes: input (n, *), index (m), source (m, *) → (n, *), for dim 0.
+        """
         scaled = source if alpha == 1 else apply("mul", source, alpha).to(source._spec.dtype)
         return self._sliced("index_add", dim, index, scaled, "index_add")
 
     def index_copy(self, dim: int, index: TensorCore, source: TensorCore) -> Any:
-        """x with slices replaced by those of a source where a vector of integers says."""
+        """x with slices replaced by those of a source where a vector of integers says.
+
+        y[index[i]] = source[i]
+
+        Shapes: input (n, *), index (m), source (m, *) → (n, *), for dim 0.
+        """
         return self._sliced("index_copy", dim, index, source, "index_set")
 
     def index_fill(self, dim: int, index: TensorCore, value: Any) -> Any:
-        """x with one number in the slices that a vector of integers names."""
+        """x with one number in the slices that a vector of integers names.
+
+        y[index[i]] = value
+
+        Shapes: input (n, *), index (m), value a number or () → (n, *), for dim 0.
+        """
         axis, x, at = normalize_axis("index_fill", dim, self._spec.ndim), at_least_1d(self), _vector("index_fill", index)
         if isinstance(value, TensorCore) and value._spec.ndim:
             raise ShapeError("index_fill takes a number or a 0-d tensor, got a tensor of shape {shape}", shape=value._spec.shape)
@@ -521,7 +730,12 @@ class Rearranging(TensorCore):
         return apply("where", hit, value, x).to(self._spec.dtype).reshape(self._spec.shape)
 
     def index_put(self, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Any:
-        """x with x[indices] = values, or (accumulate) x[indices] += values where equal places add up."""
+        """x with x[indices] = values, or (accumulate) x[indices] += values where equal places add up.
+
+        Shapes: input (*), indices one tensor for each of the first axes, values broadcast to x[indices] → (*).
+
+        Raises AxisError where an index does not exist, DTypeError for an index of floats.
+        """
         out: Any = self.clone()  # type: ignore[attr-defined]
         if not accumulate:
             out[tuple(indices)] = values
@@ -534,7 +748,12 @@ class Rearranging(TensorCore):
         return out
 
     def masked_scatter(self, mask: TensorCore, source: TensorCore) -> Any:
-        """x with its elements where the mask is True replaced, in order, by those of a source."""
+        """x with its elements where the mask is True replaced, in order, by those of a source.
+
+        y = source[k] at the k-th place, in row-major order, where mask = True, else x
+
+        Shapes: input (*), mask (*) of bool, broadcast together, source (*) with as many elements as the mask has True → (*).
+        """
         if mask._spec.dtype is not dt.bool_ or source._spec.dtype is not self._spec.dtype:
             raise DTypeError(
                 "masked_scatter: the mask is {mask_dtype} and the source {dtype}; expected bool and {expected}",

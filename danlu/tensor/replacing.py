@@ -31,25 +31,45 @@ class Replacing(TensorCore):
     __slots__ = ()
 
     def diagonal_scatter(self, src: TensorCore, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
-        """x with a diagonal replaced: the opposite of `diagonal`."""
+        """x with a diagonal replaced: the opposite of `diagonal`.
+
+        y[…, i, i + offset] = src[…, i]
+
+        Shapes: input (*, m, n), src (*, min(m, n)) for offset 0 → (*, m, n).
+        """
         out: Any = self.clone()  # type: ignore[attr-defined]
         return _written("diagonal_scatter", out, out.diagonal(offset, dim1, dim2), src)
 
     def select_scatter(self, src: TensorCore, dim: int, index: int) -> Any:
-        """x with one slice of an axis replaced: the opposite of `select`."""
+        """x with one slice of an axis replaced: the opposite of `select`.
+
+        y[…, index, …] = src
+
+        Shapes: input (*, n, *), src (*, *) without the axis dim → (*, n, *).
+        """
         out: Any = self.clone()  # type: ignore[attr-defined]
         return _written("select_scatter", out, out.select(dim, index), src)
 
     def slice_scatter(
         self, src: TensorCore, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
     ) -> Any:
-        """x with x[start:end:step] of an axis replaced."""
+        """x with x[start:end:step] of an axis replaced.
+
+        y[…, start:end:step, …] = src
+
+        Shapes: input (*, n, *), src the shape of the slice → (*, n, *).
+        """
         out: Any = self.clone()  # type: ignore[attr-defined]
         axis = normalize_axis("slice_scatter", dim, self._spec.ndim)
         return _written("slice_scatter", out, out[(slice(None),) * axis + (slice(start, end, step),)], src)
 
     def put(self, index: TensorCore, source: TensorCore, accumulate: bool = False) -> Any:
-        """x with the elements at positions counted in row-major order replaced (or, accumulate, added to)."""
+        """x with the elements at positions counted in row-major order replaced (or, accumulate, added to).
+
+        y.flatten()[index[i]] = source[i] (accumulate: +=)
+
+        Shapes: input (*), index (*) and source (*) with as many elements → the shape of the input.
+        """
         if source._spec.dtype is not self._spec.dtype or source._spec.size != index._spec.size:
             raise ShapeError(
                 "put: source has shape {shape} and dtype {source_dtype}; expected {size} elements of {tensor_dtype}, one for each index",
@@ -62,7 +82,12 @@ class Replacing(TensorCore):
         return apply("index_add" if accumulate else "index_set", flat, index, source, dim=0).reshape(self._spec.shape)
 
     def index_reduce(self, dim: int, index: TensorCore, source: TensorCore, reduce: str, *, include_self: bool = True) -> Any:
-        """x with slices of a source combined with it where a vector of integers says: "prod", "mean", "amax" or "amin"."""
+        """x with slices of a source combined with it where a vector of integers says: "prod", "mean", "amax" or "amin".
+
+        y[k] = reduce(x[k], {source[i]: index[i] = k})
+
+        Shapes: input (n, *), index (m), source (m, *) → (n, *), for dim 0.
+        """
         if reduce not in ("prod", "mean", "amax", "amin"):
             raise ShapeError(
                 "index_reduce: reduce={reduce!r}; expected 'prod', 'mean', 'amax' or 'amin'; index_add adds", reduce=reduce
@@ -81,7 +106,17 @@ class Replacing(TensorCore):
         return out.reshape(self._spec.shape)
 
     def fill_diagonal_(self, fill_value: Any, wrap: bool = False) -> Any:
-        """One number on the main diagonal, in place; wrap: of a tall matrix the diagonal begins anew below a row left out."""
+        """One number on the main diagonal, in place; wrap: of a tall matrix the diagonal begins anew below a row left out.
+
+        x[i, i] ← fill_value
+
+        Shapes: (m, n), or several axes of one size → the tensor itself.
+
+        >>> import danlu
+        >>> danlu.zeros(2, 2).fill_diagonal_(1)
+        tensor([[1., 0.],
+                [0., 1.]])
+        """
         shape = self._spec.shape
         if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
             raise ShapeError("fill_diagonal_: shape {shape}; expected a matrix, or several axes of one size", shape=shape)
@@ -91,7 +126,12 @@ class Replacing(TensorCore):
         return self
 
     def renorm(self, p: float, dim: int, maxnorm: float) -> Any:
-        """x with every slice of an axis scaled down to a p-norm of at most maxnorm."""
+        """x with every slice of an axis scaled down to a p-norm of at most maxnorm.
+
+        y[i] = x[i] · min(1, maxnorm / ‖x[i]‖ₚ) for each slice i of the axis dim
+
+        Shapes: (*) of 2 axes or more → (*).
+        """
         if self._spec.ndim < 2 or p <= 0 or maxnorm < 0:
             raise ShapeError(
                 "renorm: shape {shape}, p={p}, maxnorm={maxnorm}; expected 2 axes or more, p > 0, maxnorm ≥ 0",

@@ -28,36 +28,58 @@ class Scanning(TensorCore):
 
     @_named_axis
     def cumsum(self, dim: int, *, dtype: DType | None = None) -> Any:
-        """y[i] = Σ x[j] over j ≤ i."""
+        """y[i] = Σ x[j] over j ≤ i.
+
+        Shapes: (*) → (*).
+        """
         out = _scanned("cumsum", self if dtype is None else self.to(dtype), dim)  # type: ignore[attr-defined]
         return out if dtype is None else out.to(dtype)
 
     @_named_axis
     def cumprod(self, dim: int, *, dtype: DType | None = None) -> Any:
-        """y[i] = Π x[j] over j ≤ i."""
+        """y[i] = Π x[j] over j ≤ i.
+
+        Shapes: (*) → (*).
+        """
         out = _scanned("cumprod", self if dtype is None else self.to(dtype), dim)  # type: ignore[attr-defined]
         return out if dtype is None else out.to(dtype)
 
     @_named_axis
     def cummax(self, dim: int) -> Any:
-        """(values, indices): the largest element so far, and the last place where it is."""
+        """(values, indices): the largest element so far, and the last place where it is.
+
+        values[i] = max x[j] over j ≤ i
+
+        Shapes: (*) → values (*) and indices (*) of int64.
+        """
         return Extremum(_scanned("cummax", self, dim))
 
     @_named_axis
     def cummin(self, dim: int) -> Any:
-        """(values, indices): the smallest element so far, and the last place where it is."""
+        """(values, indices): the smallest element so far, and the last place where it is.
+
+        values[i] = min x[j] over j ≤ i
+
+        Shapes: (*) → values (*) and indices (*) of int64.
+        """
         return Extremum(_scanned("cummin", self, dim))
 
     @_named_axis
     def logcumsumexp(self, dim: int) -> Any:
-        """y[i] = log Σ exp x[j] over j ≤ i, without overflow."""
+        """y[i] = log Σ exp x[j] over j ≤ i, without overflow.
+
+        Shapes: (*) → (*).
+        """
         if not self._spec.dtype.is_floating_point:
             raise DTypeError("logcumsumexp of {dtype}; expected a floating dtype: write x.float()", dtype=self._spec.dtype.name)
         return _scanned("logcumsumexp", self, dim)
 
     @_named_axis
     def diff(self, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
-        """x[i + 1] - x[i] along an axis, n times; `prepend` and `append` are joined to the axis first."""
+        """x[i + 1] - x[i] along an axis, n times; `prepend` and `append` are joined to the axis first.
+
+        Shapes: (*, m, *) → (*, m - n, *), on the axis dim.
+        """
         if not self._spec.ndim:
             raise ShapeError("diff needs at least 1 axis, the tensor is 0-d")
         axis = normalize_axis("diff", dim, self._spec.ndim)

@@ -84,7 +84,12 @@ class Shape(TensorCore):
 
     # ---- movement -------------------------------------------------------------------------------------------------------
     def reshape(self, *shape: Any) -> Any:
-        """The same elements in row-major order under another shape, one size may be -1: a view, or a copy where PyTorch makes one."""
+        """The same elements in row-major order under another shape, one size may be -1: a view, or a copy where PyTorch makes one.
+
+        y.flatten()[k] = x.flatten()[k]
+
+        Shapes: (*) → shape, with as many elements.
+        """
         return self._reshaped(complete("reshape", sizes(shape), self._spec.size))
 
     def _reshaped(self, shape: tuple[int, ...]) -> Any:
@@ -94,24 +99,49 @@ class Shape(TensorCore):
         return self._view("reshape", (shape,))
 
     def view(self, *shape: Any) -> Any:
-        """Like `reshape`, always a view (a danlu tensor has no strides that could forbid it)."""
+        """Like `reshape`, always a view (a danlu tensor has no strides that could forbid it).
+
+        y.flatten()[k] = x.flatten()[k]
+
+        Shapes: (*) → shape, with as many elements. Always a view.
+
+        >>> import danlu
+        >>> danlu.arange(4).view(2, -1)
+        tensor([[0, 1],
+                [2, 3]])
+        """
         if len(shape) == 1 and isinstance(shape[0], DType):
             raise DTypeError("view(dtype) is not supported; x.to(dtype) converts the values")
         return self._view("reshape", (complete("reshape", sizes(shape), self._spec.size),))
 
     def view_as(self, other: TensorCore) -> Any:
-        """This tensor with the shape of another."""
+        """This tensor with the shape of another.
+
+        y.flatten()[k] = x.flatten()[k]
+
+        Shapes: input (*), other (*) with as many elements → the shape of other.
+        """
         return self.reshape(other._spec.shape)
 
     reshape_as = view_as
 
     def permute(self, *dims: Any) -> Any:
-        """The axes in another order."""
+        """The axes in another order.
+
+        y.shape[k] = x.shape[dims[k]]
+
+        Shapes: (n₁, …, n_d) → the same sizes in the order of dims. A view.
+        """
         ndim = self._spec.ndim
         return self._view("permute", (tuple(normalize_axis("permute", d, ndim) for d in sizes(dims)),))
 
     def transpose(self, dim0: int, dim1: int) -> Any:
-        """Two axes exchanged."""
+        """Two axes exchanged.
+
+        y[…, j, …, i, …] = x[…, i, …, j, …]
+
+        Shapes: (*, m, *, n, *) → (*, n, *, m, *).
+        """
         ndim = self._spec.ndim
         a, b = normalize_axis("transpose", dim0, ndim), normalize_axis("transpose", dim1, ndim)
         order = list(range(ndim))
@@ -122,7 +152,12 @@ class Shape(TensorCore):
     swapaxes = swapdims = transpose
 
     def t(self) -> Any:
-        """The transpose of a matrix; vectors stay."""
+        """The transpose of a matrix; vectors stay.
+
+        y[j, i] = x[i, j]
+
+        Shapes: (m, n) → (n, m); (n) → (n); () → ().
+        """
         if self._spec.ndim > 2:
             raise ShapeError(
                 "t() takes at most 2 axes, the tensor has shape {shape}; write x.mT or x.transpose(dim0, dim1)",
@@ -132,18 +167,47 @@ class Shape(TensorCore):
 
     @property
     def T(self) -> Any:
-        """All axes in reverse order."""
+        """All axes in reverse order.
+
+        y[j, i] = x[i, j] of a matrix
+
+        Shapes: (n₁, n₂, …, n_d) → (n_d, …, n₂, n₁).
+
+        >>> import danlu
+        >>> danlu.zeros(2, 3).T.shape
+        danlu.Size([3, 2])
+        """
         return self.permute(*reversed(range(self._spec.ndim)))
 
     @property
     def mT(self) -> Any:
-        """The last two axes exchanged."""
+        """The last two axes exchanged.
+
+        y[…, j, i] = x[…, i, j]
+
+        Shapes: (*, m, n) → (*, n, m).
+
+        >>> import danlu
+        >>> danlu.tensor([[1, 2]]).mT
+        tensor([[1],
+                [2]])
+        """
         if self._spec.ndim < 2:
             raise ShapeError("mT needs at least 2 axes, the tensor has shape {shape}", shape=self._spec.shape)
         return self.transpose(-2, -1)
 
     def expand(self, *shape: Any) -> Any:
-        """Axes of size 1 stretched without copying; -1 leaves an axis as it is, new axes come in front."""
+        """Axes of size 1 stretched without copying; -1 leaves an axis as it is, new axes come in front.
+
+        y[…, i, …] = x[…, 0, …] on the axes that are stretched
+
+        Shapes: (*) → shape, whose sizes are those of the tensor where they are not 1. A view.
+
+        >>> import danlu
+        >>> danlu.tensor([[1], [2]]).expand(-1, 3)
+        tensor([[1, 1, 1],
+                [2, 2, 2]])
+        """
         given, own = sizes(shape), self._spec.shape
         lead = len(given) - len(own)
         if lead < 0:
@@ -157,17 +221,34 @@ class Shape(TensorCore):
         return self._view("expand", (tuple(own[k - lead] if n == -1 and k >= lead else n for k, n in enumerate(given)),))
 
     def expand_as(self, other: TensorCore) -> Any:
-        """This tensor expanded to the shape of another."""
+        """This tensor expanded to the shape of another.
+
+        Shapes: input (*), other (*) → the shape of other. A view.
+
+        >>> import danlu
+        >>> danlu.ones(1).expand_as(danlu.zeros(3))
+        tensor([1., 1., 1.])
+        """
         return self.expand(other._spec.shape)
 
     def unsqueeze(self, dim: int) -> Any:
-        """A new axis of size 1 at `dim`."""
+        """A new axis of size 1 at `dim`.
+
+        y[…, 0, …] = x[…]
+
+        Shapes: (*) → (*, 1, *), the new axis at dim. A view.
+        """
         shape = self._spec.shape
         at = normalize_axis("unsqueeze", dim, len(shape) + 1)
         return self._view("reshape", ((*shape[:at], 1, *shape[at:]),))
 
     def squeeze(self, dim: Any = None) -> Any:
-        """Axes of size 1 left out: all of them, or those named (others are kept)."""
+        """Axes of size 1 left out: all of them, or those named (others are kept).
+
+        y[…] = x[…, 0, …]
+
+        Shapes: (*) → without axes of size 1. A view.
+        """
         shape = self._spec.shape
         chosen = (
             range(len(shape))
@@ -177,7 +258,12 @@ class Shape(TensorCore):
         return self._view("reshape", (tuple(n for k, n in enumerate(shape) if not (n == 1 and k in chosen)),))
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
-        """The axes start_dim … end_dim as one."""
+        """The axes start_dim … end_dim as one.
+
+        y[…, i₁ · n₂ + i₂, …] = x[…, i₁, i₂, …] for two axes
+
+        Shapes: (*, n₁, …, n_k, *) → (*, n₁ · … · n_k, *).
+        """
         shape = self._spec.shape
         if not shape:
             return self.reshape(1)
@@ -192,16 +278,31 @@ class Shape(TensorCore):
         return self._reshaped((*shape[:a], prod(shape[a : b + 1]), *shape[b + 1 :]))
 
     def ravel(self) -> Any:
-        """All elements on one axis."""
+        """All elements on one axis.
+
+        y[i₁ · n₂ + i₂] = x[i₁, i₂] for two axes
+
+        Shapes: (*) with n elements → (n).
+        """
         return self.reshape(-1)
 
     def unbind(self, dim: int = 0) -> tuple:
-        """The slices of an axis, without it."""
+        """The slices of an axis, without it.
+
+        pieces[k] = x[…, k, …]
+
+        Shapes: (*, n, *) → n tensors (*, *) without the axis dim, views.
+        """
         at = normalize_axis("unbind", dim, self._spec.ndim)
         return tuple(self.narrow(at, k, 1).squeeze(at) for k in range(self._spec.shape[at]))  # type: ignore[attr-defined]
 
     def clone(self) -> Any:
-        """A copy in a storage of its own; derivatives pass."""
+        """A copy in a storage of its own; derivatives pass.
+
+        y = x
+
+        Shapes: (*) → (*).
+        """
         value = self._value()
         if value.grad:  # a node of its own: its gradient is not that of the original
             return apply("reshape", self, shape=value.spec.shape)
@@ -211,11 +312,27 @@ class Shape(TensorCore):
     transpose_ = swapaxes_ = swapdims_ = _reshaping("transpose")
 
     def contiguous(self) -> Any:
-        """The tensor itself, or a copy of a view whose elements do not lie in row-major order."""
+        """The tensor itself, or a copy of a view whose elements do not lie in row-major order.
+
+        y = x
+
+        Shapes: (*) → (*).
+
+        >>> import danlu
+        >>> danlu.ones(2, 3).T.contiguous().is_contiguous()
+        True
+        """
         return self if self.is_contiguous() else self.clone()
 
     def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order: False for a transposed view, for example."""
+        """Whether the elements lie in row-major order: False for a transposed view, for example.
+
+        Shapes: any tensor → a Python bool.
+
+        >>> import danlu
+        >>> danlu.zeros(2, 3).T.is_contiguous()
+        False
+        """
         return not self._chain or is_in_order(self._spec.shape, of_view(self._base._spec, self._chain))
 
     # ---- reduction ------------------------------------------------------------------------------------------------------
@@ -234,21 +351,30 @@ class Shape(TensorCore):
 
     @_named_axis
     def sum(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
-        """Σ x over all axes, or over those named."""
+        """Σ x over all axes, or over those named.
+
+        Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         if dtype is not None:
             return self.to(dtype)._reduced("sum", dim, keepdim).to(dtype)  # type: ignore[attr-defined]
         return self._reduced("sum", dim, keepdim)
 
     @_named_axis
     def prod(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
-        """Π x over all axes, or over one."""
+        """Π x over all axes, or over one.
+
+        Shapes: (*) → (), or without the axis dim; keepdim leaves it with size 1.
+        """
         if dtype is not None:
             return self.to(dtype)._reduced("prod", dim, keepdim).to(dtype)  # type: ignore[attr-defined]
         return self._reduced("prod", dim, keepdim)
 
     @_named_axis
     def mean(self, dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
-        """Σ x / n over all axes, or over those named; floating dtypes."""
+        """Σ x / n over all axes, or over those named; floating dtypes.
+
+        Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         if dtype is None and not self._spec.dtype.differentiable:
             raise DTypeError(
                 "mean(): could not infer output dtype: the tensor is {dtype}, a mean is a float. Write x.float().mean()",
@@ -265,32 +391,60 @@ class Shape(TensorCore):
 
     @_named_axis
     def var(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None) -> Any:
-        """Σ (x - mean)² / (n - correction); correction 1 (Bessel's) unless said otherwise."""
+        """Σ (x - mean)² / (n - correction); correction 1 (Bessel's) unless said otherwise.
+
+        Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         return self._spread("var", dim, unbiased, keepdim, correction)
 
     @_named_axis
     def std(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None) -> Any:
-        """The square root of `var`; where it is 0, its derivative is taken as 0."""
+        """The square root of `var`; where it is 0, its derivative is taken as 0.
+
+        y = √(Σ (x - mean)² / (n - correction))
+
+        Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         return _away_from_zero(self._spread("std", dim, unbiased, keepdim, correction), lambda v: v.sqrt())
 
     @_named_axis
     def amax(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """The largest element over axes; a tie shares the gradient."""
+        """The largest element over axes; a tie shares the gradient.
+
+        y = max x over the axes
+
+        Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         return self._reduced("max", dim, keepdim)
 
     @_named_axis
     def amin(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """The smallest element over axes; a tie shares the gradient."""
+        """The smallest element over axes; a tie shares the gradient.
+
+        y = min x over the axes
+
+        Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         return self._reduced("min", dim, keepdim)
 
     @_named_axis
     def any(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """True where any element is not zero."""
+        """True where any element is not zero.
+
+        y = max [x ≠ 0]
+
+        Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         return self.to(dt.bool_)._reduced("any", dim, keepdim)  # type: ignore[attr-defined]
 
     @_named_axis
     def all(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """True where every element is not zero."""
+        """True where every element is not zero.
+
+        y = Π [x ≠ 0]
+
+        Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         return self.to(dt.bool_)._reduced("all", dim, keepdim)  # type: ignore[attr-defined]
 
     def _position(self, name: str, dim: int | None, keepdim: bool) -> Any:
@@ -306,12 +460,22 @@ class Shape(TensorCore):
 
     @_named_axis
     def argmax(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        """The position of the largest element: of all (flattened), or along an axis."""
+        """The position of the largest element: of all (flattened), or along an axis.
+
+        y = the smallest i with x[i] = max x
+
+        Shapes: (*) → () of int64, or without the axis dim; keepdim leaves it with size 1.
+        """
         return self._position("argmax", dim, keepdim)
 
     @_named_axis
     def argmin(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        """The position of the smallest element: of all (flattened), or along an axis."""
+        """The position of the smallest element: of all (flattened), or along an axis.
+
+        y = the smallest i with x[i] = min x
+
+        Shapes: (*) → () of int64, or without the axis dim; keepdim leaves it with size 1.
+        """
         return self._position("argmin", dim, keepdim)
 
     def _extremum(self, name: str, dim: Any, keepdim: bool) -> Any:
@@ -330,12 +494,24 @@ class Shape(TensorCore):
 
     @_named_axis
     def max(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """The largest element; with `dim` the pair (values, indices) along it; with a tensor the larger of each pair."""
+        """The largest element; with `dim` the pair (values, indices) along it; with a tensor the larger of each pair.
+
+        y = max x
+
+        Shapes: (*) → (); with dim a pair without this axis (keepdim leaves it with size 1), indices of int64; with a tensor
+        both are broadcast → (*).
+        """
         return self._extremum("max", dim, keepdim)
 
     @_named_axis
     def min(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """The smallest element; with `dim` the pair (values, indices) along it; with a tensor the smaller of each pair."""
+        """The smallest element; with `dim` the pair (values, indices) along it; with a tensor the smaller of each pair.
+
+        y = min x
+
+        Shapes: (*) → (); with dim a pair without this axis (keepdim leaves it with size 1), indices of int64; with a tensor
+        both are broadcast → (*).
+        """
         return self._extremum("min", dim, keepdim)
 
 

@@ -29,7 +29,12 @@ class Sorting(TensorCore):
 
     @_named_axis
     def sort(self, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
-        """(values, indices): the elements along an axis in order; equal ones keep their order, NaN counts as the largest."""
+        """(values, indices): the elements along an axis in order; equal ones keep their order, NaN counts as the largest.
+
+        values[i] = x[indices[i]] ≤ values[i + 1] (descending: ≥)
+
+        Shapes: (*) → values (*) and indices (*) of int64.
+        """
         if not self._spec.ndim:
             normalize_axis("sort", dim, 0)
             return Extremum((self.clone(), apply("full", 0, shape=(), dtype=dt.int64)))  # type: ignore[attr-defined]
@@ -37,16 +42,31 @@ class Sorting(TensorCore):
 
     @_named_axis
     def argsort(self, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
-        """The indices that sort an axis."""
+        """The indices that sort an axis.
+
+        x[y[i]] ≤ x[y[i + 1]] (descending: ≥)
+
+        Shapes: (*) → (*) of int64.
+        """
         return self.sort(dim, descending).indices
 
     def msort(self) -> Any:
-        """The elements in order along the first axis."""
+        """The elements in order along the first axis.
+
+        y[i] ≤ y[i + 1]
+
+        Shapes: (n, *) → (n, *).
+        """
         return self.sort(0).values
 
     @_named_axis
     def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
-        """(values, indices) of the k largest (or smallest) elements along an axis, in order."""
+        """(values, indices) of the k largest (or smallest) elements along an axis, in order.
+
+        values[i] = x[indices[i]], the k largest (largest=False: smallest)
+
+        Shapes: (*, n, *) → values and indices (*, k, *), on the axis dim.
+        """
         x: Any = at_least_1d(self)
         axis = normalize_axis("topk", dim, self._spec.ndim)
         if not 0 <= k <= x._spec.shape[axis]:
@@ -62,7 +82,12 @@ class Sorting(TensorCore):
 
     @_named_axis
     def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False) -> Any:
-        """(values, indices) of the k-th smallest element along an axis, k from 1."""
+        """(values, indices) of the k-th smallest element along an axis, k from 1.
+
+        values = x[indices], larger than or equal to k - 1 others
+
+        Shapes: (*, n, *) → values and indices (*, *), without the axis dim; keepdim leaves it with size 1.
+        """
         x: Any = at_least_1d(self)
         axis = normalize_axis("kthvalue", dim, self._spec.ndim)
         if not 1 <= k <= x._spec.shape[axis]:
@@ -85,7 +110,12 @@ class Sorting(TensorCore):
     ) -> Any:
         """The distinct elements (or slices of an axis) in order; with where each is among them, and how often it occurs.
 
+        y[0] < y[1] < …, {y[k]} = {x[i]}; x[i] = y[inverse[i]]
+
         How many there are depends on the data, so it is computed now, and no derivative passes.
+
+        Shapes: (*) with m distinct elements → (m) in rising order, with return_inverse (*) and return_counts (m); with dim
+        (*, m, *).
         """
         array, axis = _array(self), None if dim is None else normalize_axis("unique", dim, self._spec.ndim)
         _check_slices("unique", array, axis)
@@ -95,7 +125,12 @@ class Sorting(TensorCore):
 
     @_named_axis
     def unique_consecutive(self, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
-        """The elements (or slices of an axis) without those equal to the one before."""
+        """The elements (or slices of an axis) without those equal to the one before.
+
+        y[k] ≠ y[k + 1]; x[i] = y[inverse[i]]
+
+        Shapes: (*) → (m); with return_inverse (*), with return_counts (m); with dim (*, m, *).
+        """
         array = _array(self)
         axis = None if dim is None else normalize_axis("unique_consecutive", dim, self._spec.ndim)
         _check_slices("unique_consecutive", array, axis)
@@ -110,7 +145,12 @@ class Sorting(TensorCore):
 
     # ---- counting -------------------------------------------------------------------------------------------------------
     def bincount(self, weights: Any = None, minlength: int = 0) -> Any:
-        """How often each of 0, 1, 2 … occurs in a vector of integers; or the sum of the weights of each."""
+        """How often each of 0, 1, 2 … occurs in a vector of integers; or the sum of the weights of each.
+
+        y[k] = Σ [x[i] = k], with weights Σ weights[i] [x[i] = k]
+
+        Shapes: (n) of integers, weights (n) → (max(x) + 1), or (minlength) where that is more.
+        """
         if self._spec.ndim != 1 or self._spec.dtype.kind not in "iu":
             raise ShapeError(
                 "bincount takes a vector of integers, got shape {shape}, dtype {dtype}",
@@ -135,7 +175,12 @@ class Sorting(TensorCore):
         return apply("full", 0, shape=(size,), dtype=weights._spec.dtype).scatter_add(0, self.to(dt.int64), weights)  # type: ignore[attr-defined]
 
     def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> Any:
-        """How many elements fall into each of `bins` equal intervals from min to max (both 0: of the data), the last one closed."""
+        """How many elements fall into each of `bins` equal intervals from min to max (both 0: of the data), the last one closed.
+
+        y[k] = #{x: k ≤ bins · (x - min) / (max - min) < k + 1}
+
+        Shapes: (*) → (bins).
+        """
         if not self._spec.dtype.is_floating_point or bins < 1 or max < min:
             raise ShapeError(
                 "histc: dtype {dtype}, {bins} bins from {min} to {max}; expected floats, 1 or more bins, min ≤ max",
@@ -158,7 +203,13 @@ class Sorting(TensorCore):
     def searchsorted(
         self, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter: Any = None
     ) -> Any:
-        """Where the values of `input` belong in this sorted row (or in the row of their own line), so that it stays sorted."""
+        """Where the values of `input` belong in this sorted row (or in the row of their own line), so that it stays sorted.
+
+        y = #{k: row[k] < value} (right, or side "right": ≤)
+
+        Shapes: the sorted rows (*, n), values (*, m) → (*, m); one row (n) takes values of any shape. int64, or int32 with
+        out_int32.
+        """
         if side not in (None, "left", "right") or (right and side == "left"):
             raise ShapeError(
                 "searchsorted: right={right} with side={side!r}; expected one of them, side 'left' or 'right'",
@@ -181,7 +232,12 @@ class Sorting(TensorCore):
         return found.to(dt.int32) if out_int32 else found
 
     def bucketize(self, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Any:
-        """The number of the interval, between sorted boundaries, that each element falls into."""
+        """The number of the interval, between sorted boundaries, that each element falls into.
+
+        y = #{k: boundaries[k] < x} (right: ≤)
+
+        Shapes: input (*), boundaries (n) → (*) of int64, or of int32 with out_int32.
+        """
         if boundaries._spec.ndim != 1:
             raise ShapeError(
                 "bucketize: the boundaries have shape {shape}; expected a sorted vector", shape=boundaries._spec.shape
@@ -189,7 +245,12 @@ class Sorting(TensorCore):
         return boundaries.searchsorted(self, out_int32=out_int32, right=right)
 
     def isin(self, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Any:
-        """True where an element is one of those given (invert: where it is none)."""
+        """True where an element is one of those given (invert: where it is none).
+
+        y = [x ∈ test_elements]
+
+        Shapes: input (*), test_elements (*) of any other shape → (*) of bool.
+        """
         row = (test_elements if isinstance(test_elements, TensorCore) else _tensor(np.array(test_elements))).reshape(-1)  # type: ignore[attr-defined]
         if not row._spec.size:
             return apply("full", bool(invert), shape=self._spec.shape, dtype=dt.bool_)

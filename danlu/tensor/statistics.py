@@ -29,12 +29,22 @@ class Statistics(TensorCore):
     # ---- order ----------------------------------------------------------------------------------------------------------
     @_named_axis
     def median(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        """The middle element in order, of two the lower; with `dim` the pair (values, indices). NaN where there is one."""
+        """The middle element in order, of two the lower; with `dim` the pair (values, indices). NaN where there is one.
+
+        values = x₍ₖ₎, k = ⌊(n + 1) / 2⌋, in rising order
+
+        Shapes: (*) → (); with dim a pair without this axis (keepdim leaves it with size 1), indices of int64.
+        """
         return self._middle("median", dim, keepdim, False)
 
     @_named_axis
     def nanmedian(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        """`median` of the elements that are not NaN."""
+        """`median` of the elements that are not NaN.
+
+        values = x₍ₖ₎, k = ⌊(n + 1) / 2⌋ of the n that are numbers, in rising order
+
+        Shapes: (*) → (); with dim a pair without this axis (keepdim leaves it with size 1), indices of int64.
+        """
         return self._middle("nanmedian", dim, keepdim, True)
 
     def _middle(self, name: str, dim: int | None, keepdim: bool, skip_nan: bool) -> Any:
@@ -62,7 +72,12 @@ class Statistics(TensorCore):
 
     @_named_axis
     def mode(self, dim: int = -1, keepdim: bool = False) -> Any:
-        """(values, indices): the most frequent element along an axis, of several the smallest, and the last place where it is."""
+        """(values, indices): the most frequent element along an axis, of several the smallest, and the last place where it is.
+
+        values = the smallest v for which #{i: x[i] = v} is largest
+
+        Shapes: (*, n, *) → values and indices (*, *), without the axis dim; keepdim leaves it with size 1.
+        """
         x = at_least_1d(self)
         axis = normalize_axis("mode", dim, self._spec.ndim)
         if not x._spec.shape[axis]:
@@ -71,12 +86,22 @@ class Statistics(TensorCore):
 
     @_named_axis
     def quantile(self, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Any:
-        """The value below which a share q of the elements lies; between two elements it is interpolated. NaN where there is one."""
+        """The value below which a share q of the elements lies; between two elements it is interpolated. NaN where there is one.
+
+        y = x₍ₖ₎ + (r - k) · (x₍ₖ₊₁₎ - x₍ₖ₎), r = q (n - 1), k = ⌊r⌋, in rising order from x₍₀₎ (interpolation "linear")
+
+        Shapes: (*) with q a number → (), or without the axis dim; with q (m) an axis (m, …) in front.
+        """
         return self._quantile("quantile", q, dim, keepdim, interpolation, False)
 
     @_named_axis
     def nanquantile(self, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Any:
-        """`quantile` of the elements that are not NaN."""
+        """`quantile` of the elements that are not NaN.
+
+        y = x₍ₖ₎ + (r - k) · (x₍ₖ₊₁₎ - x₍ₖ₎), r = q (n - 1), k = ⌊r⌋ of the n that are numbers (interpolation "linear")
+
+        Shapes: (*) with q a number → (), or without the axis dim; with q (m) an axis (m, …) in front.
+        """
         return self._quantile("nanquantile", q, dim, keepdim, interpolation, True)
 
     def _quantile(self, name: str, q: Any, dim: int | None, keepdim: bool, interpolation: str, skip_nan: bool) -> Any:
@@ -99,19 +124,32 @@ class Statistics(TensorCore):
     # ---- moments --------------------------------------------------------------------------------------------------------
     @_named_axis
     def var_mean(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> tuple:
-        """(var, mean) over axes."""
+        """(var, mean) over axes.
+
+        var = Σ (x - mean)² / (n - correction), mean = Σ x / n
+
+        Shapes: (*) → twice (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         axes = None if isinstance(dim, bool) else dim
         return self.var(dim, unbiased, keepdim, correction=correction), self.mean(axes, keepdim)  # type: ignore[attr-defined]
 
     @_named_axis
     def std_mean(self, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> tuple:
-        """(std, mean) over axes."""
+        """(std, mean) over axes.
+
+        std = √(Σ (x - mean)² / (n - correction)), mean = Σ x / n
+
+        Shapes: (*) → twice (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         axes = None if isinstance(dim, bool) else dim
         return self.std(dim, unbiased, keepdim, correction=correction), self.mean(axes, keepdim)  # type: ignore[attr-defined]
 
     @_named_axis
     def logsumexp(self, dim: Any, keepdim: bool = False) -> Any:
-        """log Σ eˣ over axes, without overflow."""
+        """log Σ eˣ over axes, without overflow.
+
+        Shapes: (*) → without the axes of dim; keepdim leaves them with size 1.
+        """
         x: Any = self if self._spec.dtype.is_floating_point else self.float()  # type: ignore[attr-defined]
         axes = x._axes("logsumexp", dim)
         if not prod(x._spec.shape[k] for k in axes):
@@ -120,12 +158,18 @@ class Statistics(TensorCore):
 
     @_named_axis
     def softmax(self, dim: int, dtype: DType | None = None) -> Any:
-        """eˣ / Σ eˣ along an axis, computed in `dtype` where it is given."""
+        """eˣ / Σ eˣ along an axis, computed in `dtype` where it is given.
+
+        Shapes: (*) → (*).
+        """
         return self._normalised("softmax", dim, dtype)
 
     @_named_axis
     def log_softmax(self, dim: int, dtype: DType | None = None) -> Any:
-        """x - log Σ eˣ along an axis, computed in `dtype` where it is given."""
+        """x - log Σ eˣ along an axis, computed in `dtype` where it is given.
+
+        Shapes: (*) → (*).
+        """
         return self._normalised("log_softmax", dim, dtype)
 
     def _normalised(self, name: str, dim: int, dtype: DType | None) -> Any:
@@ -138,18 +182,31 @@ class Statistics(TensorCore):
 
     @_named_axis
     def aminmax(self, *, dim: int | None = None, keepdim: bool = False) -> Any:
-        """(min, max) of all elements, or along an axis."""
+        """(min, max) of all elements, or along an axis.
+
+        min x, max x over the axes
+
+        Shapes: (*) → twice (), or without the axis dim; keepdim leaves it with size 1.
+        """
         return MinMax((self.amin(dim, keepdim), self.amax(dim, keepdim)))  # type: ignore[attr-defined]
 
     @_named_axis
     def count_nonzero(self, dim: Any = None) -> Any:
-        """How many elements are not zero."""
+        """How many elements are not zero.
+
+        y = Σ [x ≠ 0]
+
+        Shapes: (*) → () of int64, or without the axes of dim.
+        """
         axes = tuple(range(self._spec.ndim)) if dim is None else as_axes("count_nonzero", dim, self._spec.ndim)
         return apply("sum", apply("ne", self, 0), dims=axes if self._spec.ndim else (), keepdim=False)
 
     @_named_axis
     def nansum(self, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
-        """Σ x over axes, NaN counted as 0."""
+        """Σ x over axes, NaN counted as 0.
+
+        Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         x: Any = self
         if self._spec.dtype.is_floating_point:
             x = apply("where", self.isnan(), 0.0, self)  # type: ignore[attr-defined]
@@ -157,7 +214,12 @@ class Statistics(TensorCore):
 
     @_named_axis
     def nanmean(self, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
-        """The mean over axes of the elements that are not NaN."""
+        """The mean over axes of the elements that are not NaN.
+
+        y = Σ x / #x over the x that are not NaN
+
+        Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
+        """
         _float("nanmean", self if dtype is None else self.to(dtype))  # type: ignore[attr-defined]
         present = self.isnan().logical_not()  # type: ignore[attr-defined]
         return self.nansum(dim, keepdim, dtype=dtype) / present.sum(dim, keepdim)

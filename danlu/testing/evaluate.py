@@ -16,6 +16,9 @@ from danlu.ops.source import BUFFER
 def inputs_of(arrays: Sequence[np.ndarray]) -> list[Node]:
     """Nodes that stand for arrays: input k of a graph has the shape and the dtype of arrays[k].
 
+    Shapes: arrays (*) → nodes (*).
+
+    >>> from danlu.testing import inputs_of
     >>> import numpy as np
     >>> inputs_of([np.zeros(3)])
     [buffer[0, float64[3]]: float64[3]]
@@ -29,8 +32,11 @@ def evaluate(roots: Sequence[Node], arrays: Sequence[np.ndarray], numbers: Seque
 
     Every value is checked against the shape and the dtype that the graph says it has.
 
+    Shapes: input k has the shape of arrays[k]; one array for each root.
+
     Raises ShapeError where a reference and a shape rule disagree.
 
+    >>> from danlu.testing import evaluate, inputs_of
     >>> import numpy as np
     >>> from danlu.ops import o
     >>> arrays = [np.asarray([1.0, 2.0, 3.0])]

@@ -33,6 +33,8 @@ def gradcheck(
 ) -> bool:
     """Checks the derivatives of f with respect to every input that requires grad; True, or an error that names the worst element.
 
+    (s(x + eps) - s(x - eps)) / 2 eps ≈ ∂s/∂x
+
     (s(x + eps) - s(x - eps)) / 2 eps ≈ ∂s/∂x within atol + rtol · |difference|, where s = Σ w · f(x) and the weights w are fixed
     numbers that differ from element to element (of a complex f the real part of s is taken). The derivative with respect to a complex x
     is ∂s/∂(real x) + i ∂s/∂(imag x). `order` 2 checks the derivative of the derivative as well, and so on. Derivatives taken twice must
@@ -43,6 +45,7 @@ def gradcheck(
 
     Raises GradientError where a derivative is wrong or f does not depend on any input; DTypeError for inputs of less than 64 bits.
 
+    >>> from danlu.testing import gradcheck
     >>> import danlu
     >>> x = danlu.tensor([0.5, 1.5], dtype=danlu.float64, requires_grad=True)
     >>> gradcheck(lambda x: x.exp().sum(), [x])
@@ -80,8 +83,13 @@ def gradgradcheck(
 ) -> bool:
     """`gradcheck` of the gradient of f: its second derivatives, by reverse mode over reverse mode (and forward over reverse).
 
+    ∂²s/∂x² by differences of ∂s/∂x, as in `gradcheck`
+
+    Shapes: those of `gradcheck`.
+
     Raises GradientError and DTypeError as `gradcheck` does.
 
+    >>> from danlu.testing import gradgradcheck
     >>> import danlu
     >>> x = danlu.tensor([0.5, 1.5], dtype=danlu.float64, requires_grad=True)
     >>> gradgradcheck(lambda x: (x ** 3).sum(), [x])

@@ -29,6 +29,7 @@ class EarlyStopping(Callback):
     Raises:
         DataError: a patience below 1, or a column that the history does not have.
 
+    >>> from danlu.train import EarlyStopping
     >>> import numpy as np
     >>> from danlu import nn
     >>> from danlu.train import fit
@@ -85,6 +86,7 @@ class Checkpoint(Callback):
     Saving never takes more than about `share` of the time: after an epoch it is left out while the last save is not yet
     1/share times its own duration ago. `restore(loop)`, where given, runs first and loads an earlier state.
 
+    >>> from danlu.train import Checkpoint
     >>> import danlu, os, tempfile
     >>> import numpy as np
     >>> from danlu import nn
@@ -127,13 +129,14 @@ class Checkpoint(Callback):
 class MetricsLog(Callback):
     """Write one line of JSON for every epoch; when the loop starts, the file is brought in step with the loop's history.
 
-    >>> import os, tempfile
+    >>> import json, tempfile
+    >>> from pathlib import Path
     >>> import numpy as np
     >>> from danlu import nn
-    >>> from danlu.train import fit
-    >>> path = os.path.join(tempfile.mkdtemp(), "metrics.jsonl")
+    >>> from danlu.train import MetricsLog, fit
+    >>> path = Path(tempfile.mkdtemp()) / "metrics.jsonl"
     >>> _ = fit(nn.Linear(3, 3), (np.eye(3, dtype=np.float32), np.arange(3)), epochs=2, callbacks=[MetricsLog(path)])
-    >>> [json.loads(line)["epoch"] for line in Path(path).read_text().splitlines()]
+    >>> [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
     [1, 2]
     """
 
@@ -163,9 +166,10 @@ class Interrupt(Callback):
     Only the main thread can take signals; in any other thread this does nothing. `notify` is called with a line of text at the
     first Ctrl-C, from the signal handler: it must not use a buffered stream, which may be in the middle of a write.
 
+    >>> import signal
     >>> import numpy as np
     >>> from danlu import nn
-    >>> from danlu.train import fit
+    >>> from danlu.train import Callback, Interrupt, fit
     >>> class PressCtrlC(Callback):
     ...     def on_step(self, loop):
     ...         signal.raise_signal(signal.SIGINT)

@@ -17,6 +17,7 @@ LINE_EVERY = 2.0  # seconds between two plain lines at most, besides the first a
 def progress(stream: TextIO | None = None) -> Callback:
     """The live bar when `stream` (stdout by default) is a terminal, plain lines otherwise.
 
+    >>> from danlu.train import progress
     >>> import io
     >>> import numpy as np
     >>> from danlu import nn

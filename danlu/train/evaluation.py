@@ -22,6 +22,8 @@ def predict(model: Module, x: np.ndarray) -> np.ndarray:
     Raises:
         ShapeError: no rows.
 
+    >>> import numpy as np
+    >>> from danlu.train import predict
     >>> from danlu import nn
     >>> predict(nn.Linear(3, 2), np.zeros((5, 3), np.float32)).shape
     (5, 2)

@@ -52,6 +52,8 @@ def fit(
         NumericError: a loss became NaN or infinite; the message names the step and the layer where it began, and the model
             is left as it was before that step.
 
+    >>> import numpy as np
+    >>> from danlu.train import fit
     >>> import danlu
     >>> from danlu import nn
     >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]

@@ -37,6 +37,8 @@ class Callback:
     that what came first sees what the others left. `loop.stop = "reason"` ends the training after the current step
     (from `on_step`) or epoch.
 
+    >>> import numpy as np
+    >>> from danlu.train import Callback
     >>> from danlu import nn
     >>> from danlu.train import fit
     >>> class StopEarly(Callback):
@@ -74,6 +76,7 @@ class Callback:
 class History:
     """One row an epoch: `history["loss"]` is a column, `history.rows[-1]` the last epoch, `history.stop` why it ended.
 
+    >>> from danlu.train import History
     >>> history = History([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}])
     >>> history["loss"]
     [0.5, 0.25]
@@ -134,6 +137,8 @@ class Loop:
     `epoch` counts the finished epochs, `step` all steps, `position` the steps of the current epoch; `recent_loss` is the
     last loss that was read; `stop` the reason to end, empty while there is none.
 
+    >>> import numpy as np
+    >>> from danlu.train import Callback
     >>> from danlu import nn
     >>> from danlu.train import fit
     >>> class Show(Callback):

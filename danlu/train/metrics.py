@@ -27,6 +27,8 @@ def accuracy(predictions: np.ndarray, targets: np.ndarray) -> float:
     Raises:
         ShapeError: another number of rows in the two, or none at all.
 
+    >>> import numpy as np
+    >>> from danlu.train import accuracy
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
     0.5
     """
@@ -37,12 +39,16 @@ def accuracy(predictions: np.ndarray, targets: np.ndarray) -> float:
 def confusion_matrix(predictions: np.ndarray, targets: np.ndarray, num_classes: int) -> np.ndarray:
     """How often class i (row) was taken for class j (column).
 
+    M[i, j] = #{rows: target = i, prediction = j}
+
     Shapes: predictions [rows, classes] or [rows]; targets [rows]; the matrix [num_classes, num_classes], int64.
 
     Raises:
         ShapeError: another number of rows in the two, or none at all.
         DataError: a class below 0 or not below num_classes.
 
+    >>> import numpy as np
+    >>> from danlu.train import confusion_matrix
     >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 1, 0]), 2).tolist()
     [[1, 1], [0, 1]]
     """
@@ -68,6 +74,8 @@ def mse(predictions: np.ndarray, targets: np.ndarray) -> float:
     Raises:
         ShapeError: another number of rows in the two, or none at all.
 
+    >>> import numpy as np
+    >>> from danlu.train import mse
     >>> mse(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
     2.0
     """
@@ -78,6 +86,12 @@ def mse(predictions: np.ndarray, targets: np.ndarray) -> float:
 def rmse(predictions: np.ndarray, targets: np.ndarray) -> float:
     """The root of the mean squared error, in the unit of the target; shapes and errors as in `mse`.
 
+    √mean((prediction - target)²)
+
+    Shapes: predictions [rows] or [rows, 1], targets likewise → a Python float.
+
+    >>> import numpy as np
+    >>> from danlu.train import rmse
     >>> rmse(np.array([1.0, 5.0]), np.array([1.0, 1.0])) == 8.0**0.5
     True
     """
@@ -87,6 +101,12 @@ def rmse(predictions: np.ndarray, targets: np.ndarray) -> float:
 def mae(predictions: np.ndarray, targets: np.ndarray) -> float:
     """The mean absolute error, mean(|prediction - target|); shapes and errors as in `mse`.
 
+    mean(|prediction - target|)
+
+    Shapes: predictions [rows] or [rows, 1], targets likewise → a Python float.
+
+    >>> import numpy as np
+    >>> from danlu.train import mae
     >>> mae(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
     1.0
     """
@@ -96,8 +116,14 @@ def mae(predictions: np.ndarray, targets: np.ndarray) -> float:
 def r2(predictions: np.ndarray, targets: np.ndarray) -> float:
     """The share of the variance that is explained: 1 - sum((t - p)^2) / sum((t - mean(t))^2); shapes and errors as in `mse`.
 
+    r² = 1 - Σ (t - p)² / Σ (t - mean t)²
+
     Where the target does not vary: 1 for a perfect prediction, else 0.
 
+    Shapes: predictions [rows] or [rows, 1], targets likewise → a Python float.
+
+    >>> import numpy as np
+    >>> from danlu.train import r2
     >>> r2(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
     1.0
     """

@@ -27,8 +27,12 @@ def checkpoint(
 ) -> Any:
     """`function(*args, **kwargs)`, whose inner values are computed again in the backward pass instead of being kept.
 
+    y = function(*args, **kwargs)
+
     Memory for time: about one more forward pass. The other arguments are PyTorch's and change nothing: the random numbers are
     always the same.
+
+    Shapes: those of the function.
 
     >>> import danlu
     >>> from danlu.utils.checkpoint import checkpoint
@@ -72,6 +76,10 @@ def _run(g: Value) -> Value:
 
 def checkpoint_sequential(functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any) -> Any:
     """Functions one after another, in `segments` checkpoints of about equal length; the last part is kept as usual.
+
+    y = fₙ(… f₂(f₁(input)))
+
+    Shapes: those of the functions.
 
     >>> import danlu
     >>> from danlu.utils.checkpoint import checkpoint_sequential

@@ -27,6 +27,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "distributions/",
             "fft.py",
             "files.py",
+            "formats/",
             "func.py",
             "functional/",
             "functions.py",
@@ -47,6 +48,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
 ALSO = {
     ("engine.py", "runtime/"): "the engine hands its programs to the runtime",
     ("entries.py", "runtime/"): "the references do the work of a failed program again, to find the line",
+    ("optim/", "nn/"): "an averaged model is a module",
 }
 
 # Beside the ladder: the public API on one page (imported by level 9 alone, imports what stands below 9), and the public checkers

@@ -188,6 +188,25 @@ def test_long_k_is_cut_into_parts():
     close(product(a, b), a, b)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from([(1,), (2,), (7,), (3, 5), (2, 1), (40,)]), SIZES, SIZES, st.sampled_from([1, 3, 16, 40, 200]), st.booleans(), st.booleans(),
+       st.sampled_from("mn"))  # fmt: skip
+def test_an_outer_axis_is_summed_too(batch, m, n, k, ta, tb, axis):
+    a, b = operands(batch, m, n, k, ta=ta, tb=tb)
+    c = np.full((*batch[:-1], m, n) if axis == "n" else (*batch[:-1], n, m), 99, np.float32)
+    c = c if axis == "n" else c.swapaxes(-1, -2)
+    plan = gemm.plan(replace(contraction(a, b), outer=True), host(), axis)
+    results = []
+    for order in (None, single, backwards):
+        c[...] = np.nan
+        compile_plan(plan, strides_of(c)).run(a, b, c, order=order)
+        results.append(c.tobytes())
+    exact = (a.astype(np.float64) @ b.astype(np.float64)).sum(len(batch) - 1)
+    bound = 1e-6 * (np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)).sum(len(batch) - 1)
+    assert (np.abs(c - exact) <= bound + 1e-30).all()
+    assert results[0] == results[1] == results[2]
+
+
 @pytest.mark.parametrize("shape", [(64, 64, 64), (33, 10, 100), (16, 3, 16), (1, 100, 50), (100, 1, 50)])
 @pytest.mark.parametrize("tb", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

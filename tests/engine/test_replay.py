@@ -78,10 +78,44 @@ def both(between=None, steps=10, **given):
         lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
         lambda p: optim.Adam(p, lr=0.01, amsgrad=True),
         lambda p: optim.AdamW(p, lr=0.01),
+        lambda p: optim.ASGD(p, lr=0.1, t0=2),
+        lambda p: optim.Adagrad(p, lr=0.1, lr_decay=0.1),
+        lambda p: optim.Adadelta(p),
+        lambda p: optim.RMSprop(p, centered=True, momentum=0.5),
+        lambda p: optim.Adamax(p),
+        lambda p: optim.NAdam(p, weight_decay=0.1),
+        lambda p: optim.RAdam(p, lr=0.01),
+        lambda p: optim.Rprop(p),
+        lambda p: optim.Adafactor(p),
+        lambda p: optim.SparseAdam(list(p)),
+        lambda p: optim.Adam(p, lr=danlu.tensor(0.01)),
+        lambda p: optim.NAdam(p, lr=danlu.tensor(0.01)),
     ],
 )
 def test_optimizers(optimizer):
     both(optimizer=optimizer)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [lambda p: optim.SGD(p, 0.1, momentum=0.9), lambda p: optim.AdamW(p), lambda p: optim.RMSprop(p, momentum=0.5)]
+)
+def test_momenta_that_go_in_cycles(optimizer):
+    def cycle(s, k):
+        if k == 0:
+            s.schedule = optim.lr_scheduler.OneCycleLR(s.optimizer, max_lr=0.1, total_steps=12)
+        else:
+            s.schedule.step()
+
+    both(cycle, optimizer=optimizer)
+
+
+def test_a_rate_that_is_a_tensor_changes():
+    def slower(s, k):
+        s.optimizer.param_groups[0]["lr"].mul_(0.5)
+        if k == 6:
+            s.optimizer.param_groups[0]["lr"] = danlu.tensor(0.2)
+
+    both(slower, optimizer=lambda p: optim.SGD(p, lr=danlu.tensor(1.0)))
 
 
 def test_random_numbers_and_running_statistics_go_on():

@@ -1,4 +1,4 @@
-"""Gradient clipping."""
+"""Gradient clipping, and parameters as a vector."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 import danlu
 from danlu import nn
-from danlu.errors import DataError
+from danlu.errors import DataError, NumericError, ShapeError
 
 
 def params(*grads):
@@ -28,6 +28,33 @@ def test_clip_grad_norm():
     assert nn.utils.clip_grad_norm_(ps[2], 1.0).item() == 0.0
 
 
+@pytest.mark.parametrize(("p", "norm"), [(1, 7.0), (3, 91 ** (1 / 3)), (float("inf"), 4.0)])
+def test_other_norms(p, norm):
+    ps = params([3.0, 0.0], [-4.0])
+    assert nn.utils.get_total_norm([q.grad for q in ps[:2]], p).item() == pytest.approx(norm)
+    assert nn.utils.clip_grad_norm_(ps, 0.5, p).item() == pytest.approx(norm)
+    assert nn.utils.get_total_norm([q.grad for q in ps[:2]], p).item() == pytest.approx(0.5, rel=1e-4)
+
+
+def test_norms_that_are_no_numbers():
+    ps = params([float("inf")])
+    with pytest.raises(NumericError, match="the norm of the gradients is inf; look for what became infinite"):
+        nn.utils.clip_grad_norm_(ps, 1.0, error_if_nonfinite=True)
+    assert nn.utils.get_total_norm([]).item() == 0.0
+
+
+def test_parameters_as_a_vector():
+    net = nn.Linear(3, 2)
+    line = nn.utils.parameters_to_vector(net.parameters())
+    assert line.tolist() == [*net.weight.flatten().tolist(), *net.bias.tolist()]
+    nn.utils.vector_to_parameters(line * 2, net.parameters())
+    np.testing.assert_allclose(nn.utils.parameters_to_vector(net.parameters()).tolist(), (line * 2).tolist())
+    (line**2).sum().backward()
+    assert net.bias.grad is not None
+    with pytest.raises(ShapeError, match=r"the vector has shape \(7,\); expected \(8,\), one element for each"):
+        nn.utils.vector_to_parameters(danlu.ones(7), net.parameters())
+
+
 def test_clip_grad_value():
     (p, _) = params([3.0, -4.0, 0.5])
     nn.utils.clip_grad_value_(p, 1.0)
@@ -38,7 +65,7 @@ def test_clip_grad_value():
     ("action", "text"),
     [
         (lambda p: nn.utils.clip_grad_norm_(p, -1.0), "max_norm is -1.0; expected a number ≥ 0"),
-        (lambda p: nn.utils.clip_grad_norm_(p, 1.0, norm_type=1.0), "norm_type is 1.0; expected 2, the Euclidean norm"),
+        (lambda p: nn.utils.clip_grad_norm_(p, 1.0, norm_type=0.0), "norm_type is 0.0; expected a number > 0"),
         (lambda p: nn.utils.clip_grad_value_(p, -1.0), "clip_value is -1.0; expected a number ≥ 0"),
     ],
 )

@@ -287,7 +287,7 @@ IMAGE = danlu.ones(1, 2, 4, 4)
         (lambda: F.multi_margin_loss(danlu.ones(2, 3), danlu.tensor([0]), 3), DataError, "multi_margin_loss: p is 3; expected 1 or 2"),
         (lambda: F.multi_margin_loss(danlu.ones(2, 3), danlu.tensor([0])), ShapeError, r"the target \(1,\); expected \(2,\)"),
         (lambda: F.multi_margin_loss(IMAGE, danlu.tensor([0])), ShapeError, r"expected \(N, C\), \(C,\) or \(\)"),
-        (lambda: F.scaled_dot_product_attention(*[danlu.ones(2)] * 3), ShapeError, r"expected at least \(length, features\)"),
+        (lambda: F.scaled_dot_product_attention(*[danlu.ones(2)] * 3), ShapeError, r"expected \(..., L, D\), \(..., S, D\)"),
         (
             lambda: F.scaled_dot_product_attention(*[danlu.ones(2, 2)] * 3, attn_mask=danlu.ones(2, 2), is_causal=True),
             DataError,

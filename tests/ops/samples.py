@@ -187,6 +187,7 @@ SEEDS = [n(3), n(9)]
 DRAWN = [(SEEDS, {"shape": s, "dtype": t}) for s, t in (((17,), dt.float32), ((), dt.float64), ((2, 3), dt.float32))]
 BETWEEN = [([*SEEDS, f(), f()], {**attrs, "dtype": dt.float64}) for _, attrs in DRAWN]
 PARAMETERS = [f(3, 2), f(4)]
+POSITIVE, ABOVE_ONE = [p(3, 2), p(4)], [f(3, 2, low=2.0, high=3.0), f(4, low=2.0, high=3.0)]
 LINE, PLANE = {"strides": (2,), "dilations": (1,)}, {"strides": (1, 2), "dilations": (2, 1)}
 CONVOLVED = [
     ([f(2, 2, 7), f(3, 2, 3), f(3)], {"stride": (2,), "low": (1,), "high": (0,), "dilation": (1,), "groups": 1}),
@@ -210,6 +211,12 @@ TOLERANCES = [f(low=1e-4, high=1e-3), f(low=1e-4, high=1e-3)]
 FACTORS = [f(), f()]
 SUBSCRIPTS = (("ij,jk", (2, 3), (3, 4)), ("ii->i", (3, 3)), ("iji->j", (2, 3, 2)), ("...ij,kj->...ik", (2, 2, 3), (4, 3)),
               ("i,j,k->ki", (2,), (3,), (2,)), ("ab,bc,cd->", (2, 3), (3, 2), (2, 3)), ("ij,ij->i", (3, 1), (3, 4)))  # fmt: skip
+
+
+def _steps(cell: str, **given: bool) -> dict[str, Any]:
+    """The attributes of `recurrence`: all options off but those given."""
+    return {"cell": cell, "bias": False, "projected": False, "masked": False, "reverse": False, **given}
+
 
 SAMPLES: dict[str, list[Sample]] = {
     "stop": ONE,
@@ -274,8 +281,21 @@ SAMPLES: dict[str, list[Sample]] = {
     "running_statistics": [([f(3), p(3), f(3), p(3), p()], {"count": 6})],
     "sgd": [([p(), p(), *PARAMETERS, *PARAMETERS], {"maximize": m}) for m in (False, True)],
     "sgd_momentum": [([p(), p(), p(), p(), *PARAMETERS * 3], {"nesterov": m, "maximize": False}) for m in (False, True)],
-    "adam": [([p(), p(), p(), p(), p(), p(), *PARAMETERS * 2, *PARAMETERS, p(3, 2), p(4)], {"decoupled": m, "amsgrad": False, "maximize": False}) for m in (False, True)],  # noqa: E501
+    "adam": [([p() for _ in range(7)] + [*PARAMETERS * 3, *POSITIVE], {"decoupled": m, "amsgrad": False, "maximize": False}) for m in (False, True)],
     "clip_norm": [([p(), *PARAMETERS], {})],
+    "average": [([p(), *PARAMETERS * 2], {})],
+    "adamax": [([p() for _ in range(6)] + [*PARAMETERS * 3, *POSITIVE], {"maximize": False})],
+    "nadam": [([p() for _ in range(8)] + [*PARAMETERS * 3, *POSITIVE], {"decoupled": m, "maximize": m}) for m in (False, True)],
+    "radam": [([p() for _ in range(7)] + [*PARAMETERS * 3, *POSITIVE], {"decoupled": m, "maximize": m}) for m in (False, True)],
+    "sparse_adam": [([p() for _ in range(5)] + [*PARAMETERS * 3, *POSITIVE], {"maximize": False})],
+    "adagrad": [([p() for _ in range(4)] + [*PARAMETERS * 2, *POSITIVE], {"maximize": True})],
+    "adadelta": [([p() for _ in range(4)] + [*PARAMETERS * 2, *POSITIVE * 2], {"maximize": True})],
+    "rmsprop": [([p() for _ in range(5)] + [*PARAMETERS * 2, *POSITIVE], {"centered": False, "momentum": False, "maximize": True}),
+        ([p() for _ in range(5)] + [*PARAMETERS * 2, *ABOVE_ONE, *POSITIVE, *PARAMETERS], {"centered": True, "momentum": True, "maximize": False})],
+    "asgd": [([p() for _ in range(4)] + [*PARAMETERS * 3], {"maximize": False})],
+    "rprop": [([p(), p(), f(low=0.01, high=0.02), f(low=5, high=9), *PARAMETERS, *ABOVE_ONE * 2, *POSITIVE], {"maximize": False})],
+    "adafactor": [([p() for _ in range(6)] + [f(3, 2), f(3, 2), p(3, 1), p(1, 2)], {"factored": True, "eps1": 1e-3, "maximize": False}),
+        ([p() for _ in range(6)] + [f(4), f(4), p(4)], {"factored": False, "eps1": 1e-3, "maximize": True})],
     "slide": [([f(2, 7, 3)], {"counts": (3,), **LINE}), ([f(5, 6, 2, 3)], {"counts": (3, 2), **PLANE})],
     "unslide": [([f(2, 3, 3)], {"sizes": (7,), **LINE}), ([f(3, 2, 2, 3)], {"sizes": (5, 6), **PLANE})],
     "window": [([f(2, 7)], {"kernel": (3,), **LINE}), ([f(5, 6)], {"kernel": (2, 3), **PLANE}),
@@ -288,6 +308,23 @@ SAMPLES: dict[str, list[Sample]] = {
     "sum_pool": POOLED,
     "adaptive_max_pool": [([apart(2, 5), given([0, 1], [1, 2], [3, 4])], {"sizes": (5,)}),
         ([apart(4, 5), given([0, 1], [2, 3]), given([0, 1], [1, 2], [3, 4])], {"sizes": (4, 5)})],
+    "attention_weights": [
+        ([f(3, 4), f(5, 4)], {"scale": 0.5, "causal": False}),
+        ([f(2, 3, 4), f(2, 5, 4), b(3, 5)], {"scale": 1.0, "causal": False}),
+        ([f(4, 4), f(4, 4), f(4, 4)], {"scale": 0.5, "causal": True}),
+    ],
+    "attention": [([f(2, 3, 4), f(2, 3, 4), f(2, 3, 2)], {"scale": 0.5, "causal": True})],
+    "unstack": [([f(3, 2)], {}), ([f(2, 3, 4)], {})],
+    "recurrent_cell": [
+        ([f(2, 3), f(2, 4), f(4, 3), f(4, 4)], {"cell": "tanh", "bias": False}),
+        ([f(2, 3), f(2, 2), f(2, 2), f(8, 3), f(8, 2), f(8), f(8)], {"cell": "lstm", "bias": True}),
+        ([f(2, 3), f(2, 2), f(6, 3), f(6, 2), f(6), f(6)], {"cell": "gru", "bias": True}),
+    ],
+    "recurrence": [
+        ([f(3, 2, 3), f(2, 2), f(6, 3), f(6, 2), f(6), f(6)], _steps("gru", bias=True)),
+        ([f(2, 2, 3), f(2, 1), f(2, 2), f(8, 3), f(8, 1), f(1, 2)], _steps("lstm", projected=True)),
+        ([f(3, 2, 2), f(2, 2), f(2, 2), f(2, 2), b(3, 2)], _steps("tanh", masked=True, reverse=True)),
+    ],
     "group_norm": [([f(2, 4, 3)], {"groups": 2, "eps": 1e-5}), ([f(3, 4), f(4), f(4)], {"groups": 1, "eps": 1e-5})],
     "rms_norm": [([f(4, 5)], {"ndim": 1, "eps": 1e-5}), ([f(2, 3, 4), f(3, 4)], {"ndim": 2, "eps": 1e-5})],
     "inv": SQUARE, "det": SQUARE, "cofactor": SQUARE, "slogdet": SQUARE, "logdet": [([SymmetricInput(0.5, 1.0, 2.0)], {})], "matrix_exp": SQUARE,

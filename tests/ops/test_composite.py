@@ -366,7 +366,7 @@ def test_sgd_update_with_momentum(nesterov):
 def test_adam_update(decoupled, amsgrad):
     beta1, beta2, lr, eps, decay, t = 0.9, 0.999, 0.1, 1e-8, 0.3, 3
     m, v, top = [rng.normal(size=g.shape) for g in G], [rng.random(g.shape) for g in G], [rng.random(g.shape) for g in G]
-    numbers = [lr / (1 - beta1**t), 1 - beta1, 1 - beta2, 1 / np.sqrt(1 - beta2**t), eps, decay * (lr if decoupled else 1)]
+    numbers = [1.0, lr / (1 - beta1**t), 1 - beta1, 1 - beta2, 1 / np.sqrt(1 - beta2**t), eps, decay * (lr if decoupled else 1)]
     tensors = [*P, *G, *m, *v, *(top if amsgrad else [])]
     new = run("adam", *map(np.float64, numbers), *tensors, decoupled=decoupled, amsgrad=amsgrad, maximize=False)
     for k, (p, g) in enumerate(zip(P, G)):

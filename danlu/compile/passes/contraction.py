@@ -4,7 +4,8 @@ before: t0[d0, d1] = contract b0[784*d0 + kk], b1[784*d1 + kk]
 after:  t0[m, n] = contract …, with a plan: register tiles, packing, chunks
 
 Every labelled axis is one of rows (m, only in the first operand), columns (n, only in the second), batch (in both and in the result)
-or summed (k). Several axes of one kind that walk memory as one are merged; further ones of rows and columns become batch.
+or summed (k). Several axes of one kind that walk memory as one are merged; further ones of rows and columns become batch,
+and of two summed axes the outer one is summed tile by tile.
 Needs: a Contract over labelled axes. Guarantees: axes are (batch …, m, n) and `plan` says how they run, or no Contract is left.
 """
 
@@ -48,7 +49,7 @@ def summed(c: Contract) -> list[Var]:
 
 def _planned(c: Contract, target: Target) -> Contract | None:
     c, k = _merge(c, sorted(summed(c), key=lambda v: -c.a.index.coefficient(v)))
-    if len(k) > 1 or any(v.extent == 0 for v in (*c.axes, *k)):
+    if len(k) > 2 or any(v.extent == 0 for v in (*c.axes, *k)):
         return None
     axes = [v for v in c.axes if v.extent > 1]
     in_a, in_b = ({a for a, _ in x.index.terms} for x in (c.a, c.b))
@@ -57,11 +58,12 @@ def _planned(c: Contract, target: Target) -> Contract | None:
     c, both = _merge(c, [v for v in axes if v in in_a and v in in_b])
     m, n = (vs.pop() if vs else Var(name, 1) for vs, name in ((rows, "m"), (columns, "n")))
     batch = (*both, *rows, *columns)
-    depth = k[0] if k else Var("k", 1)
+    *outer, depth = k or [Var("k", 1)]
     problem = gemm.Contraction(
-        tuple(v.extent for v in batch), m.extent, n.extent, depth.extent,
-        tuple(c.a.index.coefficient(v) for v in (*batch, m, depth)), tuple(c.b.index.coefficient(v) for v in (*batch, depth, n)),
-        c.a.index.const, c.b.index.const, c.a.dtype,
+        tuple(v.extent for v in (*batch, *outer)), m.extent, n.extent, depth.extent,
+        tuple(c.a.index.coefficient(v) for v in (*batch, *outer, m, depth)),
+        tuple(c.b.index.coefficient(v) for v in (*batch, *outer, depth, n)),
+        c.a.index.const, c.b.index.const, c.a.dtype, bool(outer),
     )  # fmt: skip
     along = "m" if any(isinstance(s, Store) and s.index.coefficient(m) == 1 for s in c.body) else "n"
     return replace(c, axes=(*batch, m, n), plan=gemm.plan(problem, target, along))

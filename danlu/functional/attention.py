@@ -1,0 +1,246 @@
+"""L6. Attention: scaled dot products, and several heads of them with their projections; public in `danlu.nn.functional`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, sqrt
+from typing import Any, NamedTuple
+
+from danlu.errors import DataError, DTypeError, ShapeError
+from danlu.functional.common import dropout, linear
+from danlu.ops import attention as ops
+from danlu.tensor import Tensor, apply
+from danlu.tensor.creation import cat
+
+
+def _check_shapes(q: Tensor, k: Tensor, v: Tensor) -> None:
+    fit = min(q.ndim, k.ndim, v.ndim) >= 2 and q.shape[-1] == k.shape[-1] and k.shape[-2] == v.shape[-2]
+    if not fit:
+        raise ShapeError(
+            "scaled_dot_product_attention: query, key and value have shapes {query}, {key} and {value}; expected (..., L, D), "
+            "(..., S, D) and (..., S, E)",
+            query=tuple(q.shape),
+            key=tuple(k.shape),
+            value=tuple(v.shape),
+        )
+
+
+def _shared(query: Tensor, x: Tensor) -> Tensor:
+    """Heads of keys or values repeated, one for each head of queries."""
+    if query.ndim < 3 or x.ndim < 3 or query.shape[-3] % x.shape[-3]:
+        raise ShapeError(
+            "scaled_dot_product_attention: enable_gqa with shapes {query} and {key}; expected a number of query heads (axis -3) that "
+            "the number of key heads divides",
+            query=tuple(query.shape),
+            key=tuple(x.shape),
+        )
+    times = query.shape[-3] // x.shape[-3]
+    return x.unsqueeze(-3).expand(*x.shape[:-2], times, *x.shape[-2:]).flatten(-4, -3)
+
+
+def scaled_dot_product_attention(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: float | None = None, enable_gqa: bool = False,
+) -> Tensor:  # fmt: skip
+    """softmax(q kᵀ / √d + mask) v (Vaswani et al. 2017, eq. 1).
+
+    attn_mask: True where a key may be looked at, or numbers that are added; a query that may look at no key gets zeros. is_causal: each
+    query looks at the keys up to its own place. enable_gqa: several heads of queries share one of keys and values.
+
+    Shapes: query (..., L, D), key (..., S, D), value (..., S, E), attn_mask that broadcasts to (..., L, S) → (..., L, E).
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        DataError: attn_mask together with is_causal.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.scaled_dot_product_attention(danlu.zeros(1, 2), danlu.zeros(2, 2), danlu.tensor([[1.0], [3.0]])).item()
+        2.0
+    """
+    if is_causal and attn_mask is not None:
+        raise DataError("scaled_dot_product_attention: attn_mask together with is_causal=True; expected one of the two")
+    if enable_gqa:
+        key, value = _shared(query, key), _shared(query, value)
+    _check_shapes(query, key, value)
+    options = {"scale": 1.0 / sqrt(max(query.shape[-1], 1)) if scale is None else float(scale), "causal": is_causal}
+    masks = () if attn_mask is None else (attn_mask,)
+    if dropout_p:
+        return dropout(apply(ops.attention_weights, query, key, *masks, **options), dropout_p) @ value
+    return apply(ops.attention, query, key, value, *masks, **options)
+
+
+# ---- several heads ------------------------------------------------------------------------------------------------------------
+
+
+class _Sizes(NamedTuple):
+    """The sizes of one call: queries, keys, batch, heads, features of a head."""
+
+    rows: int
+    columns: int
+    batch: int
+    heads: int
+    features: int
+
+
+def _added(mask: Tensor | None, like: Tensor) -> Tensor | None:
+    """A mask as numbers that are added to the scores: −∞ where one of bools is true."""
+    if mask is None or mask.dtype.is_floating_point:
+        return mask
+    if mask.dtype.kind != "b":
+        raise DTypeError(
+            "multi_head_attention_forward: a mask has dtype {dtype}; expected bool (true: not to be looked at) or floating point: "
+            "write mask.bool()",
+            dtype=mask.dtype.name,
+        )
+    return apply("where", mask, -inf, apply("full", 0, shape=(), dtype=like.dtype))
+
+
+def _mask_of_scores(mask: Tensor | None, padding: Tensor | None, s: _Sizes, extra: int) -> Tensor | None:
+    """Both masks as one that broadcasts to (N, heads, L, S); the `extra` keys behind the given ones may be looked at."""
+    columns = s.columns - extra
+    if mask is not None:
+        shapes = {2: (s.rows, columns), 3: (s.batch * s.heads, s.rows, columns)}
+        if tuple(mask.shape) != shapes.get(mask.ndim):
+            raise ShapeError(
+                "multi_head_attention_forward: attn_mask has shape {shape}; expected {plain}, or {full} for each head of each sample",
+                shape=tuple(mask.shape),
+                plain=shapes[2],
+                full=shapes[3],
+            )
+        mask = mask if mask.ndim == 2 else mask.reshape(s.batch, s.heads, s.rows, columns)
+    if padding is not None:
+        if tuple(padding.shape) != (s.batch, columns):
+            raise ShapeError(
+                "multi_head_attention_forward: key_padding_mask has shape {shape}; expected {wanted}, one row per sample",
+                shape=tuple(padding.shape),
+                wanted=(s.batch, columns),
+            )
+        padding = padding.reshape(s.batch, 1, 1, columns)
+        mask = padding if mask is None else mask + padding
+    if mask is None or not extra:
+        return mask
+    return apply("pad", mask, low=(0,) * mask.ndim, high=(*(0,) * (mask.ndim - 1), extra), value=0)
+
+
+def each_once(change: Callable[[Tensor], Tensor], query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """All three changed; those that are one tensor stay one, as they are then projected by one matrix product."""
+    q = change(query)
+    k = q if key is query else change(key)
+    return q, k, k if value is key else change(value)
+
+
+def _heads(x: Tensor, heads: int) -> Tensor:
+    """(L, N, heads · d) → (N, heads, L, d)."""
+    length, batch, features = x.shape
+    return x.reshape(length, batch, heads, features // heads).permute(1, 2, 0, 3)
+
+
+def _projected(
+    inputs: tuple[Tensor, Tensor, Tensor], weight: Tensor | None, weights: tuple[Any, Any, Any], bias: Tensor | None
+) -> list[Tensor]:
+    """Query, key and value through their matrices: `weight` holds all three, or `weights` are three."""
+    q, k, v = inputs
+    if weight is not None and q is k and k is v:
+        return list(linear(q, weight, bias).chunk(3, -1))
+    parts = list(weights) if weight is None else list(weight.chunk(3, 0))
+    biases = [None] * 3 if bias is None else list(bias.chunk(3, 0))
+    return [linear(x, w, b) for x, w, b in zip(inputs, parts, biases)]
+
+
+def _check_attention(inputs: tuple[Tensor, Tensor, Tensor], embed_dim: int, heads: int) -> None:
+    q, k, v = inputs
+    if q.ndim not in (2, 3) or k.ndim != q.ndim or v.ndim != q.ndim or k.shape[:-1] != v.shape[:-1]:
+        raise ShapeError(
+            "multi_head_attention_forward: query, key and value have shapes {query}, {key} and {value}; expected (L, N, E), (S, N, E) and "
+            "(S, N, E), or all without the batch N",
+            query=tuple(q.shape),
+            key=tuple(k.shape),
+            value=tuple(v.shape),
+        )
+    if q.shape[-1] != embed_dim or embed_dim % heads:
+        raise ShapeError(
+            "multi_head_attention_forward: the query has shape {query}; expected embed_dim = {embed_dim} features, a multiple of the "
+            "{heads} heads",
+            query=tuple(q.shape),
+            embed_dim=embed_dim,
+            heads=heads,
+        )
+
+
+def _extended(x: Tensor, row: Tensor | None, zero: bool) -> Tensor:
+    """Keys or values (S, N, E) with a learned row behind them, then one of zeros."""
+    if row is not None:
+        x = cat([x, row.expand(1, *x.shape[1:])], 0)
+    return apply("pad", x, low=(0, 0, 0), high=(1, 0, 0), value=0) if zero else x
+
+
+def multi_head_attention_forward(
+    query: Tensor, key: Tensor, value: Tensor, embed_dim_to_check: int, num_heads: int, in_proj_weight: Tensor | None,
+    in_proj_bias: Tensor | None, bias_k: Tensor | None, bias_v: Tensor | None, add_zero_attn: bool, dropout_p: float,
+    out_proj_weight: Tensor, out_proj_bias: Tensor | None, training: bool = True, key_padding_mask: Tensor | None = None,
+    need_weights: bool = True, attn_mask: Tensor | None = None, use_separate_proj_weight: bool = False,
+    q_proj_weight: Tensor | None = None, k_proj_weight: Tensor | None = None, v_proj_weight: Tensor | None = None,
+    static_k: Tensor | None = None, static_v: Tensor | None = None, average_attn_weights: bool = True, is_causal: bool = False,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """What nn.MultiheadAttention computes, with its parameters as arguments; see there.
+
+    static_k, static_v: keys and values of shape (N · heads, S, d) that are taken instead of projected ones.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> x, w = danlu.ones(3, 1, 2), danlu.eye(2)
+        >>> y, weights = F.multi_head_attention_forward(
+        ...     x, x, x, 2, 1, w.repeat(3, 1), None, None, None, False, 0.0, w, None)
+        >>> y.flatten().tolist(), tuple(weights.shape)
+        ([1.0, 1.0, 1.0, 1.0, 1.0, 1.0], (1, 3, 3))
+    """
+    _check_attention((query, key, value), embed_dim_to_check, num_heads)
+    single = query.ndim == 2
+    if single:
+        query, key, value = each_once(lambda x: x.unsqueeze(1), query, key, value)
+        key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
+    if is_causal and attn_mask is None:
+        raise DataError("multi_head_attention_forward: is_causal=True without attn_mask; give the mask that it describes")
+    weights = (q_proj_weight, k_proj_weight, v_proj_weight)
+    q, k, v = _projected((query, key, value), None if use_separate_proj_weight else in_proj_weight, weights, in_proj_bias)
+    extra = (bias_k is not None) + add_zero_attn
+    q = _heads(q, num_heads)  # (N, heads, L, d)
+    k = _keys(k, bias_k, static_k, add_zero_attn, q)
+    v = _keys(v, bias_v, static_v, add_zero_attn, q)
+    sizes = _Sizes(q.shape[2], k.shape[2], q.shape[0], num_heads, q.shape[3])
+    causal = is_causal and key_padding_mask is None and not need_weights and not extra
+    masks = (None if causal else _added(attn_mask, q), _added(key_padding_mask, q))
+    mask = _mask_of_scores(*masks, sizes, extra)
+    rate = dropout_p if training else 0.0
+    y, shares = _weighted(q, k, v, mask, rate, causal, need_weights)
+    y = linear(y.permute(2, 0, 1, 3).reshape(sizes.rows, sizes.batch, embed_dim_to_check), out_proj_weight, out_proj_bias)
+    if shares is not None and average_attn_weights:
+        shares = shares.mean(1)
+    if single:
+        return y[:, 0], None if shares is None else shares[0]
+    return y, shares
+
+
+def _weighted(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rate: float, causal: bool, need_weights: bool
+) -> tuple[Any, Any]:  # fmt: skip
+    """The values (N, heads, L, d) weighted, and the weights where they are asked for."""
+    if not need_weights:
+        return scaled_dot_product_attention(q, k, v, mask, rate, causal), None
+    options = {"scale": 1.0 / sqrt(q.shape[-1]), "causal": False}
+    shares = dropout(apply(ops.attention_weights, q, k, *(() if mask is None else (mask,)), **options), rate)
+    return shares @ v, shares
+
+
+def _keys(x: Tensor, row: Tensor | None, given: Tensor | None, zero: bool, q: Tensor) -> Tensor:
+    """Keys or values as (N, heads, S, d): projected ones, with what is put behind them, or those given."""
+    if given is None:
+        return _heads(_extended(x, row, zero), q.shape[1])
+    y: Any = given.reshape(q.shape[0], q.shape[1], given.shape[1], q.shape[3])
+    return apply("pad", y, low=(0,) * 4, high=(0, 0, 1, 0), value=0) if zero else y
+
+
+__all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
