@@ -74,7 +74,20 @@ FREE = {"numpy", "danlu"} | set(sys.stdlib_module_names)
 LAZY = {"pandas", "pyarrow", "matplotlib", "PIL", "sklearn", "numba", "starlette", "uvicorn"}
 
 # Nothing of this may be loaded by a bare `import danlu`.
-NOT_AT_IMPORT = ("pandas", "pyarrow", "matplotlib", "PIL", "sklearn", "scipy", "sympy", "numba", "starlette", "uvicorn", "torch", "jax")
+NOT_AT_IMPORT = (
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "PIL",
+    "sklearn",
+    "scipy",
+    "sympy",
+    "numba",
+    "starlette",
+    "uvicorn",
+    "torch",
+    "jax",
+)
 
 
 def place(path: Path) -> str:

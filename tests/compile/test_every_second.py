@@ -31,6 +31,13 @@ def test_two_halves_in_turns(rows, n, seed, dtype):
     np.testing.assert_array_equal(found, np.stack([a + np.ones((), dtype), b], -1).reshape(rows, 2 * n))
 
 
+@pytest.mark.parametrize("count", [2, 4, 9, 40])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_two_numbers_that_are_the_same_in_every_turn(count, dtype):
+    pair = np.array([0, 1], dtype)
+    np.testing.assert_array_equal(danlu.from_numpy(pair.copy()).repeat(2, count).numpy(), np.tile(pair, (2, count)))
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 3), st.integers(2, 70), st.integers(2, 70))
 def test_windows_of_two_by_two_and_back(planes, height, width):
