@@ -16,8 +16,9 @@ from types import ModuleType
 
 from danlu.errors import MissingFileError
 from danlu.files import check_exists
-from danlu.interop import child
-from danlu.interop.child import compiled, spec_of
+from danlu.interop import spec
+from danlu.interop.finder import install
+from danlu.interop.spec import ScriptFinder, compiled, spec_of
 from danlu.messages import message
 
 USAGE = "usage: danlu run script.py [arguments]\n       danlu run -m module [arguments]"
@@ -77,6 +78,9 @@ def run(path: str | os.PathLike, arguments: Sequence[str] = (), *, package: str 
 
     Raises: DataError where the real PyTorch has been imported already.
     """
+    install()
+    if not any(type(finder) is ScriptFinder for finder in sys.meta_path):
+        sys.meta_path.append(ScriptFinder())  # processes that the script forks ask for it too
     file = os.fspath(path)
     sys.argv = [file, *arguments]
     sys.path[0] = folder or str(Path(file).resolve().parent)
@@ -100,6 +104,6 @@ def run(path: str | os.PathLike, arguments: Sequence[str] = (), *, package: str 
 def _show(error: BaseException) -> None:
     """The traceback as Python shows it, from the script's first line on (of a SyntaxError in it, nothing but the error)."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, child.__file__):
+    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, spec.__file__):
         trace = trace.tb_next
     sys.excepthook(type(error), error.with_traceback(trace), trace)
