@@ -166,6 +166,7 @@ def _raises(paragraph: str) -> list[str]:
 
 # What computes nothing that a formula could say: classes that hold, modes that switch, what reads and writes, what tells about a tensor.
 NO_FORMULA = (
+    r"danlu\.load_ipython_extension",
     r"danlu\.(\w*Error|DType|Generator|Size|Tensor|device|config|__version__|compile|load|save|tensor|as_tensor|asarray|from_\w+"
     r"|manual_seed|(get|set)_num_threads|set_language|(no|enable|set|is)_grad\w*|set_grad_enabled|is_grad_enabled|inference_mode"
     r"|is_tensor|is_complex|memory_summary|atleast_\dd|broadcast_(shapes|tensors))",
@@ -182,9 +183,9 @@ NO_FORMULA = (
 # What neither takes nor gives tensors.
 NO_TENSORS = (
     r"danlu\.(\w*Error|DType|Generator|Size|device|config|__version__|load|save|manual_seed|(get|set)_num_threads|set_language"
-    r"|no_grad|enable_grad|set_grad_enabled|is_grad_enabled|inference_mode|compile|profile|memory_summary)",
+    r"|no_grad|enable_grad|set_grad_enabled|is_grad_enabled|inference_mode|compile|profile|memory_summary|load_ipython_extension)",
     r"danlu\.autograd\.(FunctionCtx|detect_anomaly|is_anomaly_enabled|set_detect_anomaly)",
-    r"danlu\.data\.(Table|read_csv)",
+    r"danlu\.data\.(Table|read_csv|\w*Sampler|(Chain|Concat|Iterable|Stack)Dataset|default_convert|get_worker_info)",
     r"danlu\.(distributions\.register_kl|linalg\.LinAlgError|optim\.lr_scheduler\.\w+|optim\.swa_utils\.SWALR)",
     r"danlu\.train\.(Callback|Checkpoint|EarlyStopping|History|Interrupt|Loop|MetricsLog|progress)",
 )
