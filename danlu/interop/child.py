@@ -1,7 +1,7 @@
 """L9. What a spawned process of `danlu run script.py` reads in the place of `__main__`: the script again, once danlu has taken PyTorch's place.
 
 multiprocessing imports in the new process the module that `__main__.__spec__` names, under the name `__mp_main__`. That is
-`danlu.interop.child.<the script's path in hexadecimal digits>`: importing this parent of it does the rest.
+`danlu.interop.child.<the script's path in hexadecimal digits>`: looking for it brings danlu into PyTorch's place.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ class ScriptFinder(MetaPathFinder, InspectLoader):
     def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """The spec of the script; None for every other name."""
         parent, _, digits = fullname.rpartition(".")
-        return ScriptSpec(fullname, self, origin=bytes.fromhex(digits).decode()) if parent == __name__ else None
+        if parent != __name__:
+            return None
+        install()
+        return ScriptSpec(fullname, self, origin=bytes.fromhex(digits).decode())
 
     def get_source(self, fullname: str) -> str | None:
         """Nothing: `get_code` reads the file."""
@@ -60,5 +63,4 @@ def spec_of(file: str) -> ModuleSpec:
     return ScriptSpec(f"{__name__}.{os.path.abspath(file).encode().hex()}", None, origin=file)
 
 
-install()
 sys.meta_path.append(ScriptFinder())

@@ -18,6 +18,7 @@ from danlu.errors import MissingFileError
 from danlu.files import check_exists
 from danlu.interop import child
 from danlu.interop.child import compiled, spec_of
+from danlu.interop.finder import install
 from danlu.messages import message
 
 USAGE = "usage: danlu run script.py [arguments]\n       danlu run -m module [arguments]"
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, file=sys.stdout if words else sys.stderr)
         return 0 if words else 2
+    install()  # what stands above a module is imported to find it
     try:
         target = _module(words[1]) if words[0] == "-m" and len(words) > 1 else _file(words[0])
     except (MissingFileError, ModuleNotFoundError) as error:
@@ -77,6 +79,7 @@ def run(path: str | os.PathLike, arguments: Sequence[str] = (), *, package: str 
 
     Raises: DataError where the real PyTorch has been imported already.
     """
+    install()
     file = os.fspath(path)
     sys.argv = [file, *arguments]
     sys.path[0] = folder or str(Path(file).resolve().parent)
