@@ -1,66 +1,17 @@
 """L9. What a spawned process of `danlu run script.py` reads in the place of `__main__`: the script again, once danlu has taken PyTorch's place.
 
 multiprocessing imports in the new process the module that `__main__.__spec__` names, under the name `__mp_main__`. That is
-`danlu.interop.child.<the script's path in hexadecimal digits>`: looking for it brings danlu into PyTorch's place.
+`danlu.interop.child.<the script's path in hexadecimal digits>`: importing this parent of it does the rest.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Sequence
-from importlib.abc import InspectLoader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from pathlib import Path
-from types import CodeType, ModuleType
 
 from danlu.interop.finder import install
+from danlu.interop.spec import ScriptFinder
 
 __path__: list[str] = []  # it has submodules
 
-
-class ScriptSpec(ModuleSpec):
-    """The spec of a script; its package is the one that the script stands in."""
-
-    @property
-    def parent(self) -> str | None:
-        """The package, by the `__init__.py` above the file."""
-        folder, names = Path(self.origin or "").resolve().parent, []
-        while (folder / "__init__.py").is_file():
-            names.append(folder.name)
-            folder = folder.parent
-        return ".".join(reversed(names))
-
-
-class ScriptFinder(MetaPathFinder, InspectLoader):
-    """Finds the script whose path a name spells."""
-
-    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """The spec of the script; None for every other name."""
-        parent, _, digits = fullname.rpartition(".")
-        if parent != __name__:
-            return None
-        install()
-        return ScriptSpec(fullname, self, origin=bytes.fromhex(digits).decode())
-
-    def get_source(self, fullname: str) -> str | None:
-        """Nothing: `get_code` reads the file."""
-        return None
-
-    def get_code(self, fullname: str) -> CodeType:
-        """The script, compiled."""
-        return compiled(bytes.fromhex(fullname.rpartition(".")[2]).decode())
-
-
-def compiled(file: str) -> CodeType:
-    """A file, read and compiled as Python does it."""
-    with open(file, "rb") as source:
-        return compile(source.read(), file, "exec", dont_inherit=True)
-
-
-def spec_of(file: str) -> ModuleSpec:
-    """The spec for the `__main__` of a script, which tells a spawned process what to read."""
-    return ScriptSpec(f"{__name__}.{os.path.abspath(file).encode().hex()}", None, origin=file)
-
-
+install()
 sys.meta_path.append(ScriptFinder())

@@ -16,9 +16,9 @@ from types import ModuleType
 
 from danlu.errors import MissingFileError
 from danlu.files import check_exists
-from danlu.interop import child
-from danlu.interop.child import compiled, spec_of
+from danlu.interop import spec
 from danlu.interop.finder import install
+from danlu.interop.spec import ScriptFinder, compiled, spec_of
 from danlu.messages import message
 
 USAGE = "usage: danlu run script.py [arguments]\n       danlu run -m module [arguments]"
@@ -37,7 +37,6 @@ def main(arguments: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, file=sys.stdout if words else sys.stderr)
         return 0 if words else 2
-    install()  # what stands above a module is imported to find it
     try:
         target = _module(words[1]) if words[0] == "-m" and len(words) > 1 else _file(words[0])
     except (MissingFileError, ModuleNotFoundError) as error:
@@ -80,6 +79,8 @@ def run(path: str | os.PathLike, arguments: Sequence[str] = (), *, package: str 
     Raises: DataError where the real PyTorch has been imported already.
     """
     install()
+    if not any(type(finder) is ScriptFinder for finder in sys.meta_path):
+        sys.meta_path.append(ScriptFinder())  # processes that the script forks ask for it too
     file = os.fspath(path)
     sys.argv = [file, *arguments]
     sys.path[0] = folder or str(Path(file).resolve().parent)
@@ -103,6 +104,6 @@ def run(path: str | os.PathLike, arguments: Sequence[str] = (), *, package: str 
 def _show(error: BaseException) -> None:
     """The traceback as Python shows it, from the script's first line on (of a SyntaxError in it, nothing but the error)."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, child.__file__):
+    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, spec.__file__):
         trace = trace.tb_next
     sys.excepthook(type(error), error.with_traceback(trace), trace)
