@@ -140,6 +140,8 @@ def test_without_a_gpu(run):
         torch.use_deterministic_algorithms(True), torch.set_default_dtype(torch.float32)
         print(torch.cuda.is_available(), torch.cuda.device_count(), torch.backends.mps.is_available(), torch.version.cuda)
         layer = torch.nn.DataParallel(torch.nn.Linear(2, 1))
+        for p in layer.parameters():
+            p.data.fill_(0.25)
         optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
         scaler = GradScaler()
         with autocast():
