@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from danlu import dtype as dt
 from danlu.graph import Node
 from danlu.ops.table import composite
@@ -72,7 +70,7 @@ def nan_to_num(o, x: Node, nan: float | None, posinf: float | None, neginf: floa
     """NaN and the infinities replaced: by 0 and by the largest numbers of the dtype, if nothing else is said."""
     if not x.dtype.is_floating_point:
         return o.stop(x)
-    limits = np.finfo(x.dtype.numpy)
+    limits = dt.limits(x.dtype)
     high = float(limits.max) if posinf is None else float(posinf)
     low = float(limits.min) if neginf is None else float(neginf)
     x = o.where(o.isnan(x), float(nan or 0.0), x)

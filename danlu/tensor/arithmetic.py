@@ -364,7 +364,8 @@ def _conversion(dtype: str) -> Any:
     return method
 
 
-_DTYPES = {"float": dt.float32, "double": dt.float64, "half": dt.float16, "int": dt.int32, "long": dt.int64, "short": dt.int16,
+_DTYPES = {"float": dt.float32, "double": dt.float64, "half": dt.float16, "bfloat16": dt.bfloat16, "int": dt.int32,
+           "long": dt.int64, "short": dt.int16,
            "char": dt.int8, "byte": dt.uint8, "bool": dt.bool_}  # fmt: skip
 for _name in _DTYPES:
     setattr(Arithmetic, _name, _conversion(_name))

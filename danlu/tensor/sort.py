@@ -15,7 +15,7 @@ from danlu.tensor.shape import Extremum, _named_axis
 
 
 def _array(x: Any) -> np.ndarray:
-    return x._array()
+    return dt.readable(x._array())
 
 
 def _tensor(array: Any) -> Any:
