@@ -65,6 +65,24 @@ def clamp_max(o, x: Node, high: Node) -> Node:
     return o.where(o.logical_or(o.gt(x, high), o.ne(high, high)), high, x)
 
 
+@composite
+def lerp(o, x: Node, end: Node, weight: Node) -> Node:
+    """x + weight · (end - x)"""
+    return o.add(x, o.mul(weight, o.sub(end, x)))
+
+
+@composite
+def addcmul(o, x: Node, first: Node, second: Node, value: Node) -> Node:
+    """x + value · first · second"""
+    return o.add(x, o.mul(o.mul(value, first), second))
+
+
+@composite
+def addcdiv(o, x: Node, first: Node, second: Node, value: Node) -> Node:
+    """x + value · first / second"""
+    return o.add(x, o.div(o.mul(value, first), second))
+
+
 @composite(attrs=("nan", "posinf", "neginf"))
 def nan_to_num(o, x: Node, nan: float | None, posinf: float | None, neginf: float | None) -> Node:
     """NaN and the infinities replaced: by 0 and by the largest numbers of the dtype, if nothing else is said."""

@@ -179,21 +179,21 @@ class Arithmetic(TensorCore):
 
         Shapes: input (*), end (*), weight a number or (*), broadcast together → (*).
         """
-        return self + weight * (end - self)
+        return apply("lerp", self, end, weight)
 
     def addcmul(self, first: Any, second: Any, value: float = 1) -> Any:
         """self + value · first · second
 
         Shapes: input (*), first (*), second (*), broadcast together → (*).
         """
-        return self + value * first * second
+        return apply("addcmul", self, first, second, value)
 
     def addcdiv(self, first: Any, second: Any, value: float = 1) -> Any:
         """self + value · first / second
 
         Shapes: input (*), first (*), second (*), broadcast together → (*).
         """
-        return self + value * first / second
+        return apply("addcdiv", self, first, second, value)
 
     # ---- dtype ----------------------------------------------------------------------------------------------------------
     def type(self, dtype: DType | None = None) -> Any:
