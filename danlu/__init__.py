@@ -5,6 +5,7 @@ from danlu.autograd import inference_mode
 from danlu.config import config, set_language
 from danlu.dtype import (
     DType,
+    bfloat16,
     complex64,
     complex128,
     float16,
@@ -450,6 +451,7 @@ __all__ = [
     "baddbmm",
     "bartlett_window",
     "bernoulli",
+    "bfloat16",
     "bincount",
     "bitwise_and",
     "bitwise_left_shift",

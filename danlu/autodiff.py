@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from danlu.dtype import bfloat16
 from danlu.errors import GradientError
-from danlu.graph import COMPOSITE, PICK, Node, Op, from_line, toposort
-from danlu.ops.table import o, register
+from danlu.graph import COMPOSITE, MOVEMENT, PICK, Node, Op, from_line, toposort
+from danlu.ops.table import narrowed, o, register, widened
 
 
 def _dependents(order: list[Node], xs: Sequence[Node]) -> set[int]:
@@ -80,6 +81,14 @@ def _fitted(gs: Sequence[Node | None], xs: Sequence[Node]) -> tuple[Node | None,
 
 
 def _rule(node: Node, g: Any) -> tuple[Node | None, ...]:
+    """The rule of the op; of bfloat16 it is computed in float32 and rounded once."""
+    if node.op.family == MOVEMENT or all(x.dtype is not bfloat16 for x in node.inputs):
+        return _plain_rule(node, g, node.inputs)
+    gs = _plain_rule(node, g, widened(node.inputs))
+    return tuple(None if gx is None else narrowed(gx, x.spec) for gx, x in zip(gs, node.inputs))
+
+
+def _plain_rule(node: Node, g: Any, xs: tuple[Node, ...]) -> tuple[Node | None, ...]:
     if node.op.vjp is None:
         if type(node.spec) is tuple or node.dtype.differentiable:
             raise GradientError(
@@ -89,8 +98,12 @@ def _rule(node: Node, g: Any) -> tuple[Node | None, ...]:
     if type(node.spec) is tuple:
         picks = tuple(o.pick(node, index=k) for k in range(len(node.spec)))
         gs = tuple(o.like(0, p) if part is None else part for part, p in zip(g, picks))  # type: ignore[arg-type]
-        return node.op.vjp(o, gs, picks, *node.inputs, **node.named_attrs)
-    return node.op.vjp(o, g, node, *node.inputs, **node.named_attrs)
+        y, g = picks, gs
+    else:
+        y = node
+    if xs is not node.inputs:
+        y, g = widened(y), widened(g)
+    return node.op.vjp(o, g, y, *xs, **node.named_attrs)
 
 
 def tangent(ys: Sequence[Node], xs: Sequence[Node], dxs: Sequence[Node]) -> list[Node | None]:

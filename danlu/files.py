@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from danlu.dtype import bfloat16
 from danlu.errors import DataError, DTypeError, MissingFileError
 from danlu.formats.archive import Archive
 from danlu.formats.numbers import decoded, stored_dtype
@@ -36,7 +37,21 @@ _DTYPES = {  # the format's name → ours
     "U64": "uint64", "F16": "float16", "F32": "float32", "F64": "float64", "C64": "complex64", "BF16": "bfloat16",
     "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
 }  # fmt: skip
-_WRITTEN = ("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16", "float32", "float64")
+_WRITTEN = (
+    "bool",
+    "uint8",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+)
 
 
 # ---- writing whole files
@@ -186,7 +201,7 @@ def load(path: str | os.PathLike | IO[bytes], map_location: Any = None, *, weigh
 
     What a file is follows from its content. No code in it is run: of a PyTorch file, tensors, numbers, strings and containers are
     built, and anything else is refused by name. All lengths are checked against the size of the file before memory is taken.
-    bfloat16 becomes float32, float8 becomes float16. Arrays of strings or dates stay NumPy's. PyTorch's `map_location`,
+    float8 becomes float16. Arrays of strings or dates stay NumPy's. PyTorch's `map_location`,
     `weights_only` and `mmap` are accepted and mean nothing here.
 
     Raises:
@@ -244,7 +259,21 @@ def pack(state: Any, metadata: Mapping[str, str] | None = None) -> bytes:
         {"metadata": dict(metadata)} if metadata else {}
     )
     # one key only: safetensors writes several in an order that changes from run to run, and equal states shall give equal bytes
-    return serialize(arrays, {STRUCTURE: json.dumps(record)})
+    halves = {k for k, x in arrays.items() if x.dtype == bfloat16.numpy}
+    known = {k: x.view(np.uint16) if k in halves else x for k, x in arrays.items()}
+    data = serialize(known, {STRUCTURE: json.dumps(record)})
+    return _renamed(data, halves) if halves else data
+
+
+def _renamed(data: bytes, halves: set[str]) -> bytes:
+    """A safetensors file, some of its uint16 tensors named what they are: bfloat16, which NumPy, and so the library, does not have."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    for name in halves:
+        header[name]["dtype"] = "BF16"
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def read_metadata(path: str | os.PathLike) -> dict[str, str]:
@@ -296,7 +325,7 @@ def _flatten(value: Any, place: str, arrays: dict[str, np.ndarray], depth: int) 
             "cannot save a state nested deeper than {max_depth} levels (at {place!r})", max_depth=MAX_DEPTH, place=place[:80]
         )
     if isinstance(value, Tensor):
-        return {"tensor": _store(value.detach().numpy(), place, arrays)}
+        return {"tensor": _store(value._array(), place, arrays)}
     if isinstance(value, np.ndarray):
         return {"array": _store(value, place, arrays)}
     if isinstance(value, dict):
@@ -333,9 +362,13 @@ def _key(key: Any, place: str) -> str | int:
     )
 
 
+def _name_of(array: np.ndarray) -> str:
+    return "bfloat16" if array.dtype == bfloat16.numpy else array.dtype.name
+
+
 def _store(array: np.ndarray, place: str, arrays: dict[str, np.ndarray]) -> str:
     """Put an array under its place as name; a name that is taken (`a.b` twice) gets a number."""
-    if array.dtype.name not in _WRITTEN:
+    if _name_of(array) not in _WRITTEN:
         raise DataError(
             "cannot save the dtype {dtype} at {place!r}: known are {known}",
             dtype=array.dtype,

@@ -251,7 +251,7 @@ def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
             num_samples=num_samples,
             count=input.shape[-1],
         )
-    weights = input.detach().numpy()
+    weights = dt.readable(input.detach()._array())
     if not np.isfinite(weights).all() or (weights < 0).any() or (weights.sum(-1) <= 0).any():
         raise DataError("multinomial: the weights must be finite and not negative, and those of a row not all 0")
 
@@ -419,7 +419,7 @@ def _above(dtype: DType) -> int:
     """One more than the largest whole number of `random_()`: all of an integer dtype, of a float what is exact below 2^digits."""
     if dtype is dt.bool_:
         return 2
-    return 2 ** (np.finfo(dtype.numpy).nmant + 1) if dtype.is_floating_point else int(np.iinfo(dtype.numpy).max) + 1
+    return 2 ** (dt.limits(dtype).nmant + 1) if dtype.is_floating_point else int(np.iinfo(dtype.numpy).max) + 1
 
 
 # The fillers draw from a generator, and the generator makes tensors: so they join the Tensor here.

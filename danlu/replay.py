@@ -19,6 +19,7 @@ import numpy as np
 
 from danlu import engine
 from danlu.config import config
+from danlu.dtype import readable
 from danlu.engine import Value
 from danlu.errors import DanluError, ShapeError
 from danlu.graph import Spec
@@ -124,7 +125,7 @@ class Plan:
         tables[:, bound.first_result + result] = results.address + 64 * np.arange(count)
         ran = bound.run_many(tables)
         width = 64 // spec.dtype.itemsize
-        found = results.as_numpy((count * width,), spec.dtype.numpy)[::width][:ran].copy()
+        found = readable(results.as_numpy((count * width,), spec.dtype.numpy)[::width][:ran].copy())
         if ran < count:
             for gradient in self.gradients:
                 gradient.leaf.grad = None

@@ -66,15 +66,8 @@ def float_limits(type: DType | Tensor, /) -> finfo:
     dtype = _dtype_of(type)
     if dtype.kind not in "fc":
         raise DTypeError("finfo of {name}; expected a floating dtype: write iinfo for integers", name=dtype.name)
-    found = np.finfo(dtype.numpy)
-    return finfo(
-        found.bits,
-        float(found.eps),
-        float(found.max),
-        float(found.min),
-        float(found.smallest_normal),
-        dt.from_numpy(found.dtype),
-    )
+    found = dt.limits(dtype)
+    return finfo(found.bits, found.eps, found.max, found.min, found.tiny, dt.to_real(dtype))
 
 
 def integer_limits(type: DType | Tensor, /) -> iinfo:

@@ -11,6 +11,7 @@ import numpy as np
 from danlu import engine
 from danlu.autodiff import GRADIENT
 from danlu.backward import history, is_station
+from danlu.dtype import readable
 from danlu.engine import Value, realize
 from danlu.errors import NumericError
 from danlu.guidance import quoted, user_line
@@ -132,7 +133,7 @@ def _own(v: Value, g: Value, x: Value) -> Value:
 def _has_nan(v: Value) -> bool:
     v.handles += 1
     try:
-        array = realize(v).as_numpy(v.spec.shape, v.spec.dtype.numpy)
+        array = readable(realize(v).as_numpy(v.spec.shape, v.spec.dtype.numpy))
     finally:
         v.handles -= 1
     return bool(np.isnan(array).any())

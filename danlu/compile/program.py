@@ -19,6 +19,7 @@ from typing import Any
 
 from danlu.compile import kernel as ir
 from danlu.compile import llvm, target
+from danlu.compile.bfloat16 import in_float32
 from danlu.compile.body import CALLBACK, FIRST, WORKSPACE, Place
 from danlu.compile.codegen import write_kernel
 from danlu.compile.index import Var, i
@@ -89,7 +90,7 @@ def build(
 
     `given`: (input that nobody reads after the program, the root that takes its place or -1); results may be written into its memory."""
     began = time.perf_counter()
-    roots = simplify(*in_planes(roots, replace))
+    roots = simplify(*in_planes(*in_float32(roots, replace)))
     _log("graph", lambda: render_graph(roots))
     outputs, computed = _outputs(roots)
     groups = schedule(computed)

@@ -111,7 +111,7 @@ class _Choice(Odds, Distribution):
 
     def _negative_mean_log(self) -> Tensor:
         """-Σ p log p, 0 where p is 0."""
-        smallest = float(np.finfo(self.given.dtype.numpy).min)
+        smallest = dt.limits(self.given.dtype).min
         return -(self.probs * self.logits.clamp(min=smallest)).sum(-1)
 
 

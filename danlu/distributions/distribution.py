@@ -76,7 +76,7 @@ def scores_to_probs(scores: Tensor, is_binary: bool) -> Tensor:
 
 def probs_to_scores(probs: Tensor, is_binary: bool) -> Tensor:
     """Logits of probabilities, which are kept away from 0 and 1 by the distance of two floats."""
-    eps = float(np.finfo(probs.dtype.numpy).eps)
+    eps = dt.limits(probs.dtype).eps
     probs = probs.clamp(eps, 1 - eps)
     return probs.log() - (-probs).log1p() if is_binary else probs.log()
 

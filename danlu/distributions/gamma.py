@@ -11,10 +11,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from danlu.distributions import constraints
 from danlu.distributions.distribution import Distribution, as_tensors, broadcast
+from danlu.dtype import limits
 from danlu.errors import ShapeError
 from danlu.functions import xlogy
 from danlu.random import log_gamma_noise
@@ -48,7 +47,7 @@ class Gamma(Distribution):
         """A draw for rate 1 divided by the rate; never below the smallest float."""
         dtype = self.concentration.dtype
         log_x = log_gamma_noise(self.concentration.expand(self._extended(sample_shape)))
-        return log_x.clamp(min=math.log(np.finfo(dtype.numpy).tiny)).exp().to(dtype) / self.rate
+        return log_x.clamp(min=math.log(limits(dtype).tiny)).exp().to(dtype) / self.rate
 
     def log_prob(self, value: Any) -> Tensor:
         """α log β + (α - 1) log x - βx - log Γ(α)"""

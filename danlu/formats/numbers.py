@@ -1,17 +1,19 @@
-"""L6. Number formats that NumPy lacks: bfloat16 and the two float8 become wider floats that hold them exactly."""
+"""L6. Number formats that NumPy lacks: bfloat16 stays what it is, the two float8 become float16, which holds them exactly."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from danlu.dtype import bfloat16
+
 
 def from_bfloat16(bits: np.ndarray) -> np.ndarray:
-    """uint16 → float32: a bfloat16 is the upper half of a float32.
+    """uint16 → the same bits, as tensors of bfloat16 hold them.
 
-    >>> from_bfloat16(np.array([0x3FC0], np.uint16))
-    array([1.5], dtype=float32)
+    >>> from_bfloat16(np.array([0x3FC0], np.uint16)).dtype == bfloat16.numpy
+    True
     """
-    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return bits.view(bfloat16.numpy)
 
 
 def from_float8_e5m2(bits: np.ndarray) -> np.ndarray:
@@ -44,7 +46,7 @@ def from_float8_e4m3(bits: np.ndarray) -> np.ndarray:
     return _E4M3[bits]
 
 
-WIDER = {
+OTHERS = {
     "bfloat16": (np.uint16, from_bfloat16),
     "float8_e5m2": (np.uint8, from_float8_e5m2),
     "float8_e4m3fn": (np.uint8, from_float8_e4m3),
@@ -53,7 +55,7 @@ STORED = {
     "bool": np.uint8, "uint8": np.uint8, "int8": np.int8, "int16": np.int16, "int32": np.int32, "int64": np.int64,
     "uint16": np.uint16, "uint32": np.uint32, "uint64": np.uint64, "float16": np.float16, "float32": np.float32,
     "float64": np.float64, "complex64": np.complex64, "complex128": np.complex128,
-} | {name: stored for name, (stored, _) in WIDER.items()}  # fmt: skip
+} | {name: stored for name, (stored, _) in OTHERS.items()}  # fmt: skip
 
 
 def stored_dtype(name: str, order: str = "<") -> np.dtype:
@@ -64,8 +66,8 @@ def stored_dtype(name: str, order: str = "<") -> np.dtype:
 def decoded(name: str, stored: np.ndarray) -> np.ndarray:
     """Elements as they stood in a file → an array of its own, in the machine's byte order."""
     native = stored.astype(stored.dtype.newbyteorder("="), order="C")  # a copy
-    if name in WIDER:
-        return WIDER[name][1](native)
+    if name in OTHERS:
+        return OTHERS[name][1](native)
     return native != 0 if name == "bool" else native
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from danlu.dtype import in_memory
 from danlu.errors import DataError, DTypeError, ShapeError
 from danlu.functional.common import _check_reduction
 from danlu.tensor import Tensor, apply, from_array
@@ -126,12 +127,12 @@ def ctc_loss(
 
 def _reduced(loss: Tensor, inputs: np.ndarray, lengths: np.ndarray, reduction: str, zero_infinity: bool) -> Tensor:
     if (inputs == 0).any():  # nothing was heard: an empty target is certain, any other impossible
-        nothing = from_array(np.where(lengths == 0, 0.0, np.inf).astype(loss.dtype.numpy))
+        nothing = from_array(in_memory(np.where(lengths == 0, 0.0, np.inf), loss.dtype))
         loss = apply("where", from_array(inputs == 0), nothing, loss)
     if zero_infinity:
         loss = apply("where", loss == float("inf"), 0.0, loss)
     if reduction == "mean":
-        return (loss / from_array(np.maximum(lengths, 1).astype(loss.dtype.numpy))).mean()
+        return (loss / from_array(in_memory(np.maximum(lengths, 1), loss.dtype))).mean()
     return loss.sum() if reduction == "sum" else loss
 
 

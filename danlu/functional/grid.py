@@ -37,7 +37,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
         )
     lines = [_centres(n, bool(align_corners)) for n in size[2:]]
     axes = [*reversed(np.meshgrid(*lines, indexing="ij")), np.ones(tuple(size[2:]))]  # x is the last axis
-    base = from_array(np.stack(axes, -1).reshape(-1, d + 1).astype(theta.dtype.numpy))  # (pixels, d + 1)
+    base = from_array(dt.in_memory(np.stack(axes, -1).reshape(-1, d + 1), theta.dtype))  # (pixels, d + 1)
     return (base @ theta.transpose(1, 2)).reshape(size[0], *size[2:], d)
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
-
+from danlu.dtype import limits
 from danlu.errors import DataError, ShapeError
 from danlu.functional.common import _affine, batch_norm
 from danlu.ops import normalization as ops
@@ -115,7 +114,7 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
         )
     if weight is not None and tuple(weight.shape) != shape:
         raise ShapeError("rms_norm: the weight has shape {shape}; expected {expected}", shape=tuple(weight.shape), expected=shape)
-    small = float(np.finfo(input.dtype.numpy).eps) if eps is None and input.dtype.is_floating_point else eps
+    small = limits(input.dtype).eps if eps is None and input.dtype.is_floating_point else eps
     return apply(ops.rms_norm, input, *(() if weight is None else (weight,)), ndim=len(shape), eps=float(small or 0.0))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from danlu.dtype import in_memory
 from danlu.errors import DataError, ShapeError
 from danlu.functional.common import relu
 from danlu.nn import init
@@ -219,7 +220,7 @@ class FrequencyEncoding(Module):
         """γ of each coordinate."""
         if not input.ndim:
             raise ShapeError("FrequencyEncoding: the input is a scalar; expected (..., D): write x.reshape(1)")
-        frequencies = from_array((2.0 ** np.arange(self.num_frequencies) * pi).astype(input.dtype.numpy))
+        frequencies = from_array(in_memory(2.0 ** np.arange(self.num_frequencies) * pi, input.dtype))
         angles: Any = input.unsqueeze(-1) * frequencies  # (..., D, L)
         pairs = cat([angles.sin().unsqueeze(-1), angles.cos().unsqueeze(-1)], -1)  # (..., D, L, 2)
         encoded = pairs.flatten(-3)

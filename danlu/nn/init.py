@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from danlu.dtype import int64
+from danlu.dtype import in_memory, int64, readable
 from danlu.errors import DataError, ShapeError
 from danlu.graph import Op
 from danlu.guidance import unknown
@@ -79,7 +79,7 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 def _write(tensor: Tensor, array: np.ndarray) -> Tensor:
     with no_grad():
-        return tensor.copy_(from_array(np.ascontiguousarray(array, tensor.dtype.numpy)))
+        return tensor.copy_(from_array(in_memory(array, tensor.dtype)))
 
 
 def _drawn(op: Op, tensor: Tensor, generator: Generator | None, *numbers: float) -> Tensor:
@@ -92,7 +92,7 @@ def _drawn(op: Op, tensor: Tensor, generator: Generator | None, *numbers: float)
     keys = (o.number(x, int64) for x in (seed, counter))
     node = getattr(o, op.name)(*keys, *(o.number(x, tensor.dtype) for x in numbers), **attrs)
     (buffer,) = Interpreted([node], {}).run((), ())
-    return _write(tensor, buffer.as_numpy(tuple(tensor.shape), tensor.dtype.numpy))
+    return _write(tensor, readable(buffer.as_numpy(tuple(tensor.shape), tensor.dtype.numpy)))
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -143,7 +143,7 @@ def trunc_normal_(
     if not a < b:
         raise DataError("trunc_normal_: a is {low} and b {high}; expected a < b", low=a, high=b)
     normal = NormalDist(mean, std)
-    share = uniform_(tensor, generator=generator).detach().numpy().astype(np.float64)
+    share = uniform_(tensor, generator=generator).detach().double().numpy()
     p = normal.cdf(a) + (normal.cdf(b) - normal.cdf(a)) * share
     values = np.vectorize(normal.inv_cdf, otypes=[np.float64])(np.clip(p, 1e-300, 1 - 2.0**-53))
     return _write(tensor, np.clip(values, a, b))
@@ -301,7 +301,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     """
     if tensor.ndim < 2:
         raise ShapeError("orthogonal_: the tensor has shape {shape}; expected at least two axes", shape=tuple(tensor.shape))
-    numbers = normal_(tensor, generator=generator).detach().numpy().astype(np.float64)
+    numbers = normal_(tensor, generator=generator).detach().double().numpy()
     matrix = numbers.reshape(tensor.shape[0], -1)
     wide = matrix.shape[0] < matrix.shape[1]
     q, r = np.linalg.qr(matrix.T if wide else matrix)

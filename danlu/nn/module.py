@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from danlu.dtype import DType, float16, float32, float64
+from danlu.dtype import DType, bfloat16, float16, float32, float64
 from danlu.engine import capturing, changed
 from danlu.errors import DanluError, DataError, DTypeError, ShapeError
 from danlu.guidance import check_keywords
@@ -444,6 +444,10 @@ class Module:
     def half(self: M) -> M:
         """Parameters and buffers as float16."""
         return self.to(float16)
+
+    def bfloat16(self: M) -> M:
+        """Parameters and buffers as bfloat16."""
+        return self.to(bfloat16)
 
     def cpu(self: M) -> M:
         """Nothing: danlu computes on the CPU."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from danlu.dtype import DType, float32
+from danlu.dtype import DType, float32, in_memory
 from danlu.tensor import Tensor, from_array
 from danlu.tensor.arithmetic import check_device
 from danlu.tensor.exchange import as_tensor
@@ -47,7 +47,7 @@ def filled(shape: tuple[int, ...], value: float, dtype: DType | None = None, dev
     """A tensor of one number that is memory from the start: state that were a computation would be part of the first program
     only, and the second step would need a program of its own."""
     check_device(device)
-    return from_array(np.full(shape, value, (dtype or float32).numpy))
+    return from_array(in_memory(np.full(shape, value), dtype or float32))
 
 
 __all__ = ["Parameter", "filled"]

@@ -3,6 +3,7 @@
 from danlu.ops import (
     attention,
     bessel,
+    bfloat16,
     complex_numbers,
     composite,
     contract,
@@ -45,6 +46,7 @@ __all__ = [
     "TABLE",
     "attention",
     "bessel",
+    "bfloat16",
     "complex_numbers",
     "composite",
     "contract",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from danlu import dtype as dt
+from danlu.errors import DTypeError
 from danlu.graph import OPAQUE, Node, Op, Spec
 from danlu.ops.elementwise import quiet
 from danlu.ops.table import composite, register, together
@@ -38,6 +39,8 @@ def lcm(o, x: Node, y: Node) -> Node:
 @composite
 def nextafter(o, x: Node, y: Node) -> Node:
     """The float that follows x on the way to y."""
+    if dt.bfloat16 in (x.dtype, y.dtype):
+        raise DTypeError("nextafter: an input has dtype bfloat16; expected float32 or float64: write x.float()")
     return o.next_float(*together(o, "nextafter", x, y))
 
 

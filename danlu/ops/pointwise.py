@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from danlu import dtype as dt
 from danlu.graph import Node
 from danlu.ops.table import composite
@@ -67,12 +65,30 @@ def clamp_max(o, x: Node, high: Node) -> Node:
     return o.where(o.logical_or(o.gt(x, high), o.ne(high, high)), high, x)
 
 
+@composite
+def lerp(o, x: Node, end: Node, weight: Node) -> Node:
+    """x + weight · (end - x)"""
+    return o.add(x, o.mul(weight, o.sub(end, x)))
+
+
+@composite
+def addcmul(o, x: Node, first: Node, second: Node, value: Node) -> Node:
+    """x + value · first · second"""
+    return o.add(x, o.mul(o.mul(value, first), second))
+
+
+@composite
+def addcdiv(o, x: Node, first: Node, second: Node, value: Node) -> Node:
+    """x + value · first / second"""
+    return o.add(x, o.div(o.mul(value, first), second))
+
+
 @composite(attrs=("nan", "posinf", "neginf"))
 def nan_to_num(o, x: Node, nan: float | None, posinf: float | None, neginf: float | None) -> Node:
     """NaN and the infinities replaced: by 0 and by the largest numbers of the dtype, if nothing else is said."""
     if not x.dtype.is_floating_point:
         return o.stop(x)
-    limits = np.finfo(x.dtype.numpy)
+    limits = dt.limits(x.dtype)
     high = float(limits.max) if posinf is None else float(posinf)
     low = float(limits.min) if neginf is None else float(neginf)
     x = o.where(o.isnan(x), float(nan or 0.0), x)

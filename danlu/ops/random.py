@@ -106,7 +106,7 @@ def random_words(o, seed: Node, counter: Node, shape: tuple[int, ...], count: in
 
 @composite(attrs=("shape", "dtype"))
 def uniform(o, seed: Node, counter: Node, *, shape: tuple[int, ...], dtype: DType) -> Node:
-    """Evenly distributed in [0, 1): multiples of 2⁻²⁴ (float16: 2⁻¹¹, float64: 2⁻⁵³)."""
+    """Evenly distributed in [0, 1): multiples of 2⁻²⁴ (float16: 2⁻¹¹, bfloat16: 2⁻⁸, float64: 2⁻⁵³)."""
     if not dtype.is_floating_point:
         raise DTypeError(
             "uniform: the dtype is {dtype}; expected a float. For integers write randint(low, high, shape)", dtype=dtype.name
@@ -114,7 +114,7 @@ def uniform(o, seed: Node, counter: Node, *, shape: tuple[int, ...], dtype: DTyp
     if dtype is dt.float64:
         high, low = (o.cast(w, dtype=dtype) for w in _shifted(o, random_words(o, seed, counter, shape, 2), (5, 6)))
         return o.mul(o.add(o.mul(high, 2.0**26), low), 2.0**-53)
-    digits = 11 if dtype is dt.float16 else 24
+    digits = {dt.float16: 11, dt.bfloat16: 8}.get(dtype, 24)
     (bits,) = _shifted(o, random_words(o, seed, counter, shape, 1), (32 - digits,))
     return o.cast(o.mul(o.cast(bits, dtype=dt.float32), 2.0**-digits), dtype=dtype)
 

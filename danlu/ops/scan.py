@@ -131,7 +131,7 @@ def _logcumsumexp_numpy(x: np.ndarray, dim: int) -> np.ndarray:
 def _log_or_lowest(o, g: Node) -> Node:
     """log g where g > 0, else a number whose exponential is 0."""
     positive = o.gt(g, 0.0)
-    return o.where(positive, o.log(o.where(positive, g, 1.0)), float(np.finfo(g.dtype.numpy).min) / 2)
+    return o.where(positive, o.log(o.where(positive, g, 1.0)), dt.limits(g.dtype).min / 2)
 
 
 def _logcumsumexp_vjp(o, g: Node, y: Node, x: Node, dim: int) -> tuple[Node]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from danlu.dtype import DType
+from danlu.dtype import DType, bfloat16, float32
 from danlu.graph import ELEMENTWISE, SOURCE, Node, Op, Spec
 from danlu.graph import PICK as PICK_FAMILY
 from danlu.ops.table import as_dtype, composite, register
@@ -77,4 +77,6 @@ def zeros_like(o, x: Node) -> Node:
 @composite(attrs=("shape", "dtype"))
 def full(o, value: Node, shape: tuple[int, ...], dtype: DType):
     """One number everywhere."""
+    if dtype is bfloat16:  # a number is rounded where it becomes an element, not where it is computed with
+        value = as_dtype(value, float32)
     return o.expand(as_dtype(value, dtype), shape=shape)

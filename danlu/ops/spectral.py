@@ -317,7 +317,7 @@ opaque(
 
 def _tolerance(o, x: Node, atol: Any, rtol: Any) -> tuple[Node, Node]:
     """PyTorch's defaults: no absolute tolerance, and max(m, n) · ε as the relative one unless atol > 0 was given alone."""
-    default = max(x.shape[-2:]) * float(np.finfo(x.dtype.numpy).eps)
+    default = max(x.shape[-2:]) * dt.limits(x.dtype).eps
     real = dt.to_real(x.dtype)
     if rtol is None:
         rtol = o.const(value=default, dtype=real)

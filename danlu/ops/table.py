@@ -147,7 +147,8 @@ def composite(
     expand: Callable[..., Any] | None = None, *, attrs: tuple[str, ...] = (), name: str | None = None, explain: Any = None
 ) -> Any:
     """Registers a named function of other ops: `@composite def linear(o, x, w, b): ...`. Its shape rule is a dry run of itself,
-    its derivative that of its parts; it is one node while recording and is expanded when a program is compiled."""
+    its derivative that of its parts; it is one node while recording and is expanded when a program is compiled. Of bfloat16 it is
+    computed in float32, and rounded once at the end."""
 
     def decorate(function: Callable[..., Any]) -> Op:
         title = name or function.__name__.rstrip("_")
@@ -158,10 +159,31 @@ def composite(
             return tuple(x.spec for x in out) if isinstance(out, tuple) else out.spec
 
         doc = (function.__doc__ or title).strip().splitlines()[0]
-        op = register(Op(title, COMPOSITE, doc, infer=infer, attrs=attrs, expand=function, explain=explain))
+
+        def expanded(o, *xs: Node, **given: Any) -> Any:
+            if all(x.dtype is not dt.bfloat16 for x in xs):
+                return function(o, *xs, **given)
+            out = function(o, *(widened(x) for x in xs), **given)
+            return narrowed(out, op.result(tuple(x.spec for x in xs), tuple(given[a] for a in attrs)))
+
+        op = register(Op(title, COMPOSITE, doc, infer=infer, attrs=attrs, expand=expanded, explain=explain))
         return op
 
     return decorate if expand is None else decorate(expand)
+
+
+def widened(x: Any) -> Any:
+    """A bfloat16 node as float32, a tuple of nodes each so; anything else as it is."""
+    if isinstance(x, tuple):
+        return tuple(map(widened, x))
+    return o.cast(x, dtype=dt.float32) if isinstance(x, Node) and x.dtype is dt.bfloat16 else x
+
+
+def narrowed(out: Any, spec: Any) -> Any:
+    """What was computed in float32 rounded where the spec says bfloat16."""
+    if isinstance(out, tuple):
+        return tuple(map(narrowed, out, spec))
+    return o.cast(out, dtype=dt.bfloat16) if spec.dtype is dt.bfloat16 and out.dtype is not dt.bfloat16 else out
 
 
 PLACEHOLDER = Op("placeholder", "source", "An input of a dry run: a spec without a value.", infer=lambda: None)

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from math import prod, sqrt
 from typing import Any
 
-import numpy as np
-
+from danlu.dtype import limits
 from danlu.messages import Phrase
 from danlu.ops import optimizers
 from danlu.optim.optimizer import Group, Optimizer, Row, check_not_negative, check_option, filled_state, in_lists
@@ -299,7 +298,7 @@ class Adafactor(Optimizer):
     def _record(self, group: Group, step: int, rows: list[Row], factored: bool, dtype: Any) -> None:
         targets, tensors = in_lists(rows, *(("row_var", "col_var") if factored else ("variance",)))
         eps1, eps2 = group["eps"]
-        eps1 = float(np.finfo(dtype.numpy).eps) if eps1 is None else float(eps1)
+        eps1 = limits(dtype).eps if eps1 is None else float(eps1)
         rates = changing(group["lr"]), changing(float(step ** group["beta2_decay"])), changing(1 / sqrt(step))
         fixed = float(eps2), float(group["d"]), float(group["weight_decay"])
         flags = {"factored": factored, "eps1": eps1, "maximize": group["maximize"]}

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from danlu.dtype import in_memory
 from danlu.engine import changed, flush
 from danlu.errors import DanluError, DataError, DTypeError, GradientError, warn
 from danlu.guidance import check_keywords, outside
@@ -62,7 +63,7 @@ def zero_state(p: Tensor) -> Tensor:
 def filled_state(p: Tensor, value: float, shape: tuple[int, ...] | None = None) -> Tensor:
     """A number in the dtype of a parameter (in both parts of a complex one), in its shape or another, as memory from the start."""
     number = complex(value, value) if p.dtype.is_complex else value
-    return from_array(np.full(tuple(p.shape) if shape is None else shape, number, p.dtype.numpy))
+    return from_array(in_memory(np.full(tuple(p.shape) if shape is None else shape, number), p.dtype))
 
 
 def single(x: float) -> float:

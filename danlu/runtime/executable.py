@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from danlu.compile import llvm
+from danlu.compile.bfloat16 import in_float32
 from danlu.compile.body import ERROR, FIRST
 from danlu.compile.program import LibraryCall, Memory, Output, Program
 from danlu.dtype import DType, from_numpy
@@ -202,8 +203,8 @@ class Interpreted:
     """The ops of a graph by their NumPy references."""
 
     def __init__(self, roots: Sequence[Node], replace: dict[int, Node]) -> None:
-        self.roots, self.replace = list(roots), replace
-        self.order = toposort([*replace.values(), *roots], stop=lambda n: id(n) in replace)
+        self.roots, self.replace = in_float32(list(roots), replace)
+        self.order = toposort([*self.replace.values(), *self.roots], stop=lambda n: id(n) in self.replace)
 
     def run(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
         """The results."""

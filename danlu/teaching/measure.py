@@ -69,7 +69,7 @@ class Recording:
         return self._constants[id(v)][0]
 
     def _constant(self, v: Value) -> Node:
-        array = realize(v).as_numpy(v.spec.shape, v.spec.dtype.numpy)
+        array = dt.readable(realize(v).as_numpy(v.spec.shape, v.spec.dtype.numpy))
         exact = array.astype(np.float64) if v.spec.dtype.is_floating_point else array.copy()
         spec = Spec(v.spec.shape, dt.from_numpy(exact.dtype))
         if exact.ndim == 0:

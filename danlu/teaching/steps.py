@@ -12,6 +12,7 @@ import numpy as np
 
 from danlu import backward, engine
 from danlu.autodiff import gradients
+from danlu.dtype import readable
 from danlu.engine import Runtime, Value
 from danlu.graph import COMPOSITE, ELEMENTWISE, PICK, Node, Spec, toposort
 from danlu.ops.source import CONST, STOP
@@ -328,7 +329,7 @@ def _shortened(step: Step, g: Expression, e: Expression, k: int) -> Expression:
 def array_of(value: Value) -> np.ndarray:
     """The elements of a recorded value, computed now if they were not."""
     with backward.kept([value]):
-        return engine.realize(value).as_numpy(value.spec.shape, value.spec.dtype.numpy)
+        return readable(engine.realize(value).as_numpy(value.spec.shape, value.spec.dtype.numpy))
 
 
 def _numbers(steps: Sequence[Step]) -> None:

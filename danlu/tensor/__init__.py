@@ -220,7 +220,7 @@ class Tensor(
     is_cuda = False
 
     def is_floating_point(self) -> bool:
-        """True for float16, float32 and float64.
+        """True for float16, bfloat16, float32 and float64.
 
         Shapes: any tensor → a Python bool.
 
@@ -260,7 +260,7 @@ class Tensor(
 
         Shapes: (*) → an array (*) on the same memory.
 
-        Raises GradientError for a tensor that requires grad: write x.detach().numpy().
+        Raises GradientError for a tensor that requires grad: write x.detach().numpy(); DTypeError for bfloat16: write x.float().numpy().
 
         >>> import danlu
         >>> danlu.tensor([1, 2]).numpy()
@@ -268,6 +268,8 @@ class Tensor(
         """
         if self.requires_grad and not force:
             raise GradientError("numpy() on a tensor that requires grad would lose its history; write x.detach().numpy()")
+        if self.dtype is dt.bfloat16:
+            raise DTypeError("numpy() of a bfloat16 tensor: NumPy has no such dtype; write x.float().numpy()")
         return self._own_array()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -290,6 +292,10 @@ class Tensor(
                 "__dlpack__ with stream={stream}, dl_device={dl_device}: the memory is the CPU's; leave both out",
                 stream=stream,
                 dl_device=dl_device,
+            )
+        if self.dtype is dt.bfloat16:
+            raise ExchangeError(
+                "__dlpack__ of a bfloat16 tensor: it goes through NumPy, which has no such dtype; write x.float()"
             )
         array = self.numpy()
         if copy or (copy is None and not array.flags.writeable):
@@ -336,7 +342,7 @@ class Tensor(
                 "item() of a tensor of shape {shape}: only one element becomes a Python number. Write x.tolist(), or reduce it first",
                 shape=self._spec.shape,
             )
-        return self._array().item()
+        return dt.readable(self._array()).item()
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers.
@@ -347,7 +353,7 @@ class Tensor(
         >>> danlu.tensor([[1, 2]]).tolist()
         [[1, 2]]
         """
-        return self._array().tolist()
+        return dt.readable(self._array()).tolist()
 
     def __complex__(self) -> complex:
         return complex(self.item())
@@ -524,7 +530,7 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
         )
     if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype in (np.float64, np.complex128):
         dtype = dt.float32 if array.dtype == np.float64 else dt.complex64
-    return np.array(array, dtype=dtype.numpy if dtype else array.dtype, order="C")
+    return dt.in_memory(array, dtype) if dtype else np.array(array, order="C")
 
 
 def _not_numbers(array: np.ndarray) -> Any:

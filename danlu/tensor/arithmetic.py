@@ -179,21 +179,21 @@ class Arithmetic(TensorCore):
 
         Shapes: input (*), end (*), weight a number or (*), broadcast together → (*).
         """
-        return self + weight * (end - self)
+        return apply("lerp", self, end, weight)
 
     def addcmul(self, first: Any, second: Any, value: float = 1) -> Any:
         """self + value · first · second
 
         Shapes: input (*), first (*), second (*), broadcast together → (*).
         """
-        return self + value * first * second
+        return apply("addcmul", self, first, second, value)
 
     def addcdiv(self, first: Any, second: Any, value: float = 1) -> Any:
         """self + value · first / second
 
         Shapes: input (*), first (*), second (*), broadcast together → (*).
         """
-        return self + value * first / second
+        return apply("addcdiv", self, first, second, value)
 
     # ---- dtype ----------------------------------------------------------------------------------------------------------
     def type(self, dtype: DType | None = None) -> Any:
@@ -364,7 +364,8 @@ def _conversion(dtype: str) -> Any:
     return method
 
 
-_DTYPES = {"float": dt.float32, "double": dt.float64, "half": dt.float16, "int": dt.int32, "long": dt.int64, "short": dt.int16,
+_DTYPES = {"float": dt.float32, "double": dt.float64, "half": dt.float16, "bfloat16": dt.bfloat16, "int": dt.int32,
+           "long": dt.int64, "short": dt.int16,
            "char": dt.int8, "byte": dt.uint8, "bool": dt.bool_}  # fmt: skip
 for _name in _DTYPES:
     setattr(Arithmetic, _name, _conversion(_name))

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from danlu.dtype import readable
+
 THRESHOLD, EDGE, PRECISION, WIDTH = 1000, 3, 4, 80
 SCIENTIFIC: bool | None = None  # whether numbers are written with an exponent; None: where it helps
 INDENT = len("tensor(")
@@ -14,7 +16,7 @@ INDENT = len("tensor(")
 
 def text(tensor: Any) -> str:
     """The repr of a tensor: `tensor([1., 2.], requires_grad=True)`."""
-    body = _body(tensor._array())
+    body = _body(readable(tensor._array()))
     used = len(body) - body.rfind("\n") + 1 + INDENT if "\n" not in body else len(body) - body.rfind("\n")
     out = "tensor(" + body
     for remark in _remarks(tensor):

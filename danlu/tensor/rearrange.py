@@ -615,7 +615,7 @@ class Rearranging(TensorCore):
 
         Shapes: (*) with m elements that are not 0 and d axes → (m, d) of int64; as_tuple: d times (m).
         """
-        array = self.detach().numpy()  # type: ignore[attr-defined]
+        array = dt.readable(self._array())  # type: ignore[attr-defined]
         found = np.argwhere(array)
         if as_tuple:
             return tuple(from_array(np.ascontiguousarray(column)) for column in np.nonzero(np.atleast_1d(array)))

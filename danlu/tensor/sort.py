@@ -15,7 +15,7 @@ from danlu.tensor.shape import Extremum, _named_axis
 
 
 def _array(x: Any) -> np.ndarray:
-    return x._array()
+    return dt.readable(x._array())
 
 
 def _tensor(array: Any) -> Any:
@@ -121,6 +121,7 @@ class Sorting(TensorCore):
         _check_slices("unique", array, axis)
         values, inverse, counts = np.unique(array, return_inverse=True, return_counts=True, axis=axis)
         shape = array.shape if axis is None else (array.shape[axis],)
+        values = dt.in_memory(values, self._spec.dtype)
         return _chosen(values, inverse.reshape(shape), counts, return_inverse, return_counts)
 
     @_named_axis
@@ -141,6 +142,7 @@ class Sorting(TensorCore):
         values = rows[fresh] if axis is None else np.moveaxis(rows[fresh], 0, axis)
         starts = np.flatnonzero(fresh)
         inverse = (np.cumsum(fresh) - 1).reshape(array.shape if axis is None else len(rows))
+        values = dt.in_memory(values, self._spec.dtype)
         return _chosen(values, inverse, np.diff(starts, append=len(rows)), return_inverse, return_counts)
 
     # ---- counting -------------------------------------------------------------------------------------------------------
@@ -197,7 +199,7 @@ class Sorting(TensorCore):
         if not np.isfinite([min, max]).all():
             raise ShapeError("histc: the range {min} … {max} is not finite; give min= and max=", min=min, max=max)
         counts = np.histogram(array[(array >= min) & (array <= max)], bins, (min, max))[0]
-        return _tensor(counts.astype(self._spec.dtype.numpy))
+        return _tensor(dt.in_memory(counts, self._spec.dtype))
 
     # ---- searching ------------------------------------------------------------------------------------------------------
     def searchsorted(

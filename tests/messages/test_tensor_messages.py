@@ -70,6 +70,16 @@ CASES = [
         DTypeError,
         "a view of a float32 tensor as NumPy's float64 needs a copy; leave copy=False out",
     ),
+    (
+        lambda: m.bfloat16().__dlpack__(),
+        ExchangeError,
+        "__dlpack__ of a bfloat16 tensor: it goes through NumPy, which has no such dtype; write x.float()",
+    ),
+    (
+        lambda: m.bfloat16().numpy(),
+        DTypeError,
+        "numpy() of a bfloat16 tensor: NumPy has no such dtype; write x.float().numpy()",
+    ),
     (lambda: w.__dlpack__(), ExchangeError, "a tensor that requires grad is not handed to another library; write x.detach()"),
     (
         lambda: m.__dlpack__(stream=1),

@@ -390,6 +390,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "mvlgamma": [([f(3, 4, low=2.0, high=5.0)], {"p": k}) for k in (1, 3)],
     **{name: [([i(20, (3, 4)), i(20, (3, 4))], {})] for name in ("common_divisor", "common_multiple")},
     "gcd": [([i(20, (3, 4)), i(20, (4,))], {})], "lcm": [([i(20, (3, 4)), i(20, (4,))], {})],
+    "lerp": [([f(3, 4), f(4), f(3, 1)], {})], "addcmul": [([f(3, 4), f(4), f(3, 1), f()], {})], "addcdiv": [([f(3, 4), f(4), p(3, 1), f()], {})],
     "next_float": [([f(5), f(5)], {})], "nextafter": [([f(3, 4), f(4)], {})], "frexp": [([p(3, 4)], {})],
     "pivoted_rows": FLAT, "order_of_pivots": [([given([2, 2, 3], [3, 3, 3])], {"m": 4})], "lu_factor": FLAT,
     "packed_lu": [([triangle(3, 3)], {}), ([triangle(2, 2, 2)], {})],

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.oracle
 torch = pytest.importorskip("torch")
 
 # Integer division by zero is an error in PyTorch and 0 here; PyTorch subtracts no bool from a number.
-DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
+DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
 OPERATORS = {
     name: getattr(operator, name)
     for name in (
