@@ -46,6 +46,7 @@ class IterableDataset(Dataset):
 
     In a loader with workers each worker reads a copy of it; `get_worker_info()` tells which part it should give.
 
+    >>> from danlu.data import IterableDataset
     >>> class Count(IterableDataset):
     ...     def __iter__(self): return iter(range(3))
     >>> list(Count())
@@ -63,6 +64,7 @@ class ConcatDataset(Dataset):
 
     Raises: DataError without data sets, and for a place beyond the end.
 
+    >>> from danlu.data import ConcatDataset
     >>> data = ConcatDataset([range(3), range(10, 12)])
     >>> len(data), data[3], data[-1]
     (5, 10, 11)
@@ -90,6 +92,7 @@ class ConcatDataset(Dataset):
 class ChainDataset(IterableDataset):
     """Iterable data sets one after the other.
 
+    >>> from danlu.data import ChainDataset
     >>> list(ChainDataset([[1, 2], [3]]))
     [1, 2, 3]
     """
@@ -106,6 +109,7 @@ class StackDataset(Dataset):
 
     Raises: DataError for data sets of different lengths.
 
+    >>> from danlu.data import StackDataset
     >>> StackDataset("abc", [1, 2, 3])[1], StackDataset(x="abc", y=[1, 2, 3])[0]
     (('b', 2), {'x': 'a', 'y': 1})
     """

@@ -329,7 +329,9 @@ def _columns(dataset: Any) -> tuple[list[np.ndarray], np.ndarray | None] | None:
 def as_tensors(sample: Any) -> Any:
     """A sample with its NumPy arrays and NumPy numbers as tensors; everything else stays.
 
-    >>> as_tensors([np.ones(2), "text"])
+    >>> import numpy as np
+    >>> from danlu.data import default_convert
+    >>> default_convert([np.ones(2), "text"])
     [tensor([1., 1.], dtype=danlu.float64), 'text']
     """
     if isinstance(sample, np.ndarray | np.number | np.bool_):

@@ -16,6 +16,7 @@ from danlu.random import Generator
 class Sampler:
     """Base of samplers: a subclass defines `__iter__()`, the places of an epoch in their order, and perhaps `__len__()`.
 
+    >>> from danlu.data import Sampler
     >>> class Backwards(Sampler):
     ...     def __iter__(self): return iter([2, 1, 0])
     >>> list(Backwards())
@@ -32,6 +33,7 @@ class Sampler:
 class SequentialSampler(Sampler):
     """0, 1, 2, ...
 
+    >>> from danlu.data import SequentialSampler
     >>> list(SequentialSampler("abc"))
     [0, 1, 2]
     """
@@ -49,6 +51,7 @@ class SequentialSampler(Sampler):
 class RandomSampler(Sampler):
     """A new random order each time; with `replacement`, or for more samples than there are, places may come more than once.
 
+    >>> from danlu.data import RandomSampler
     >>> sorted(RandomSampler("abc"))
     [0, 1, 2]
     """
@@ -75,6 +78,7 @@ class RandomSampler(Sampler):
 class SubsetRandomSampler(Sampler):
     """Some places, in a new random order each time.
 
+    >>> from danlu.data import SubsetRandomSampler
     >>> sorted(SubsetRandomSampler([4, 7]))
     [4, 7]
     """
@@ -94,6 +98,7 @@ class WeightedRandomSampler(Sampler):
 
     Raises: DataError for weights that are negative, not finite or all zero, and for more draws than weights without replacement.
 
+    >>> from danlu.data import WeightedRandomSampler
     >>> list(WeightedRandomSampler([0.0, 1.0], 3))
     [1, 1, 1]
     """
@@ -125,6 +130,7 @@ class WeightedRandomSampler(Sampler):
 class BatchSampler(Sampler):
     """The places of another sampler in lists of `batch_size`.
 
+    >>> from danlu.data import BatchSampler
     >>> list(BatchSampler(range(5), 2, False))
     [[0, 1], [2, 3], [4]]
     """
@@ -153,6 +159,7 @@ class DistributedSampler(Sampler):
 
     `set_epoch` before each epoch changes a shuffled order, in every process alike.
 
+    >>> from danlu.data import DistributedSampler
     >>> [list(DistributedSampler(range(5), 2, rank, shuffle=False)) for rank in (0, 1)]
     [[0, 2, 4], [1, 3, 0]]
     """

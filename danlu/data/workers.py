@@ -134,6 +134,7 @@ _info: WorkerInfo | None = None
 def get_worker_info() -> WorkerInfo | None:
     """In a worker process of a loader, what it is; None elsewhere. An iterable data set asks it which part to give.
 
+    >>> from danlu.data import get_worker_info
     >>> get_worker_info()
     """
     return _info
