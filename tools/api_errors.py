@@ -43,6 +43,7 @@ def _functions(filename: str) -> dict[int, ast.AST]:
 
 def tree_of(function: Any) -> ast.AST | None:
     """The syntax tree of a function of the package; None for anything else."""
+    function = inspect.unwrap(function)
     code = getattr(function, "__code__", None)
     own = (getattr(function, "__module__", None) or "").startswith("danlu")
     if code is None or not own or not code.co_filename.endswith(".py"):  # a dataclass writes its own constructor
@@ -52,6 +53,7 @@ def tree_of(function: Any) -> ast.AST | None:
 
 def known_names(function: Any) -> dict[str, Any]:
     """What the free names of a function stand for: its module's globals, and its closure."""
+    function = inspect.unwrap(function)
     names = dict(function.__globals__)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         try:
