@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import danlu
-from bench import machine, startup, tiny_step, train_digits, training
+from bench import costs, epochs, kernels, machine, startup, tiny_step, train_digits, training
 from bench.process import ProcessError, python
 
 HERE = Path(__file__).resolve().parent
@@ -38,7 +38,11 @@ def sections(rounds: int, processes: int) -> Iterator[tuple[str, list[str]]]:
     yield "Training steps, one thread", training.report([], rounds)
     if len(machine.cores()) > 1:
         yield "Training steps, two threads", training.report([], rounds, threads=2)
+    yield "`fit` beside `lax.scan`, one thread", epochs.report(rounds)
+    yield "Single computations, one thread", kernels.report(rounds)
+    yield "Inference, one thread", kernels.inference(rounds)
     yield "Start-up", startup.report(processes)
+    yield "Cost by depth, memory, second batch size, bits", costs.report(rounds, processes)
     yield "`danlu train digits`, the whole process", train_digits.report(max(1, processes // 2))
     for name, (title, _) in SCRIPTS.items():
         if (HERE / name).exists():

@@ -24,7 +24,7 @@ from typing import Any
 from bench import machine
 from bench.ratios import largest_difference, median_ratio, moved, paired_ratios, quartiles, rotated
 from bench.steps import Case
-from bench.worker import WAYS, environment
+from bench.worker import FAMILIES, environment
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKED = 10  # steps whose losses must agree before a case is timed
@@ -38,8 +38,11 @@ class BenchError(Exception):
 class Peer:
     """The parent's end of a worker."""
 
-    def __init__(self, way: str, threads: int, cores: Sequence[int], cache: str, quiet: bool = True) -> None:
-        command = [sys.executable, "-m", "bench.worker", way, "--threads", str(threads), "--cores", ",".join(map(str, cores))]
+    def __init__(
+        self, way: str, threads: int, cores: Sequence[int], cache: str, quiet: bool = True, family: str = "steps"
+    ) -> None:
+        command = [sys.executable, "-m", "bench.worker", way, "--family", family, "--threads", str(threads)]
+        command += ["--cores", ",".join(map(str, cores))]
         paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         env = {**os.environ, **environment(threads), "PYTHONPATH": os.pathsep.join(paths), "DANLU_CACHE_DIR": cache}
         errors = subprocess.DEVNULL if quiet else None
@@ -104,7 +107,12 @@ class Harness:
     """The workers of several ways, for as long as the context lasts."""
 
     def __init__(
-        self, ways: Iterable[str] = WAYS, threads: int = 1, cores: Sequence[int] | None = None, verbose: bool = False
+        self,
+        ways: Iterable[str] | None = None,
+        threads: int = 1,
+        cores: Sequence[int] | None = None,
+        verbose: bool = False,
+        family: str = "steps",
     ) -> None:
         self.threads = threads
         self.cores = list(cores) if cores else machine.cores()[-threads:]
@@ -112,8 +120,8 @@ class Harness:
         self.absent: dict[str, str] = {}
         with ExitStack() as opened:
             cache = opened.enter_context(tempfile.TemporaryDirectory())  # empty, so that first steps compile
-            for way in ways:
-                peer = Peer(way, threads, self.cores, cache, quiet=not verbose)
+            for way in FAMILIES[family] if ways is None else ways:
+                peer = Peer(way, threads, self.cores, cache, quiet=not verbose, family=family)
                 opened.callback(peer.close)
                 if "absent" in peer.hello:
                     self.absent[way] = peer.hello["absent"]
@@ -175,7 +183,7 @@ class Harness:
             else:
                 losses[way], result.first[way] = answer["losses"], answer["first"]
         result.difference = largest_difference(losses)
-        stuck = [way for way, series in losses.items() if not moved(series)]
+        stuck = [way for way, series in losses.items() if case.learns and not moved(series)]
         for way in stuck if stuck else peers if result.difference > case.tolerance else ():
             why = "its loss does not change" if stuck else f"losses differ by {result.difference:.1e}"
             result.failed[way] = f"{why} over {CHECKED} steps, last {losses[way][-1]:.6g}"

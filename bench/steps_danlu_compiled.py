@@ -11,7 +11,7 @@ from bench.steps_danlu import VERSION, Step, read, set_threads, threads
 
 def compiled(make: Callable[[str], Step]) -> Callable[[str], Step]:
     """The same step, compiled."""
-    return lambda case: danlu.compile(make(case))
+    return lambda name: danlu.compile(make(name))
 
 
 STEPS = {name: compiled(make) for name, make in steps_danlu.STEPS.items()}

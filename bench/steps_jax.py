@@ -8,9 +8,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from bench.steps import CASES
+from bench import nets_jax as nets
+from bench.steps import DEPTHS, Problem, case
 
 VERSION = jax.__version__
 Step = Callable[[], jax.Array]
@@ -51,98 +51,64 @@ def adam(params: Any, grads: Any, state: Any, lr: float) -> tuple[Any, Any]:
     return params, (t, m, v)
 
 
-def start(update: Update, params: Any) -> Any:
-    """The optimizer's first state."""
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    return (jnp.zeros((), jnp.float32), zeros, jax.tree.map(jnp.zeros_like, params)) if update is adam else ()
+def adamw(params: Any, grads: Any, state: Any, lr: float) -> tuple[Any, Any]:
+    """Adam with p ← p − η λ p before it (Loshchilov & Hutter 2019), λ = 0.01."""
+    return adam(jax.tree.map(lambda p: p - lr * 0.01 * p, params), grads, state, lr)
+
+
+def momentum(params: Any, grads: Any, state: Any, lr: float) -> tuple[Any, Any]:
+    """v ← 0.9 v + g, p ← p − η v"""
+    state = jax.tree.map(lambda v, g: 0.9 * v + g, state, grads)
+    return jax.tree.map(lambda p, v: p - lr * v, params, state), state
+
+
+def clipped(update: Update, most: float) -> Update:
+    """The update with gradients whose common norm is at most `most`."""
+
+    def clip(params: Any, grads: Any, state: Any, lr: float) -> tuple[Any, Any]:
+        norm = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(grads)))
+        factor = jnp.minimum(1.0, most / (norm + 1e-6))
+        return update(params, jax.tree.map(lambda g: g * factor, grads), state, lr)
+
+    return clip
+
+
+def start(params: Any) -> dict[Update, Any]:
+    """The first state of each optimizer."""
+    zeros, more = (jax.tree.map(jnp.zeros_like, params) for _ in range(2))
+    return {sgd: (), momentum: zeros, adam: (jnp.zeros((), jnp.float32), zeros, more)}
 
 
 def cross_entropy(logits: jax.Array, y: jax.Array) -> jax.Array:
     """Mean of −log softmax(z)[y]."""
-    return -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], 1).mean()
+    return -jnp.take_along_axis(jax.nn.log_softmax(logits), y[..., None], -1).mean()
 
 
-def layers(activation: Callable) -> Callable:
-    """x → activation(x wᵀ + b) … → x wᵀ + b"""
-
-    def forward(params: list[jax.Array], x: jax.Array) -> jax.Array:
-        for w, b in zip(params[:-2:2], params[1:-2:2]):
-            x = activation(x @ w.T + b)
-        return x @ params[-2].T + params[-1]
-
-    return forward
+def squared_error(guess: jax.Array, y: jax.Array) -> jax.Array:
+    """Mean of the squares."""
+    return ((guess - y) ** 2).mean()
 
 
-def train(case: str, loss_of: Callable[..., jax.Array], update: Update) -> Step:
-    """The jitted step: state in, state and loss out."""
-    problem, lr = CASES[case].problem(), CASES[case].lr
+def train(
+    name: str,
+    loss_of: Callable[..., tuple[jax.Array, Any]],
+    update: Update,
+    kind: Update | None = None,
+    statistics: Any = (),
+    turned: Callable[[Problem], Problem] = lambda problem: problem,
+) -> Step:
+    """The jitted step: state in, state and loss out. `kind` is the optimizer whose state `update` keeps."""
+    problem, lr = turned(case(name).problem()), case(name).lr
     x, y = jnp.asarray(problem.x), jnp.asarray(problem.y)
-
-    @partial(jax.jit, donate_argnums=donated)
-    def jitted(params: Any, state: Any, x: jax.Array, y: jax.Array) -> tuple[Any, Any, jax.Array]:
-        loss, grads = jax.value_and_grad(loss_of)(params, x, y)
-        params, state = update(params, grads, state, lr)
-        return params, state, loss
-
-    params = [jnp.asarray(w) for w in problem.weights]
-    state = start(update, params)
-
-    def step() -> jax.Array:
-        nonlocal params, state
-        params, state, loss = jitted(params, state, x, y)
-        return loss
-
-    return step
-
-
-def xor(case: str) -> Step:
-    """2-8-1 with tanh, mean squared error."""
-    return train(case, lambda p, x, y: ((layers(jnp.tanh)(p, x) - y) ** 2).mean(), sgd)
-
-
-def line(case: str) -> Step:
-    """y = x w + b."""
-    return train(case, lambda p, x, y: ((x @ p[0] + p[1] - y) ** 2).mean(), sgd)
-
-
-def classify(update: Update) -> Callable[[str], Step]:
-    """A chain of linear layers with ReLU under cross-entropy."""
-    forward = layers(jax.nn.relu)
-    return lambda case: train(case, lambda p, x, y: cross_entropy(forward(p, x), y), update)
-
-
-def batch_norm(x: jax.Array, scale: jax.Array, shift: jax.Array, running: Any) -> tuple[jax.Array, Any]:
-    """Normalised over the batch, and the running mean and (unbiased) variance."""
-    mean, var = x.mean(0), x.var(0)
-    count = x.shape[0]
-    seen = lax.stop_gradient((mean, var * count / (count - 1)))
-    running = jax.tree.map(lambda r, s: 0.9 * r + 0.1 * s, running, seen)
-    return (x - mean) * lax.rsqrt(var + 1e-5) * scale + shift, running
-
-
-def norm(case: str) -> Step:
-    """784-512-512-10 with batch norm; the running statistics are part of the state."""
-    problem, lr = CASES[case].problem(), CASES[case].lr
-    x, y = jnp.asarray(problem.x), jnp.asarray(problem.y)
-
-    def loss_of(params: Any, statistics: Any, x: jax.Array, y: jax.Array) -> tuple[jax.Array, Any]:
-        seen = []
-        for k, running in enumerate(statistics):
-            w, b, scale, shift = params[4 * k : 4 * k + 4]
-            x, running = batch_norm(x @ w.T + b, scale, shift, running)
-            x = jax.nn.relu(x)
-            seen.append(running)
-        return cross_entropy(x @ params[-2].T + params[-1], y), seen
 
     @partial(jax.jit, donate_argnums=donated)
     def jitted(params: Any, state: Any, statistics: Any, x: jax.Array, y: jax.Array) -> tuple:
         (loss, statistics), grads = jax.value_and_grad(loss_of, has_aux=True)(params, statistics, x, y)
-        params, state = adam(params, grads, state, lr)
+        params, state = update(params, grads, state, lr)
         return params, state, statistics, loss
 
     params = [jnp.asarray(w) for w in problem.weights]
-    state = start(adam, params)
-    statistics: Any = [(jnp.zeros(512), jnp.ones(512)) for _ in range(2)]
+    state = start(params)[kind or update]
 
     def step() -> jax.Array:
         nonlocal params, state, statistics
@@ -152,12 +118,70 @@ def norm(case: str) -> Step:
     return step
 
 
-STEPS = {
-    "xor": xor,
-    "line": line,
-    "tiny": classify(adam),
-    "softmax": classify(sgd),
-    "mlp": classify(sgd),
-    "mlp32": classify(adam),
+def plain(forward: Callable, loss: Callable, update: Update, kind: Update | None = None) -> Callable[[str], Step]:
+    """A step of a network without statistics."""
+    return lambda name: train(name, lambda p, s, x, y: (loss(forward(p, x), y), s), update, kind)
+
+
+def _normed(forward: Callable) -> Callable[..., tuple[jax.Array, Any]]:
+    """Cross-entropy of a network that also gives new statistics."""
+
+    def loss_of(params: Any, statistics: Any, x: jax.Array, y: jax.Array) -> tuple[jax.Array, Any]:
+        logits, statistics = forward(params, statistics, x)
+        return cross_entropy(logits, y), statistics
+
+    return loss_of
+
+
+def norm(name: str) -> Step:
+    """784-512-512-10 with batch norm; the running statistics are part of the state."""
+
+    def forward(params: Any, statistics: Any, x: jax.Array) -> tuple[jax.Array, Any]:
+        seen = []
+        for k, running in enumerate(statistics):
+            w, b, scale, shift = params[4 * k : 4 * k + 4]
+            x, running = nets.batch_norm(x @ w.T + b, scale, shift, running)
+            x = jax.nn.relu(x)
+            seen.append(running)
+        return x @ params[-2].T + params[-1], seen
+
+    return train(name, _normed(forward), adam, statistics=nets.first_statistics((512, 512)))
+
+
+def lenet(name: str) -> Step:
+    """LeNet."""
+    turned = partial(nets.channels_last, flat=(16, 5, 5))
+    return train(name, lambda p, s, x, y: (cross_entropy(nets.lenet(p, x), y), s), sgd, turned=turned)
+
+
+def cnn(name: str) -> Step:
+    """Three convolutions with batch norm."""
+    turned = partial(nets.channels_last, flat=(128, 4, 4))
+    return train(name, _normed(nets.cnn), adam, statistics=nets.first_statistics((32, 64, 128)), turned=turned)
+
+
+def residual(name: str) -> Step:
+    """Two residual blocks."""
+    statistics = nets.first_statistics((64,) * 5)
+    return train(name, _normed(nets.residual), momentum, statistics=statistics, turned=nets.channels_last)
+
+
+relu_layers, tanh_layers = nets.layers(jax.nn.relu), nets.layers(jnp.tanh)
+STEPS: dict[str, Callable[[str], Step]] = {
+    "xor": plain(tanh_layers, squared_error, sgd),
+    "line": plain(lambda p, x: x @ p[0] + p[1], squared_error, sgd),
+    "tiny": plain(relu_layers, cross_entropy, adam),
+    "softmax": plain(relu_layers, cross_entropy, sgd),
+    "mlp": plain(relu_layers, cross_entropy, sgd),
+    "mlp32": plain(relu_layers, cross_entropy, adam),
     "norm": norm,
+    "lenet": lenet,
+    "cnn": cnn,
+    "residual": residual,
+    "gru": plain(nets.gru, cross_entropy, clipped(adam, 1.0), adam),
+    "lstm": plain(nets.lstm, cross_entropy, clipped(adam, 1.0), adam),
+    "encoder": plain(nets.encoder, cross_entropy, adamw, adam),
+    "gpt": plain(nets.gpt, cross_entropy, adamw, adam),
+    "factors": plain(nets.factors, squared_error, sgd),
+    **dict.fromkeys(DEPTHS, plain(tanh_layers, squared_error, sgd)),
 }

@@ -1,6 +1,6 @@
 """One framework in a process of its own, asked over a pipe: one JSON object a line in, one out.
 
-    python -m bench.worker danlu --threads 1 --cores 1
+    python -m bench.worker danlu --threads 1 --cores 1 [--family steps]
 
 A request {"do": NAME, ...} is answered by the function `do_NAME`; an exception becomes {"error": text}. What a framework prints
 goes to stderr, so that it cannot be taken for an answer.
@@ -27,6 +27,16 @@ WAYS = {
     "jax": "bench.steps_jax",
     "jax donated": "bench.steps_jax_donated",
 }
+# Ways of a whole epoch, and of single kernels and inference.
+EPOCHS = {"danlu fit": "bench.epochs_danlu", "jax scan": "bench.epochs_jax"}
+KERNELS = {
+    "danlu": "bench.kernels_danlu",
+    "danlu compiled": "bench.kernels_danlu_compiled",
+    "torch": "bench.kernels_torch",
+    "jax": "bench.kernels_jax",
+    "numpy": "bench.kernels_numpy",
+}
+FAMILIES = {"steps": WAYS, "epochs": EPOCHS, "kernels": KERNELS}
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -49,9 +59,9 @@ def pin(cores: list[int]) -> None:
 class Worker:
     """The steps of one way, by the name of their case."""
 
-    def __init__(self, way: str, threads: int) -> None:
+    def __init__(self, way: str, threads: int, family: str = "steps") -> None:
         began = time.perf_counter()
-        self.module: Any = importlib.import_module(WAYS[way])
+        self.module: Any = importlib.import_module(FAMILIES[family][way])
         self.module.set_threads(threads)
         self.import_seconds = time.perf_counter() - began
         self.steps: dict[str, Any] = {}
@@ -62,7 +72,7 @@ class Worker:
 
     def do_make(self, case: str) -> dict[str, Any]:
         """Builds a model with its first weights; {"supported": False} where the way has no such step."""
-        make = self.module.STEPS.get(case)
+        make = self.module.STEPS.get(case.partition(":")[0])
         if make is None:
             return {"supported": False}
         self.steps[case] = make(case)
@@ -105,7 +115,8 @@ class Worker:
 def main() -> None:
     """Answers until stdin ends."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("way", choices=WAYS)
+    parser.add_argument("way")
+    parser.add_argument("--family", default="steps", choices=FAMILIES)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cores", default="")
     given = parser.parse_args()
@@ -114,7 +125,7 @@ def main() -> None:
     if given.cores:
         pin([int(c) for c in given.cores.split(",")])
     try:
-        worker = Worker(given.way, given.threads)
+        worker = Worker(given.way, given.threads, given.family)
     except ModuleNotFoundError as error:
         print(json.dumps({"absent": f"no module {error.name}"}), file=answers)
         return

@@ -311,6 +311,7 @@ from danlu.functions import (
     xlogy,
 )  # fmt: skip
 from danlu.guidance import unknown
+from danlu.notebook import load_ipython_extension
 from danlu.profiling import memory_summary, profile
 from danlu.random import (
     Generator,
@@ -623,6 +624,7 @@ __all__ = [
     "linalg",
     "linspace",
     "load",
+    "load_ipython_extension",
     "log",
     "log1p",
     "log2",

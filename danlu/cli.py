@@ -1,4 +1,4 @@
-"""L9. The command line: `danlu train | predict | show | info`. A user's mistake is a line on stderr and exit code 2."""
+"""L9. The command line: `danlu train | predict | show | info | run | check`. A user's mistake is a line on stderr and exit code 2."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import danlu
 from danlu.compile.target import describe
 from danlu.config import config
 from danlu.errors import DanluError, DataError
+from danlu.interop import scan, script
 from danlu.messages import Phrase, message
 from danlu.runtime.pool import get_num_threads, set_num_threads
 from danlu.train.display import progress
@@ -38,7 +39,7 @@ from danlu.train.report import full, summary
 from danlu.train.run import ACTIVATIONS, OPTIMIZERS, SCALES, Run
 
 EXIT_USER, EXIT_INTERRUPTED = 2, 130
-OPTIONAL = {"data": ("pandas", "pyarrow"), "plot": ("matplotlib",), "ml": ("sklearn", "numba")}
+OPTIONAL = {"data": ("pandas", "pyarrow"), "plot": ("matplotlib",), "vision": ("PIL",), "ml": ("sklearn", "numba")}
 PREVIEW = 5  # rows that `danlu predict` shows
 _RESUMABLE = ("resume", "threads", "quiet", "json", "debug", "command", "run_command")  # what may stand beside --resume
 
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.perf_counter()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if arguments[:1] == ["run"]:  # what follows is the script's, whatever it looks like
+            return script.main(arguments[1:])
         parsed = _parser().parse_args(arguments)
         code = parsed.run_command(parsed, began)
         sys.stdout.flush()  # here, where a closed pipe can still be answered
@@ -115,8 +118,10 @@ def _parser() -> _Parser:
     parser = _Parser(prog="danlu", description="Train a network on a table or on images, and use it.")
     parser.add_argument("--version", action="version", version=f"danlu {danlu.__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = parser.add_subparsers(title="commands", metavar="train | predict | show | info", dest="command", required=True)
-    for add in (_add_train, _add_predict, _add_show, _add_info):
+    commands = parser.add_subparsers(
+        title="commands", metavar="train | predict | show | info | run | check", dest="command", required=True
+    )
+    for add in (_add_train, _add_predict, _add_show, _add_info, _add_run, _add_check):
         added = add(commands)
         added.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
         added.set_defaults(parser=added)
@@ -196,6 +201,22 @@ def _add_info(commands: Any) -> _Parser:
         "info", help="this installation and this machine", description="Version, CPU, threads, cache and optional parts."
     )
     parser.set_defaults(run_command=_info)
+    return parser
+
+
+def _add_run(commands: Any) -> _Parser:
+    """Stands in the list of commands; `main` hands its words over before they are parsed."""
+    return commands.add_parser("run", help="run a PyTorch script, unchanged, on danlu")
+
+
+def _add_check(commands: Any) -> _Parser:
+    parser = commands.add_parser(
+        "check",
+        help="which names of PyTorch a script uses that danlu lacks",
+        description="Reads a script without running it, and lists what of PyTorch it uses that is not here. Exit code 1 if there is any.",
+    )
+    parser.add_argument("scripts", metavar="SCRIPT", nargs="+", help="a Python file")
+    parser.set_defaults(run_command=lambda arguments, began: scan.main(arguments.scripts))
     return parser
 
 

@@ -572,7 +572,7 @@ def cross(A: Tensor, B: Tensor, *, dim: int = -1) -> Tensor:
 
     y₀ = a₁ b₂ - a₂ b₁, y₁ = a₂ b₀ - a₀ b₂, y₂ = a₀ b₁ - a₁ b₀
 
-    Shapes: A (*, 3), B (*, 3), broadcast together → (*, 3), on the axis dim.
+    Shapes: A (*, 3, *) and B (*, 3, *) of as many axes, 3 on the axis dim, the others broadcast → (*, 3, *).
 
     >>> import danlu
     >>> danlu.linalg.cross(danlu.tensor([1.0, 0.0, 0.0]), danlu.tensor([0.0, 1.0, 0.0]))

@@ -216,9 +216,14 @@ KINDS = ("parameters", "gradients", "optimizer", "other tensors", "activations")
 def _holders() -> list[tuple[str, Value]]:
     """Every value in memory with its kind, the more telling kind first."""
     alive = gc.get_objects()
-    tensors = [x for x in alive if isinstance(x, TensorCore)]
+    tensors = [x for x in alive if issubclass(type(x), TensorCore)]  # isinstance would run `__class__` of strange objects
     states = [
-        t for x in alive if isinstance(x, Optimizer) for s in x.state.values() for t in s.values() if isinstance(t, TensorCore)
+        t
+        for x in alive
+        if issubclass(type(x), Optimizer)
+        for s in x.state.values()
+        for t in s.values()
+        if isinstance(t, TensorCore)
     ]
     leaves = [t for t in tensors if t._leaf]
     by_kind = (leaves, [t.grad for t in leaves if t.grad is not None], states, tensors)

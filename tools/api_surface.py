@@ -53,6 +53,8 @@ tensor([2., 4.])""",
 >>> danlu.ones(1).is_cuda
 False""",
 }
+# Bases that leave it to their subclasses what they compute.
+ABSTRACT = {"Module", "LRScheduler", "Distribution", "Dataset", "Callback", "DanluError", "Tensor"}
 # Makers of methods whose operands are taken element by element, and how many they have.
 MAKERS = {"_unary": 1, "_of_tensors": 2, "_bits": 2, "_scaled": 2, "_whole_pair": 2}
 
@@ -164,9 +166,10 @@ def _raises(paragraph: str) -> list[str]:
 
 # What computes nothing that a formula could say: classes that hold, modes that switch, what reads and writes, what tells about a tensor.
 NO_FORMULA = (
+    r"danlu\.load_ipython_extension",
     r"danlu\.(\w*Error|DType|Generator|Size|Tensor|device|config|__version__|compile|load|save|tensor|as_tensor|asarray|from_\w+"
     r"|manual_seed|(get|set)_num_threads|set_language|(no|enable|set|is)_grad\w*|set_grad_enabled|is_grad_enabled|inference_mode"
-    r"|is_tensor|is_complex|profile|memory_summary|atleast_\dd|broadcast_(shapes|tensors))",
+    r"|is_tensor|is_complex|memory_summary|atleast_\dd|broadcast_(shapes|tensors))",
     r"danlu\.data\.\w+",
     r"danlu\.train\.(Callback|Checkpoint|EarlyStopping|History|Interrupt|Loop|MetricsLog|fit|predict|progress)",
     r"danlu\.testing\.(evaluate|inputs_of)",
@@ -180,10 +183,10 @@ NO_FORMULA = (
 # What neither takes nor gives tensors.
 NO_TENSORS = (
     r"danlu\.(\w*Error|DType|Generator|Size|device|config|__version__|load|save|manual_seed|(get|set)_num_threads|set_language"
-    r"|no_grad|enable_grad|set_grad_enabled|is_grad_enabled|inference_mode|compile|profile|memory_summary)",
+    r"|no_grad|enable_grad|set_grad_enabled|is_grad_enabled|inference_mode|compile|profile|memory_summary|load_ipython_extension)",
     r"danlu\.autograd\.(FunctionCtx|detect_anomaly|is_anomaly_enabled|set_detect_anomaly)",
-    r"danlu\.data\.(Table|read_csv)",
-    r"danlu\.(distributions\.register_kl|linalg\.LinAlgError)",
+    r"danlu\.data\.(Table|read_csv|\w*Sampler|(Chain|Concat|Iterable|Stack)Dataset|default_convert|get_worker_info)",
+    r"danlu\.(distributions\.register_kl|linalg\.LinAlgError|optim\.lr_scheduler\.\w+|optim\.swa_utils\.SWALR)",
     r"danlu\.train\.(Callback|Checkpoint|EarlyStopping|History|Interrupt|Loop|MetricsLog|progress)",
 )
 
@@ -359,8 +362,17 @@ def referred(entry: Entry) -> Entry | None:
             other = by_qualified_name().get(prefix + found[1])
             if other is not None and other is not entry:
                 return other
-    forward = inspect.getattr_static(entry.value, "forward", None) if inspect.isclass(entry.value) else None
-    return _called(forward) if isinstance(forward, types.FunctionType) else None
+    if not inspect.isclass(entry.value):
+        return None
+    forward = inspect.getattr_static(entry.value, "forward", None)
+    called = _called(forward) if isinstance(forward, types.FunctionType) else None
+    return called or _base(entry.value)
+
+
+def _base(kind: type) -> Entry | None:
+    """The nearest public base of a class that says what its subclasses compute: LazyLinear is a Linear."""
+    bases = [e for c in kind.__mro__[1:] for e in entries() if e.value is c and c.__name__ not in ABSTRACT]
+    return bases[0] if bases and kind is not danlu.Tensor else None
 
 
 def _called(forward: Any) -> Entry | None:

@@ -91,7 +91,7 @@ class Writer:
             return
         begun = {x.total.name for x in statements(s.body) if isinstance(x, Begin)}
         for e in expressions(s.body):
-            if isinstance(e, Apply) and self.known(e) is None:
+            if isinstance(e, Apply) and e.op is not TURNS and self.known(e) is None:  # turns have lanes only inside their loop
                 variables, totals = self.needs(e)
                 if variables.isdisjoint(inside) and totals.isdisjoint(begun):
                     self.value(e)

@@ -36,6 +36,7 @@ from danlu.graph import (
 # Instructions per element up to which computing twice beats storing and loading: a load and a store of 4 bytes each cost as
 # much as about 8 vector instructions from the second cache on.
 CHEAP = 8
+FEW = 4096  # elements that stay in the first cache: rows and columns of factors, whose work codegen moves out of loops
 LARGE = 128  # nodes of one group at most: past it registers spill, and LLVM's time grows faster than the code
 
 
@@ -190,7 +191,7 @@ class Scheduler:
             )
             size = group.nodes[-1].spec.size
             repeats = sum(max(1, iterations(g) // max(size, 1)) for g in readers.values())
-            if repeats <= 1 or cost <= CHEAP:
+            if repeats <= 1 or (cost <= CHEAP and (size < FEW or (repeats - 1) * cost <= 2 * CHEAP)):
                 for n in group.nodes:
                     del self.group_of[id(n)]
                     self.inlined[id(n)] = cost

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import bisect
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,101 @@ class Dataset:
         raise NotImplementedError(
             message("{name} defines no __len__(); write it to return the number of samples", name=type(self).__name__)
         )
+
+    def __add__(self, other: Any) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset):
+    """Base of data sets that are read in one direction: a subclass defines `__iter__()`.
+
+    In a loader with workers each worker reads a copy of it; `get_worker_info()` tells which part it should give.
+
+    >>> from danlu.data import IterableDataset
+    >>> class Count(IterableDataset):
+    ...     def __iter__(self): return iter(range(3))
+    >>> list(Count())
+    [0, 1, 2]
+    """
+
+    __len__: Any = None  # it has a length only where a subclass says so
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError(message("{name} defines no __iter__(); write it to give the samples", name=type(self).__name__))
+
+
+class ConcatDataset(Dataset):
+    """Data sets one after the other; `a + b` of two data sets makes one.
+
+    Raises: DataError without data sets, and for a place beyond the end.
+
+    >>> from danlu.data import ConcatDataset
+    >>> data = ConcatDataset([range(3), range(10, 12)])
+    >>> len(data), data[3], data[-1]
+    (5, 10, 11)
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets or any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
+            raise DataError(
+                "ConcatDataset needs data sets with places; write ConcatDataset([first, second]), or ChainDataset for iterables"
+            )
+        self.cumulative_sizes = np.cumsum([len(dataset) for dataset in self.datasets]).tolist()
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+    def __getitem__(self, place: int) -> Any:
+        if not -len(self) <= place < len(self):
+            raise IndexError(message("place {place} of a data set of {size} samples", place=place, size=len(self)))
+        place %= len(self)
+        number = bisect.bisect_right(self.cumulative_sizes, place)
+        return self.datasets[number][place - (self.cumulative_sizes[number - 1] if number else 0)]
+
+
+class ChainDataset(IterableDataset):
+    """Iterable data sets one after the other.
+
+    >>> from danlu.data import ChainDataset
+    >>> list(ChainDataset([[1, 2], [3]]))
+    [1, 2, 3]
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.chain.from_iterable(self.datasets)
+
+
+class StackDataset(Dataset):
+    """Data sets side by side: sample i is the tuple (or, with names, the dict) of their samples i.
+
+    Raises: DataError for data sets of different lengths.
+
+    >>> from danlu.data import StackDataset
+    >>> StackDataset("abc", [1, 2, 3])[1], StackDataset(x="abc", y=[1, 2, 3])[0]
+    (('b', 2), {'x': 'a', 'y': 1})
+    """
+
+    def __init__(self, *datasets: Any, **named: Any) -> None:
+        self.datasets: Any = named or datasets
+        sizes = {len(dataset) for dataset in (named.values() if named else datasets)}
+        if len(sizes) != 1 or (named and datasets):
+            raise DataError(
+                "StackDataset needs data sets of one length, all of them with a name or none, got lengths {sizes}",
+                sizes=sorted(sizes),
+            )
+        self._size = sizes.pop()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, place: int) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: dataset[place] for name, dataset in self.datasets.items()}
+        return tuple(dataset[place] for dataset in self.datasets)
 
 
 class TensorDataset(Dataset):

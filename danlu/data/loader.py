@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from danlu.data.dataset import Dataset, Subset, TensorDataset, seed_of, seeded
+from danlu.data.dataset import Dataset, IterableDataset, Subset, TensorDataset, seed_of, seeded
+from danlu.data.workers import Exhausted, Plan, Workers, drawing
 from danlu.errors import DataError, DTypeError
-from danlu.random import Generator
+from danlu.random import Generator, get_state
 from danlu.tensor import Tensor
 from danlu.tensor.exchange import from_numpy
 
@@ -25,8 +29,10 @@ class DataLoader:
 
     Each pass over the loader is the next epoch. A shuffled order is the permutation that PCG64 draws from (seed, epoch): it does
     not depend on anything else, so a run that is resumed with `load_state_dict` sees the batches that it would have seen.
-    A batch of a TensorDataset (or a Subset of one) is one indexing of each array. Data is loaded in this process, when it is
-    asked for: `num_workers` and `pin_memory` are taken so that PyTorch's calls run, and change nothing.
+    A batch of a TensorDataset (or a Subset of one) is one indexing of each array, made in this process. Samples of any other data set
+    are loaded by `num_workers` processes (danlu/data/workers.py), `prefetch_factor` batches ahead each, or in this process for 0: the batches are
+    the same ones in the same order, random transforms included. An exception in a worker is raised here, with the worker's traceback.
+    `pin_memory`, `pin_memory_device` and `in_order` are taken so that PyTorch's calls run, and change nothing.
 
     Shapes: a batch of tensors [N, ...] is [batch, ...].
 
@@ -46,24 +52,43 @@ class DataLoader:
         shuffle: bool | None = False,
         sampler: Iterable[int] | None = None,
         batch_sampler: Iterable[list[int]] | None = None,
-        collate_fn: Callable[[list[Any]], Any] | None = None,
-        drop_last: bool = False,
-        generator: Generator | None = None,
-        seed: int | None = None,
         num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
         pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], Any] | None = None,
+        multiprocessing_context: Any = None,
+        generator: Generator | None = None,
+        *,
+        seed: int | None = None,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
     ) -> None:
-        _check_dataset(dataset, sampler is None and batch_sampler is None)
+        iterable = isinstance(dataset, IterableDataset)
+        if not iterable:
+            _check_dataset(dataset, sampler is None and batch_sampler is None)
         _check_arguments(batch_size, bool(shuffle), sampler, batch_sampler, drop_last)
+        _check_workers(num_workers, prefetch_factor, timeout, persistent_workers)
+        if iterable and (shuffle or sampler is not None or batch_sampler is not None):
+            raise DataError("an IterableDataset gives its samples in its own order: leave shuffle, sampler and batch_sampler out")
         self.dataset = dataset
         self.batch_size = None if batch_sampler is not None else batch_size
         self.shuffle, self.drop_last = bool(shuffle), drop_last
         self.sampler, self.batch_sampler, self.collate_fn = sampler, batch_sampler, collate_fn
-        drawn = shuffle or generator is not None or seed is not None  # a loader without an order of its own draws nothing
-        self.seed = seed_of(generator, seed) if drawn else 0
+        self.num_workers, self.timeout, self.worker_init_fn = num_workers, timeout, worker_init_fn
+        self.multiprocessing_context, self.prefetch_factor = multiprocessing_context, prefetch_factor or 2
+        self.persistent_workers, self.pin_memory = persistent_workers, pin_memory
+        self._drawn = (
+            bool(shuffle) or generator is not None or seed is not None
+        )  # a loader without an order of its own draws nothing
+        self.seed = seed_of(generator, seed) if self._drawn else 0
         self._epoch = 0  # the epoch that state_dict speaks of
         self._position = 0  # batches of it that were handed out
         self._started = False  # whether a pass over it has begun
+        self._workers: Workers | None = None  # those that wait for the next epoch
 
     def __len__(self) -> int:
         """The number of batches of an epoch."""
@@ -82,12 +107,45 @@ class DataLoader:
 
     def _pass(self, epoch: int, position: int) -> Iterator[Any]:
         """The batches of one epoch from a position on."""
-        fetch = self._fetcher()
-        for place, indices in enumerate(self.batches(epoch)):
-            if place >= position:
-                self._epoch, self._position = epoch, place + 1
-                yield fetch(indices)
+        for place, batch in enumerate(self._batches(epoch, position), position):
+            self._epoch, self._position = epoch, place + 1
+            yield batch
         self._epoch, self._position, self._started = epoch + 1, 0, False
+
+    def _batches(self, epoch: int, position: int) -> Iterator[Any]:
+        """The batches themselves, from arrays, from this process or from workers."""
+        indices = itertools.islice(self.batches(epoch), position, None)
+        if self.collate_fn is None and _columns(self.dataset) is not None:
+            yield from map(self._fetcher(self.dataset), indices)
+            return
+        source = (self.seed,) if self._drawn else tuple(get_state().values())
+        tasks = (((*source, epoch, place), where) for place, where in enumerate(indices, position))
+        if self.num_workers == 0:
+            yield from _made(self._fetcher(self.dataset), tasks)
+            return
+        workers, self._workers = self._workers or self._new_workers(source), None
+        kept = False
+        try:
+            yield from workers.batches(tasks)
+            kept = self.persistent_workers
+        finally:
+            if kept:
+                self._workers = workers
+            else:
+                workers.close()
+
+    def _new_workers(self, source: tuple[int, ...]) -> Workers:
+        seed = int(np.random.SeedSequence(source).generate_state(1, np.uint64)[0]) >> 3
+        plan = Plan(
+            self.dataset,
+            Maker(self.batch_size, self.batch_sampler is not None, self.collate_fn, self.drop_last),
+            self.worker_init_fn,
+            seed,
+        )
+        ahead = self.prefetch_factor
+        workers = Workers(plan, self.num_workers, self.multiprocessing_context, self.timeout, ahead)
+        weakref.finalize(self, workers.close)
+        return workers
 
     def blocks(self, most: Callable[[], int]) -> Iterator[tuple[int, Any]]:
         """A pass in blocks of up to `most()` whole batches of one size: (their number n, a batch of n times the rows). Only arrays come in
@@ -102,7 +160,7 @@ class DataLoader:
         if self._started:
             self._epoch, self._position = self._epoch + 1, 0
         self._started = True
-        epoch, size, fetch = self._epoch, self.batch_size, self._fetcher()
+        epoch, size, fetch = self._epoch, self.batch_size, self._fetcher(self.dataset)
         order = self._order(epoch)
         while self._position < len(self):
             first = self._position * size  # type: ignore[operator]
@@ -113,7 +171,9 @@ class DataLoader:
 
     def batches(self, epoch: int) -> Iterator[Any]:
         """The indices of each batch of an epoch, without loading anything: int64 [batch], or what the sampler gives."""
-        if self.batch_sampler is not None:
+        if isinstance(self.dataset, IterableDataset):
+            yield from itertools.repeat(0)  # as many as it has
+        elif self.batch_sampler is not None:
             yield from self.batch_sampler
         elif self.batch_size is None:
             yield from self._order(epoch).tolist()
@@ -126,22 +186,19 @@ class DataLoader:
     def _order(self, epoch: int) -> np.ndarray:
         """All indices of an epoch in their order, int64 [samples]."""
         if self.sampler is not None:
-            return np.fromiter(self.sampler, dtype=np.int64)
+            places = list(self.sampler)
+            return np.array(places, np.int64 if all(isinstance(place, int | np.integer) for place in places) else object)
         if not self.shuffle:
             return np.arange(len(self.dataset))
         return seeded(self.seed, epoch).permutation(len(self.dataset))
 
-    def _fetcher(self) -> Callable[[Any], Any]:
+    def _fetcher(self, dataset: Any) -> Callable[[Any], Any]:
         """The function from a batch's indices to the batch."""
-        if self.batch_size is None and self.batch_sampler is None:
-            convert = self.collate_fn or as_tensors
-            return lambda index: convert(self.dataset[index])
-        columns = _columns(self.dataset) if self.collate_fn is None else None
-        if columns is not None:
+        columns = _columns(dataset) if self.collate_fn is None else None
+        if columns is not None and (self.batch_size is not None or self.batch_sampler is not None):
             arrays, places = columns
             return lambda indices: [from_numpy(array[indices if places is None else places[indices]]) for array in arrays]
-        collate = self.collate_fn or default_collate
-        return lambda indices: collate([self.dataset[int(index)] for index in indices])
+        return Maker(self.batch_size, self.batch_sampler is not None, self.collate_fn, self.drop_last)(dataset)
 
     def state_dict(self) -> dict[str, int]:
         """Where the loader stands, as plain integers: the epoch, the batches of it that were handed out, and the seed."""
@@ -160,6 +217,73 @@ class DataLoader:
                 )
         self._epoch, self._position, self.seed = state["epoch"], state["position"], state["seed"]
         self._started = False
+
+
+@dataclass(frozen=True)
+class Maker:
+    """How batches are made of a data set: `maker(dataset)` is the function from indices to a batch, in this process or in a worker."""
+
+    batch_size: int | None
+    batched: bool  # by a batch_sampler
+    collate_fn: Callable[[Any], Any] | None
+    drop_last: bool
+
+    def __call__(self, dataset: Any) -> Callable[[Any], Any]:
+        if isinstance(dataset, IterableDataset):
+            return self._streamed(iter(dataset))
+        if self.batch_size is None and not self.batched:
+            convert = self.collate_fn or as_tensors
+            return lambda index: convert(dataset[index])
+        collate, many = self.collate_fn or default_collate, getattr(dataset, "__getitems__", None)
+        if many is not None:
+            return lambda indices: collate(many([_place(index) for index in indices]))
+        return lambda indices: collate([dataset[_place(index)] for index in indices])
+
+    def _streamed(self, samples: Iterator[Any]) -> Callable[[Any], Any]:
+        """The next batch of an iterable data set, whatever the index."""
+
+        def fetch(_: Any) -> Any:
+            if self.batch_size is None:
+                for sample in samples:
+                    return (self.collate_fn or as_tensors)(sample)
+                raise Exhausted
+            batch = list(itertools.islice(samples, self.batch_size))
+            if not batch or (self.drop_last and len(batch) < self.batch_size):
+                raise Exhausted
+            return (self.collate_fn or default_collate)(batch)
+
+        return fetch
+
+
+def _place(index: Any) -> Any:
+    """An index as a data set gets it: Python's integers; the keys that a sampler of one's own may give stay."""
+    return int(index) if isinstance(index, np.integer) else index
+
+
+def _made(fetch: Callable[[Any], Any], tasks: Iterable[tuple[tuple[int, ...], Any]]) -> Iterator[Any]:
+    """The batches of tasks, made here, with the random numbers that a worker would have."""
+    for seeds, indices in tasks:
+        with drawing(seeds):
+            try:
+                batch = fetch(indices)
+            except Exhausted:
+                return
+        yield batch
+
+
+def _check_workers(num_workers: Any, prefetch_factor: Any, timeout: Any, persistent: bool) -> None:
+    """The arguments that speak of worker processes."""
+    if isinstance(num_workers, bool) or not isinstance(num_workers, int | np.integer) or num_workers < 0:
+        raise DataError("num_workers should be an integer of 0 or more, got {num_workers!r}", num_workers=num_workers)
+    if prefetch_factor is not None and (num_workers == 0 or not isinstance(prefetch_factor, int) or prefetch_factor < 1):
+        raise DataError(
+            "prefetch_factor should be an integer above 0, beside num_workers above 0, got {prefetch_factor!r}",
+            prefetch_factor=prefetch_factor,
+        )
+    if persistent and num_workers == 0:
+        raise DataError("persistent_workers=True needs num_workers above 0")
+    if timeout < 0:
+        raise DataError("timeout should be 0 (none) or a number of seconds above it, got {timeout!r}", timeout=timeout)
 
 
 def _check_dataset(dataset: Any, counted: bool) -> None:
@@ -203,7 +327,13 @@ def _columns(dataset: Any) -> tuple[list[np.ndarray], np.ndarray | None] | None:
 
 
 def as_tensors(sample: Any) -> Any:
-    """A sample with its NumPy arrays and NumPy numbers as tensors; everything else stays."""
+    """A sample with its NumPy arrays and NumPy numbers as tensors; everything else stays.
+
+    >>> import numpy as np
+    >>> from danlu.data import default_convert
+    >>> default_convert([np.ones(2), "text"])
+    [tensor([1., 1.], dtype=danlu.float64), 'text']
+    """
     if isinstance(sample, np.ndarray | np.number | np.bool_):
         return from_numpy(np.asarray(sample))
     if isinstance(sample, Mapping):
@@ -211,6 +341,9 @@ def as_tensors(sample: Any) -> Any:
     if isinstance(sample, tuple | list):
         return _rebuild(sample, [as_tensors(value) for value in sample])
     return sample
+
+
+default_convert = as_tensors
 
 
 def default_collate(samples: list[Any]) -> Any:

@@ -184,7 +184,7 @@ def multi_head_attention_forward(
     q_proj_weight: Tensor | None = None, k_proj_weight: Tensor | None = None, v_proj_weight: Tensor | None = None,
     static_k: Tensor | None = None, static_v: Tensor | None = None, average_attn_weights: bool = True, is_causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-    """What nn.MultiheadAttention computes, with its parameters as arguments; see there.
+    """What danlu.nn.MultiheadAttention computes, with its parameters as arguments: see danlu.nn.MultiheadAttention.
 
     static_k, static_v: keys and values of shape (N · heads, S, d) that are taken instead of projected ones.
 

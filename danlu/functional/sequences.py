@@ -24,6 +24,8 @@ def _mask(lengths: np.ndarray, steps: int) -> np.ndarray:
 class PackedSequence:
     """Sequences of different lengths as one batch, the longest first; made by `pack_padded_sequence` and `pack_sequence`.
 
+    data[batch_sizes₀ + … + batch_sizesₜ₋₁ + k] = step t of the k-th sequence
+
     data holds the first steps of all sequences, then the second steps of those that have one, and so on; batch_sizes how many there
     are of each. sorted_indices says which sequence of the batch comes first, second, …; unsorted_indices turns that round.
 
@@ -151,6 +153,8 @@ def pack_padded_sequence(
 ) -> PackedSequence:  # fmt: skip
     """The sequences of a padded batch without their padding, for a recurrent layer.
 
+    data[batch_sizes₀ + … + batch_sizesₜ₋₁ + k] = input[t, sorted_indices[k]]
+
     enforce_sorted=False takes them in any order and gives results back in that order.
 
     Shapes: input (T, N, …), or (N, T, …) with batch_first; lengths (N,).
@@ -187,6 +191,8 @@ def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """The inverse of `pack_padded_sequence`: the padded batch and the lengths, in their first order.
+
+    y[t, n] = the step t of the sequence n, or padding_value from its length on
 
     Raises:
         DataError: total_length is less than the longest sequence.
@@ -228,6 +234,8 @@ def pad_sequence(
 ) -> Tensor:
     """Sequences of different lengths stacked, the shorter ones filled up.
 
+    y[t, n] = sequences[n][t] for t < Tₙ, else padding_value
+
     Shapes: N tensors (Tₙ, …) → (max T, N, …), or (N, max T, …) with batch_first.
 
     Example:
@@ -253,6 +261,10 @@ def pad_sequence(
 def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = False) -> list[Tensor]:
     """The sequences of a padded batch: the inverse of `pad_sequence`.
 
+    sequences[n] = padded[:Tₙ, n]
+
+    Shapes: padded (T, N, …), or (N, T, …) with batch_first, lengths (N,) → N tensors (Tₙ, …).
+
     Example:
         >>> import danlu
         >>> from danlu.nn.utils.rnn import unpad_sequence
@@ -266,6 +278,10 @@ def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = F
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
     """Sequences of different lengths as one packed batch.
+
+    data[batch_sizes₀ + … + batch_sizesₜ₋₁ + k] = sequences[sorted_indices[k]][t]
+
+    Shapes: N tensors (Tₙ, …) → data (Σ Tₙ, …), batch_sizes (max T,).
 
     Example:
         >>> import danlu

@@ -28,6 +28,8 @@ from danlu.tensor.creation import cat
 class Residual(Module):
     """y = F(x) + x, or F(x) + shortcut(x) where F changes the shape (He et al. 2016, eq. 1 and 2).
 
+    Shapes: input (*) → the shape of F(input).
+
     Example:
         >>> import danlu
         >>> from danlu import nn
@@ -267,6 +269,8 @@ class PatchEmbedding(Module):
 
 class Step(Module):
     """1 where x > 0, else 0. Its derivative is 0 everywhere, so no gradient passes: see `Perceptron.fit` for how to learn with it.
+
+    Shapes: input (*) → (*): element by element.
 
     Example:
         >>> import danlu

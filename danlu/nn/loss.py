@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from danlu.errors import DataError
@@ -11,9 +14,33 @@ from danlu.nn.module import Module
 from danlu.tensor import Tensor
 
 
+def _with_old_words(init: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that takes PyTorch's older words too: size_average=False is reduction="sum", reduce=False is reduction="none"."""
+
+    @functools.wraps(init)
+    def constructor(self: Any, *args: Any, size_average: bool | None = None, reduce: bool | None = None, **named: Any) -> None:
+        if size_average is not None or reduce is not None:
+            named["reduction"] = "none" if reduce is False else "sum" if size_average is False else "mean"
+        init(self, *args, **named)
+
+    own, old = inspect.signature(init), inspect.signature(constructor, follow_wrapped=False).parameters
+    words = [old["size_average"], old["reduce"]]
+    named = [p for p in own.parameters.values() if p.kind is p.VAR_KEYWORD]
+    constructor.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[*(p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD), *words, *named]
+    )
+    return constructor
+
+
 class Loss(Module):
     """A loss: the base that holds what becomes of the single losses, "mean", "sum" or "none"."""
 
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        if "__init__" in vars(cls):
+            cls.__init__ = _with_old_words(cls.__init__)
+
+    @_with_old_words
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
         if reduction not in ("mean", "sum", "none"):

@@ -98,6 +98,8 @@ class TransformerEncoderLayer(_Layer):
 class TransformerDecoderLayer(_Layer):
     """Attention to itself, attention to the encoder's results, then a feed-forward network, each with a residual connection.
 
+    a = norm₁(x + self-attention(x)),   b = norm₂(a + attention(a, memory)),   y = norm₃(b + feed-forward(b)); norm_first: norms inside
+
     Shapes: tgt (L, N, E) and memory (S, N, E), with batch_first (N, L, E) and (N, S, E), or both without N → the shape of tgt.
 
     Example:
@@ -145,7 +147,11 @@ class _Stack(Module):
 class TransformerEncoder(_Stack):
     """num_layers copies of an encoder layer, each with weights of its own (all begin alike), then an optional normalisation.
 
+    y = norm(layerₙ(… layer₁(src)))
+
     enable_nested_tensor and mask_check are taken for PyTorch's sake and change nothing.
+
+    Shapes: src (S, N, E) → (S, N, E), as in TransformerEncoderLayer.
 
     Example:
         >>> import danlu
@@ -170,6 +176,10 @@ class TransformerEncoder(_Stack):
 
 class TransformerDecoder(_Stack):
     """num_layers copies of a decoder layer, each with weights of its own (all begin alike), then an optional normalisation.
+
+    y = norm(layerₙ(… layer₁(tgt, memory) …, memory))
+
+    Shapes: tgt (T, N, E), memory (S, N, E) → (T, N, E), as in TransformerDecoderLayer.
 
     Example:
         >>> import danlu
@@ -196,6 +206,8 @@ class TransformerDecoder(_Stack):
 
 class Transformer(Module):
     """Encoder and decoder: what a sequence becomes, given another (Vaswani et al. 2017).
+
+    y = decoder(tgt, encoder(src))
 
     custom_encoder and custom_decoder take the places of the usual ones. Embeddings, position encoding and the last linear layer are
     the caller's.

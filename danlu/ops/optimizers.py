@@ -242,11 +242,11 @@ def rmsprop(
 
 
 @composite(attrs=("maximize",))
-def asgd(o, eta: Node, shrink: Node, mu: Node, decay: Node, *tensors: Node, maximize: bool) -> tuple[Node, ...]:
-    """p ← p (1 − shrink) − η (g + λ p); a ← (1 − μ) a + μ p. Lists: p, g, a (Polyak & Juditsky 1992; shrink = lambd η)."""
+def asgd(o, eta: Node, keep: Node, mu: Node, decay: Node, *tensors: Node, maximize: bool) -> tuple[Node, ...]:
+    """p ← keep p − η (g + λ p); a ← (1 − μ) a + μ p. Lists: p, g, a (Polyak & Juditsky 1992; keep = 1 − lambd η)."""
 
     def one(p: Node, g: Node, a: Node) -> tuple[Node, ...]:
-        p, g = o.sub(p, o.mul(p, shrink)), _decayed(o, p, g, decay, eta, False, maximize)[1]
+        p, g = o.mul(p, keep), _decayed(o, p, g, decay, eta, False, maximize)[1]
         p = o.sub(p, o.mul(g, eta))
         return p, o.where(o.ge(mu, 1.0), p, toward(o, a, p, mu))
 

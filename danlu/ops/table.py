@@ -7,6 +7,7 @@ dtypes are promoted as PyTorch does, shapes are broadcast; and it writes each of
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -160,6 +161,7 @@ def composite(
 
         doc = (function.__doc__ or title).strip().splitlines()[0]
 
+        @functools.wraps(function)
         def expanded(o, *xs: Node, **given: Any) -> Any:
             if all(x.dtype is not dt.bfloat16 for x in xs):
                 return function(o, *xs, **given)

@@ -237,6 +237,8 @@ class Adafactor(Optimizer):
 
     `foreach` is accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
 
+    Shapes: parameters p of any shapes; of (*, m, n) r is (*, m, 1) and c (*, 1, n), of a vector v is whole.
+
     Raises:
         DataError: a negative option, d < 1, or a positive beta2_decay.
 

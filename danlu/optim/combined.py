@@ -54,6 +54,8 @@ class _Several(LRScheduler):
 class SequentialLR(_Several):
     """Schedules one after another: at each milestone the next one begins, from the initial rates and its first step.
 
+    lr = rateₖ(step − milestoneₖ) for milestoneₖ ≤ step < milestoneₖ₊₁
+
     Example:
         >>> import danlu
         >>> from danlu.optim.lr_scheduler import ConstantLR, ExponentialLR, SequentialLR
@@ -122,6 +124,8 @@ class WarmUpLR(SequentialLR):
 
 class ChainedScheduler(_Several):
     """Several schedules at once: each multiplies the rates as it would alone.
+
+    lr = initial lr · factor₁(step) · factor₂(step) · … for schedules that multiply the initial lr by a factor
 
     Example:
         >>> import danlu

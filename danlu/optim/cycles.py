@@ -99,6 +99,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 class CyclicLR(LRScheduler):
     """Up from base_lr to max_lr in step_size_up steps and down again in step_size_down, for ever (Smith 2017).
 
+    lr = base_lr + (max_lr − base_lr) · h · scale, h from 0 to 1 in step_size_up steps and back to 0 in step_size_down
+
     mode "triangular": the height stays; "triangular2": it halves with each cycle; "exp_range": it is multiplied by γ^step. Or
     scale_fn, a function of the number of the cycle or ("iterations") of the step, by which the height is multiplied. The momentum
     (β₁ of optimizers that have betas) goes down from max_momentum to base_momentum while the rate goes up.
@@ -185,6 +187,8 @@ def _check_cycle(total_steps: int, pct_start: float, anneal_strategy: str) -> No
 
 class OneCycleLR(LRScheduler):
     """Up from max_lr / div_factor to max_lr and down to a tiny rate, while the momentum goes the other way (Smith & Topin 2018).
+
+    lr = end + (start − end) (1 + cos(π t)) / 2 in each phase, t from 0 to 1 ("linear": start + (end − start) t)
 
     Phase 1 takes the share pct_start of the steps, phase 2 the rest; both follow half a cosine ("linear": a line). With three_phase
     the second one takes as long as the first and ends at max_lr / div_factor. The last rate is max_lr / div_factor /

@@ -31,6 +31,8 @@ class LBFGS(Optimizer):
     by a line search under Wolfe's strong conditions (`line_search_fn="strong_wolfe"`). All parameters stand in one group. Source:
     Nocedal & Wright 2006, algorithms 7.4, 7.5 (recursion) and 3.5, 3.6 (line search).
 
+    Shapes: parameters of any shapes, seen as one vector; s and y are such vectors, at most history_size of each.
+
     Raises:
         DataError: several groups, a negative option, another line search, or step() without a closure.
         GradientError: inside a function of `danlu.compile`, whose Python does not run again.

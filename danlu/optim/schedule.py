@@ -48,6 +48,8 @@ def for_each_group(name: str, option: str, value: Any, optimizer: Optimizer) -> 
 class LRScheduler:
     """The base: subclasses define `factor(step)`, by which the initial learning rates are multiplied, or `rate(group, step)`.
 
+    lr = initial lr · factor(step)
+
     The constructor sets the rates of step `last_epoch + 1`; each call of `step()` those of the next. PyTorch's way of a subclass,
     `get_lr()` with a list of rates, works as well.
 
@@ -373,6 +375,8 @@ class ConstantLR(LRScheduler):
 
 class LinearLR(LRScheduler):
     """The factor goes in a straight line from start_factor to end_factor in total_iters steps, and stays there.
+
+    lr = initial lr · (start_factor + (end_factor − start_factor) · min(step, total_iters) / total_iters)
 
     Example:
         >>> import danlu

@@ -142,7 +142,7 @@ class ASGD(Optimizer):
                 alike.setdefault((row[1]["eta"], row[1]["mu"]), []).append(row)
             for (eta, mu), members in alike.items():
                 targets, tensors = in_lists(members, "ax")
-                numbers = changing(eta), changing(lambd * eta), changing(mu), float(group["weight_decay"])
+                numbers = changing(eta), changing(1.0 - lambd * eta), changing(mu), float(group["weight_decay"])
                 update_(optimizers.asgd, targets, *numbers, *tensors, maximize=group["maximize"])
             for _, state in rows:
                 state["eta"] = single(lr / (1 + lambd * lr * step) ** group["alpha"])

@@ -21,6 +21,8 @@ from danlu.tensor.creation import tensor
 def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Tensor, Tensor, Any], Tensor]:
     """avg_fn of an exponential moving average of one tensor: a ← decay · a + (1 − decay) · p.
 
+    Shapes: averages and parameters of any one shape.
+
     Example:
         >>> import danlu
         >>> average = danlu.optim.swa_utils.get_ema_avg_fn(0.5)
@@ -34,6 +36,8 @@ def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Tensor, Tensor, Any], Tens
 def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
     """avg_fn of the mean of all models so far, of one tensor: a ← a + (p − a) / (n + 1).
 
+    Shapes: averages and parameters of any one shape.
+
     Example:
         >>> import danlu
         >>> average = danlu.optim.swa_utils.get_swa_avg_fn()
@@ -45,6 +49,8 @@ def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Sequence[Tensor], Sequence[Tensor], Any], None]:
     """multi_avg_fn of an exponential moving average of many tensors, in place and in one program: a ← decay · a + (1 − decay) · p.
+
+    Shapes: averages and parameters of any shapes, pair by pair equal.
 
     Example:
         >>> import danlu
@@ -59,6 +65,8 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Sequence[Tensor], Se
 
 def get_swa_multi_avg_fn() -> Callable[[Sequence[Tensor], Sequence[Tensor], Any], None]:
     """multi_avg_fn of the mean of all models so far, of many tensors, in place and in one program: a ← a + (p − a) / (n + 1).
+
+    Shapes: averages and parameters of any shapes, pair by pair equal.
 
     Example:
         >>> import danlu
@@ -90,9 +98,13 @@ def _toward(averages: Sequence[Tensor], current: Sequence[Tensor], rate: float) 
 class AveragedModel(Module):
     """A copy of a model whose weights are an average of those that the model had at each `update_parameters`.
 
+    a ← a + (p − a) / (n + 1), n the number of earlier updates
+
     The mean of all (stochastic weight averaging), unless avg_fn(average, current, n) or multi_avg_fn(averages, currents, n) says
     otherwise. Buffers are copied, or averaged too with use_buffers; else call `update_bn` at the end. Source: Izmailov et al. 2018,
     "Averaging weights leads to wider optima and better generalization", algorithm 1.
+
+    Shapes: those of the model.
 
     Raises:
         DataError: both avg_fn and multi_avg_fn.
@@ -156,8 +168,12 @@ class AveragedModel(Module):
 def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
     """The running statistics of all batch normalisations anew: the mean over one pass of the data, with the weights of now.
 
+    m = the mean over batches of their means, v = that of their variances
+
     Args:
         loader: yields batches; of a tuple or list the first part is the input.
+
+    Shapes: those of the model's input.
 
     Example:
         >>> import danlu
@@ -188,6 +204,8 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
 
 class SWALR(LRScheduler):
     """From the rate of now to swa_lr in anneal_epochs steps, along half a cosine ("linear": a line), and then constant.
+
+    lr = swa_lr + (first lr − swa_lr) (1 + cos(π t)) / 2, t = min(1, step / anneal_epochs)
 
     Example:
         >>> import danlu

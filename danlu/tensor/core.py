@@ -23,7 +23,7 @@ from danlu.ops import TABLE
 from danlu.ops.source import BUFFER
 from danlu.runtime.buffers import Buffer
 from danlu.tensor.modes import current as _mode
-from danlu.tensor.storage import Storage, adopt, share
+from danlu.tensor.storage import Shared, Storage, adopt, share
 
 _reader: Any = None  # is told of each tensor that is an input of an operation while a function is captured (danlu/replay.py)
 
@@ -457,11 +457,15 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
                 return
         values = [x._value() if isinstance(x, TensorCore) else _number(x) for x in inputs]
         results = record(op, values, tuple([attrs[a] for a in op.attrs]), False)  # type: ignore[union-attr]
-        for target, value in zip(targets, results if type(results) is tuple else (results,)):
+        results = results if type(results) is tuple else (results,)
+        # Writing into shared memory runs the program at once: the results that still wait for their storage must be among its results.
+        waiting = [Storage(v) for v in results] if any(type(t._storage) is Shared for t in targets) else []
+        for target, value in zip(targets, results):
             if target._base is None and value.spec is target._storage.value.spec:
                 target._storage.set(value)
             else:
                 target._assign(value)
+        del waiting
     finally:
         _mode.grad = previous
 

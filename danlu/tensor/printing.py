@@ -10,6 +10,7 @@ import numpy as np
 from danlu.dtype import readable
 
 THRESHOLD, EDGE, PRECISION, WIDTH = 1000, 3, 4, 80
+SCIENTIFIC: bool | None = None  # whether numbers are written with an exponent; None: where it helps
 INDENT = len("tensor(")
 
 
@@ -79,7 +80,8 @@ def _float_writer(numbers: np.ndarray) -> Callable[[float], str]:
         return lambda v: f"{v:.0f}." if np.isfinite(v) else str(v)
     low, high = np.abs(numbers).min(), np.abs(numbers).max()
     whole = bool((numbers == np.ceil(numbers)).all())
-    if high / low > 1000 or high > 1e8 or (not whole and low < 1e-4):
+    far = high / low > 1000 or high > 1e8 or (not whole and low < 1e-4)
+    if far if SCIENTIFIC is None else SCIENTIFIC:
         return lambda v: f"{v:.{PRECISION}e}"
     if whole:
         return lambda v: f"{v:.0f}." if np.isfinite(v) else str(v)

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "danlu"
 
 # Level → groups. A file may import from lower levels and from its own group; groups of one level are blind to each other.
 LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
-    0: (("messages/", "errors.py", "guidance.py", "dtype.py", "config.py", "version.py"),),
+    0: (("messages/", "errors.py", "guidance.py", "dtype.py", "config.py", "notebook.py", "version.py"),),
     1: (("graph.py",),),
     2: (("ops/",),),
     3: (("autodiff.py", "batching.py"), ("compile/",)),
@@ -41,8 +41,8 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
         ),
     ),
     7: (("nn/",), ("optim/",), ("data/",)),
-    8: (("train/",), ("classic/",), ("profiling.py",)),
-    9: (("cli.py", "__main__.py", "studio/", "interop/"),),
+    8: (("train/",), ("classic/",), ("profiling.py",), ("vision/",)),
+    9: (("cli.py", "run.py", "__main__.py", "studio/", "interop/"),),
 }
 # Pairs of one level where the first may import the second all the same.
 ALSO = {
@@ -63,6 +63,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "pandas": ("data/",),
     "pyarrow": ("data/",),
     "matplotlib": ("train/plot.py",),
+    "PIL": ("vision/",),
     "sklearn": ("classic/",),
     "numba": ("classic/",),
     "starlette": ("studio/",),
@@ -70,10 +71,23 @@ OWNERS: dict[str, tuple[str, ...]] = {
 }
 FREE = {"numpy", "danlu"} | set(sys.stdlib_module_names)
 # Parts of an extra: not always installed, so imported inside the function that needs them.
-LAZY = {"pandas", "pyarrow", "matplotlib", "sklearn", "numba", "starlette", "uvicorn"}
+LAZY = {"pandas", "pyarrow", "matplotlib", "PIL", "sklearn", "numba", "starlette", "uvicorn"}
 
 # Nothing of this may be loaded by a bare `import danlu`.
-NOT_AT_IMPORT = ("pandas", "pyarrow", "matplotlib", "sklearn", "scipy", "sympy", "numba", "starlette", "uvicorn", "torch", "jax")
+NOT_AT_IMPORT = (
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "PIL",
+    "sklearn",
+    "scipy",
+    "sympy",
+    "numba",
+    "starlette",
+    "uvicorn",
+    "torch",
+    "jax",
+)
 
 
 def place(path: Path) -> str:

@@ -18,7 +18,7 @@ POSITIVE = st.floats(1e-6, 1e6)
 PAIRS = st.lists(st.tuples(POSITIVE, POSITIVE), min_size=1, max_size=20)
 
 
-@pytest.mark.parametrize("name", ["bench.ratios", "bench.table"])
+@pytest.mark.parametrize("name", ["bench.ratios", "bench.table", "bench.steps", "bench.kernels"])
 def test_the_examples_run(name):
     failed, tried = doctest.testmod(importlib.import_module(name))
     assert tried

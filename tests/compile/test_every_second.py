@@ -31,6 +31,13 @@ def test_two_halves_in_turns(rows, n, seed, dtype):
     np.testing.assert_array_equal(found, np.stack([a + np.ones((), dtype), b], -1).reshape(rows, 2 * n))
 
 
+@pytest.mark.parametrize("count", [2, 4, 9, 40])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_two_numbers_that_are_the_same_in_every_turn(count, dtype):
+    pair = np.array([0, 1], dtype)
+    np.testing.assert_array_equal(danlu.from_numpy(pair.copy()).repeat(2, count).numpy(), np.tile(pair, (2, count)))
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 3), st.integers(2, 70), st.integers(2, 70))
 def test_windows_of_two_by_two_and_back(planes, height, width):
@@ -51,6 +58,11 @@ def test_windows_of_two_by_two_and_back(planes, height, width):
     hit = blocks == blocks.max((2, 4), keepdims=True)
     expected[:, : 2 * h, : 2 * w] = (hit * weights[:, :, None, :, None]).reshape(planes, 2 * h, 2 * w)
     np.testing.assert_array_equal(x.grad.numpy(), expected)
+
+
+def test_turns_of_what_is_the_same_in_all_lanes():
+    assert danlu.tensor([1, 2]).repeat(2, 3).tolist() == [[1, 2] * 3] * 2
+    assert danlu.tensor([1.5, 2.5]).repeat(40).tolist() == [1.5, 2.5] * 40
 
 
 def test_nothing_behind_the_last_element_is_read():

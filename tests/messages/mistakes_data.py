@@ -283,8 +283,8 @@ FILES = (
         Path("model.safetensors").write_bytes(data[:200])
         state = danlu.load("model.safetensors")
     """),
-    Mistake("load_a_pickle", 3, "DataError", ("torch.save", "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"),
-        "can run any code", "可以运行任意代码",
+    Mistake("load_a_pickle", 3, "DataError", ("pickle", "torch.save(model.state_dict(), path)"),
+        "would run its code", "会运行其中的代码",
         "UnpicklingError: Weights only load failed. In PyTorch 2.6, we changed the default value of the `weights_only` argument in", """
         import pickle
         Path("model.pt").write_bytes(pickle.dumps({"weight": [1, 2]}))

@@ -304,3 +304,19 @@ def test_trajectories_of_pytorch(name, options, dtype):
             own = optimizer.state_dict()["state"][k][key]
             if value is not None:
                 np.testing.assert_allclose(own if key == "step" else own.numpy(), value.numpy(), rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [lambda p: optim.SGD(p, lr=0.5, momentum=0.9), lambda p: optim.Adam(p, lr=0.5)])
+def test_parameters_whose_memory_numpy_holds_too(make):
+    params = [danlu.nn.Parameter(danlu.ones(2)), danlu.nn.Parameter(danlu.ones(3))]
+    twins = [danlu.nn.Parameter(danlu.ones(2)), danlu.nn.Parameter(danlu.ones(3))]
+    arrays = [p.detach().numpy() for p in params]
+    for group in (params, twins):
+        optimizer = make(group)
+        for _ in range(3):
+            optimizer.zero_grad()
+            sum((p**2).sum() for p in group).backward()
+            optimizer.step()
+    for p, q, array in zip(params, twins, arrays):
+        np.testing.assert_array_equal(array, q.detach().numpy())
+        np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())

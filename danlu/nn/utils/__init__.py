@@ -59,6 +59,8 @@ def clip_grads_with_norm_(
 ) -> None:
     """Scales the gradients in place by min(1, max_norm / (total_norm + 10⁻⁶)): the second half of `clip_grad_norm_`.
 
+    Shapes: gradients of any shapes; total_norm ().
+
     Example:
         >>> import danlu
         >>> p = danlu.nn.Parameter(danlu.ones(1))
@@ -85,6 +87,8 @@ def clip_grad_norm_(
     g ← g · min(1, max_norm / (‖all g‖ + 10⁻⁶)), with the Euclidean norm or that of norm_type (1, ∞, …)
 
     Nothing is computed here (unless error_if_nonfinite asks for the norm): the clipping becomes part of the optimizer's step.
+
+    Shapes: gradients of any shapes → the norm, ().
 
     Raises:
         DataError: max_norm is negative, or norm_type is not positive.
@@ -142,6 +146,10 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """All parameters in one line, one after another; differentiable.
 
+    v = (p₁ flattened, p₂ flattened, …)
+
+    Shapes: parameters of any shapes → (Σ sizes).
+
     Example:
         >>> import danlu
         >>> danlu.nn.utils.parameters_to_vector([danlu.ones(1, 2), danlu.zeros(1)]).tolist()
@@ -152,6 +160,10 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """Writes a vector, as `parameters_to_vector` gives it, into the parameters.
+
+    p₁ ← the first elements of v, p₂ ← those that follow, …
+
+    Shapes: vec (Σ sizes), parameters of any shapes.
 
     Raises:
         ShapeError: the vector holds more or fewer elements than the parameters.

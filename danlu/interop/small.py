@@ -1,0 +1,83 @@
+"""L9. Small modules of PyTorch's, each as the few names of it that scripts use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from danlu import random as numbers
+from danlu.nn import Module
+from danlu.tensor import Device, Tensor
+
+
+class DataParallel(Module):
+    """The module itself, called as it is: on one machine without GPUs that is what PyTorch's does. Its states begin with `module.`"""
+
+    def __init__(self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """What the module gives."""
+        return self.module(*inputs, **named)
+
+
+def _same(function: Any = None, *_: Any, **__: Any) -> Any:
+    """What is compiled in PyTorch is the function itself here: every step is compiled already."""
+    return function if function is not None else _same
+
+
+def _variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Tensor:
+    """A tensor: what PyTorch called Variable until 2018."""
+    return data.requires_grad_() if requires_grad else data
+
+
+def _seed() -> int:
+    """A fresh seed for the default generator."""
+    return numbers.manual_seed(int.from_bytes(os.urandom(6), "little")).initial_seed()
+
+
+@contextlib.contextmanager
+def _fork_rng(*_: Any, **__: Any) -> Iterator[None]:
+    """Random numbers inside leave no trace outside."""
+    state = numbers.get_state()
+    try:
+        yield
+    finally:
+        numbers.set_state(state)
+
+
+def _assert_close(
+    actual: Any, expected: Any, *, rtol: float | None = None, atol: float | None = None, equal_nan: bool = False, **_: Any
+) -> None:
+    """AssertionError, with the difference, where two tensors are not close; the tolerances are PyTorch's."""
+    left, right = np.asarray(actual), np.asarray(expected)
+    small, single = {"float64": (1e-7, 1e-7), "float16": (1e-3, 1e-5)}, (1.3e-6, 1e-5)
+    relative, absolute = small.get(left.dtype.name, single if left.dtype.kind in "fc" else (0.0, 0.0))
+    np.testing.assert_allclose(
+        left, right, relative if rtol is None else rtol, absolute if atol is None else atol, equal_nan, strict=True
+    )
+
+
+layers = SimpleNamespace(__doc__="torch.nn.parallel.", DataParallel=DataParallel, DistributedDataParallel=DataParallel)
+jit = SimpleNamespace(
+    __doc__="torch.jit: nothing is left to compile.",
+    script=_same,
+    trace=_same,
+    ignore=_same,
+    export=_same,
+    is_scripting=lambda: False,
+)
+autograd = SimpleNamespace(__doc__="torch.autograd.", Variable=_variable)
+testing = SimpleNamespace(__doc__="torch.testing.", assert_close=_assert_close)
+types_module = SimpleNamespace(__doc__="torch.types.", Number=int | float | bool, Device=Device | str | int | None)
+version = SimpleNamespace(__doc__="torch.version.", __version__="2.13.0", cuda=None, hip=None, git_version="", debug=False)
+random_module = SimpleNamespace(
+    __doc__="torch.random.", seed=_seed, initial_seed=lambda: numbers.default_generator.initial_seed(), fork_rng=_fork_rng,
+    get_rng_state=numbers.get_state, set_rng_state=numbers.set_state,
+)  # fmt: skip
