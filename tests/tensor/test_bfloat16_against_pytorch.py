@@ -19,7 +19,7 @@ def units(ours, theirs) -> float:
     """The largest distance, counted in last places of the second; NaN equals NaN."""
     a, b = np.asarray(ours.detach().tolist(), np.float64), np.asarray(theirs.detach().tolist(), np.float64)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         size = np.ldexp(1.0, np.floor(np.log2(np.abs(b).clip(2.0**-126, 2.0**127))).astype(int) - 7) if not same.all() else 1.0
         return float(np.max(np.where(same, 0, np.abs(a - b) / size), initial=0))
 
