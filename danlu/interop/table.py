@@ -96,7 +96,6 @@ PLANS: dict[str, Phrase] = {
     "torch.multiprocessing": Phrase("not planned: write `import multiprocessing`"),
     "torch.hub": Phrase("not planned: danlu downloads no code; load the file with torch.load"),
     "torch.sparse": Phrase("not planned: sparse tensors; write a dense one, or an index and torch.gather"),
-    "torch.bfloat16": Phrase("planned: the dtype bfloat16; write torch.float32"),
     "torch.utils.tensorboard": Phrase("not planned: danlu.train keeps curves in plain files, and matplotlib draws them"),
     "torch.profiler": Phrase("not planned: write `danlu.profile(step)`"),
     "torchvision.ops": Phrase("not planned"),
