@@ -25,7 +25,7 @@ from danlu.guidance import Line, user_line
 from danlu.ops.source import BUFFER, CONST, NUMBER
 from danlu.ops.table import PLACEHOLDER, number_spec
 from danlu.runtime.buffers import Buffer
-from danlu.runtime.executable import Compiled, Interpreted, compiled
+from danlu.runtime.executable import Compiled, Interpreted, both_kinds, compiled
 
 # Numbers that are part of a program; every other Python number is given to it when it runs and may change from step to step.
 FOLDED = frozenset({0, 1, 2, -1, 0.5})
@@ -321,7 +321,7 @@ def _number(trace: Trace, x: Any) -> int:
         x = x.value
     elif x in FOLDED and (x or copysign(1, x) > 0):  # -0.0 equals 0 and is another number
         return trace.append((CONST, x, type(x)), None)
-    trace.numbers += (x, int(x) if -(2**63) <= x < 2**63 else 0)  # as float64 and as int64: what it meets decides
+    trace.numbers += both_kinds(x)
     return trace.append((NUMBER, type(x), len(trace.numbers) // 2 - 1), None)
 
 

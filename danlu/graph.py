@@ -146,6 +146,14 @@ class Node:
     def __init__(self, op: Op, inputs: tuple[Node, ...], attrs: tuple, spec: Any) -> None:
         self.op, self.inputs, self.attrs, self.spec, self.origin = op, inputs, attrs, spec, Node.line
 
+    def on(self, inputs: tuple[Node, ...]) -> Node:
+        """The same op on other inputs; this node itself, where they are its own."""
+        if all(a is b for a, b in zip(inputs, self.inputs)):
+            return self
+        made = Node(self.op, inputs, self.attrs, self.spec)
+        made.origin = self.origin
+        return made
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The sizes of the axes."""
@@ -173,6 +181,13 @@ def from_line(line: Any) -> None:
 def is_memory(node: Node) -> bool:
     """Whether a node is an input of a program: a source that is read from memory, by its slot."""
     return node.op.family == SOURCE and node.op.attrs == ("slot", "spec")
+
+
+def known_as(node: Node, replace: dict[int, Node]) -> Node:
+    """The node whose value this one is known to have: `replace` holds (by id) what is known as another."""
+    while id(node) in replace:
+        node = replace[id(node)]
+    return node
 
 
 def toposort(roots: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:

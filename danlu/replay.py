@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from danlu import engine
+from danlu.compile.body import NUMBERS
 from danlu.config import config
 from danlu.dtype import readable
 from danlu.engine import Value
 from danlu.errors import DanluError, ShapeError
 from danlu.graph import Spec
 from danlu.runtime.buffers import Buffer
-from danlu.runtime.executable import Bound
+from danlu.runtime.executable import Bound, both_kinds
 from danlu.tensor.core import TensorCore, from_array, set_reader, tensors_in, wrap
 from danlu.tensor.modes import is_grad_enabled
 from danlu.tensor.storage import copied
@@ -113,7 +114,7 @@ class Plan:
         tables = np.tile(np.ctypeslib.as_array(bound.table), (count, 1))
         numbers = self._numbers(bound, count, before)
         if numbers.size:
-            tables[:, 1] = numbers.ctypes.data + np.arange(count, dtype=np.uint64) * np.uint64(numbers.strides[0])
+            tables[:, NUMBERS] = numbers.ctypes.data + np.arange(count, dtype=np.uint64) * np.uint64(numbers.strides[0])
         for _, k, number in self.arguments:
             buffer = blocks[number].buffer
             part = buffer.nbytes // count  # type: ignore[union-attr]
@@ -141,9 +142,8 @@ class Plan:
             before(n)
             found.append([x for a in self.actions for x, p in zip(a.call(), a.places) for _ in p])
         for column, k in enumerate(places):
-            values = [row[column] for row in found]
-            rows[:, 2 * k] = values
-            rows.view(np.int64)[:, 2 * k + 1] = [int(x) if -(2**63) <= x < 2**63 else 0 for x in values]
+            values, whole = zip(*[both_kinds(row[column]) for row in found])
+            rows[:, 2 * k], rows.view(np.int64)[:, 2 * k + 1] = values, whole
         return rows
 
     @property
@@ -326,9 +326,7 @@ class CompiledFunction:
                 result = call()
                 if _drawn() != drawn:
                     watch.cannot("random numbers of Python or NumPy are drawn inside")
-                if any(
-                    _has_history(t) for t in tensors_in(result)
-                ):  # to be differentiated by the caller: part of the caller's step
+                if any(map(_has_history, tensors_in(result))):  # to be differentiated by the caller: part of the caller's step
                     self._failures[key] = ATTEMPTS
                     return result
                 whole = _rebuilt(result, iter([_whole(t) for t in tensors_in(result)]))

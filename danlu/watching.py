@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import threading
 import weakref
@@ -19,9 +18,8 @@ from danlu.runtime.executable import Bound, Compiled
 from danlu.tensor.core import TensorCore, updates, wrap
 from danlu.tensor.storage import Storage, copied
 
-Source = tuple[
-    str, Any
-]  # where memory comes from: ("argument", k), ("state", State), ("made", (program, k)), ("constant", Buffer)
+# Where memory comes from: ("argument", k), ("state", State), ("made", (program, k)), ("constant", Buffer).
+Source = tuple[str, Any]
 
 
 class Stale(Exception):
@@ -57,8 +55,10 @@ class State:
 
 
 def is_shared(storage: Storage) -> bool:
-    """Whether NumPy (or another library) writes and reads the memory too: `now` finds out."""
-    return type(storage) is not Storage and storage.now is not None and type(storage) is not Storage
+    """Whether NumPy (or another library) writes and reads the memory too."""
+    if type(storage) is not Storage:
+        _ = storage.now  # makes it an ordinary one, where nobody else holds the memory any more
+    return type(storage) is not Storage
 
 
 def foreign(states: Sequence[State], values: int = 0, buffers: int = 0) -> list[State]:
@@ -154,7 +154,7 @@ class Watch(engine.Capture):
         self.repeated: list[tuple[Sequence[Runtime], Callable[[], Sequence[float | int]]]] = []
         self.guards: list[tuple[Callable[[], Any], Any]] = []
         self.obstacle = ""  # why the call cannot be repeated from memory alone
-        self.born: set[int] = set()
+        self.born: dict[int, Buffer] = {}  # by id: memory made of Python data during the call
         self._memory: dict[int, tuple[weakref.ref, Source]] = {}  # id of a buffer → (the buffer, where it comes from)
         self._arguments = {id(x._storage) for x in arguments}
         for k, value in enumerate(values):
@@ -176,7 +176,7 @@ class Watch(engine.Capture):
         if threading.get_ident() != self.thread or id(storage) in self.states or id(storage) in self._arguments:
             return
         if is_shared(storage):
-            self.obstacle = "memory that is shared with NumPy"
+            self.cannot("memory that is shared with NumPy")
         buffer = storage.value.buffer
         if buffer is None or id(buffer) in self.born:
             return
@@ -190,20 +190,14 @@ class Watch(engine.Capture):
     def leaf(self, value: Value) -> None:
         """Memory became a value: a constant of the function, unless it is known."""
         buffer: Buffer = value.buffer  # type: ignore[assignment]
-        if self.source(buffer)[0] == "constant":
+        if threading.get_ident() == self.thread and self.source(buffer)[0] == "constant":
             buffer.borrowed = True  # no program may write over it: the next call reads it again
-            self.born.add(id(buffer))
-            self.kept_constants.append(buffer)
-
-    @functools.cached_property
-    def kept_constants(self) -> list[Buffer]:
-        """What was made of Python data during the call."""
-        return []
+            self.born[id(buffer)] = buffer
 
     def ran(self, trace: Trace, executable: Any, slots: Sequence[int], buffers: Sequence[Buffer]) -> None:
         """A program has run."""
         if not isinstance(executable, Compiled):
-            self.obstacle = "DANLU_OPT=0 runs no programs"
+            self.cannot("DANLU_OPT=0 runs no programs")
             return
         number = len(self.programs)
         program = Program(executable, trace, [self.source(b) for b in trace.buffers], slots)
@@ -217,7 +211,7 @@ class Watch(engine.Capture):
                 if kind == "state":
                     what.written = True
                 elif kind != "made":
-                    self.obstacle = f"an {kind} is written over"
+                    self.cannot(f"memory of kind {kind} is written over")
 
     def read(self) -> None:
         """A value is read: what Python does with it cannot be repeated."""

@@ -13,7 +13,7 @@ from math import copysign
 from typing import Any, NamedTuple
 
 from danlu import dtype as dt
-from danlu.graph import GATHER, MOVEMENT, SOURCE, Node, Spec, from_line, is_memory, toposort
+from danlu.graph import GATHER, MOVEMENT, SOURCE, Node, Spec, from_line, is_memory, known_as, toposort
 from danlu.ops.bfloat16 import BITS, VALUES
 
 
@@ -34,9 +34,9 @@ def in_float32(roots: Sequence[Node], replace: dict[int, Node] | None = None) ->
     for node in order:
         if id(node) not in replace:
             from_line(node.origin)
-            new[id(node)] = _rebuilt(node, [new[_known(x, replace)] for x in node.inputs])
+            new[id(node)] = _rebuilt(node, [new[id(known_as(x, replace))] for x in node.inputs])
     from_line(None)
-    return [_as_memory(new[_known(r, replace)]) for r in roots], {}
+    return [_as_memory(new[id(known_as(r, replace))]) for r in roots], {}
 
 
 def _specs(node: Node) -> tuple[Spec, ...]:
@@ -47,16 +47,10 @@ def _is_half(spec: Spec) -> bool:
     return spec.dtype is dt.bfloat16
 
 
-def _known(node: Node, replace: dict[int, Node]) -> int:
-    while id(node) in replace:
-        node = replace[id(node)]
-    return id(node)
-
-
 def _rebuilt(node: Node, xs: list) -> Any:
     """A Half, or a node where the result is no bfloat16."""
     if not any(map(_is_half, _specs(node))) and not any(type(x) is Half for x in xs) and dt.bfloat16 not in node.attrs:
-        return node if all(a is b for a, b in zip(xs, node.inputs)) else Node(node.op, tuple(xs), node.attrs, node.spec)
+        return node.on(tuple(xs))
     if is_memory(node):
         spec = Spec(node.shape, dt.uint16)
         return _from_bits(Node(node.op, (), (node.attrs[0], spec), spec))

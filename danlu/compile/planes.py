@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from danlu.graph import PICK, Node, is_memory, toposort
+from danlu.graph import PICK, Node, is_memory, known_as, toposort
 from danlu.ops.planes import Planes, in_planes_of, memory_of, together
 
 
@@ -23,18 +23,12 @@ def in_planes(roots: Sequence[Node], replace: dict[int, Node] | None = None) -> 
     new: dict[int, Any] = {}
     for node in order:
         if id(node) not in replace:
-            new[id(node)] = _rebuilt(node, tuple(new[_known(x, replace)] for x in node.inputs))
-    return [_whole(new[_known(r, replace)]) for r in roots], {}
+            new[id(node)] = _rebuilt(node, tuple(new[id(known_as(x, replace))] for x in node.inputs))
+    return [_whole(new[id(known_as(r, replace))]) for r in roots], {}
 
 
 def _is_complex(node: Node) -> bool:
     return type(node.spec) is not tuple and node.dtype.is_complex
-
-
-def _known(node: Node, replace: dict[int, Node]) -> int:
-    while id(node) in replace:
-        node = replace[id(node)]
-    return id(node)
 
 
 def _rebuilt(node: Node, xs: tuple) -> Any:
@@ -44,7 +38,7 @@ def _rebuilt(node: Node, xs: tuple) -> Any:
     specs = node.spec if type(node.spec) is tuple else (node.spec,)
     if any(type(x) is Planes for x in xs) or any(s.dtype.is_complex for s in specs):
         return memory_of(node) if is_memory(node) else in_planes_of(node, xs)
-    return node if all(a is b for a, b in zip(xs, node.inputs)) else Node(node.op, xs, node.attrs, node.spec)
+    return node.on(xs)
 
 
 def _whole(x: Any) -> Node:

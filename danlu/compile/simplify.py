@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from danlu.graph import ELEMENTWISE, MOVEMENT, SOURCE, Node, from_line, toposort
+from danlu.graph import ELEMENTWISE, MOVEMENT, SOURCE, Node, from_line, known_as, toposort
 from danlu.ops.table import o
 
 
@@ -34,8 +34,10 @@ def simplify(roots: Sequence[Node], replace: dict[int, Node] | None = None) -> l
     order = toposort([*replace.values(), *roots], stop=lambda n: id(n) in replace)
     for node in order:
         if id(node) not in replace:
-            new[id(node)] = _rebuild(node, tuple(_resolve(x, new, replace) for x in node.inputs), known)
-    return _absorbed([_resolve(r, new, replace) for r in roots])
+            new[id(node)] = _rebuild(node, tuple(new[id(known_as(x, replace))] for x in node.inputs), known)
+    found = _absorbed([new[id(known_as(r, replace))] for r in roots])
+    from_line(None)
+    return found
 
 
 def _absorbed(roots: list[Node]) -> list[Node]:
@@ -50,19 +52,10 @@ def _absorbed(roots: list[Node]) -> list[Node]:
         inputs = tuple(new[id(x)] for x in node.inputs)
         found = None
         if node.op.absorb is not None and readers[id(node.inputs[0])] == 1:
+            from_line(node.origin)
             found = node.op.absorb(inputs[0], **node.named_attrs)
-        if found is None:
-            same = all(a is b for a, b in zip(inputs, node.inputs))
-            found = node if same else Node(node.op, inputs, node.attrs, node.spec)
-        found.origin = node.origin
-        new[id(node)] = found
+        new[id(node)] = node.on(inputs) if found is None else found
     return [new[id(r)] for r in roots]
-
-
-def _resolve(node: Node, new: dict[int, Node], replace: dict[int, Node]) -> Node:
-    while id(node) in replace:
-        node = replace[id(node)]
-    return new[id(node)]
 
 
 def _rebuild(node: Node, inputs: tuple[Node, ...], known: dict[tuple, Node]) -> Node:
@@ -73,8 +66,7 @@ def _rebuild(node: Node, inputs: tuple[Node, ...], known: dict[tuple, Node]) -> 
     key = (node.op, tuple(map(_exact, node.attrs)), node.spec, tuple(map(id, inputs)))
     found = known.get(key)
     if found is None:
-        same = all(a is b for a, b in zip(inputs, node.inputs))
-        found = known[key] = node if same else Node(node.op, inputs, node.attrs, node.spec)
+        found = known[key] = node.on(inputs)
     return found
 
 

@@ -100,17 +100,24 @@ class DataLoader:
         return samples // self.batch_size if self.drop_last else math.ceil(samples / self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
+        return self._pass(self._begin_pass(), self._position)
+
+    def _begin_pass(self) -> int:
+        """The epoch of the pass that begins: the next one, or the one that a loaded state stands in."""
         if self._started:
             self._epoch, self._position = self._epoch + 1, 0
         self._started = True
-        return self._pass(self._epoch, self._position)
+        return self._epoch
+
+    def _end_pass(self, epoch: int) -> None:
+        self._epoch, self._position, self._started = epoch + 1, 0, False
 
     def _pass(self, epoch: int, position: int) -> Iterator[Any]:
         """The batches of one epoch from a position on."""
         for place, batch in enumerate(self._batches(epoch, position), position):
             self._epoch, self._position = epoch, place + 1
             yield batch
-        self._epoch, self._position, self._started = epoch + 1, 0, False
+        self._end_pass(epoch)
 
     def _batches(self, epoch: int, position: int) -> Iterator[Any]:
         """The batches themselves, from arrays, from this process or from workers."""
@@ -157,17 +164,14 @@ class DataLoader:
             for batch in self:
                 yield 1, batch
             return
-        if self._started:
-            self._epoch, self._position = self._epoch + 1, 0
-        self._started = True
-        epoch, size, fetch = self._epoch, self.batch_size, self._fetcher(self.dataset)
+        epoch, size, fetch = self._begin_pass(), self.batch_size, self._fetcher(self.dataset)
         order = self._order(epoch)
         while self._position < len(self):
             first = self._position * size  # type: ignore[operator]
             count = max(1, min(most(), (len(order) - first) // size))  # type: ignore[operator]
             self._position += count
             yield count, fetch(order[first : first + count * size])  # type: ignore[operator]
-        self._epoch, self._position, self._started = epoch + 1, 0, False
+        self._end_pass(epoch)
 
     def batches(self, epoch: int) -> Iterator[Any]:
         """The indices of each batch of an epoch, without loading anything: int64 [batch], or what the sampler gives."""

@@ -13,11 +13,11 @@ import numpy as np
 
 from danlu.compile import llvm
 from danlu.compile.bfloat16 import in_float32
-from danlu.compile.body import ERROR, FIRST
+from danlu.compile.body import CALLBACK, ERROR, FIRST, NUMBERS, WORKSPACE
 from danlu.compile.program import LibraryCall, Memory, Output, Program
 from danlu.dtype import DType, from_numpy
 from danlu.errors import DanluError
-from danlu.graph import SOURCE, Node, Spec, is_memory, toposort
+from danlu.graph import SOURCE, Node, Spec, is_memory, known_as, toposort
 from danlu.ops import TABLE
 from danlu.ops.gather import index_error
 from danlu.runtime import cache
@@ -29,6 +29,11 @@ _LOOP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes
 _LIBRARY = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int64)
 _HEADER = struct.Struct("<I")
 Blamed = Callable[[DanluError, Sequence[Any], Sequence["float | int"]], DanluError]
+
+
+def both_kinds(x: float | int) -> tuple[float | int, int]:
+    """A Python number as a program is given it, as float64 and as int64: what it meets decides which is read."""
+    return x, int(x) if -(2**63) <= x < 2**63 else 0
 
 
 class Compiled:
@@ -125,7 +130,8 @@ class Bound:
         self.error = (ctypes.c_int64 * 2)()
         fixed = ctypes.c_char.from_buffer(self.numbers) if self.numbers else self.error
         checks = ctypes.addressof(self.error) if executable.program.checks else 0
-        self.table[0], self.table[1], self.table[2] = checks, ctypes.addressof(fixed), executable.library_address or 0
+        self.table[ERROR], self.table[NUMBERS] = checks, ctypes.addressof(fixed)
+        self.table[CALLBACK] = executable.library_address or 0
         self.address = ctypes.addressof(self.table)
 
     def set_input(self, k: int, buffer: Buffer) -> None:
@@ -138,7 +144,7 @@ class Bound:
 
     def set_number(self, k: int, x: float | int) -> None:
         """Number k, as both types that a program may take it for."""
-        struct.pack_into("dq", self.numbers, 16 * k, x, int(x) if -(2**63) <= x < 2**63 else 0)
+        struct.pack_into("dq", self.numbers, 16 * k, *both_kinds(x))
 
     def run(self) -> None:
         """Runs once, on the memory that the table names."""
@@ -146,7 +152,7 @@ class Bound:
         if executable.main is None:
             return
         workspace = Buffer(executable.program.workspace)
-        self.table[3] = workspace.address
+        self.table[WORKSPACE] = workspace.address
         executable.main(self.address, current_pool().address or None)
         if executable.failure is not None or self.error[0]:
             self._raise(self.table)
@@ -157,7 +163,7 @@ class Bound:
         if executable.module is None:
             return len(tables)
         workspace = Buffer(executable.program.workspace)
-        tables[:, 3] = workspace.address
+        tables[:, WORKSPACE] = workspace.address
         loop = _LOOP(executable.module.address("loop"))
         return loop(tables.ctypes.data, len(tables), tables.strides[0], current_pool().address or None)
 
@@ -169,7 +175,7 @@ class Bound:
     def _raise(self, table: Any) -> None:
         (size, position), self.error[0] = tuple(self.error), 0
         failure, self.executable.failure = self.executable.failure, None
-        numbers = struct.unpack("dq" * (len(self.numbers) // 16), ctypes.string_at(table[1], len(self.numbers)))
+        numbers = struct.unpack("dq" * (len(self.numbers) // 16), ctypes.string_at(table[NUMBERS], len(self.numbers)))
         inputs = [_Input(table, k) for k in range(self.first_input, self.first_result)]
         error = failure or index_error(position, size - 1)
         raise self.blamed(error, inputs, numbers) if isinstance(error, DanluError) else error
@@ -212,14 +218,14 @@ class Interpreted:
         for node in self.order:
             if id(node) not in self.replace:
                 values[id(node)] = self._value(node, values, inputs, numbers)
-        return [_to_buffer(values[id(self._known(r))]) for r in self.roots]
+        return [_to_buffer(values[id(known_as(r, self.replace))]) for r in self.roots]
 
     def failure(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> tuple[DanluError, int] | None:
         """The error of the first op that finds one in its data, and for which root it was computed; None where all is well."""
         values: dict[int, np.ndarray] = {}
         for k, root in enumerate(self.roots):
-            for node in toposort([root], stop=lambda n: id(self._known(n)) in values or id(n) in self.replace):
-                node = self._known(node)
+            for node in toposort([root], stop=lambda n: id(known_as(n, self.replace)) in values or id(n) in self.replace):
+                node = known_as(node, self.replace)
                 try:
                     if id(node) not in values:
                         values[id(node)] = self._value(node, values, inputs, numbers)
@@ -227,17 +233,12 @@ class Interpreted:
                     return error, k
         return None
 
-    def _known(self, node: Node) -> Node:
-        while id(node) in self.replace:
-            node = self.replace[id(node)]
-        return node
-
     def _value(self, node: Node, values: dict, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> np.ndarray:
         if is_memory(node):
             return inputs[node.attrs[0]].as_numpy(node.shape, node.dtype.numpy)
         if node.op.family == SOURCE and node.op.attrs[0] == "slot":
             return np.asarray(numbers[2 * node.attrs[0]]).astype(node.dtype.numpy)
-        arrays = [values[id(self._known(x))] for x in node.inputs]
+        arrays = [values[id(known_as(x, self.replace))] for x in node.inputs]
         result = node.op.numpy(*arrays, **node.named_attrs)  # type: ignore[misc]
         if isinstance(result, tuple):
             return result  # type: ignore[return-value]  # `pick` takes it apart
