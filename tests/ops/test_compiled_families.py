@@ -256,3 +256,12 @@ def test_a_family(family, data):
 @given(st.data())
 def test_many_of_a_family(family, data):
     one_program(data, family, 4)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_row_times_a_matrix_plus_a_view(rows):
+    """The sums of one row stand in scalars: what is added to them is read as scalars too."""
+    arrays = [np.arange(k, dtype=np.float32).reshape(s) for k, s in ((16 * rows, (rows, 16)), (32, (2, 16)), (2, (2,)), (4, (4,)))]
+    x, w, bias, wide = inputs_of(arrays)
+    views = [o.flip(bias, dims=(0,)), o.slice(wide, starts=(0,), stops=(4,), steps=(2,))]
+    compare([o.linear(x, w, view) for view in views], arrays, "a row", {})
