@@ -56,6 +56,36 @@ class Differentiation(TensorCore):
             value.leaf = weakref.ref(self)
 
     @property
+    def retains_grad(self) -> bool:
+        """True where `retain_grad` was called on the tensor.
+
+        Shapes: any tensor → a Python bool.
+
+        >>> import danlu
+        >>> danlu.ones(1).retains_grad
+        False
+        """
+        leaf = None if self.is_leaf else self._value().leaf
+        return leaf is not None and leaf() is self
+
+    def detach_(self) -> Any:
+        """Lets go of the history: the tensor is a leaf from now on, on the same memory.
+
+        Shapes: (*) → the tensor itself.
+
+        Raises GradientError for a view, whose history is that of the tensor it looks at.
+
+        >>> import danlu
+        >>> (danlu.ones(1, requires_grad=True) * 2).detach_().requires_grad
+        False
+        """
+        if self._base is not None:
+            raise GradientError("detach_ of a view, whose history is that of the tensor it looks at; write x = x.detach()")
+        engine.changed()
+        self._cut, self._leaf, self._seen = True, False, None
+        return self
+
+    @property
     def data(self) -> Any:
         """The same storage without history.
 
