@@ -9,9 +9,11 @@ from typing import Any
 from danlu import dtype as dt
 from danlu.compile import gemm
 from danlu.compile.body import (
+    NUMBERS,
     Body,
+    Function,
     Place,
-    function_text,
+    function,
     memory_suffix,
     memory_type,
     register_dtype,
@@ -263,8 +265,7 @@ class Writer:
         """A Python number: the table holds it twice, as float64 and as int64."""
         b = self.b
         wide = dt.float64 if e.dtype.kind == "f" else dt.int64
-        at = b.name()
-        b.line(f"{at} = getelementptr {ir_type(wide)}, ptr %numbers, i64 {2 * e.position + (e.dtype.kind != 'f')}")
+        at = b.place(Place(NUMBERS, 16 * e.position + 8 * (e.dtype.kind != "f")))
         return b.cast(b.instruction(f"load {ir_type(wide)}, ptr {at}", wide), register_dtype(e.dtype))
 
     # ---- indices --------------------------------------------------------------------------------------------------------
@@ -450,26 +451,21 @@ class Writer:
         return b.cast(value, stored)
 
 
-def write_kernel(kernel: Kernel, places: dict[int, Place], declared: set[str]) -> tuple[str, list[tuple[str, int]]]:
-    """The LLVM IR of one kernel, and its functions in the order in which they run, each with its chunks."""
+def write_kernel(kernel: Kernel, places: dict[int, Place]) -> list[Function]:
+    """The functions of one kernel in the order in which they run: one, or one for each phase of a contraction."""
     if kernel.body and isinstance(kernel.body[0], Contract):
-        return _write_phases(kernel, kernel.body[0], places, declared)
-    b = Body(places, declared)
+        return [_write_phase(phase, kernel.body[0], places) for phase in gemm.emit_phases(kernel.body[0].plan)]
+    b = Body(places)
     Writer(b).statements(kernel.body)
-    return function_text(kernel.name, b), [(kernel.name, kernel.chunks)]
+    return [function(b, kernel.chunks)]
 
 
-def _write_phases(kernel: Kernel, s: Contract, places: dict[int, Place], declared: set[str]) -> tuple[str, list[tuple[str, int]]]:
-    texts, calls = [], []
-    for k, phase in enumerate(gemm.emit_phases(s.plan)):
-        b = Body(places, declared)
-        workspace = b.pointer(s.workspace) if s.workspace is not None else "null"
-        at = gemm.Pointers(b.pointer(s.a.slot), b.pointer(s.b.slot), workspace)
-        phase.emit(b, at, "%begin", "%end", Epilogue(Writer(b), s))
-        name = f"{kernel.name}.{k}"
-        texts.append(function_text(name, b))
-        calls.append((name, phase.chunks))
-    return "\n".join(texts), calls
+def _write_phase(phase: gemm.Phase, s: Contract, places: dict[int, Place]) -> Function:
+    b = Body(places)
+    workspace = b.pointer(s.workspace) if s.workspace is not None else "null"
+    at = gemm.Pointers(b.pointer(s.a.slot), b.pointer(s.b.slot), workspace)
+    phase.emit(b, at, "%begin", "%end", Epilogue(Writer(b), s))
+    return function(b, phase.chunks)
 
 
 class Epilogue:
