@@ -119,7 +119,9 @@ def build(
     steps, texts, calls = _steps(kernels, places, set(written))
     _log("ir", lambda: "\n".join(texts))
     bytes_of_ir = sum(map(len, texts))
-    _log("compile", lambda: f"{len(kernels)} kernels, {len(texts)} different, {bytes_of_ir} bytes of IR, {workspace} of workspace")
+    _log(
+        "compile", lambda: f"{len(kernels)} kernels, {len(texts)} different, {bytes_of_ir} bytes of IR, {workspace} of workspace"
+    )
     return Program(steps, texts, num_inputs, outputs, workspace, any(map(may_fail, kernels)), calls, labels)
 
 
@@ -283,9 +285,7 @@ def _places(
     return places, workspace
 
 
-def _steps(
-    kernels: list[ir.Kernel], places: dict[int, Place], over: set[int]
-) -> tuple[list[Step], list[str], list[LibraryCall]]:
+def _steps(kernels: list[ir.Kernel], places: dict[int, Place], over: set[int]) -> tuple[list[Step], list[str], list[LibraryCall]]:
     """The steps of the program, the texts of the functions that they run, and the library calls that they make, both by number. Before
     the first kernel that writes over an input (slots `over`) it ends if an error was reported."""
     guarded = not any(map(may_fail, kernels))

@@ -292,7 +292,7 @@ def _unpack(data: bytes) -> tuple[Program, list[str], dict]:
         LibraryCall(op, _attrs(ast.literal_eval(attrs)), tuple(map(_memory, inputs)), tuple(m and _memory(m) for m in results))
         for op, attrs, inputs, results in head["calls"]
     ]
-    listed = [Step(*fields, tuple(Place(*x) for x in places)) for *fields, places in head["steps"]]
+    listed = [Step(kind, n, chunks, label, tuple(Place(*x) for x in places)) for kind, n, chunks, label, places in head["steps"]]
     found = Program(listed, [], head["inputs"], outputs, head["workspace"], head["checks"], calls)
     return found, head["kernels"], head["extra"]
 
