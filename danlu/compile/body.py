@@ -2,7 +2,7 @@
 
 `void kernel(ptr %args, i64 %begin, i64 %end)` runs the chunks begin … end of the kernel's outermost loop. `args` are the addresses that
 the kernel asks for, in the order in which it first does: its text says nothing of where they lie in the program, so that kernels
-which do the same have the same text.
+which do the same have the same text. Bounds of loops are given to it in the same way: another batch size is the same kernel.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from danlu.compile.index import Atom, Var
 from danlu.dtype import DType
 
 # The program's table of addresses: the error report, the Python numbers, the function that makes library calls, the workspace, the
-# steps of the program (runtime/steps.py), then inputs and outputs.
-ERROR, NUMBERS, CALLBACK, WORKSPACE, STEPS, FIRST = range(6)
+# steps of the program (runtime/steps.py), 0 (the offset of such a place is a number), then inputs and outputs.
+ERROR, NUMBERS, CALLBACK, WORKSPACE, STEPS, NOWHERE, FIRST = range(7)
+WRITTEN = 8  # sizes up to this one stand in the text: a loop over four heads says so
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Body(Emitter):
         self.places = places
         self.allocas: list[str] = []
         self.pointers: dict[Place, str] = {}
+        self.sizes: list[int] = []
         self.registers: dict[Atom, str] = {}  # loop variable → its register (of lane 0 for the vector variable)
         self.vector: Var | None = None
         self.lanes = 1
@@ -63,6 +65,13 @@ class Body(Emitter):
         if place not in self.pointers:
             self.pointers[place] = f"%p{len(self.pointers)}"
         return self.pointers[place]
+
+    def size(self, n: int) -> str:
+        """The register that holds a size; each has its own, as two that are equal need not be so for another batch."""
+        if n <= WRITTEN:
+            return str(n)
+        self.sizes.append(n)
+        return f"%n.{len(self.sizes) - 1}"
 
     def alloca(self, type_: str) -> str:
         """Memory of the function itself, made at its entry (LLVM turns it into registers)."""
@@ -168,13 +177,15 @@ ATTRIBUTES = 'attributes #0 = { nounwind "no-trapping-math"="true" "denormal-fp-
 
 def function(b: Body, chunks: int) -> Function:
     """The function of a finished body: `work` has the code, `kernel` loads the addresses for it, of which no two are the same memory."""
-    entry, parameters = [], ", ".join(f"ptr noalias {register}" for register in b.pointers.values())
-    for k in range(len(b.pointers)):
-        entry += [f"  %s{k} = getelementptr ptr, ptr %args, i64 {k}", f"  %q{k} = load ptr, ptr %s{k}"]
-    given = "".join(f"ptr %q{k}, " for k in range(len(b.pointers)))
+    kinds = ["ptr"] * len(b.pointers) + ["i64"] * len(b.sizes)
+    wanted = [f"ptr noalias {register}" for register in b.pointers.values()] + [f"i64 %n.{k}" for k in range(len(b.sizes))]
+    entry = []
+    for k, kind in enumerate(kinds):
+        entry += [f"  %s{k} = getelementptr i64, ptr %args, i64 {k}", f"  %q{k} = load {kind}, ptr %s{k}"]
+    parameters, given = ", ".join([*wanted, ""]), "".join(f"{kind} %q{k}, " for k, kind in enumerate(kinds))
     lines = [
         *sorted(b.declared),
-        f"define internal void @work({parameters}{', ' * bool(parameters)}i64 %begin, i64 %end) #0 {{",
+        f"define internal void @work({parameters}i64 %begin, i64 %end) #0 {{",
         "entry:",
         *b.allocas,
         *b.lines,
@@ -187,13 +198,14 @@ def function(b: Body, chunks: int) -> Function:
         "}",
         ATTRIBUTES,
     ]
-    return Function("\n".join(lines) + "\n", tuple(b.pointers), chunks)
+    return Function("\n".join(lines) + "\n", (*b.pointers, *(Place(NOWHERE, n) for n in b.sizes)), chunks)
 
 
 __all__ = [
     "CALLBACK",
     "ERROR",
     "FIRST",
+    "NOWHERE",
     "NUMBERS",
     "STEPS",
     "WORKSPACE",

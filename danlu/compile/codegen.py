@@ -75,16 +75,21 @@ class Writer:
     def loop(self, s: Loop) -> None:
         """A loop; with chunks it runs the part of its range that the function was called for."""
         if s.chunk:
-            start = self.b.integer(f"mul i64 %begin, {s.chunk}")
-            last = self.b.integer(f"mul i64 %end, {s.chunk}")
-            stop = self.b.call("llvm.smin.i64", dt.int64, 1, Value(last, dt.int64), Value(str(s.var.extent), dt.int64)).ref
+            chunk = self.b.size(s.chunk)
+            start = self.b.integer(f"mul i64 %begin, {chunk}")
+            last = self.b.integer(f"mul i64 %end, {chunk}")
+            stop = self.at_most(last, self.b.size(s.var.extent))
         else:
-            start, stop = "0", str(s.var.extent)
+            start, stop = "0", self.b.size(s.var.extent)
         self.hoist(s)
         if s.kind == "vector":
             self.vector_loop(s, start, stop)
         else:
             self.b.loop(start, stop, 1, lambda at: self.at(s.var, at, s.body))
+
+    def at_most(self, x: str, bound: str) -> str:
+        """min(x, bound)"""
+        return self.b.call("llvm.smin.i64", dt.int64, 1, Value(x, dt.int64), Value(bound, dt.int64)).ref
 
     def hoist(self, s: Loop) -> None:
         """Computes, before a loop, what is the same in all its turns."""
@@ -123,23 +128,23 @@ class Writer:
         """Full vectors, then the rest under a mask."""
         b = self.b
         b.vector, b.lanes = s.var, s.lanes
-        rest, full = s.var.extent % s.lanes, s.var.extent - s.var.extent % s.lanes
-        if full:
-            limit = (
-                stop if not rest else b.call("llvm.smin.i64", dt.int64, 1, Value(stop, dt.int64), Value(str(full), dt.int64)).ref
-            )
+        rest = s.var.extent % s.lanes
+        full = b.size(s.var.extent - rest) if rest else stop
+        if full != "0":
+            limit = self.at_most(stop, full) if rest and s.chunk else full
             b.loop(start, limit, s.lanes, lambda at: self.at(s.var, at, s.body))
         if rest:
-            self.tail(s, rest, str(full), stop)
+            self.tail(s, full, stop)
         b.vector, b.lanes = None, 1
 
-    def tail(self, s: Loop, rest: int, full: str, stop: str) -> None:
+    def tail(self, s: Loop, full: str, stop: str) -> None:
         """The lanes after the last full vector; in a chunked loop only the chunk that holds the end has them."""
         b = self.b
-        b.mask = Value("<" + ", ".join(f"i1 {'true' if k < rest else 'false'}" for k in range(s.lanes)) + ">", dt.bool_, s.lanes)
+        rest = b.cast(Value(b.integer(f"sub i64 {stop}, {full}"), dt.int64), dt.int32)
+        b.mask = b.lt(b.lane_numbers(s.lanes, dt.int32), rest)
         if s.chunk:
             here = b.name()
-            b.line(f"{here} = icmp eq i64 {stop}, {s.var.extent}")
+            b.line(f"{here} = icmp eq i64 {stop}, {b.size(s.var.extent)}")
             b.when(here, lambda: self.at(s.var, full, s.body))
         else:
             b.scoped(lambda: self.at(s.var, full, s.body))

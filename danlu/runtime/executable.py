@@ -84,6 +84,7 @@ class Compiled:
             self.library_address,
             workspace.address,
             self.steps_address,
+            0,
             *[b.address for b in inputs],
             *[b.address for b in new],
         )
