@@ -25,7 +25,7 @@ from danlu.ops import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 WHOLE = "danlu.array_api"  # one page for the whole namespace
-BESIDE = ("danlu.testing",)  # public, not imported by danlu itself
+BESIDE = ("danlu.testing", "danlu.vision.models")  # public, not imported by danlu itself
 SKIPPED = {"danlu.engine"}  # in __all__ for the curious: the machine, not the API
 MADE = "danlu.functions"  # its `_function` gives a method as a function
 
