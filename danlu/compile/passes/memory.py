@@ -104,8 +104,8 @@ def plan_memory(
     kernels: list[Kernel], sizes: dict[int, int], results: dict[int, int] | None = None, over: dict[int, int] | None = None
 ) -> tuple[dict[int, tuple[int | None, int]], int]:
     """Where the slots in `sizes` (slot → bytes) lie: (a result in whose memory, None for the workspace; offset), and the bytes of the
-    workspace. First fit, the largest first (a small one in the way of a large one would cost a place as large), then in the order of first use. The memory of a result (slot → bytes) serves until its own kernel runs; slots that
-    are written `over` another lie where that lies.
+    workspace. First fit, the largest first: a small piece in the way of a large one would cost a place as large. The memory of a
+    result (slot → bytes) serves until its own kernel runs; slots that are written `over` another lie where that lies.
 
     >>> plan_memory([], {7: 100})
     ({7: (None, 0)}, 128)
