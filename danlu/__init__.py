@@ -388,6 +388,7 @@ from danlu.tensor.joining import (
     row_stack,
     vstack,
 )  # fmt: skip
+from danlu.tensor.printing import set_printoptions
 from danlu.tensor.products import cdist, chain_matmul, einsum, tensordot
 from danlu.version import __version__
 
@@ -745,6 +746,7 @@ __all__ = [
     "set_grad_enabled",
     "set_language",
     "set_num_threads",
+    "set_printoptions",
     "set_rng_state",
     "sgn",
     "short",
