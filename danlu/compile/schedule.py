@@ -38,7 +38,9 @@ from danlu.graph import (
 # Instructions per element up to which computing twice beats storing and loading: a load and a store of 4 bytes each cost as
 # much as about 8 vector instructions from the second cache on.
 CHEAP = 8
-AGAIN = 96  # instructions per element that its readers may spend on a value that is not stored: 4 bytes written and read take 2 ns
+AGAIN = (
+    96  # instructions per element that its readers may spend on a value that is not stored: 4 bytes written and read take 2 ns
+)
 FAR = 1 << 18  # bytes from which on a value is worth that: it does not stay in the second cache until it is read
 FEW = 4096  # elements that stay in the first cache: rows and columns of factors, whose work codegen moves out of loops
 LARGE = 128  # nodes of one group at most: past it registers spill, and LLVM's time grows faster than the code
@@ -98,7 +100,7 @@ class Scheduler:
         self._dissolve()
         self._mark_stored()
         self._compute_again()
-        return [g for g in self.groups if g.nodes]
+        return [g for g in self.groups if g.stored]
 
     # ---- step 1 -------------------------------------------------------------------------------------------------------
     def _new_group(self, node: Node, core: bool) -> Group:
