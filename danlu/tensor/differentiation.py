@@ -102,6 +102,8 @@ class Differentiation(TensorCore):
     def detach_(self) -> Any:
         """Lets go of the history: the tensor is a leaf from now on, on the same memory.
 
+        y = x, ∂y/∂x = 0
+
         Shapes: (*) → the tensor itself.
 
         Raises GradientError for a view, whose history is that of the tensor it looks at.

@@ -18,11 +18,11 @@ def written(out: Any, result: Any) -> Any:
     """The result written into the tensor, or the tensors, given as `out=`; a tensor without elements takes any shape."""
     if not isinstance(out, TensorCore):
         return type(result)(*map(written, out, result)) if hasattr(result, "_fields") else type(result)(map(written, out, result))
-    if _KINDS.find(result.dtype.kind.replace("u", "i")) > _KINDS.find(out.dtype.kind.replace("u", "i")):
+    if _KINDS.find(result._spec.dtype.kind.replace("u", "i")) > _KINDS.find(out._spec.dtype.kind.replace("u", "i")):
         raise DTypeError(
             "out= is a tensor of {out_dtype}, and the result is {result_dtype}; give one of danlu.{result_dtype}",
-            out_dtype=out.dtype.name,
-            result_dtype=result.dtype.name,
+            out_dtype=out._spec.dtype.name,
+            result_dtype=result._spec.dtype.name,
         )
     if out._spec.shape == result._spec.shape:
         return out._assign(result._value())
@@ -32,7 +32,7 @@ def written(out: Any, result: Any) -> Any:
             out_shape=out._spec.shape,
             shape=result._spec.shape,
         )
-    out._storage, out._base, out._chain = Storage(result.to(out.dtype)._value()), None, ()
+    out._storage, out._base, out._chain = Storage(result.to(out._spec.dtype)._value()), None, ()
     return out
 
 
@@ -54,7 +54,7 @@ def made_as_out(function: Callable[..., Any]) -> Any:
     def extended(*args: Any, out: Any = None, **given: Any) -> Any:
         if out is None:
             return function(*args, **given)
-        return written(out, function(*args, **{"dtype": out.dtype, **given}))
+        return written(out, function(*args, **{"dtype": out._spec.dtype, **given}))
 
     return extended
 

@@ -181,7 +181,9 @@ def along(a: Inputs) -> Node | tuple:
     """Composites and running functions of one axis."""
     shape, dim = _axes(a)
     shape = tuple(max(n, 1) if k == dim else n for k, n in enumerate(shape))
-    name = a.draw(st.sampled_from(["softmax", "log_softmax", "logsumexp", "var", "std", "logcumsumexp", "mode", "unstack", "layer_norm"]))
+    name = a.draw(
+        st.sampled_from(["softmax", "log_softmax", "logsumexp", "var", "std", "logcumsumexp", "mode", "unstack", "layer_norm"])
+    )
     x, keep = a.numbers(shape, a.draw(FLOATS)), a.draw(st.booleans())
     options = {"logsumexp": {"dims": (dim,), "keepdim": keep}, "unstack": {}, "layer_norm": {"ndim": dim + 1, "eps": 1e-5}}
     options |= {name: {"dims": (dim,), "keepdim": keep, "correction": a.draw(st.integers(0, 1))} for name in ("var", "std")}
@@ -261,7 +263,9 @@ def test_many_of_a_family(family, data):
 @pytest.mark.parametrize("rows", [1, 2])
 def test_a_row_times_a_matrix_plus_a_view(rows):
     """The sums of one row stand in scalars: what is added to them is read as scalars too."""
-    arrays = [np.arange(k, dtype=np.float32).reshape(s) for k, s in ((16 * rows, (rows, 16)), (32, (2, 16)), (2, (2,)), (4, (4,)))]
+    arrays = [
+        np.arange(k, dtype=np.float32).reshape(s) for k, s in ((16 * rows, (rows, 16)), (32, (2, 16)), (2, (2,)), (4, (4,)))
+    ]
     x, w, bias, wide = inputs_of(arrays)
     views = [o.flip(bias, dims=(0,)), o.slice(wide, starts=(0,), stops=(4,), steps=(2,))]
     compare([o.linear(x, w, view) for view in views], arrays, "a row", {})

@@ -135,7 +135,7 @@ SHAPED = {
     "addmm": lambda m, z: m.addmm(z[:, :3], z, z.mH, alpha=2j),
     "kron": lambda m, z: m.kron(z, z),
     "cross": lambda m, z: m.linalg.cross(z.T, z.T * 2j),
-    "vecdot": lambda m, z: m.linalg.vector_norm(z, 3, 1),
+    "vector_norm": lambda m, z: m.linalg.vector_norm(z, 3, 1),
     "triu": lambda m, z: z.triu(),
     "diag": lambda m, z: z.diagonal(),
     "take": lambda m, z: z.take(m.tensor([3, 0])),

@@ -70,7 +70,7 @@ def test_out_of_another_shape_or_of_a_lower_kind_is_refused():
     assert str(error.value) == (
         "out= has shape (2, 3), and the result (3,); give one of that shape, or danlu.empty(0), which takes any"
     )
-    with pytest.raises(DTypeError, match="out= is a tensor of int64, and the result is float32; give one of danlu.float32"):
+    with pytest.raises(DTypeError, match=r"out= is a tensor of int64, and the result is float32; give one of danlu.float32"):
         danlu.exp(danlu.ones(3), out=danlu.empty(3, dtype=danlu.int64))
 
 
@@ -87,7 +87,7 @@ def test_the_state_of_the_random_numbers_is_a_tensor():
     assert str(error.value) == (
         "set_rng_state: the state has shape (3,) and dtype float32; expected what get_rng_state() gave, 16 of uint8"
     )
-    with pytest.raises(DataError, match="normal: std is -1.0; expected 0 or more"):
+    with pytest.raises(DataError, match=r"normal: std is -1.0; expected 0 or more"):
         danlu.normal(0.0, -1.0, (2,))
 
 
