@@ -267,7 +267,8 @@ class Scheduler:
             until = {id(n): last for n in group.stored if (last := self._read_cheaply_until(n, group))}
             gone = self._computed_again(group, until, memory)
             for base in group.nodes if len(until) > len(gone) + 1 else ():  # one more value in memory for two or more less
-                if base.op.family == ELEMENTWISE and id(base) not in memory and base.spec.size <= group.stored[-1].spec.size:
+                wanted = base.op.family in (ELEMENTWISE, CONTRACT, REDUCE) and id(base) not in memory
+                if wanted and base.spec.size <= group.stored[-1].spec.size:
                     found = self._computed_again(group, until, memory | {id(base)})
                     if len(found) > len(gone) + 1:
                         gone, group.stored = found, [base, *group.stored]
