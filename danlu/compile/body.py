@@ -19,7 +19,6 @@ from danlu.dtype import DType
 # The program's table of addresses: the error report, the Python numbers, the function that makes library calls, the workspace, the
 # steps of the program (runtime/steps.py), 0 (the offset of such a place is a number), then inputs and outputs.
 ERROR, NUMBERS, CALLBACK, WORKSPACE, STEPS, NOWHERE, FIRST = range(7)
-WRITTEN = 8  # sizes up to this one stand in the text: a loop over four heads says so
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Body(Emitter):
 
     def size(self, n: int) -> str:
         """The register that holds a size; each has its own, as two that are equal need not be so for another batch."""
-        if n <= WRITTEN:
+        if n <= 1:
             return str(n)
         self.sizes.append(n)
         return f"%n.{len(self.sizes) - 1}"

@@ -66,11 +66,8 @@ def emit_phases(p: Plan) -> list[Phase]:
 
 
 def _phase(p: Plan, name: str, chunks: int, write: Callable) -> Phase:
-    """A phase; where it has a single chunk, begin and end are known."""
-
     def emit(b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
-        first, last = ("0", "1") if chunks == 1 else (begin, end)
-        write(p, b, at, first, last, epilogue)
+        write(p, b, at, begin, end, epilogue)
 
     return Phase(name, chunks, emit)
 
@@ -78,6 +75,9 @@ def _phase(p: Plan, name: str, chunks: int, write: Callable) -> Phase:
 @contextmanager
 def _units(b: Emitter, begin: str, end: str, grain: int, units: int) -> Iterator[str]:
     """The units of chunks begin … end-1."""
+    if units == 1:
+        yield "0"
+        return
     each = b.size(grain)
     first, last = micro.times(b, begin, each), micro.at_most(b, micro.times(b, end, each), units)
     with loop(b, first, last) as unit:
@@ -181,7 +181,7 @@ def _emit_tile(
     """One tile: its sums go to `room`, from there vector by vector to the epilogue."""
     height, width, k = p.tile.rows, p.width, p.contraction.k
     first_row, first_column = micro.times(b, row, height), micro.times(b, panel, width)
-    y, x = _inside(b, first_row, height, p.rows), _inside(b, first_column, width, p.columns)
+    y, x = micro.at_most(b, first_row, p.rows - height), _inside(b, first_column, width, p.columns)
     places = [workspace if source else pointer for source, pointer in zip(p.sources, pointers, strict=True)]
     kernel = micro.tile_along_columns if p.variant == "columns" else micro.tile_along_k
 

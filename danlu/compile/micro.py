@@ -267,8 +267,13 @@ class Operand:
 
     def start(self, b: Emitter, pointer: str, batch: Sequence[str], tile: str, x: str) -> str:
         """The address of the first element of a tile that begins at x, at k = 0."""
-        inside = times(b, tile, self.panel_size) if self.panel_size else times(b, x, self.across)
-        return at(b, pointer, plus(b, plus(b, inside, linear(b, batch, self.strides)), b.size(self.offset)), self.dtype)
+        if not self.panel_size:
+            place = plus(b, times(b, x, self.across), linear(b, batch, self.strides))
+        else:
+            place = times(b, tile, b.size(self.panel_size))
+            for y, stride in zip(batch, self.strides, strict=True):
+                place = plus(b, times(b, y, b.size(stride)), place)
+        return at(b, pointer, plus(b, place, b.size(self.offset)), self.dtype)
 
 
 @dataclass(frozen=True)

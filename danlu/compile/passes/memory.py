@@ -36,9 +36,9 @@ def written(kernel: Kernel) -> set[int]:
 def results_last(kernels: list[Kernel]) -> list[Kernel]:
     """The kernels with those at the end whose results no other kernel reads (the updates of parameters), so that all who read an
     old value, and all who may find an error in the data, come before the kernel that overwrites it."""
-    needed = [(touched(k) - written(k)) for k in kernels]
-    read = set().union(*needed) if needed else set()
-    return sorted(kernels, key=lambda k: 0 if written(k) & read else 1 if may_fail(k) else 2)
+    stored = {id(k): written(k) for k in kernels}
+    read = set().union(*(touched(k) - stored[id(k)] for k in kernels))
+    return sorted(kernels, key=lambda k: 0 if stored[id(k)] & read else 1 if may_fail(k) else 2)
 
 
 def may_fail(kernel: Kernel) -> bool:
