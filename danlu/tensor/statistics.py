@@ -150,6 +150,11 @@ class Statistics(TensorCore):
 
         Shapes: (*) → without the axes of dim; keepdim leaves them with size 1.
         """
+        if self._spec.dtype.is_complex:
+            z: Any = self
+            most = z.real.detach().amax(dim, True)
+            total = (z - most).exp().sum(dim, True).log() + most
+            return total if keepdim else total.sum(dim)
         x: Any = self if self._spec.dtype.is_floating_point else self.float()  # type: ignore[attr-defined]
         axes = x._axes("logsumexp", dim)
         if not prod(x._spec.shape[k] for k in axes):
