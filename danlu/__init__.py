@@ -316,6 +316,8 @@ from danlu.notebook import load_ipython_extension
 from danlu.random import (
     Generator,
     bernoulli,
+    get_rng_state,
+    initial_seed,
     manual_seed,
     multinomial,
     normal,
@@ -326,6 +328,8 @@ from danlu.random import (
     randn,
     randn_like,
     randperm,
+    seed,
+    set_rng_state,
 )  # fmt: skip
 from danlu.replay import compile
 from danlu.runtime.pool import get_num_threads, set_num_threads
@@ -600,6 +604,7 @@ __all__ = [
     "ge",
     "ger",
     "get_num_threads",
+    "get_rng_state",
     "gradient",
     "greater",
     "greater_equal",
@@ -624,6 +629,7 @@ __all__ = [
     "index_reduce",
     "index_select",
     "inference_mode",
+    "initial_seed",
     "inner",
     "int",
     "int8",
@@ -764,11 +770,13 @@ __all__ = [
     "scatter_add",
     "scatter_reduce",
     "searchsorted",
+    "seed",
     "select",
     "select_scatter",
     "set_grad_enabled",
     "set_language",
     "set_num_threads",
+    "set_rng_state",
     "sgn",
     "short",
     "sigmoid",

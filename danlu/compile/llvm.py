@@ -221,7 +221,7 @@ def _linker(machine: Machine):
 class Module:
     """Object code in memory; its addresses hold as long as it lives."""
 
-    __slots__ = ("_addresses", "_name", "_trackers")
+    __slots__ = ("__weakref__", "_addresses", "_name", "_trackers")
 
     def __init__(self, name: str, tracker) -> None:
         self._name, self._trackers = name, [tracker]  # LLVM unloads the code when any tracker of it is dropped

@@ -12,7 +12,6 @@ import danlu
 from danlu.dtype import DType, check_dtype, float32
 from danlu.errors import DataError
 from danlu.interop.gpu import amp
-from danlu.interop.small import random_module
 from danlu.tensor import Tensor, printing
 from danlu.tensor.arithmetic import check_device
 
@@ -23,8 +22,6 @@ inf, nan, pi, e, newaxis = math.inf, math.nan, math.pi, math.e, None
 strided, contiguous_format, channels_last, preserve_format = "strided", "contiguous_format", "channels_last", "preserve_format"
 autocast = amp.autocast
 default_generator = danlu.random.default_generator
-seed, initial_seed = random_module.seed, random_module.initial_seed
-get_rng_state, set_rng_state = random_module.get_rng_state, random_module.set_rng_state
 
 
 # ---- numbers of a dtype
