@@ -48,6 +48,7 @@ class Plan:
         self.arguments: list[tuple[Bound, int, int]] = []
         self.links: list[list[tuple[int, int, int]]] = []  # of each program: (input, program before, its result)
         self.states = list(watch.states.values())
+        self.shared = [s for s in self.states if s.shared]
         self._bind_inputs(watch)
         self.required: list[tuple[TensorCore, Any]] = []  # (leaf, the .grad it must have at the beginning)
         self.gradients: list[Gradient] = []
@@ -59,6 +60,8 @@ class Plan:
         self.gradient_states = [g.state for g in self.gradients]
         self.targets = [(s, watch.source(s.storage.value.buffer)) for s in self.states]  # type: ignore[arg-type]
         self.targets = [(s, source) for s, source in self.targets if source != ("state", s)]
+        if any(s.shared and (s.written or any(s is t for t, _ in self.targets)) for s in self.states):
+            raise Stale("memory that is shared with NumPy is written inside")
         self.result, self.outputs = result, [_output(watch, t) for t in tensors_in(result)]
         self.fresh = [
             [(k, n) for k, n in enumerate(p.executable.fresh) if (number, k) not in places]
@@ -168,6 +171,8 @@ class Plan:
         for leaf, grad in self.required:
             if leaf.grad is not grad:
                 raise Stale
+        for state in self.shared:
+            _ = state.storage.now  # takes notice of what was written there
         for state in foreign(self.states):
             state.bind()
         if self.gradients:
