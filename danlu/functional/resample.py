@@ -117,7 +117,9 @@ def _check_mode(x: Tensor, mode: str, align_corners: bool | None, antialias: boo
         )
     if mode in _RANKS and not (x.dtype.is_floating_point or x.dtype is uint8):
         raise DTypeError(
-            "interpolate: the input is {dtype}; mode {mode!r} expects floats, or uint8 images: write x.float()", dtype=x.dtype.name, mode=mode
+            "interpolate: the input is {dtype}; mode {mode!r} expects floats, or uint8 images: write x.float()",
+            dtype=x.dtype.name,
+            mode=mode,
         )
     ranks = (_RANKS[mode],) if mode in _RANKS else (1, 2, 3)
     if x.ndim - 2 not in ranks:
