@@ -102,7 +102,7 @@ def _receive(pipe: Connection) -> Any:
     arrays = [np.empty(size, np.uint8) for size in sizes]
     for array in arrays:
         if array.nbytes:
-            _read(pipe, memoryview(array))
+            _read(pipe, array.data)
     return pickle.loads(body, buffers=arrays)
 
 
