@@ -58,6 +58,11 @@ def hooked(returned):
 
 
 CASES = [
+    (
+        lambda: danlu.set_printoptions(profile="long"),
+        DataError,
+        "set_printoptions: profile is 'long'; expected 'default', 'short' or",
+    ),
     (lambda: (danlu.ones(2, requires_grad=True) * 2)[0].detach_(), GradientError, "detach_ of a view, whose history is that of"),
     (
         lambda: danlu.set_rng_state(danlu.zeros(3)),

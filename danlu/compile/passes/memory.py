@@ -104,8 +104,8 @@ def plan_memory(
     kernels: list[Kernel], sizes: dict[int, int], results: dict[int, int] | None = None, over: dict[int, int] | None = None
 ) -> tuple[dict[int, tuple[int | None, int]], int]:
     """Where the slots in `sizes` (slot → bytes) lie: (a result in whose memory, None for the workspace; offset), and the bytes of the
-    workspace. First fit, in the order of first use. The memory of a result (slot → bytes) serves until its own kernel runs; slots that
-    are written `over` another lie where that lies.
+    workspace. First fit, the largest first: a small piece in the way of a large one would cost a place as large. The memory of a
+    result (slot → bytes) serves until its own kernel runs; slots that are written `over` another lie where that lies.
 
     >>> plan_memory([], {7: 100})
     ({7: (None, 0)}, 128)
@@ -117,7 +117,7 @@ def plan_memory(
     arenas = [(slot, size, first.get(slot, 0)) for slot, size in (results or {}).items()]
     placed: list[tuple[int | None, int, int, int]] = []  # (arena, offset, end, slot)
     found: dict[int, tuple[int | None, int]] = {}
-    for slot in sorted(sizes.keys() - home.keys(), key=lambda s: (first.get(s, 0), s)):
+    for slot in sorted(sizes.keys() - home.keys(), key=lambda s: (-sizes[s], first.get(s, 0), s)):
         size = -(-max(sizes[slot], 1) // ALIGNMENT) * ALIGNMENT
         start, stop = first.get(slot, 0), last.get(slot, 0)
         alive = [(arena, a, b) for arena, a, b, other in placed if first.get(other, 0) <= stop and last.get(other, 0) >= start]
