@@ -18,9 +18,9 @@ from typing import Any
 
 from danlu.compile import kernel as ir
 from danlu.compile import target
+from danlu.compile.alike import Alike
 from danlu.compile.bfloat16 import in_float32
 from danlu.compile.body import FIRST, WORKSPACE, Place
-from danlu.compile.codegen import write_kernel
 from danlu.compile.index import Var, i
 from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize
@@ -104,7 +104,9 @@ def build(
     groups = schedule(computed)
     inputs = _inputs(groups)
     slots = _slots(groups, inputs, computed, num_inputs)
-    kernels = [k for k in (_kernel(g, slots, n) for n, g in enumerate(groups)) if k.body]
+    alike = Alike(slots)
+    made = (alike.kernel(g, f"k{n}", lambda g=g, n=n: _kernel(g, slots, n)) for n, g in enumerate(groups))
+    kernels = [k for k in made if k.body]
     for k in kernels:
         _log("kernels", lambda k=k: ir.render(k))
     kernels = results_last(kernels)
@@ -116,7 +118,7 @@ def build(
     outputs = _settled(outputs, written, num_inputs)
     places, workspace = _places(groups, computed, slots, kernels, num_inputs, written)
     labels = [_label(k, groups, slots) for k in kernels] if config.profile else []
-    steps, texts, calls = _steps(kernels, places, set(written))
+    steps, texts, calls = _steps(kernels, alike, places, set(written))
     _log("ir", lambda: "\n".join(texts))
     bytes_of_ir = sum(map(len, texts))
     _log(
@@ -285,7 +287,9 @@ def _places(
     return places, workspace
 
 
-def _steps(kernels: list[ir.Kernel], places: dict[int, Place], over: set[int]) -> tuple[list[Step], list[str], list[LibraryCall]]:
+def _steps(
+    kernels: list[ir.Kernel], alike: Alike, places: dict[int, Place], over: set[int]
+) -> tuple[list[Step], list[str], list[LibraryCall]]:
     """The steps of the program, the texts of the functions that they run, and the library calls that they make, both by number. Before
     the first kernel that writes over an input (slots `over`) it ends if an error was reported."""
     guarded = not any(map(may_fail, kernels))
@@ -300,7 +304,7 @@ def _steps(kernels: list[ir.Kernel], places: dict[int, Place], over: set[int]) -
         if not guarded and written_by(k) & over:
             steps.append(Step("check", label=label))
             guarded = True
-        for f in write_kernel(k, places):
+        for f in alike.functions(k, places):
             steps.append(Step("run", texts.setdefault(f.text, len(texts)), f.chunks, label, f.places))
     return steps, list(texts), library
 
