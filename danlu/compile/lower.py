@@ -32,6 +32,7 @@ from danlu.compile.kernel import (
     Total,
 )  # fmt: skip
 from danlu.compile.schedule import Group
+from danlu.compile.windows import labelled, reading
 from danlu.dtype import DType, bool_, int64
 from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCATTER, SOURCE, Node
 
@@ -95,21 +96,26 @@ class Lowering:
         self.point = tuple(map(i.var, axes))
         total = self.totals[id(node)] = Total("t0", PLUS, node.dtype)
         a, b, summed = self._operands(node, axes)
-        if {v for v in summed if v.extent != 1} <= {*atoms_of(a.index), *atoms_of(b.index)}:
+        plain = isinstance(a, Load) and isinstance(b, Load)
+        if plain and {v for v in summed if v.extent != 1} <= {*atoms_of(a.index), *atoms_of(b.index)}:
             return [Contract(a, b, total, tuple(axes), self._stores())]
-        # Both operands are stretched along a summed axis, which no stride shows: a plain sum.
+        # Both operands are stretched along a summed axis, which no stride shows, or one is no memory: a plain sum.
         product = Accumulate(total, Apply(PRODUCT, (a, b), (), total.dtype))
         return nest(axes, [Begin(total), *nest(summed, [product]), *self._stores()])
 
-    def _operands(self, node: Node, axes: list[Var]) -> tuple[Load, Load, list[Var]]:
-        """Both operands as loads over the labelled axes, whose strides are all that a contraction kernel needs; and the summed axes."""
-        first, second, out = node.attrs[0]
-        by_label = dict(zip(out, axes))
-        for word, x in zip((first, second), node.inputs):
-            for label, n in zip(word, x.shape):
-                by_label.setdefault(label, Var(f"k{label}", n))
+    def _operands(self, node: Node, axes: list[Var]) -> tuple[Any, Any, list[Var]]:
+        """Both operands over the labelled axes, and the summed axes. Loads, whose strides are all that a contraction kernel needs; the one
+        that is read through windows says with its guard where it lies along each axis of its memory."""
+        first, second, _ = node.attrs[0]
+        by_label = labelled(node)
         loads = [self.value(x, tuple(i.var(by_label[c]) for c in word), ()) for word, x in zip((first, second), node.inputs)]
-        return loads[0], loads[1], [v for v in by_label.values() if v not in axes]  # type: ignore[return-value]
+        seen = reading(node, lambda x: id(x) in self.slots)
+        if seen is not None:
+            side, memory, places = seen
+            guard = tuple(("within", ix, n) for ix, n in places)
+            point = tuple(ix for ix, _ in places)
+            loads[side] = Load(self.slots[id(memory)], i.ravel(point, memory.shape), memory.dtype, guard)
+        return loads[0], loads[1], [v for v in by_label.values() if v not in axes]
 
     def _scatter(self) -> list:
         node = self.group.core[0]

@@ -16,6 +16,7 @@ from math import prod
 
 from danlu.compile.emit import Emitter, Value
 from danlu.compile.index import Var, i
+from danlu.compile.windows import reading
 from danlu.dtype import DType, float32
 from danlu.graph import (
     CONTRACT,
@@ -118,11 +119,12 @@ class Scheduler:
 
     def _operands(self) -> set[int]:
         """The ids of the movements, gathers and sources that must become memory for a contraction or a library call: all
-        that are not memory seen with other strides. Known before the first group is made: what reads them comes after."""
+        that are not memory seen with other strides or through windows. Known before the first group is made: what reads them comes after."""
         found: set[int] = set()
         for node in self.order:
             if node.op.family == CONTRACT:
-                found |= {id(x) for x in node.inputs if not strided_view(x)}
+                seen = reading(node)
+                found |= {id(x) for k, x in enumerate(node.inputs) if not (strided_view(x) or (seen and seen[0] == k))}
             elif node.op.family == OPAQUE:
                 found |= {id(x) for x in node.inputs if not (x.op.family == SOURCE and strided_view(x))}
         return found

@@ -1,11 +1,12 @@
-"""L2. Convolutions of any number of axes, as one matrix product for all images and positions.
+"""L2. Convolutions of any number of axes, as contractions of the weight with the windows of the input.
 
-The windows are copied to a matrix (C·K… rows, N·O… columns), "im2col": forward pass, gradient of the weight and gradient of the
-input are then each one product with one summed axis, and all positions of all images are columns of one matrix. It costs K… times
-the memory of the input; reading the windows while the product runs would not.
+With strides of 1, forward pass, gradient of the weight and gradient of the input are each one contraction one operand of which is
+seen through windows; the compiler reads them in place. With larger strides, or few positions, the windows are copied.
 """
 
 from __future__ import annotations
+
+from math import prod
 
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import Node
@@ -13,6 +14,9 @@ from danlu.messages import Phrase
 from danlu.ops.composite import check_floating
 from danlu.ops.table import composite
 from danlu.ops.window import Sizes, window_counts
+
+
+FEW = 16  # positions of an image below which no vector would be full: those of all images together make longer ones
 
 
 def _letters(d: int) -> tuple[str, str]:
@@ -135,17 +139,35 @@ def convolution(
     kernel = w.shape[2:]
     x = _crop_or_pad(o, x, low, high, 0)
     check_window(name, x.shape[2:], kernel, dilation)
-    n, features = x.shape[0], w.shape[0]
-    x = o.reshape(x, shape=(n, groups, w.shape[1], *x.shape[2:]))
+    grouped = () if groups == 1 else (groups,)
+    x = o.reshape(x, shape=(x.shape[0], *grouped, w.shape[1], *x.shape[2:]))
     windows = o.window(x, kernel=kernel, strides=stride, dilations=dilation)  # (n, g, c, O…, K…)
     if w.shape[1] == 1 and groups > 1:
         return _depthwise(o, windows, w, b, groups)
-    columns = o.contiguous(o.permute(windows, dims=(1, 2, *range(3 + d, 3 + 2 * d), 0, *range(3, 3 + d))))  # (g, c, K…, n, O…)
-    w = o.reshape(w, shape=(groups, features // groups, *w.shape[1:]))
-    inside, at = _letters(d)
-    y = o.contract(w, columns, labels=(f"gfc{inside}", f"gc{inside}n{at}", f"gfn{at}"))
-    y = y if b is None else o.add(y, o.reshape(b, shape=(groups, features // groups, *(1,) * (d + 1))))
-    return _images_first(o, o.contiguous(y), d)
+    positions = windows.shape[-2 * d : -d]
+    w = o.reshape(w, shape=(*grouped, w.shape[0] // groups, *w.shape[1:]))
+    multiply = _in_place if all(s == 1 for s in stride) and prod(positions) >= FEW else _as_matrices
+    y = multiply(o, windows, w, b, d)
+    return o.reshape(y, shape=(y.shape[0], prod(y.shape[1:-d]), *positions))
+
+
+def _in_place(o, windows: Node, w: Node, b: Node | None, d: int) -> Node:
+    """(n, g, f, O…): the windows are read where they lie."""
+    (inside, at), g = _letters(d), "g" if len(windows.shape) > 2 + 2 * d else ""
+    y = o.contract(w, windows, labels=(f"{g}fc{inside}", f"n{g}c{at}{inside}", f"n{g}f{at}"))
+    return y if b is None else o.add(y, o.reshape(b, shape=(*y.shape[1:-d], *(1,) * d)))
+
+
+def _as_matrices(o, windows: Node, w: Node, b: Node | None, d: int) -> Node:
+    """(n, g, f, O…): the windows are copied to a matrix (C·K… rows, N·O… columns), "im2col", which costs K… times the memory of the
+    input; all positions of all images are then columns of one matrix, in the derivatives too."""
+    (inside, at), lead = _letters(d), len(windows.shape) - 2 * d - 1  # axes before the positions, without the images
+    order = (*range(1, 1 + lead), *range(1 + lead + d, 1 + lead + 2 * d), 0, *range(1 + lead, 1 + lead + d))
+    g = "g" if lead == 2 else ""
+    columns = o.contiguous(o.permute(windows, dims=order))  # (g, c, K…, n, O…)
+    y = o.contract(w, columns, labels=(f"{g}fc{inside}", f"{g}c{inside}n{at}", f"{g}fn{at}"))
+    y = y if b is None else o.add(y, o.reshape(b, shape=(*y.shape[: -d - 1], *(1,) * (d + 1))))
+    return o.permute(o.contiguous(y), dims=(lead, *range(lead), *range(lead + 1, lead + 1 + d)))
 
 
 def _depthwise(o, windows: Node, w: Node, b: Node | None, groups: int) -> Node:
