@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from danlu import dtype as dt
 from danlu.compile import micro
 from danlu.compile.emit import Emitter, Value, ir_type
-from danlu.compile.micro import at, loop, plus, times
+from danlu.compile.micro import at, linear, loop, plus, times
 from danlu.dtype import DType
 
 NOWHERE = -(1 << 30)  # a place that no axis has
@@ -53,11 +53,13 @@ class Box:
 
 def fill(b: Emitter, box: Box, memory: str, goal: str, units: Sequence[str], dtypes: tuple[DType, DType], lanes: int) -> None:
     """Copies the box of the unit with coordinates `units` from `memory` to `goal`; dtypes: there and in the box."""
-    places = [micro.linear(b, units, s.units, s.start) for s in box.sources]
+    places = [linear(b, units, s.units, s.start) for s in box.sources]
     _fill(b, box, 0, memory, goal, places, dtypes, lanes)
 
 
-def _fill(b: Emitter, box: Box, k: int, memory: str, goal: str, places: list[str], dtypes: tuple[DType, DType], lanes: int) -> None:
+def _fill(
+    b: Emitter, box: Box, k: int, memory: str, goal: str, places: list[str], dtypes: tuple[DType, DType], lanes: int
+) -> None:
     if k == len(box.sides) - 1:
         _fill_row(b, box, memory, goal, places, dtypes, lanes)
         return
@@ -71,7 +73,7 @@ def _fill_row(b: Emitter, box: Box, memory: str, goal: str, places: list[str], d
     """The last side: vectors, with zeros in the lanes whose place does not exist."""
     side = box.sides[-1]
     source, first = box.sources[side.source], places[side.source]
-    line = at(b, memory, micro.linear(b, places, [s.stride for s in box.sources]), dtypes[0])
+    line = at(b, memory, linear(b, places, [s.stride for s in box.sources]), dtypes[0])
     others = [(s, x) for t, (s, x) in enumerate(zip(box.sources, places, strict=True)) if s.guarded and t != side.source]
     guarded = bool(others) or source.guarded
     if others:

@@ -282,7 +282,7 @@ class Writer:
         """How the lanes lie in memory: ("one", register), ("row", register), or ("many", vector of offsets)."""
         b = self.b
         coefficient = index.coefficient(b.vector) if b.vector is not None else 0
-        if self.varies(index) or coefficient not in (0, 1):
+        if b.lanes > 1 and (self.varies(index) or coefficient not in (0, 1)):
             return "many", self.index_value(index)
         return ("row" if coefficient == 1 and b.lanes > 1 else "one"), self.index_value(index, scalar=True).ref
 

@@ -233,7 +233,14 @@ def _emit_units(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogu
 
 
 def _emit_box(
-    p: Plan, b: Emitter, at: Pointers, own: tuple[str, str], batch: list[str], members: list[str], rows: tuple[str, str], give: Epilogue
+    p: Plan,
+    b: Emitter,
+    at: Pointers,
+    own: tuple[str, str],
+    batch: list[str],
+    members: list[str],
+    rows: tuple[str, str],
+    give: Epilogue,
 ) -> None:
     """The tiles of one box, which is copied first; own: memory for it and for the sums of a tile."""
     c, pointers = p.contraction, (at.a, at.b)

@@ -350,7 +350,14 @@ def tile_along_columns(
         return _in_two_steps(b, left, right, operands, tile)
 
     def turn(k: str, sums: list[Value], whole: bool) -> list[Value]:
-        return _products(b, at(b, left, times(b, k, rows.along), rows.dtype), at(b, right, times(b, k, columns.along), columns.dtype), operands, tile, sums)
+        return _products(
+            b,
+            at(b, left, times(b, k, rows.along), rows.dtype),
+            at(b, right, times(b, k, columns.along), columns.dtype),
+            operands,
+            tile,
+            sums,
+        )
 
     return _blocked(b, *ks, tile, 1, turn)
 

@@ -76,7 +76,9 @@ def window(places: Places, other: Sequence[Var], axes: Sequence[Var]) -> Window 
     own, summed = {v for v in mine if v in axes and v not in other}, {v for v in mine if v not in axes}
     spans = [variables((place,)) for place in places]
     opened = [
-        t for t, (place, span) in enumerate(zip(places, spans, strict=True)) if is_guarded(*place) or (own & {*span} and summed & {*span})
+        t
+        for t, (place, span) in enumerate(zip(places, spans, strict=True))
+        if is_guarded(*place) or (own & {*span} and summed & {*span})
     ]
     theirs = [v for v in axes if v not in mine and v.extent > 1]
     if not opened or len(set(mine)) < len(mine) or len(theirs) > 1 or any(v not in axes and v not in mine for v in other):

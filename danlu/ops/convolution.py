@@ -15,7 +15,6 @@ from danlu.ops.composite import check_floating
 from danlu.ops.table import composite
 from danlu.ops.window import Sizes, window_counts
 
-
 FEW = 16  # positions of an image below which no vector would be full: those of all images together make longer ones
 
 
@@ -146,9 +145,13 @@ def convolution(
         return _depthwise(o, windows, w, b, groups)
     positions = windows.shape[-2 * d : -d]
     w = o.reshape(w, shape=(*grouped, w.shape[0] // groups, *w.shape[1:]))
-    multiply = _in_place if all(s == 1 for s in stride) and prod(positions) >= FEW else _as_matrices
-    y = multiply(o, windows, w, b, d)
+    y = (_in_place if _reads_in_place(stride, positions) else _as_matrices)(o, windows, w, b, d)
     return o.reshape(y, shape=(y.shape[0], prod(y.shape[1:-d]), *positions))
+
+
+def _reads_in_place(stride: Sizes, positions: Sizes) -> bool:
+    """Whether windows are read where they lie: with larger steps most products of the input's gradient would be with zeros."""
+    return all(s == 1 for s in stride) and prod(positions) >= FEW
 
 
 def _in_place(o, windows: Node, w: Node, b: Node | None, d: int) -> Node:
@@ -181,12 +184,6 @@ def _depthwise(o, windows: Node, w: Node, b: Node | None, groups: int) -> Node:
     return o.reshape(y, shape=(n, groups * f, *y.shape[3:]))
 
 
-def _images_first(o, y: Node, d: int) -> Node:
-    """(g, f, n, P…) → (n, g · f, P…): only another order of reading."""
-    g, f, n = y.shape[:3]
-    return o.reshape(o.permute(y, dims=(2, 0, 1, *range(3, 3 + d))), shape=(n, g * f, *y.shape[3:]))
-
-
 @composite(attrs=("stride", "padding", "output_padding", "dilation", "groups"))
 def convolution_transposed(
     o, x: Node, w: Node, b: Node | None = None, *, stride: Sizes, padding: Sizes, output_padding: Sizes, dilation: Sizes, groups: int
@@ -200,18 +197,29 @@ def convolution_transposed(
     _check_bias(name, b, w.shape[1] * groups)
     n, f, kernel = x.shape[0], w.shape[1], w.shape[2:]
     x = o.reshape(x, shape=(n, groups, x.shape[1] // groups, *x.shape[2:]))
-    x = o.contiguous(o.permute(x, dims=(1, 2, 0, *range(3, 3 + d))))  # (g, c, n, P…)
     w = o.reshape(w, shape=(groups, w.shape[0] // groups, *w.shape[1:]))
-    inside, at = _letters(d)
-    columns = o.contiguous(o.contract(w, x, labels=(f"gcf{inside}", f"gcn{at}", f"gf{inside}n{at}")))
-    columns = o.permute(columns, dims=(0, 1, 2 + d, *range(3 + d, 3 + 2 * d), *range(2, 2 + d)))  # (g, f, n, P…, K…)
     full = tuple(
         (p - 1) * s + e * (k - 1) + 1 + extra for p, s, e, k, extra in zip(x.shape[3:], stride, dilation, kernel, output_padding)
     )
+    columns = (_columns_in_place if _reads_in_place(stride, full) else _columns_as_matrix)(o, x, w, d)
     y = o.unwindow(columns, sizes=full, strides=stride, dilations=dilation)
     y = _cropped(o, name, y, padding)
-    y = y if b is None else o.add(y, o.reshape(b, shape=(groups, f, *(1,) * (d + 1))))
-    return _images_first(o, y, d)
+    y = y if b is None else o.add(y, o.reshape(b, shape=(groups, f, *(1,) * d)))
+    return o.reshape(y, shape=(n, groups * f, *y.shape[3:]))
+
+
+def _columns_in_place(o, x: Node, w: Node, d: int) -> Node:
+    """(n, g, f, P…, K…): the sum over the windows becomes part of the contraction, and no such matrix is made."""
+    inside, at = _letters(d)
+    return o.contract(w, x, labels=(f"gcf{inside}", f"ngc{at}", f"ngf{at}{inside}"))
+
+
+def _columns_as_matrix(o, x: Node, w: Node, d: int) -> Node:
+    """(n, g, f, P…, K…), from one product of matrices for all images."""
+    inside, at = _letters(d)
+    x = o.contiguous(o.permute(x, dims=(1, 2, 0, *range(3, 3 + d))))  # (g, c, n, P…)
+    columns = o.contiguous(o.contract(w, x, labels=(f"gcf{inside}", f"gcn{at}", f"gf{inside}n{at}")))
+    return o.permute(columns, dims=(2 + d, 0, 1, *range(3 + d, 3 + 2 * d), *range(2, 2 + d)))
 
 
 def _cropped(o, name: str, y: Node, padding: Sizes) -> Node:

@@ -76,6 +76,7 @@ def _numpy(function: Callable[..., Any], result: str) -> Callable[..., Any]:
 
 # ---- sum and product --------------------------------------------------------------------------------------------------
 
+
 def _sum_of_contraction(x: Node, dims: tuple[int, ...], keepdim: bool) -> Node | None:
     """The contraction sums the windows that were put back in it itself."""
     if x.op.family != CONTRACT or all(y.op.name != "unslide" for y in x.inputs):
@@ -87,7 +88,8 @@ def _sum_of_contraction(x: Node, dims: tuple[int, ...], keepdim: bool) -> Node |
 
 
 _reduce(
-    "sum", "Σ x over axes.", result="sum", absorb=_sum_of_contraction, numpy=_numpy(np.sum, "sum"), identity=lambda dtype: 0, emit=lambda b, a, x: b.add(a, x),
+    "sum", "Σ x over axes.", result="sum", numpy=_numpy(np.sum, "sum"), identity=lambda dtype: 0, emit=lambda b, a, x: b.add(a, x),
+    absorb=_sum_of_contraction,
     vjp=lambda o, g, y, x, dims, keepdim: (spread(o, g, x, dims),),
     jvp=lambda o, y, xs, dxs, dims, keepdim: o.sum(dxs[0], dims=dims, keepdim=keepdim),
 )  # fmt: skip

@@ -29,11 +29,15 @@ def boxed(c: Contract, target: Target) -> Contract | None:
     """The contraction over boxes; None where no operand is seen through windows."""
     for mine, other in ((c.b, c.a), (c.a, c.b)):
         if mine.guard and not other.guard:
-            places = tuple((ix, n) for _, ix, n in mine.guard)
-            found = window(places, [a for a, _ in other.index.terms if isinstance(a, Var)], c.axes)
+            found = window(_places(mine), [a for a, _ in other.index.terms if isinstance(a, Var)], c.axes)
             if found is not None:
                 return _planned(c, found, mine, other, target)
     return None
+
+
+def _places(load: Load) -> Places:
+    """The places of an operand along the axes of its memory, which lower.py writes in its guard."""
+    return tuple((ix, n) for _, ix, n in load.guard)
 
 
 @dataclass(frozen=True)
@@ -51,14 +55,15 @@ class _Layout:
 
 def _planned(c: Contract, w: Window, mine: Load, other: Load, target: Target) -> Contract:
     outermost = w.positions[0]
-    block = _block(w, mine.guard, target, mine.dtype)
+    places = _places(mine)
+    block = _block(w, places, target, mine.dtype)
     outer, split = Var(f"{outermost.name}o", outermost.extent // block), Var(f"{outermost.name}i", block)
     rewriter = Rewriter({outermost: i.add(i.affine(i.var(outer), block, 0), i.var(split))})
     mine, other, body = rewriter.expression(mine), rewriter.expression(other), rewriter.body(c.body)
     w = replace(w, positions=(split, *w.positions[1:]), unit=(*w.unit, outer))
     units = [v for v in w.unit if v in c.axes or (w.inner and v is outer)]
     members = [v for v in w.unit if v not in units]
-    made = _layout(w, tuple((ix, n) for _, ix, n in mine.guard), [*units, *members])
+    made = _layout(w, _places(mine), [*units, *members])
     make = _over_positions if w.inner else _over_windows
     problem, axes, merged = make(w, made, other.index, mine.dtype, units, members)
     body = Rewriter(merged).body(body)
@@ -123,46 +128,61 @@ def _joined(w: Window, places: Places) -> bool:
 
 
 def _axis(places: Places, var: Var) -> tuple[int, int]:
-    """The axis of the memory along which a variable moves, and by how much."""
-    return next((t, ix.coefficient(var)) for t, (ix, _) in enumerate(places) if var in variables((places[t],)) or t + 1 == len(places))
+    """The axis of the memory along which a variable moves (the last one, where it has extent 1), and by how much."""
+    t = next((t for t, place in enumerate(places) if var in variables((place,))), len(places) - 1)
+    return t, places[t][0].coefficient(var)
 
 
-def _block(w: Window, guard, target: Target, dtype: DType) -> int:
+def _reach(w: Window, places: Places) -> int:
+    """By how many places a window goes on along the outermost axis, where position and window are joined."""
+    first = w.inside[0]
+    return (first.extent - 1) * abs(_axis(places, first)[1]) if first and _joined(w, places) else 0
+
+
+def _leading(w: Window, places: Places) -> list[Var]:
+    """The outer variables of the box: what windows span, and the places inside a window, but for those that are joined."""
+    inside = w.inside[1:] if _joined(w, places) else (*w.inside[1:], w.inside[0])
+    return [*w.carried, *(v for v in inside if v)]
+
+
+def _block(w: Window, places: Places, target: Target, dtype: DType) -> int:
     """How many of the outermost positions a box has: the largest divisor with which it fits."""
-    places = tuple((ix, n) for _, ix, n in guard)
-    extra = (w.inside[0].extent - 1) * abs(_axis(places, w.inside[0])[1]) if w.inside[0] and _joined(w, places) else 0  # type: ignore[union-attr]
-    row = prod(v.extent for v in (*w.positions[1:], *w.carried, *(v for v in w.inside[1:] if v)))
-    row *= 1 if _joined(w, places) or not w.inside[0] else w.inside[0].extent
+    row = prod(v.extent for v in (*w.positions[1:], *_leading(w, places))) * max(4, dtype.itemsize)
     most, size = int(target.l2 * SHARE), w.positions[0].extent
-    fits = [n for n in range(1, size + 1) if size % n == 0 and (n + extra) * row * max(4, dtype.itemsize) <= most]
+    fits = [n for n in range(1, size + 1) if size % n == 0 and (n + _reach(w, places)) * row <= most]
     return max(fits, default=1)
 
 
 def _layout(w: Window, places: Places, units: Sequence[Var]) -> _Layout:
-    joined, first = _joined(w, places), w.inside[0]
-    leading = [*w.carried, *(v for v in w.inside[1:] if v), *([first] if first and not joined else [])]
+    """Leading variables, then the outermost position with what meets it there, then the other positions side by side."""
+    leading, reach = _leading(w, places), _reach(w, places)
     row = prod(v.extent for v in w.positions[1:])
-    step = _axis(places, first)[1] if first and joined else 0
-    reach = abs(step) * (first.extent - 1) if first else 0
-    height = w.positions[0].extent + (reach if joined else 0)
+    height = w.positions[0].extent + reach
     plane = (-(-height * row // 16) | 1) * 16  # whole cache lines, an odd number of them: planes do not share cache sets
-    sides, stride = [], row
-    for v, extent in zip(w.positions, (height, *(v.extent for v in w.positions[1:]))):
-        t, by = _axis(places, v)
-        sides.append(Side(extent, t, by, stride))
-        stride //= max(1, w.positions[len(sides)].extent) if len(sides) < len(w.positions) else 1
-    stride = plane
+    extents = (height, *(v.extent for v in w.positions[1:]))
+    sides = [
+        Side(n, *_axis(places, v), prod(extents[k + 1 :])) for k, (v, n) in enumerate(zip(w.positions, extents, strict=True))
+    ]
+    size = plane
     for v in reversed(leading):
-        sides.insert(0, Side(v.extent, *_axis(places, v), stride))
-        stride *= v.extent
+        sides.insert(0, Side(v.extent, *_axis(places, v), size))
+        size *= v.extent
+    first = w.inside[0] if _joined(w, places) else None
+    step = _axis(places, first)[1] if first else 0
     below = reach if step < 0 else 0
-    axis = _axis(places, w.positions[0])[0]
+    outermost = _axis(places, w.positions[0])[0]
     sources = [
-        Source(n, _stride(places, t), ix.const - (below if t == axis else 0), tuple(ix.coefficient(v) for v in units), is_guarded(ix, n))
+        Source(
+            n,
+            _stride(places, t),
+            ix.const - (below if t == outermost else 0),
+            tuple(ix.coefficient(v) for v in units),
+            is_guarded(ix, n),
+        )
         for t, (ix, n) in enumerate(places)
     ]
-    near = (first, step * row) if first and joined else None
-    return _Layout(Box(tuple(sources), tuple(sides), stride), tuple(leading), plane, near, w.positions, below * row)
+    near = (first, step * row) if first else None
+    return _Layout(Box(tuple(sources), tuple(sides), size), tuple(leading), plane, near, w.positions, below * row)
 
 
 def _stride(places: Places, axis: int) -> int:
