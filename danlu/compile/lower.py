@@ -28,13 +28,14 @@ from danlu.compile.kernel import (
     Load,
     Loop,
     Number,
+    Scan,
     Store,
     Total,
 )  # fmt: skip
 from danlu.compile.schedule import Group
 from danlu.compile.windows import labelled, reading
 from danlu.dtype import DType, bool_, int64
-from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCATTER, SOURCE, Node
+from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCAN, SCATTER, SOURCE, Node
 
 Point = tuple[Index, ...]
 
@@ -52,10 +53,14 @@ class Lowering:
     def run(self) -> Kernel:
         """The kernel."""
         family = self.group.core[0].op.family if self.group.core else ELEMENTWISE
-        make = {REDUCE: self._reduction, CONTRACT: self._contraction, SCATTER: self._scatter, OPAQUE: self._call}.get(
-            family, self._map
-        )
-        return Kernel(self.name, make())
+        makers = {
+            REDUCE: self._reduction,
+            SCAN: self._scan,
+            CONTRACT: self._contraction,
+            SCATTER: self._scatter,
+            OPAQUE: self._call,
+        }
+        return Kernel(self.name, makers.get(family, self._map)())
 
     # ---- the shapes of work ---------------------------------------------------------------------------------------------
     def _axes(self, shape: tuple[int, ...], letter: str = "d") -> list[Var]:
@@ -89,6 +94,15 @@ class Lowering:
             begins.append(Begin(total))
             updates.append(Accumulate(total, convert(self.value(node.inputs[0], inner, ()), node.dtype)))
         return nest(axes, [*begins, *nest(reduced, updates), *self._stores()])
+
+    def _scan(self) -> list:
+        node = self.group.core[0]
+        axes = self._axes(node.shape)
+        self.point = tuple(map(i.var, axes))
+        along = axes.pop(node.attrs[0]) if axes else Var("single", 1)
+        total = self.totals[id(node)] = Total("t0", node.op, node.dtype)
+        value = convert(self.value(node.inputs[0], self.point, ()), node.dtype)
+        return nest(axes, [Begin(total), *nest([along], [Scan(total, value, along), *self._stores()])])
 
     def _contraction(self) -> list:
         node = self.group.core[0]

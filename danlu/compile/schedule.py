@@ -26,6 +26,7 @@ from danlu.graph import (
     OPAQUE,
     PICK,
     REDUCE,
+    SCAN,
     SCATTER,
     SOURCE,
     Node,
@@ -84,7 +85,7 @@ class Scheduler:
         """The groups in an order in which they can run, with what each must store."""
         memory = self.root_ids | self._operands()
         for node in self.order:
-            if node.op.family in (REDUCE, CONTRACT, SCATTER, OPAQUE):
+            if node.op.family in (REDUCE, SCAN, CONTRACT, SCATTER, OPAQUE):
                 self._begin_core(node)
             elif node.op.family == ELEMENTWISE:
                 self._place_elementwise(node)
