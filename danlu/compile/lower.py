@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from danlu.compile.index import Index, Position, Var, atoms_of, i
+from danlu.compile.index import Index, Position, Var, atoms_of, i, substitute
 from danlu.compile.kernel import (
     CHECKED,
     CONVERT,
@@ -38,6 +38,7 @@ from danlu.dtype import DType, bool_, int64
 from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCAN, SCATTER, SOURCE, Node
 
 Point = tuple[Index, ...]
+PARTS = 4  # parts of a movement that are worth loops of their own
 
 
 class Lowering:
@@ -69,7 +70,27 @@ class Lowering:
     def _map(self) -> list:
         axes = self._axes(self.group.shape)
         self.point = tuple(map(i.var, axes))
-        return nest(axes, self._stores())
+        return self._parts(axes) or nest(axes, self._stores())
+
+    def _parts(self, axes: list[Var]) -> list:
+        """A loop for each part of a movement of many tensors one after another: asking each element whose it is takes longer the more
+        there are."""
+        node = self.group.nodes[-1]
+        if len(self.group.nodes) > 1 or node.op.family != MOVEMENT or len(node.inputs) < PARTS:
+            return []
+        pieces = node.op.emit(i, self.point, [x.shape for x in node.inputs], **node.named_attrs)  # type: ignore[misc]
+        along = [a for _, _, guard in pieces for _, ix, _ in guard for a, _ in ix.terms]
+        if len(set(along)) != 1 or any(len(guard) != 1 or guard[0][0] != "within" for _, _, guard in pieces):
+            return []
+        loops = []
+        for source, index, [(_, place, size)] in pieces:
+            part = Var(along[0].name, size)
+            here = {along[0]: i.affine(i.var(part), 1, -place.const)}
+            point = tuple(substitute(ix, here) for ix in self.point)
+            value = self.value(node.inputs[source], tuple(substitute(ix, here) for ix in index), ())
+            store = Store(self.slots[id(node)], i.ravel(point, node.shape), value, node.dtype)
+            loops += nest([part if v == along[0] else v for v in axes], [store])
+        return loops
 
     def _stores(self) -> list:
         return [self._store(n) for n in self.group.stored]
