@@ -55,15 +55,12 @@ REASONS = (
 
 # Names of tier all that are missing: (group, patterns, reason).
 GROUPS = (
-    ("Fourier transforms", ("fft.*", "stft", "istft"), "they come with the complex dtypes"),
-    ("complex numbers", ("conj*", "real", "imag", "angle", "sgn", "H", "mH", "linalg.eig", "linalg.eigvals"), "they come with the complex dtypes"),
-    ("random fillers", ("cauchy", "exponential", "geometric", "log_normal"), "they come with `danlu.distributions`"),
+    ("short-time spectra", ("stft", "istft"), "`danlu.fft.rfft(x.unfold(-1, n, hop) * window)`"),
     ("masked reductions", ("masked.*",), "PyTorch's prototype; write `x.where(mask, 0).sum()`"),
     ("orthogonal polynomials", ("special.*polynomial*",), "for specialists; NumPy has them: `numpy.polynomial`"),
     ("further Bessel and Airy functions", ("special.airy*", "special.*bessel*"), "`special.i0` and `i1` are there; SciPy has the others"),
     ("LAPACK's packed factors", ("linalg.ldl*", "geqrf", "ormqr"), "for specialists; `linalg.qr`, `lu` and `cholesky` give the factors"),
     ("random pooling", ("nn.functional.fractional*",), "hardly used; `adaptive_max_pool2d`"),
-    ("attention with projections", ("nn.functional.multi_head_attention_forward",), "it comes with the attention layers"),
     ("rare windows", ("signal.windows.*",), "`signal.windows.general_cosine` makes nuttall; the others are one line"),
     ("histograms of several variables", ("histogramdd",), "`numpy.histogramdd`"),
 )  # fmt: skip

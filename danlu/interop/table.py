@@ -7,6 +7,7 @@ from danlu.messages import Phrase
 # PyTorch's module → danlu's modules whose names it has (the first that has a name wins). A module that is not there yet is left out.
 SOURCES: dict[str, tuple[str, ...]] = {
     "torch": ("danlu.interop.toplevel", "danlu"),
+    "torch.accelerator": ("danlu.interop.gpu:accelerator",),
     "torch.amp": ("danlu.interop.gpu:amp",),
     "torch.autograd": ("danlu.interop.small:autograd", "danlu.autograd"),
     "torch.autograd.function": ("danlu.autograd",),
@@ -34,6 +35,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "torch.nn.parameter": ("danlu.nn",),
     "torch.nn.utils": ("danlu.nn.utils",),
     "torch.nn.utils.clip_grad": ("danlu.nn.utils",),
+    "torch.nn.utils.parametrizations": ("danlu.nn.utils.parametrizations",),
+    "torch.nn.utils.parametrize": ("danlu.nn.utils.parametrize",),
     "torch.nn.utils.rnn": ("danlu.nn.utils.rnn",),
     "torch.optim": ("danlu.optim",),
     "torch.optim.lr_scheduler": ("danlu.optim.lr_scheduler",),
@@ -54,7 +57,12 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "torchvision": ("danlu.vision",),
     "torchvision.datasets": ("danlu.vision.datasets",),
     "torchvision.io": ("danlu.vision.io",),
+    "torchvision.io.image": ("danlu.vision.io",),
     "torchvision.models": ("danlu.vision.models",),
+    "torchvision.models.mobilenetv2": ("danlu.vision.models.mobile",),
+    "torchvision.models.mobilenetv3": ("danlu.vision.models.mobile",),
+    "torchvision.models.resnet": ("danlu.vision.models.resnet",),
+    "torchvision.models.vgg": ("danlu.vision.models.plain",),
     "torchvision.transforms": ("danlu.vision.transforms",),
     "torchvision.transforms.functional": ("danlu.vision.functional",),
     "torchvision.transforms.v2": ("danlu.vision.transforms",),
@@ -96,8 +104,12 @@ PLANS: dict[str, Phrase] = {
     "torch.multiprocessing": Phrase("not planned: write `import multiprocessing`"),
     "torch.hub": Phrase("not planned: danlu downloads no code; load the file with torch.load"),
     "torch.sparse": Phrase("not planned: sparse tensors; write a dense one, or an index and torch.gather"),
+    "torch.utils.model_zoo": Phrase("not planned: danlu downloads no weights; load a file with torch.load"),
     "torch.utils.tensorboard": Phrase("not planned: danlu.train keeps curves in plain files, and matplotlib draws them"),
     "torch.profiler": Phrase("not planned: write `danlu.profile(step)`"),
+    "torchvision.models": Phrase(
+        "there are ResNet, VGG, AlexNet and MobileNet; no weights are downloaded: write resnet18(weights=None), or the path of a state dict"
+    ),
     "torchvision.ops": Phrase("not planned"),
     "torchaudio": Phrase("not planned"),
     "torchtext": Phrase("not planned; its authors have ended it"),

@@ -230,6 +230,7 @@ IMAGE = danlu.ones(1, 2, 4, 4)
         (lambda: F.pixel_shuffle(danlu.ones(2), 1), ShapeError, r"the input has shape \(2,\); expected \(…, C, H, W\)"),
         (lambda: F.channel_shuffle(IMAGE, 3), ShapeError, "with C a multiple of 3"),
         (lambda: F.interpolate(IMAGE), DataError, "size is None and scale_factor None; expected exactly one of the two"),
+        (lambda: F.interpolate(IMAGE.long(), 2, mode="bilinear"), DTypeError, "the input is int64; mode 'bilinear' expects floats, or uint8"),
         (lambda: F.interpolate(IMAGE, 2, mode="cubic"), DataError, "mode is 'cubic'; expected nearest, nearest-exact, area, linear"),
         (lambda: F.interpolate(IMAGE, 2, mode="linear"), ShapeError, r"mode 'linear' expects 3 axes \(N, C, …\)"),
         (lambda: F.interpolate(IMAGE, 2, align_corners=True), DataError, "align_corners=True with mode 'nearest'; expected it with"),
