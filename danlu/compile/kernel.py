@@ -346,7 +346,9 @@ def _render_body(body: list, depth: int, lines: list[str]) -> None:
 def _show_plan(plan: Any) -> str:
     if plan is None:
         return ""
-    return f" by {plan.variant}, tile {plan.tile.rows}x{plan.width}, k by {plan.k_block}, workspace {plan.workspace}"
+    staging = plan.contraction.staging
+    boxes = f", boxes {'x'.join(str(side.extent) for side in staging.box.sides)}" if staging else ""
+    return f" by {plan.variant}, tile {plan.tile.rows}x{plan.width}, k by {plan.k_block}, workspace {plan.workspace}{boxes}"
 
 
 def show(e: Any) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from native_graph import build, run
+from native_graph import build, native, run
 
 import danlu
 from danlu.autodiff import gradients
-from danlu.compile import program
+from danlu.compile import program, target
 from danlu.compile.index import Index, Var, i
 from danlu.compile.kernel import Contract
 from danlu.compile.lower import Lowering
@@ -111,6 +113,21 @@ def test_the_same_bits_on_any_number_of_threads(shape):
     alone, *others = (run(compiled, roots, arrays, threads=threads) for threads in (1, 2, 3, 3))
     for other in others:
         assert [a.tobytes() for a in other] == [a.tobytes() for a in alone]
+
+
+@pytest.mark.parametrize(("vector_bytes", "registers"), [(16, 32), (16, 16), (32, 16), (64, 32)])
+def test_vectors_of_any_width(vector_bytes, registers, monkeypatch):
+    narrow = replace(target.host(), vector_bytes=vector_bytes, registers=registers)
+    monkeypatch.setattr(target, "host", lambda: narrow)
+    _, nodes = images(3, 5, 13, 7)
+    rng = np.random.default_rng(0)
+    x, w, g = (rng.integers(-4, 5, n.shape).astype(np.float32) for n in nodes)  # small integers: sums are exact in any order
+    y, dx, dw = native(gradients_of(*nodes), [x, w, g])
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))
+    np.testing.assert_array_equal(y, np.einsum("fcij,ncxyij->nfxy", w, windows))
+    np.testing.assert_array_equal(dw, np.einsum("nfxy,ncxyij->fcij", g, windows))
+    assert (dx * x).sum(dtype=np.float64) == (y * g).sum(dtype=np.float64)  # ⟨dx, x⟩ = ⟨g, W x⟩
 
 
 def test_a_transposed_convolution_reads_its_windows_in_place():
