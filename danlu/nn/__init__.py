@@ -145,6 +145,11 @@ from danlu.nn.padding import (
 )
 from danlu.nn.parameter import (
     Parameter,
+    UninitializedParameter,
+)
+from danlu.nn.parameters import (
+    ParameterDict,
+    ParameterList,
 )
 from danlu.nn.pooling import (
     AdaptiveAvgPool1d,
@@ -317,6 +322,8 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PatchEmbedding",
     "Perceptron",
     "PixelShuffle",
@@ -362,6 +369,7 @@ __all__ = [
     "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
+    "UninitializedParameter",
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
