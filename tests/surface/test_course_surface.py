@@ -15,7 +15,13 @@ NAMES = ROOT.parent / "shared" / "tools" / "course_surface.txt"
 
 # Not PyTorch's: words of pandas, lists and the course's own variables, and slips of the list's maker.
 OTHERS = {"data.iloc", "data.s3", "data.append", "torch.zip", "nn.GRU以张量作为隐状态", "nn.LSTM以元组作为隐状态"}
-SHORT = {"nn": "torch.nn", "F": "torch.nn.functional", "transforms": "torchvision.transforms", "torch": "torch", "torchvision": "torchvision"}
+SHORT = {
+    "nn": "torch.nn",
+    "F": "torch.nn.functional",
+    "transforms": "torchvision.transforms",
+    "torch": "torch",
+    "torchvision": "torchvision",
+}
 
 SCRIPT = """
 import importlib, json, sys
@@ -46,7 +52,9 @@ def full(name: str) -> str:
 
 @pytest.mark.skipif(not NAMES.exists(), reason="there is no list of the course's names beside the repository")
 def test_names_of_a_course(tmp_path):
-    listed = [line.split("\t")[0] for line in NAMES.read_text("utf-8").split("--- methods")[0].splitlines() if re.search(r"\t\d", line)]
+    listed = [
+        line.split("\t")[0] for line in NAMES.read_text("utf-8").split("--- methods")[0].splitlines() if re.search(r"\t\d", line)
+    ]
     names = [full(name) for name in listed if name not in OTHERS]
     assert len(names) > 150
     script = tmp_path / "names.py"
