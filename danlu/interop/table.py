@@ -98,6 +98,7 @@ PLANS: dict[str, Phrase] = {
     "torch.distributed": Phrase("not planned: danlu runs in one process, on all its cores"),
     "torch.jit": Phrase("not needed: every step is compiled; call the module itself"),
     "torch.fx": Phrase("not planned: the graph of danlu is danlu.explain's to show"),
+    "torch.nn.utils.prune": Phrase("not planned: multiply with a mask, in torch.nn.utils.parametrize.register_parametrization"),
     "torch.onnx": Phrase("planned: files for other programs"),
     "torch.quantization": Phrase("not planned"),
     "torch.ao": Phrase("not planned"),

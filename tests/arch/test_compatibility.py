@@ -57,3 +57,21 @@ def test_the_section_is_replaced_and_the_others_stay():
 def test_every_failure_of_the_page_has_a_reason():
     text = (ROOT / "docs" / "compatibility.md").read_text("utf-8")
     assert page.HEADING in text and "| ? |" not in text
+
+
+def test_modules_and_optimizers_have_a_section_of_their_own(tmp_path):
+    results = {
+        "modules": [record("nn.Linear"), record("nn.CTCLoss", "fail", 0, 2)],
+        "optims": [record("optim.New", "missing", 0, 0, 4)],
+    }
+    path = tmp_path / "surface.json"
+    path.write_text(json.dumps({"args": {"kind": "sample", "tier": "core"}, "torch": "9.9", "results": results}))
+    assert page.gathered([path]) == []
+    modules, optims = page.suites([path])
+    text = page.surface([modules, optims])
+    assert f"| modules of `nn` | 1 of 2 (50.0%) | 2 of 4 (50.00%) | 2 | {modules.day} |" in text
+    assert "| `nn.CTCLoss` | 2 of 2 | See `nn.functional.ctc_loss`" in text and "| `optim.New` | – | ? |" in text
+    both = f"# Page\n\n{page.HEADING}\n\nops\n\n{page.SURFACE}\n\nold\n\n## Rest\n"
+    assert page.replaced(both, text).startswith(
+        f"# Page\n\n{page.HEADING}\n\nops\n\n{page.SURFACE}\n"
+    ) and "old" not in page.replaced(both, text)

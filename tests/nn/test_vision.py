@@ -315,7 +315,7 @@ LAYERS = [
     ("ConvTranspose3d(2, 2, 2)", (1, 2, 3, 3, 3)),
     ("MaxPool1d(3, 2, 1)", (2, 3, 9)), ("MaxPool2d(3, 2, 1, ceil_mode=True)", (2, 3, 8, 7)), ("MaxPool3d(2)", (1, 2, 4, 4, 4)),
     ("AvgPool1d(3, 2)", (2, 3, 9)), ("AvgPool2d(3, 2, 1, True, False)", (2, 3, 8, 8)), ("AvgPool3d(2, 1)", (1, 2, 4, 4, 4)),
-    ("LPPool1d(2, 3)", (1, 2, 9)), ("LPPool2d(3.0, 2, stride=1)", (1, 2, 4, 4)),
+    ("LPPool1d(2, 3)", (1, 2, 9)), ("LPPool2d(3.0, 2, stride=1)", (1, 2, 4, 4)), ("LPPool3d(3.0, 2, stride=1)", (1, 2, 4, 4, 4)),
     ("AdaptiveAvgPool1d(3)", (2, 3, 8)), ("AdaptiveAvgPool2d((3, None))", (2, 3, 8, 7)), ("AdaptiveAvgPool3d(2)", (1, 2, 5, 4, 3)),
     ("AdaptiveMaxPool1d(3)", (2, 3, 8)), ("AdaptiveMaxPool2d((3, 5))", (2, 3, 8, 7)), ("AdaptiveMaxPool3d(2)", (1, 2, 5, 4, 3)),
     ("ConstantPad1d((1, 2), 3.5)", (1, 2, 4)), ("ConstantPad2d(1, 2.0)", (1, 2, 3, 3)), ("ConstantPad3d(1, 2.0)", (1, 1, 2, 2, 2)),
