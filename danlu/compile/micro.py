@@ -45,8 +45,11 @@ def minus(b: Emitter, x: str, y: str) -> str:
     return x if y == "0" else _index(b, "sub nsw", x, y)
 
 
-def times(b: Emitter, x: str, factor: int) -> str:
+def times(b: Emitter, x: str, factor: int | str) -> str:
     """x · factor"""
+    if isinstance(factor, str) and not is_number(factor):
+        return x if x == "0" else _index(b, "mul nsw", x, factor)
+    factor = int(factor)
     if is_number(x):
         return str(int(x) * factor)
     return {0: "0", 1: x}.get(factor) or _index(b, "mul nsw", x, str(factor))
@@ -56,8 +59,9 @@ def at_most(b: Emitter, x: str, bound: int) -> str:
     """min(x, bound)"""
     if is_number(x):
         return str(min(int(x), bound))
-    less = b.instruction(f"icmp slt i64 {x}, {bound}", dt.bool_)
-    return b.instruction(f"select i1 {less.ref}, i64 {x}, i64 {bound}", dt.int64).ref
+    most = b.size(bound)
+    less = b.instruction(f"icmp slt i64 {x}, {most}", dt.bool_)
+    return b.instruction(f"select i1 {less.ref}, i64 {x}, i64 {most}", dt.int64).ref
 
 
 def at_least(b: Emitter, x: str, bound: int) -> str:
@@ -77,15 +81,16 @@ def split(b: Emitter, x: str, size: int) -> tuple[str, str]:
     return _index(b, "udiv", x, str(size)), _index(b, "urem", x, str(size))
 
 
-def unravel(b: Emitter, x: str, sizes: Sequence[int]) -> list[str]:
+def unravel(b: Emitter, x: str, sizes: Sequence[int], written: Callable[[int], str] = str) -> list[str]:
     """The coordinates of place x in a row-major box of these sizes; where the box has one place, zeros."""
     found = []
     for size in reversed(sizes[1:]):
-        if size == 1:
-            found.append("0")
-        else:
+        if size == 1 or is_number(x):
             x, rest = split(b, x, size)
-            found.append(rest)
+        else:
+            divisor = written(size)
+            x, rest = _index(b, "udiv", x, divisor), _index(b, "urem", x, divisor)
+        found.append("0" if size == 1 else rest)
     head = [] if not sizes else ["0" if sizes[0] == 1 else x]
     return head + found[::-1]
 
@@ -112,6 +117,7 @@ def loop(b: Emitter, start: str, stop: str, step: int = 1, carried: Sequence[Val
     if is_number(start) and is_number(stop) and 0 < int(stop) - int(start) <= step:
         yield Loop(start, carried)
         return
+    stop = b.size(int(stop)) if is_number(stop) else stop
     before, head, body, latch, after = (b.name(stem) for stem in ("before", "head", "body", "latch", "after"))
     b.line(f"br label {before}")
     b.label(before)
@@ -163,6 +169,20 @@ def load(b: Emitter, place: str, dtype: DType, lanes: int = 1, mask: Value | Non
         given = f"ptr {place}, i32 {dtype.itemsize}, {mask!r}, {kind} zeroinitializer"
         x = b.instruction(f"call {kind} @{name}({given})", dtype, lanes)
     return b.cast(x, in_registers(dtype))
+
+
+def load_apart(b: Emitter, place: str, step: int, dtype: DType, lanes: int, mask: Value | None) -> Value:
+    """`lanes` elements `step` apart, zero where `mask` is false."""
+    if step == 1:
+        return load(b, place, dtype, lanes, mask)
+    kind, name = ir_type(dtype, lanes), f"llvm.masked.gather.v{lanes}{_suffix(dtype)}.v{lanes}p0"
+    offsets = "<" + ", ".join(f"i64 {k * step}" for k in range(lanes)) + ">"
+    places = b.name("places")
+    b.line(f"{places} = getelementptr {ir_type(dtype)}, ptr {place}, <{lanes} x i64> {offsets}")
+    b.declared.add(f"declare {kind} @{name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {kind})")
+    chosen = mask or b.splat(b.const(True, dt.bool_), lanes)
+    given = f"<{lanes} x ptr> {places}, i32 {dtype.itemsize}, {chosen!r}, {kind} zeroinitializer"
+    return b.cast(b.instruction(f"call {kind} @{name}({given})", dtype, lanes), in_registers(dtype))
 
 
 def store(b: Emitter, x: Value, place: str, mask: Value | None = None) -> None:
@@ -250,6 +270,7 @@ class Operand:
 
     Plain: offset + Σ batch · strides + x · across + k · along. In panels of `panel` neighbours x (0: plain), panel by
     panel, k by k: offset + Σ batch · strides + tile · panel_size + k · along + (x - first x of the tile).
+    `digits`: k is the number of an element in a box, row-major; (extent, stride) of its axes instead of `along`.
     """
 
     dtype: DType
@@ -258,11 +279,23 @@ class Operand:
     along: int
     offset: int = 0
     panel_size: int = 0
+    digits: tuple[tuple[int, int], ...] = ()
+
+    def at_k(self, b: Emitter, k: str) -> str:
+        """How far element k lies from element 0."""
+        if not self.digits:
+            return times(b, k, self.along)
+        return linear(b, unravel(b, k, [n for n, _ in self.digits]), [stride for _, stride in self.digits])
 
     def start(self, b: Emitter, pointer: str, batch: Sequence[str], tile: str, x: str) -> str:
         """The address of the first element of a tile that begins at x, at k = 0."""
-        inside = times(b, tile, self.panel_size) if self.panel_size else times(b, x, self.across)
-        return at(b, pointer, plus(b, inside, linear(b, batch, self.strides, self.offset)), self.dtype)
+        if not self.panel_size:
+            place = plus(b, times(b, x, self.across), linear(b, batch, self.strides))
+        else:
+            place = times(b, tile, b.size(self.panel_size))
+            for y, stride in zip(batch, self.strides, strict=True):
+                place = plus(b, times(b, y, b.size(stride)), place)
+        return at(b, pointer, plus(b, place, b.size(self.offset)), self.dtype)
 
 
 @dataclass(frozen=True)
@@ -324,18 +357,45 @@ def tile_along_columns(
 ) -> list[Value]:
     """rows × vectors sums over k of a broadcast of left times a vector of right; `left`, `right`: starts of the tile."""
     rows, columns = operands
+    if columns.digits:
+        return _in_two_steps(b, left, right, operands, tile)
 
     def turn(k: str, sums: list[Value], whole: bool) -> list[Value]:
-        y = _vectors(b, at(b, right, times(b, k, columns.along), columns.dtype), columns.dtype, tile)
-        place = at(b, left, times(b, k, rows.along), rows.dtype)
-        fresh = []
-        for i in range(tile.rows):
-            x = load(b, at(b, place, str(i * rows.across), rows.dtype), rows.dtype)
-            wide = b.splat(x, tile.lanes)
-            fresh += [multiply_add(b, wide, y[v], sums[i * tile.vectors + v], tile.fused) for v in range(tile.vectors)]
-        return fresh
+        return _products(
+            b,
+            at(b, left, times(b, k, rows.along), rows.dtype),
+            at(b, right, times(b, k, columns.along), columns.dtype),
+            operands,
+            tile,
+            sums,
+        )
 
     return _blocked(b, *ks, tile, 1, turn)
+
+
+def _in_two_steps(b: Emitter, left: str, right: str, operands: tuple[Operand, Operand], tile: Tile) -> list[Value]:
+    """The same where the columns' k has two digits: those of the second one, a few, are written out in each turn of the first."""
+    rows, columns = operands
+    (count, far), (few, near) = columns.digits
+
+    def turn(k: str, sums: list[Value], whole: bool) -> list[Value]:
+        x, y = at(b, left, times(b, k, few * rows.along), rows.dtype), at(b, right, times(b, k, far), columns.dtype)
+        for j in range(few):
+            places = at(b, x, str(j * rows.along), rows.dtype), at(b, y, str(j * near), columns.dtype)
+            sums = _products(b, *places, operands, tile, sums)
+        return sums
+
+    return _blocked(b, "0", str(count), tile, 1, turn)
+
+
+def _products(b: Emitter, left: str, right: str, operands: tuple[Operand, Operand], tile: Tile, sums: list[Value]) -> list[Value]:
+    """The sums with one k more; `left`, `right`: where it lies."""
+    y, fresh = _vectors(b, right, operands[1].dtype, tile), []
+    for i in range(tile.rows):
+        x = load(b, at(b, left, str(i * operands[0].across), operands[0].dtype), operands[0].dtype)
+        wide = b.splat(x, tile.lanes)
+        fresh += [multiply_add(b, wide, y[v], sums[i * tile.vectors + v], tile.fused) for v in range(tile.vectors)]
+    return fresh
 
 
 def _vectors(b: Emitter, place: str, dtype: DType, tile: Tile) -> list[Value]:
@@ -373,10 +433,10 @@ def pack_panel(
 
     `source`, `target`: their addresses at the panel's first x and k = 0.
     """
-    if operand.across == 1:
+    if operand.across == 1 and not operand.digits:
         _pack_rows(b, source, target, operand, packed, shape, ks)
         return
-    if operand.along == 1 and min(shape.valid, shape.k) >= shape.block:
+    if operand.along == 1 and not operand.digits and min(shape.valid, shape.k) >= shape.block:
         _pack_blocks(b, source, target, operand, packed, shape, ks)
     else:
         _pack_scalars(b, source, target, operand, packed, shape, ks)
@@ -428,7 +488,9 @@ def _pack_scalars(
     b: Emitter, source: str, target: str, operand: Operand, packed: Operand, shape: PanelShape, ks: tuple[str, str]
 ) -> None:
     """Any strides: element by element."""
-    with loop(b, *ks) as k, loop(b, "0", str(shape.valid)) as x:
-        place = plus(b, times(b, x.index, operand.across), times(b, k.index, operand.along))
-        y = load(b, at(b, source, place, operand.dtype), operand.dtype)
-        store(b, y, at(b, target, plus(b, times(b, k.index, packed.along), times(b, x.index, packed.across)), packed.dtype))
+    with loop(b, *ks) as k:
+        line = at(b, source, operand.at_k(b, k.index), operand.dtype)
+        goal = at(b, target, times(b, k.index, packed.along), packed.dtype)
+        with loop(b, "0", str(shape.valid)) as x:
+            y = load(b, at(b, line, times(b, x.index, operand.across), operand.dtype), operand.dtype)
+            store(b, y, at(b, goal, times(b, x.index, packed.across), packed.dtype))

@@ -7,7 +7,7 @@ and enters the program as a tensor. Averages of parts that overlap are products 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from danlu.dtype import float32
 from danlu.errors import DataError, ShapeError
-from danlu.functional.vision import Size, batched, sizes
+from danlu.functional.vision import Size, batched, rounded_once, sizes
 from danlu.ops import pooling as ops
 from danlu.tensor import Tensor, apply, from_array
 
@@ -170,7 +170,7 @@ def _avg_pool(
             y = y / from_array(_counts(shape, kernel, strides, low, high, include, dtype.numpy))
         return y if x.dtype.is_floating_point else y.trunc().to(x.dtype)
 
-    return batched(name, input, d, run)
+    return batched(name, input, d, partial(rounded_once, run))
 
 
 def avg_pool1d(
@@ -261,6 +261,20 @@ def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Size, stride: Size |
         5.0
     """
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False) -> Tensor:
+    """(Σ xᵖ)^(1/p) of each window of (N, C, D, H, W).
+
+    Shapes: input (N, C, D, H, W) or (C, D, H, W) → sizes ⌊(n − K) / stride⌋ + 1; ceil_mode rounds up.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.lp_pool3d(danlu.tensor([[[[[3.0, 4.0]]]]]), 2, (1, 1, 2)).item()
+        5.0
+    """
+    return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def _max_unpool(
@@ -405,7 +419,7 @@ def adaptive_average(d: int, input: Tensor, output_size: Any) -> Tensor:
             return apply(ops.sum_pool, x, kernel=kernel, stride=kernel, low=(0,) * d, high=(0,) * d) / float(prod(kernel))
         return along_axes(x, [_averages(n, m, x.dtype.numpy) for n, m in zip(shape, parts)])
 
-    return batched(name, input, d, run)
+    return batched(name, input, d, partial(rounded_once, run))
 
 
 def _check_not_empty(name: str, x: Tensor, shape: tuple) -> None:
@@ -548,6 +562,7 @@ __all__ = [
     "avg_pool3d",
     "lp_pool1d",
     "lp_pool2d",
+    "lp_pool3d",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",

@@ -12,8 +12,7 @@ import danlu
 from danlu.dtype import DType, check_dtype, float32
 from danlu.errors import DataError
 from danlu.interop.gpu import amp
-from danlu.interop.small import random_module
-from danlu.tensor import Tensor, printing
+from danlu.tensor import Tensor
 from danlu.tensor.arithmetic import check_device
 
 __version__ = "2.13.0"  # the release of PyTorch whose names and meanings danlu follows
@@ -23,8 +22,6 @@ inf, nan, pi, e, newaxis = math.inf, math.nan, math.pi, math.e, None
 strided, contiguous_format, channels_last, preserve_format = "strided", "contiguous_format", "channels_last", "preserve_format"
 autocast = amp.autocast
 default_generator = danlu.random.default_generator
-seed, initial_seed = random_module.seed, random_module.initial_seed
-get_rng_state, set_rng_state = random_module.get_rng_state, random_module.set_rng_state
 
 
 # ---- numbers of a dtype
@@ -38,12 +35,20 @@ class finfo:
     """
 
     def __init__(self, type: DType = float32) -> None:
-        found = np.finfo(type.numpy)
+        found = np.finfo(type.numpy) if type is not danlu.bfloat16 else _Bfloat16
         self.bits, self.dtype = found.bits, type.name
         self.eps, self.max, self.min, self.tiny, self.resolution = map(
             builtins.float, (found.eps, found.max, found.min, found.tiny, found.resolution)
         )
         self.smallest_normal = self.tiny
+
+
+class _Bfloat16:
+    """What NumPy would know of bfloat16: float32's exponents with 8 bits of precision."""
+
+    bits, eps, max, resolution = 16, 2.0**-7, (2 - 2.0**-7) * 2.0**127, 0.01
+    tiny = 2.0**-126
+    min = -max
 
 
 class iinfo:
@@ -61,6 +66,44 @@ class iinfo:
 def is_floating_point(input: Tensor) -> builtins.bool:
     """Whether a tensor has a floating dtype."""
     return input.is_floating_point()
+
+
+def promote_types(type1: DType, type2: DType) -> DType:
+    """The dtype of what two tensors of these dtypes give.
+
+    >>> promote_types(danlu.int32, danlu.float16)
+    danlu.float16
+    """
+    return result_type(danlu.empty(1, dtype=type1), danlu.empty(1, dtype=type2))
+
+
+def result_type(tensor1: Any, tensor2: Any) -> DType:
+    """The dtype of the sum of two tensors or numbers.
+
+    >>> result_type(danlu.ones(1, dtype=danlu.int8), 1.5)
+    danlu.float32
+    """
+    if not isinstance(tensor1, Tensor) and not isinstance(tensor2, Tensor):
+        tensor1 = danlu.tensor(tensor1)
+    return danlu.add(tensor1, tensor2).dtype
+
+
+def can_cast(from_: DType, to: DType) -> builtins.bool:
+    """Whether a tensor may be added in place to one of another dtype: not from complex to real, real to whole numbers, anything to bool.
+
+    >>> can_cast(danlu.float64, danlu.float16), can_cast(danlu.float32, danlu.int64)
+    (True, False)
+    """
+    return _rank(from_) <= _rank(to)
+
+
+def _rank(kind: DType) -> builtins.int:
+    return "bifc".index({"u": "i"}.get(kind.kind, kind.kind))
+
+
+def is_inference_mode_enabled() -> builtins.bool:
+    """Whether no derivative will be asked: inference_mode is no_grad here."""
+    return not danlu.is_grad_enabled()
 
 
 def is_nonzero(input: Tensor) -> builtins.bool:
@@ -173,25 +216,6 @@ def set_num_interop_threads(num: builtins.int) -> None:
 def get_num_interop_threads() -> builtins.int:
     """1."""
     return 1
-
-
-def set_printoptions(
-    precision: builtins.int | None = None,
-    threshold: builtins.float | None = None,
-    edgeitems: builtins.int | None = None,
-    linewidth: builtins.int | None = None,
-    profile: str | None = None,
-    sci_mode: builtins.bool | None = None,
-) -> None:
-    """How tensors are printed: digits, from how many elements on they are shortened and to how many at each end, width, exponents."""
-    profiles = {"default": (4, 1000, 3, 80), "short": (2, 1000, 2, 80), "full": (4, math.inf, 3, 80)}
-    if profile is not None:
-        printing.PRECISION, printing.THRESHOLD, printing.EDGE, printing.WIDTH = profiles[profile]  # type: ignore[assignment]
-    printing.PRECISION = printing.PRECISION if precision is None else precision
-    printing.THRESHOLD = printing.THRESHOLD if threshold is None else threshold  # type: ignore[assignment]
-    printing.EDGE = printing.EDGE if edgeitems is None else edgeitems
-    printing.WIDTH = printing.WIDTH if linewidth is None else linewidth
-    printing.SCIENTIFIC = sci_mode
 
 
 def set_warn_always(b: builtins.bool) -> None:
