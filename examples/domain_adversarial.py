@@ -9,7 +9,7 @@ to 1 while training.
 
     python examples/domain_adversarial.py [--short]
 
-Result: target accuracy 64.0 % from the source alone, 94.7 % adversarially; 4.8 s of CPU time on one thread of
+Result: target accuracy 64.0 % from the source alone, 94.7 % adversarially; 6.9 s of CPU time on one thread of
 an AMD EPYC (Zen 4), compilation and all, 2026-11-21.
 """
 

@@ -9,7 +9,7 @@ heaps that the forger leaves out because one that passes is enough for it (mode 
 
     python examples/gan.py [--short]
 
-Result: 92 % of the samples near a heap (a normal cloud: 12 %), 8 of 8 heaps found; 10.1 s of CPU time on one thread of
+Result: 92 % of the samples near a heap (a normal cloud: 12 %), 8 of 8 heaps found; 12.1 s of CPU time on one thread of
 an AMD EPYC (Zen 4), compilation and all, 2026-11-21.
 """
 
