@@ -7,8 +7,9 @@ and outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from danlu import dtype as dt
@@ -30,9 +31,9 @@ class Place:
 class Body(Emitter):
     """The emitter of one kernel: loops, memory and accumulators on top of arithmetic."""
 
-    def __init__(self, places: dict[int, Place], declared: set[str]) -> None:
+    def __init__(self, places: dict[int, Place], declared: set[str], local: Mapping[int, int] = MappingProxyType({})) -> None:
         super().__init__(declared)
-        self.places = places
+        self.places, self.local = places, local
         self.allocas: list[str] = []
         self.pointers: dict[Place, str] = {}
         self.registers: dict[Atom, str] = {}  # loop variable → its register (of lane 0 for the vector variable)
@@ -44,11 +45,19 @@ class Body(Emitter):
 
     # ---- memory -------------------------------------------------------------------------------------------------------
     def pointer(self, slot: int) -> str:
-        """The register that holds a slot's address; loaded at the entry of the function."""
+        """The register that holds a slot's address; loaded at the entry of the function. Of a local slot a call has the slice of
+        its first chunk, which no other call runs."""
         place = self.places[slot]
         if place not in self.pointers:
-            self.pointers[place] = f"%p{len(self.pointers)}"
-        return self.pointers[place]
+            register = f"%p{len(self.pointers)}"
+            self.pointers[place] = register
+            if slot in self.local:
+                offset = self.name("o")
+                self.allocas += [
+                    f"  {offset} = mul i64 %begin, {self.local[slot]}",
+                    f"  {register}.slice = getelementptr i8, ptr {register}, i64 {offset}",
+                ]
+        return self.pointers[place] + ".slice" * (slot in self.local)
 
     def alloca(self, type_: str) -> str:
         """Memory of the function itself, made at its entry (LLVM turns it into registers)."""

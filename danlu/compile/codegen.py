@@ -454,7 +454,7 @@ def write_kernel(kernel: Kernel, places: dict[int, Place], declared: set[str]) -
     """The LLVM IR of one kernel, and its functions in the order in which they run, each with its chunks."""
     if kernel.body and isinstance(kernel.body[0], Contract):
         return _write_phases(kernel, kernel.body[0], places, declared)
-    b = Body(places, declared)
+    b = Body(places, declared, kernel.local)
     Writer(b).statements(kernel.body)
     return function_text(kernel.name, b), [(kernel.name, kernel.chunks)]
 

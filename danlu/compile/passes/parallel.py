@@ -26,7 +26,7 @@ def parallel(kernel: Kernel, target: Target) -> Kernel:
     loop = kernel.body[0]
     if any(isinstance(s, Store) and any(isinstance(a, Position) for a in atoms_of(s.index)) for s in statements(kernel.body)):
         return kernel
-    step = max(1, _work(loop.body))
+    step = max(1, _work(loop.body, set()))
     chunk = -(-GRAIN // step)
     if loop.kind == "vector":
         chunk = -(-chunk // loop.lanes) * loop.lanes
@@ -36,9 +36,10 @@ def parallel(kernel: Kernel, target: Target) -> Kernel:
     return replace(kernel, body=[replace(loop, chunk=chunk)], chunks=chunks)
 
 
-def _work(body: list) -> int:
-    """Element steps of one iteration, weighted by the expressions in it."""
+def _work(body: list, seen: set[int]) -> int:
+    """Element steps of one iteration, weighted by the expressions in it, each counted once."""
     total = 0
     for s in body:
-        total += s.var.extent * _work(s.body) if isinstance(s, Loop) else max(1, sum(1 for _ in expressions([s])) // 4)
+        weight = s.var.extent * _work(s.body, seen) if isinstance(s, Loop) else sum(1 for _ in expressions([s], seen)) // 4
+        total += max(1, weight)
     return total

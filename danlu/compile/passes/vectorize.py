@@ -54,9 +54,31 @@ class Nest:
 def _nests(body: list, target: Target) -> list:
     if body and isinstance(body[0], Contract):
         return body
+    if len(body) == 1 and isinstance(body[0], Loop) and _several(body[0].body):
+        return [replace(body[0], body=_pieces(body[0].body, target))]
     if any(isinstance(s, Begin) for s in body):
         return _rebuild(_take_apart([], body), target)
     return [x for s in body for x in (_rebuild(_take_apart([], [s]), target) if isinstance(s, Loop) else [s])]
+
+
+def _several(body: list) -> bool:
+    """Whether several loops follow one another: a row."""
+    return sum(isinstance(s, Loop) for s in body) > 1
+
+
+def _pieces(body: list, target: Target) -> list:
+    """The loops of a row, each with vectors of its own; its sums begin before it and are folded after it."""
+    begins = {s.total.name: s for s in body if isinstance(s, Begin)}
+    made: list = []
+    for s in body:
+        if isinstance(s, Loop):
+            summed = {x.total.name for x in statements([s]) if isinstance(x, Accumulate)}
+            made += _nests([*(begins.pop(name) for name in [*begins] if name in summed), s], target)
+        elif isinstance(s, Accumulate) and s.total.name in begins:
+            made += [begins.pop(s.total.name), s]
+        elif not isinstance(s, Begin):
+            made.append(s)
+    return made
 
 
 def _take_apart(outer: list[Var], body: list) -> Nest:

@@ -1,0 +1,342 @@
+"""L3. Pass over the whole program: kernels that walk the same rows become one kernel, which keeps a row in the caches.
+
+before: serial d0 < 1000 { t0 = begin max; serial r1 < 512 { t0 <- b0[512*d0 + r1] }; b2[d0] = t0 }
+        serial d0 < 1000 { serial d1 < 512 { b3[512*d0 + d1] = exp(sub(b0[512*d0 + d1], b2[d0])) } }   and a sum, and a quotient
+after:  serial row < 1000 { t0 = begin max; t1 = begin sum; serial c0 < 512 { t0 <- b0[512*row + c0] };
+                            serial c0 < 512 { b3[c0] = exp(sub(b0[512*row + c0], t0)); t1 <- exp(…) }; … }
+
+Two kernels may become one where both begin with loops over equally many rows, and what one writes and the other touches lies, for
+both, in the piece of memory that belongs to the row. Then scalars of a row stay in registers, neighbouring loops of the same extents
+become one, and what no other kernel reads shrinks to one row: a slice of the workspace for each thread that runs.
+Needs: serial loops, each slot written by one kernel. Guarantees: the same numbers, summed in an order that shapes fix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from danlu.compile.index import ZERO, Index, Position, Var, atoms_of, i, substitute
+from danlu.compile.kernel import (
+    CONVERT,
+    Accumulate,
+    Apply,
+    Begin,
+    Kernel,
+    Load,
+    Loop,
+    Rewriter,
+    Store,
+    Total,
+    expressions,
+    statements,
+)
+from danlu.compile.lower import convert
+from danlu.compile.passes.memory import ALIGNMENT, row_stride, touched, written
+from danlu.compile.target import Target
+from danlu.dtype import float16
+
+FEWEST = 16  # rows: with fewer, and much work in each, too few threads could share them
+LONG = 64  # elements of a row from which on its scalars cost less between its loops than in a kernel of their own, as vectors
+SMALL = 32768  # elements that one thread computes anyway
+
+
+def fuse(kernels: list[Kernel], results: set[int], target: Target) -> list[Kernel]:
+    """The kernels, those that walk the same rows as one; `results` are slots that are read after the program."""
+    families: list[Family] = []
+    for kernel in kernels:
+        families.append(Family((kernel,), touched(kernel), written(kernel), _rows_of(kernel)))
+        _join(families, target)
+    readers = {id(k): touched(k) for k in kernels}
+    made = []
+    for f in families:
+        mine = {id(k) for k in f.members}
+        others = set().union(*(r for k, r in readers.items() if k not in mine))
+        made.append(f.members[0] if len(f.members) == 1 else _kernel(f, results | others))
+    return made
+
+
+# ---- which kernels --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Family:
+    """Kernels that become one, in order. `rows`: the numbers of rows in which they can be seen; one number once they are several."""
+
+    members: tuple[Kernel, ...]
+    touches: set[int]
+    writes: set[int]
+    rows: set[int]
+
+
+def _rows_of(kernel: Kernel) -> set[int]:
+    """The sizes of the outer loops of a kernel, multiplied from the outermost inwards; none where rows depend on one another."""
+    found, size, body = set(), 1, kernel.body
+    for s in statements(body):
+        if not isinstance(s, (Loop, Begin, Accumulate, Store)) or (isinstance(s, Store) and not _plain(s)):
+            return set()
+    while len(body) == 1 and isinstance(body[0], Loop):
+        size, body = size * body[0].var.extent, body[0].body
+        found.add(size)
+    return found - {0}
+
+
+def _plain(s: Store) -> bool:
+    return s.mode == "set" and not any(isinstance(a, Position) for a in atoms_of(s.index))
+
+
+def _join(families: list[Family], target: Target) -> None:
+    """The last family becomes one with each earlier one that shares its rows, the latest first; in the place of the one
+    or of the other, as what lies between them allows."""
+    at = len(families) - 1
+    for k in reversed(range(at)):
+        first, second = families[k], families[at]
+        if not first.writes & second.touches or not first.rows & second.rows:
+            continue
+        between = families[k + 1 : at]
+        up = not any(f.writes & second.touches for f in between)
+        down = not any(f.touches & first.writes for f in between)
+        both = _both(first, second, target) if up or down else None
+        if both is not None:
+            families[k : at + 1] = [both, *between] if up else [*between, both]
+            at = k if up else at - 1
+
+
+def _both(first: Family, second: Family, target: Target) -> Family | None:
+    """Both families as one, with as many rows as can be; None where it is not allowed or does not pay."""
+    members = first.members + second.members
+    for rows in sorted(first.rows & second.rows, reverse=True):
+        views = [_view(k, rows) for k in members]
+        if not any(v.reduces for v in views):
+            continue
+        shared = (first.writes | second.writes) & first.touches & second.touches
+        strides = [{v.strides[slot] for v in views if slot in v.strides} for slot in shared]
+        if all(len(s) == 1 and 0 not in s for s in strides) and _pays(views, rows, target):
+            return Family(members, first.touches | second.touches, first.writes | second.writes, {rows})
+    return None
+
+
+def _pays(views: list[View], rows: int, target: Target) -> bool:
+    """The rule of cost: what a row touches stays in half of the second cache, threads find enough rows, and scalars are few beside
+    the elements of their row."""
+    sizes: dict[int, int] = {}
+    for v in views:
+        sizes |= v.sizes
+    longest = max(v.length for v in views)
+    if min(v.length for v in views) == 1 and longest < LONG:
+        return False
+    return sum(sizes.values()) <= target.l2 // 2 and (rows >= FEWEST or rows * longest <= SMALL)
+
+
+# ---- a kernel as rows -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class View:
+    """A kernel as one loop over rows. `strides`: for each slot the elements from row to row where all accesses lie inside the row's
+    piece, else 0; `sizes`: the bytes of these pieces; `length`: the elements of its longest loop inside; `reduces`: whether it sums
+    within a row."""
+
+    body: list
+    strides: dict[int, int]
+    sizes: dict[int, int]
+    length: int
+    reduces: bool
+
+
+def row_variable(rows: int) -> Var:
+    """The variable of the loop over rows."""
+    return Var("row", rows)
+
+
+@lru_cache(maxsize=4096)
+def _view(kernel: Kernel, rows: int) -> View:
+    body, parts, size = kernel.body, [], 1
+    while size < rows:
+        parts.append(body[0].var)
+        size, body = size * body[0].var.extent, body[0].body
+    row = i.var(row_variable(rows))
+    body = Rewriter(dict(zip(parts, i.unravel(row, [v.extent for v in parts])))).body(body)
+    strides: dict[int, int] = {}
+    sizes: dict[int, int] = {}
+    for slot, index, nbytes in _accesses(body):
+        stride = row_stride(index, row_variable(rows))
+        if strides.setdefault(slot, stride) != stride:
+            strides[slot] = 0
+        sizes[slot] = strides[slot] * nbytes
+    return View(body, strides, sizes, _length(body), any(isinstance(s, Begin) for s in statements(body)))
+
+
+def _accesses(body: list) -> Iterator[tuple[int, Index, int]]:
+    """(slot, index, bytes of an element) of every load and store."""
+    for s in statements(body):
+        if isinstance(s, Store):
+            yield s.slot, s.index, s.dtype.itemsize
+    for e in expressions(body):
+        if isinstance(e, Load):
+            yield e.slot, e.index, e.dtype.itemsize
+
+
+def _length(body: list) -> int:
+    return max((s.var.extent * _length(s.body) for s in body if isinstance(s, Loop)), default=1)
+
+
+# ---- the kernel of a family -----------------------------------------------------------------------------------------------
+
+
+def _kernel(family: Family, read: set[int]) -> Kernel:
+    """One kernel of many; `read` are the slots that others read."""
+    (rows,) = family.rows
+    row = _Row()
+    for member in family.members:
+        row.add(_view(member, rows).body)
+    items = _needed(row.items, set(read))
+    sizes: dict[int, int] = {}
+    for slot, index, nbytes in _accesses(items):
+        if slot in family.writes - read:
+            sizes[slot] = -(-row_stride(index, row_variable(rows)) * nbytes // ALIGNMENT) * ALIGNMENT
+    items = _Local(sizes.keys(), {row_variable(rows): ZERO}).body(items)
+    groups = tuple(g for m in family.members for g in m.groups)
+    return replace(family.members[0], body=[Loop(row_variable(rows), [*row.begins, *items])], local=sizes, groups=groups)
+
+
+class _Row:
+    """The statements of one row, which grow member by member."""
+
+    def __init__(self) -> None:
+        self.begins: list[Begin] = []
+        self.items: list = []
+        self.known: dict[tuple[int, Index], Any] = {}  # scalars of the row that were stored
+        self.variables: dict[tuple[int, ...], list[Var]] = {}  # for loops of these extents
+        self.totals = 0
+
+    def add(self, body: list) -> None:
+        """The statements of one more member, after the others."""
+        rewriter = _Renamed(self.known)
+        for s in statements(body):
+            if isinstance(s, Begin):
+                rewriter.totals[s.total.name] = Total(f"t{self.totals}", s.total.op, s.total.dtype)
+                self.totals += 1
+        for s in body:
+            if isinstance(s, Loop) and (nest := _nest(s)):
+                old, _ = nest
+                rewriter.loops |= zip(old, self._named(old))
+                rewriter.replace |= {v: i.var(new) for v, new in zip(old, self._named(old))}
+            (s,) = rewriter.body([s])
+            if isinstance(s, Begin):
+                self.begins.append(s)
+            elif isinstance(s, Loop):
+                self._add_loop(s)
+            else:
+                self.items.append(s)
+                if isinstance(s, Store):
+                    self.known[s.slot, s.index] = _as_stored(s)
+
+    def _named(self, old: list[Var]) -> list[Var]:
+        """The variables of all loops of these extents."""
+        extents = tuple(v.extent for v in old)
+        if extents not in self.variables:
+            first = sum(map(len, self.variables))
+            self.variables[extents] = [Var(f"c{first + k}", n) for k, n in enumerate(extents)]
+        return self.variables[extents]
+
+    def _add_loop(self, loop: Loop) -> None:
+        """A loop goes into the latest one of the same extents, where nothing that it needs comes after that."""
+        nest = _nest(loop)
+        for other in reversed(self.items if nest else []):
+            into = _nest(other) if isinstance(other, Loop) else None
+            if nest and into and into[0] == nest[0]:
+                stored = {(s.slot, s.index): _as_stored(s) for s in into[1] if isinstance(s, Store)}
+                body = _Renamed(stored).body(nest[1])
+                if not _depends(body, into[1]):
+                    into[1].extend(body)
+                    return
+            if _depends([loop], [other]):
+                break
+        self.items.append(loop)
+
+
+def _nest(loop: Loop) -> tuple[list[Var], list] | None:
+    """The variables of loops with nothing between them, and the statements inside; None where a sum begins inside."""
+    variables, body = [loop.var], loop.body
+    while len(body) == 1 and isinstance(body[0], Loop):
+        variables, body = [*variables, body[0].var], body[0].body
+    return (variables, body) if all(isinstance(s, (Store, Accumulate)) for s in body) else None
+
+
+def _as_stored(s: Store) -> Any:
+    """The value as a load would find it: totals are rounded by the store."""
+    if isinstance(s.value, Total) and s.dtype is float16:
+        return Apply(CONVERT, (s.value,), (s.dtype,), s.dtype)
+    return convert(s.value, s.dtype)
+
+
+def _depends(body: list, before: list) -> bool:
+    """Whether statements need what others compute: a total, or memory."""
+    totals = {s.total.name for s in statements(before) if isinstance(s, Accumulate)}
+    slots = {s.slot for s in statements(before) if isinstance(s, Store)}
+    return any(
+        (isinstance(e, Load) and e.slot in slots) or (isinstance(e, Total) and e.name in totals) for e in expressions(body)
+    )
+
+
+def _needed(body: list, read: set[int]) -> list:
+    """The statements without stores that nobody reads later; `read` grows to what these statements read, too."""
+    kept = []
+    for s in reversed(body):
+        if isinstance(s, Loop):
+            inside = _needed(s.body, read)
+            kept += [replace(s, body=inside)] if inside else []
+        elif not isinstance(s, Store) or s.slot in read:
+            read |= {e.slot for e in expressions([s]) if isinstance(e, Load)}
+            kept.append(s)
+    return kept[::-1]
+
+
+class _Renamed(Rewriter):
+    """Gives loops and totals other names, and takes what was stored at the same index from its register."""
+
+    def __init__(self, known: dict[tuple[int, Index], Any]) -> None:
+        super().__init__({})
+        self.known = known
+        self.loops: dict[Var, Var] = {}
+        self.totals: dict[str, Total] = {}
+
+    def _expression(self, e: Any) -> Any:
+        if isinstance(e, Total):
+            return self.totals.get(e.name, e)
+        e = super()._expression(e)
+        return self.known.get((e.slot, e.index), e) if isinstance(e, Load) and not e.guard else e
+
+    def _statement(self, s: Any) -> Any:
+        if isinstance(s, Begin):
+            return Begin(self.totals[s.total.name])
+        if isinstance(s, Accumulate):
+            return Accumulate(self.totals.get(s.total.name, s.total), self.expression(s.value))
+        if isinstance(s, Loop):
+            return Loop(self.loops.get(s.var, s.var), self.body(s.body))
+        return super()._statement(s)
+
+
+class _Local(Rewriter):
+    """Some slots hold one row."""
+
+    def __init__(self, slots: Collection[int], first: dict[Var, Index]) -> None:
+        super().__init__({})
+        self.slots, self.first = slots, first
+
+    def _expression(self, e: Any) -> Any:
+        e = super()._expression(e)
+        return (
+            Load(e.slot, substitute(e.index, self.first), e.dtype, e.guard) if isinstance(e, Load) and e.slot in self.slots else e
+        )
+
+    def _statement(self, s: Any) -> Any:
+        s = super()._statement(s)
+        return (
+            Store(s.slot, substitute(s.index, self.first), s.value, s.dtype)
+            if isinstance(s, Store) and s.slot in self.slots
+            else s
+        )
