@@ -150,12 +150,15 @@ class Call:
 class Kernel:
     """One function of the program, or (a contraction) one for each phase. `chunks` is the number of independent pieces of its
     outermost loop, fixed by the shapes. `local`: slots that hold one piece of work at a time, with the bytes of it; each call of the
-    function has them for itself. `groups`: the numbers of the groups of nodes that it computes."""
+    function has them for itself. `partial`: slots for sums of each piece, with their bytes, which a later kernel adds.
+    `chunk`: how long the pieces are, where that is decided. `groups`: the numbers of the groups of nodes that it computes."""
 
     name: str
     body: list
     chunks: int = 1
     local: dict[int, int] = field(default_factory=dict)
+    partial: dict[int, int] = field(default_factory=dict)
+    chunk: int = 0
     groups: tuple[int, ...] = ()
 
 
@@ -439,8 +442,8 @@ def verify_order(kernels: list[Kernel], ready: set[int]) -> None:
     for kernel in kernels:
         for part in ([s] for s in kernel.body[0].body) if len(kernel.groups) > 1 else (kernel.body,):
             reads, stores = _memory(part)
-            if reads - written:
-                _fail(kernel, f"b{min(reads - written)} is read before a kernel has written it")
+            if missing := reads - written - kernel.partial.keys():
+                _fail(kernel, f"b{min(missing)} is read before a kernel has written it")
             written |= stores
 
 

@@ -26,8 +26,7 @@ def parallel(kernel: Kernel, target: Target) -> Kernel:
     loop = kernel.body[0]
     if any(isinstance(s, Store) and any(isinstance(a, Position) for a in atoms_of(s.index)) for s in statements(kernel.body)):
         return kernel
-    step = max(1, _work(loop.body, set()))
-    chunk = -(-GRAIN // step)
+    chunk = kernel.chunk or -(-GRAIN // max(1, _work(loop.body, set())))
     if loop.kind == "vector":
         chunk = -(-chunk // loop.lanes) * loop.lanes
     chunks = -(-loop.var.extent // chunk)

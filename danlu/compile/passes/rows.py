@@ -13,9 +13,12 @@ Needs: serial loops, each slot written by one kernel. Guarantees: the same numbe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import count
+from math import prod
 from typing import Any
 
 from danlu.compile.index import ZERO, Index, Position, Var, atoms_of, i, substitute
@@ -24,37 +27,52 @@ from danlu.compile.kernel import (
     Accumulate,
     Apply,
     Begin,
+    Choose,
+    Constant,
     Kernel,
     Load,
     Loop,
     Rewriter,
     Store,
     Total,
+    children,
     expressions,
+    own_indices,
     statements,
 )
-from danlu.compile.lower import convert
+from danlu.compile.lower import convert, nest
+from danlu.compile.body import register_dtype
 from danlu.compile.passes.memory import ALIGNMENT, row_stride, touched, written
+from danlu.compile.schedule import emitted
 from danlu.compile.target import Target
-from danlu.dtype import float16
+from danlu.dtype import bool_, float16
+from danlu.graph import Op
 
 FEWEST = 16  # rows: with fewer, and much work in each, too few threads could share them
 LONG = 64  # elements of a row from which on its scalars cost less between its loops than in a kernel of their own, as vectors
 SMALL = 32768  # elements that one thread computes anyway
+CHEAP = 6  # instructions and loads with which a value is computed again in each loop of its row instead of stored for them
+PARTS = 64  # of the rows, at most, each with sums over its columns of its own
+PART = 8192  # elements that a part has at least
 
 
 def fuse(kernels: list[Kernel], results: set[int], target: Target) -> list[Kernel]:
     """The kernels, those that walk the same rows as one; `results` are slots that are read after the program."""
     families: list[Family] = []
+    fresh = count(max(results.union(*map(touched, kernels)), default=0) + 1)
     for kernel in kernels:
-        families.append(Family((kernel,), touched(kernel), written(kernel), _rows_of(kernel)))
-        _join(families, target)
-    readers = {id(k): touched(k) for k in kernels}
+        families.append(_family(kernel))
+        if not _join(families, len(families) - 1, target) and (parts := _in_parts(kernel, fresh)):
+            families[-1:] = map(_family, parts)
+            if not _join(families, len(families) - 2, target):
+                families[-2:] = [_family(kernel)]
+    readers = Counter(slot for f in families for k in f.members for slot in touched(k))
     made = []
     for f in families:
-        mine = {id(k) for k in f.members}
-        others = set().union(*(r for k, r in readers.items() if k not in mine))
-        made.append(f.members[0] if len(f.members) == 1 else _kernel(f, results | others))
+        mine = Counter(slot for k in f.members for slot in touched(k))
+        outside = {slot for slot in mine if readers[slot] > mine[slot]}
+        made.append(f.members[0] if len(f.members) == 1 else _kernel(f, results | outside))
+    _view.cache_clear()
     return made
 
 
@@ -69,6 +87,10 @@ class Family:
     touches: set[int]
     writes: set[int]
     rows: set[int]
+
+
+def _family(kernel: Kernel) -> Family:
+    return Family((kernel,), touched(kernel), written(kernel), _rows_of(kernel))
 
 
 def _rows_of(kernel: Kernel) -> set[int]:
@@ -87,10 +109,10 @@ def _plain(s: Store) -> bool:
     return s.mode == "set" and not any(isinstance(a, Position) for a in atoms_of(s.index))
 
 
-def _join(families: list[Family], target: Target) -> None:
-    """The last family becomes one with each earlier one that shares its rows, the latest first; in the place of the one
-    or of the other, as what lies between them allows."""
-    at = len(families) - 1
+def _join(families: list[Family], at: int, target: Target) -> bool:
+    """A family becomes one with each earlier one that shares its rows, the latest first; in the place of the one or of the other,
+    as what lies between them allows. Whether there was one."""
+    joined = False
     for k in reversed(range(at)):
         first, second = families[k], families[at]
         if not first.writes & second.touches or not first.rows & second.rows:
@@ -101,7 +123,8 @@ def _join(families: list[Family], target: Target) -> None:
         both = _both(first, second, target) if up or down else None
         if both is not None:
             families[k : at + 1] = [both, *between] if up else [*between, both]
-            at = k if up else at - 1
+            at, joined = k if up else at - 1, True
+    return joined
 
 
 def _both(first: Family, second: Family, target: Target) -> Family | None:
@@ -113,12 +136,12 @@ def _both(first: Family, second: Family, target: Target) -> Family | None:
             continue
         shared = (first.writes | second.writes) & first.touches & second.touches
         strides = [{v.strides[slot] for v in views if slot in v.strides} for slot in shared]
-        if all(len(s) == 1 and 0 not in s for s in strides) and _pays(views, rows, target):
+        if all(len(s) == 1 and 0 not in s for s in strides) and _pays(members, views, rows, target):
             return Family(members, first.touches | second.touches, first.writes | second.writes, {rows})
     return None
 
 
-def _pays(views: list[View], rows: int, target: Target) -> bool:
+def _pays(members: tuple[Kernel, ...], views: list[View], rows: int, target: Target) -> bool:
     """The rule of cost: what a row touches stays in half of the second cache, threads find enough rows, and scalars are few beside
     the elements of their row."""
     sizes: dict[int, int] = {}
@@ -127,7 +150,59 @@ def _pays(views: list[View], rows: int, target: Target) -> bool:
     longest = max(v.length for v in views)
     if min(v.length for v in views) == 1 and longest < LONG:
         return False
+    if len({k.chunk for k in members if k.chunk}) > 1:
+        return False
     return sum(sizes.values()) <= target.l2 // 2 and (rows >= FEWEST or rows * longest <= SMALL)
+
+
+# ---- sums over columns ----------------------------------------------------------------------------------------------------
+
+
+def _in_parts(kernel: Kernel, fresh: Iterator[int]) -> list[Kernel] | None:
+    """A kernel that sums over rows, column by column, as two: the sums of each part of the rows, row after row, and the sum of those.
+    None where it is no such kernel, or too little work."""
+    columns, body = _loops(kernel.body)
+    begins = [s for s in body if isinstance(s, Begin)]
+    loops = [s for s in body if isinstance(s, Loop)]
+    if not columns or not begins or len(loops) != 1 or any(s.total.dtype in (float16, bool_) for s in begins):
+        return None
+    summed, updates = _loops(loops)
+    extents = [v.extent for v in columns]
+    rows, width = prod(v.extent for v in summed), prod(extents)
+    length = -(-rows // max(1, min(PARTS, rows * width // PART)))
+    if rows * width < SMALL * 2 or rows < FEWEST * 2 or not all(isinstance(s, Accumulate) for s in updates):
+        return None
+    row = i.ravel([i.var(v) for v in summed], [v.extent for v in summed])
+    column = i.ravel([i.var(v) for v in columns], extents)
+    part = Var("part", -(-rows // length))
+    slots = {s.total.name: next(fresh) for s in begins}
+    stores = [
+        _add(s, slots[s.total.name], i.add(i.affine(i.floordiv(row, length), width, 0), column), row, length) for s in updates
+    ]
+    sizes = {slots[s.total.name]: part.extent * width * s.total.dtype.itemsize for s in begins}
+    at = i.add(i.affine(i.var(part), width, 0), column)
+    loads = [Accumulate(s.total, Load(slots[s.total.name], at, s.total.dtype)) for s in begins]
+    rest = [s for s in body if not isinstance(s, (Begin, Loop))]
+    return [
+        replace(kernel, body=nest([*summed, *columns], stores), partial=sizes, chunk=length),
+        replace(kernel, body=nest(columns, [*begins, Loop(part, loads), *rest])),
+    ]
+
+
+def _add(s: Accumulate, slot: int, index: Index, row: Index, length: int) -> Store:
+    """One more value in the sum of a part; the first row of the part begins it."""
+    dtype = s.total.dtype
+    start = Constant(s.total.op.identity(dtype), dtype)  # type: ignore[misc]
+    before = Choose((i.divides(length, row),), start, Load(slot, index, dtype), dtype)
+    return Store(slot, index, Apply(s.total.op, (before, s.value), (), dtype), dtype)
+
+
+def _loops(body: list) -> tuple[list[Var], list]:
+    """The variables of loops with nothing between them, and what is inside."""
+    variables = []
+    while len(body) == 1 and isinstance(body[0], Loop):
+        variables, body = [*variables, body[0].var], body[0].body
+    return variables, body
 
 
 # ---- a kernel as rows -----------------------------------------------------------------------------------------------------
@@ -146,9 +221,12 @@ class View:
     reduces: bool
 
 
+ROW = "row"
+
+
 def row_variable(rows: int) -> Var:
     """The variable of the loop over rows."""
-    return Var("row", rows)
+    return Var(ROW, rows)
 
 
 @lru_cache(maxsize=4096)
@@ -166,7 +244,8 @@ def _view(kernel: Kernel, rows: int) -> View:
         if strides.setdefault(slot, stride) != stride:
             strides[slot] = 0
         sizes[slot] = strides[slot] * nbytes
-    return View(body, strides, sizes, _length(body), any(isinstance(s, Begin) for s in statements(body)))
+    reduces = bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body))
+    return View(body, strides, sizes, _length(body), reduces)
 
 
 def _accesses(body: list) -> Iterator[tuple[int, Index, int]]:
@@ -189,7 +268,7 @@ def _length(body: list) -> int:
 def _kernel(family: Family, read: set[int]) -> Kernel:
     """One kernel of many; `read` are the slots that others read."""
     (rows,) = family.rows
-    row = _Row()
+    row = _Row(family.writes - read)
     for member in family.members:
         row.add(_view(member, rows).body)
     items = _needed(row.items, set(read))
@@ -199,16 +278,20 @@ def _kernel(family: Family, read: set[int]) -> Kernel:
             sizes[slot] = -(-row_stride(index, row_variable(rows)) * nbytes // ALIGNMENT) * ALIGNMENT
     items = _Local(sizes.keys(), {row_variable(rows): ZERO}).body(items)
     groups = tuple(g for m in family.members for g in m.groups)
-    return replace(family.members[0], body=[Loop(row_variable(rows), [*row.begins, *items])], local=sizes, groups=groups)
+    chunk = max(k.chunk for k in family.members)
+    partial = {slot: nbytes for m in family.members for slot, nbytes in m.partial.items()}
+    body: list = [Loop(row_variable(rows), [*row.begins, *items])]
+    return replace(family.members[0], body=body, local=sizes, groups=groups, partial=partial, chunk=chunk)
 
 
 class _Row:
     """The statements of one row, which grow member by member."""
 
-    def __init__(self) -> None:
+    def __init__(self, private: set[int]) -> None:
+        self.private = private  # slots that no other kernel reads
         self.begins: list[Begin] = []
         self.items: list = []
-        self.known: dict[tuple[int, Index], Any] = {}  # scalars of the row that were stored
+        self.known: dict[tuple[int, Index], Any] = {}  # what was stored and costs less to compute again
         self.variables: dict[tuple[int, ...], list[Var]] = {}  # for loops of these extents
         self.totals = 0
 
@@ -243,27 +326,59 @@ class _Row:
         return self.variables[extents]
 
     def _add_loop(self, loop: Loop) -> None:
-        """A loop goes into the latest one of the same extents, where nothing that it needs comes after that."""
+        """A loop goes into the first one of the same extents after all that it needs, where values are still in registers."""
         nest = _nest(loop)
+        best = None
         for other in reversed(self.items if nest else []):
             into = _nest(other) if isinstance(other, Loop) else None
             if nest and into and into[0] == nest[0]:
                 stored = {(s.slot, s.index): _as_stored(s) for s in into[1] if isinstance(s, Store)}
                 body = _Renamed(stored).body(nest[1])
                 if not _depends(body, into[1]):
-                    into[1].extend(body)
-                    return
+                    best = into[1], body
             if _depends([loop], [other]):
                 break
-        self.items.append(loop)
+        if best is None:
+            self.items.append(loop)
+        else:
+            best[0].extend(best[1])
+        for s in nest[1] if nest else []:
+            if isinstance(s, Store) and s.slot in self.private and _cost(s.value) <= CHEAP:
+                self.known[s.slot, s.index] = _as_stored(s)
 
 
 def _nest(loop: Loop) -> tuple[list[Var], list] | None:
     """The variables of loops with nothing between them, and the statements inside; None where a sum begins inside."""
-    variables, body = [loop.var], loop.body
-    while len(body) == 1 and isinstance(body[0], Loop):
-        variables, body = [*variables, body[0].var], body[0].body
+    variables, body = _loops([loop])
     return (variables, body) if all(isinstance(s, (Store, Accumulate)) for s in body) else None
+
+
+def _cost(e: Any) -> int:
+    """The instructions of an expression and its loads, those of single numbers left out."""
+    stack, seen, total = [e], set(), 0
+    while stack and total <= CHEAP:
+        x = stack.pop()
+        if id(x) in seen or not _varies(x):
+            continue
+        seen.add(id(x))
+        total += (
+            emitted(x.op, tuple(register_dtype(a.dtype) for a in x.args), x.attrs)
+            if isinstance(x, Apply) and isinstance(x.op, Op)
+            else 1
+        )
+        stack.extend(children(x))
+    return total
+
+
+def _varies(root: Any) -> bool:
+    """Whether an expression differs from element to element of a row."""
+    return any(
+        a.name != ROW
+        for e in expressions([Accumulate(None, root)])
+        for ix in own_indices(e)
+        for a in atoms_of(ix)
+        if isinstance(a, Var)
+    )  # type: ignore[arg-type]
 
 
 def _as_stored(s: Store) -> Any:
