@@ -151,7 +151,7 @@ class Kernel:
     """One function of the program, or (a contraction) one for each phase. `chunks` is the number of independent pieces of its
     outermost loop, fixed by the shapes. `local`: slots that hold one piece of work at a time, with the bytes of it; each call of the
     function has them for itself. `partial`: slots for sums of each piece, with their bytes, which a later kernel adds.
-    `chunk`: how long the pieces are, where that is decided. `groups`: the numbers of the groups of nodes that it computes."""
+    `chunk`: how long the pieces are, of how many `rows`, where that is decided. `groups`: the numbers of the groups of nodes that it computes."""
 
     name: str
     body: list
@@ -159,6 +159,7 @@ class Kernel:
     local: dict[int, int] = field(default_factory=dict)
     partial: dict[int, int] = field(default_factory=dict)
     chunk: int = 0
+    rows: int = 0
     groups: tuple[int, ...] = ()
 
 

@@ -275,6 +275,7 @@ def _places(
     inner = {slot: spec.size * spec.dtype.itemsize for slot, spec in specs.items() if slot in alive}
     for k in kernels:
         inner |= {slot: k.chunks * nbytes for slot, nbytes in k.local.items()} | k.partial
+    for k in kernels:
         if isinstance(k.body[0], ir.Contract) and k.body[0].plan.workspace:
             slot = k.body[0].workspace = max([*places, *specs, *inner]) + 1
             inner[slot] = k.body[0].plan.workspace

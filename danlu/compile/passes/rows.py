@@ -21,6 +21,7 @@ from itertools import count
 from math import prod
 from typing import Any
 
+from danlu.compile.body import register_dtype
 from danlu.compile.index import ZERO, Index, Position, Var, atoms_of, i, substitute
 from danlu.compile.kernel import (
     CONVERT,
@@ -41,7 +42,6 @@ from danlu.compile.kernel import (
     statements,
 )
 from danlu.compile.lower import convert, nest
-from danlu.compile.body import register_dtype
 from danlu.compile.passes.memory import ALIGNMENT, row_stride, touched, written
 from danlu.compile.schedule import emitted
 from danlu.compile.target import Target
@@ -90,7 +90,8 @@ class Family:
 
 
 def _family(kernel: Kernel) -> Family:
-    return Family((kernel,), touched(kernel), written(kernel), _rows_of(kernel))
+    rows = {kernel.rows} if kernel.rows else _rows_of(kernel)
+    return Family((kernel,), touched(kernel), written(kernel), rows)
 
 
 def _rows_of(kernel: Kernel) -> set[int]:
@@ -170,7 +171,7 @@ def _in_parts(kernel: Kernel, fresh: Iterator[int]) -> list[Kernel] | None:
     extents = [v.extent for v in columns]
     rows, width = prod(v.extent for v in summed), prod(extents)
     length = -(-rows // max(1, min(PARTS, rows * width // PART)))
-    if rows * width < SMALL * 2 or rows < FEWEST * 2 or not all(isinstance(s, Accumulate) for s in updates):
+    if rows * width < SMALL * 2 or length < FEWEST // 2 or not all(isinstance(s, Accumulate) for s in updates):
         return None
     row = i.ravel([i.var(v) for v in summed], [v.extent for v in summed])
     column = i.ravel([i.var(v) for v in columns], extents)
@@ -184,7 +185,7 @@ def _in_parts(kernel: Kernel, fresh: Iterator[int]) -> list[Kernel] | None:
     loads = [Accumulate(s.total, Load(slots[s.total.name], at, s.total.dtype)) for s in begins]
     rest = [s for s in body if not isinstance(s, (Begin, Loop))]
     return [
-        replace(kernel, body=nest([*summed, *columns], stores), partial=sizes, chunk=length),
+        replace(kernel, body=nest([*summed, *columns], stores), partial=sizes, chunk=length, rows=rows),
         replace(kernel, body=nest(columns, [*begins, Loop(part, loads), *rest])),
     ]
 

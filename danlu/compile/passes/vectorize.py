@@ -37,6 +37,9 @@ MANY = 4  # registers a reduction keeps in flight: fused multiply-add and add ta
 
 def vectorize(kernel: Kernel, target: Target) -> Kernel:
     """The kernel with its loops of vectors chosen, nest by nest."""
+    if len(kernel.groups) > 1:
+        (rows,) = kernel.body
+        return replace(kernel, body=[replace(rows, body=_pieces(rows.body, target))])
     return replace(kernel, body=_nests(kernel.body, target))
 
 
@@ -54,16 +57,9 @@ class Nest:
 def _nests(body: list, target: Target) -> list:
     if body and isinstance(body[0], Contract):
         return body
-    if len(body) == 1 and isinstance(body[0], Loop) and _several(body[0].body):
-        return [replace(body[0], body=_pieces(body[0].body, target))]
     if any(isinstance(s, Begin) for s in body):
         return _rebuild(_take_apart([], body), target)
     return [x for s in body for x in (_rebuild(_take_apart([], [s]), target) if isinstance(s, Loop) else [s])]
-
-
-def _several(body: list) -> bool:
-    """Whether several loops follow one another: a row."""
-    return sum(isinstance(s, Loop) for s in body) > 1
 
 
 def _pieces(body: list, target: Target) -> list:
