@@ -43,6 +43,7 @@ from danlu.compile.kernel import (
 )
 from danlu.compile.lower import convert, nest
 from danlu.compile.passes.memory import ALIGNMENT, row_stride, touched, written
+from danlu.compile.passes.vectorize import best_variable
 from danlu.compile.schedule import emitted
 from danlu.compile.target import Target
 from danlu.dtype import bool_, float16
@@ -133,7 +134,7 @@ def _both(first: Family, second: Family, target: Target) -> Family | None:
     members = first.members + second.members
     for rows in sorted(first.rows & second.rows, reverse=True):
         views = [_view(k, rows) for k in members]
-        if not any(v.reduces for v in views):
+        if not any(v.reduces for v in views) or any(v.across for v in views):
             continue
         shared = (first.writes | second.writes) & first.touches & second.touches
         strides = [{v.strides[slot] for v in views if slot in v.strides} for slot in shared]
@@ -213,13 +214,14 @@ def _loops(body: list) -> tuple[list[Var], list]:
 class View:
     """A kernel as one loop over rows. `strides`: for each slot the elements from row to row where all accesses lie inside the row's
     piece, else 0; `sizes`: the bytes of these pieces; `length`: the elements of its longest loop inside; `reduces`: whether it sums
-    within a row."""
+    within a row; `across`: whether its vectors should rather go over rows, which are neighbours in memory."""
 
     body: list
     strides: dict[int, int]
     sizes: dict[int, int]
     length: int
     reduces: bool
+    across: bool
 
 
 ROW = "row"
@@ -245,8 +247,10 @@ def _view(kernel: Kernel, rows: int) -> View:
         if strides.setdefault(slot, stride) != stride:
             strides[slot] = 0
         sizes[slot] = strides[slot] * nbytes
-    reduces = bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body))
-    return View(body, strides, sizes, _length(body), reduces)
+    length = _length(body)
+    loops = [s.var for s in statements(kernel.body) if isinstance(s, Loop)]
+    across = length > 1 and best_variable(loops, kernel.body) in parts
+    return View(body, strides, sizes, length, bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body)), across)
 
 
 def _accesses(body: list) -> Iterator[tuple[int, Index, int]]:

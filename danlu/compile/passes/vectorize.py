@@ -91,7 +91,7 @@ def _take_apart(outer: list[Var], body: list) -> Nest:
 
 
 def _rebuild(nest: Nest, target: Target) -> list:
-    var = _best([*nest.outer, *nest.inner], [*nest.before, *nest.updates, *nest.after])
+    var = best_variable([*nest.outer, *nest.inner], [*nest.before, *nest.updates, *nest.after])
     everything = [*nest.updates, *nest.after]
     lanes = _lanes(everything, target)
     if var is None:
@@ -154,7 +154,7 @@ def _order(loops: list[Var], var: Var | None) -> list[Var]:
     return [v for v in loops if v is var] + [v for v in reversed(loops) if v is not var]
 
 
-def _best(candidates: list[Var], body: list) -> Var | None:
+def best_variable(candidates: list[Var], body: list) -> Var | None:
     """The variable with the most accesses to neighbours; None where vectors would be wrong or of no use."""
     scored = [(score, v.extent, k, v) for k, v in enumerate(candidates) if (score := _score(v, body)) is not None]
     return max(scored)[3] if scored else None
