@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import danlu
-from bench import costs, epochs, kernels, machine, startup, tiny_step, train_digits, training
+from bench import busy, costs, epochs, kernels, machine, startup, tiny_step, train_digits, training
 from bench.process import ProcessError, python
 
 HERE = Path(__file__).resolve().parent
@@ -38,6 +38,7 @@ def sections(rounds: int, processes: int) -> Iterator[tuple[str, list[str]]]:
     yield "Training steps, one thread", training.report([], rounds)
     if len(machine.cores()) > 1:
         yield "Training steps, two threads", training.report([], rounds, threads=2)
+        yield "Two threads beside a busy process", busy.report(rounds)
     yield "`fit` beside `lax.scan`, one thread", epochs.report(rounds)
     yield "Single computations, one thread", kernels.report(rounds)
     yield "Inference, one thread", kernels.inference(rounds)

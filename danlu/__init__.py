@@ -316,6 +316,8 @@ from danlu.profiling import memory_summary, profile
 from danlu.random import (
     Generator,
     bernoulli,
+    get_rng_state,
+    initial_seed,
     manual_seed,
     multinomial,
     normal,
@@ -326,6 +328,8 @@ from danlu.random import (
     randn,
     randn_like,
     randperm,
+    seed,
+    set_rng_state,
 )  # fmt: skip
 from danlu.replay import compile
 from danlu.runtime.pool import get_num_threads, set_num_threads
@@ -384,6 +388,7 @@ from danlu.tensor.joining import (
     row_stack,
     vstack,
 )  # fmt: skip
+from danlu.tensor.printing import set_printoptions
 from danlu.tensor.products import cdist, chain_matmul, einsum, tensordot
 from danlu.version import __version__
 
@@ -569,6 +574,7 @@ __all__ = [
     "ge",
     "ger",
     "get_num_threads",
+    "get_rng_state",
     "gradient",
     "greater",
     "greater_equal",
@@ -593,6 +599,7 @@ __all__ = [
     "index_reduce",
     "index_select",
     "inference_mode",
+    "initial_seed",
     "inner",
     "int",
     "int8",
@@ -733,11 +740,14 @@ __all__ = [
     "scatter_add",
     "scatter_reduce",
     "searchsorted",
+    "seed",
     "select",
     "select_scatter",
     "set_grad_enabled",
     "set_language",
     "set_num_threads",
+    "set_printoptions",
+    "set_rng_state",
     "sgn",
     "short",
     "sigmoid",

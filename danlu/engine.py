@@ -540,7 +540,7 @@ def _make(
 
         executable, extra = compiled(text, build, kept=not config.profile)
         result: tuple = executable, tuple(extra["slots"])
-        _statistics["from_disk"] += executable.program.origin == "disk"
+        _statistics["from_disk"] += executable.from_disk
     else:
         roots, replace, slots = graph_of(trace.entries, live, kept, again)
         result = Interpreted(roots, replace), tuple(slots)

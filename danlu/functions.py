@@ -9,6 +9,7 @@ from danlu.dtype import float32, float64
 from danlu.errors import DTypeError
 from danlu.tensor import Tensor, apply
 from danlu.tensor.creation import tensor
+from danlu.tensor.results import written
 
 # Functions that take a number first, if a tensor follows.
 NUMBER_FIRST = {"add", "sub", "mul", "div", "pow", "floor_divide", "remainder", "true_divide", "multiply", "divide", "subtract",
@@ -30,23 +31,6 @@ def _first_number(name: str, x: Any, args: tuple) -> Tensor:
     return tensor(x, given if keep else None)
 
 
-# Kinds from the lower to the higher: an `out=` of a lower kind than the result would lose it.
-_KINDS = "buif"
-
-
-def _written(out: Any, result: Any) -> Any:
-    """The result written into the tensor, or the tensors, given as `out=`."""
-    if not isinstance(out, Tensor):
-        return type(result)(_written(target, value) for target, value in zip(out, result))
-    if _KINDS.find(result.dtype.kind.replace("u", "i")) > _KINDS.find(out.dtype.kind.replace("u", "i")):
-        raise DTypeError(
-            "out= is a tensor of {out_dtype}, and the result is {result_dtype}; give one of danlu.{result_dtype}",
-            out_dtype=out.dtype.name,
-            result_dtype=result.dtype.name,
-        )
-    return out._assign(result._value())
-
-
 def _function(name: str, example: str, shown: str) -> Any:
     method = getattr(Tensor, name)
 
@@ -55,7 +39,7 @@ def _function(name: str, example: str, shown: str) -> Any:
         if not isinstance(input, Tensor):
             input = _first_number(name, input, args)
         result = getattr(input, name)(*args, **given)
-        return result if out is None else _written(out, result)
+        return result if out is None else written(out, result)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{method.__doc__}\n\n>>> import danlu\n>>> danlu.{name}({example})\n{shown}\n"

@@ -582,7 +582,7 @@ def cross(A: Tensor, B: Tensor, *, dim: int = -1) -> Tensor:
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    """Σ x·y along an axis; the others broadcast.
+    """Σ x̄·y along an axis, x̄ the conjugate of a complex x; the others broadcast.
 
     Shapes: x (*, n), y (*, n) → (*), on the axis dim.
 
@@ -590,7 +590,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     >>> danlu.linalg.vecdot(danlu.ones(2, 3), danlu.ones(3))
     tensor([3., 3.])
     """
-    out = x * y
+    out = x.conj() * y
     return out.sum(dim, dtype=out.dtype)
 
 

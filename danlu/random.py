@@ -16,6 +16,7 @@ from danlu.engine import Runtime, capturing
 from danlu.errors import DataError, DTypeError
 from danlu.tensor import Tensor, apply, from_array
 from danlu.tensor.arithmetic import check_device
+from danlu.tensor.results import made_as_out, with_out
 from danlu.tensor.shape import sizes
 
 
@@ -87,6 +88,56 @@ def changing_key(generator: Generator | None = None) -> tuple[Runtime, Runtime]:
     return seed, counter
 
 
+def initial_seed() -> int:
+    """The seed of the default generator.
+
+    >>> import danlu
+    >>> _ = danlu.manual_seed(3); danlu.initial_seed()
+    3
+    """
+    return default_generator.initial_seed()
+
+
+def seed() -> int:
+    """Begins the random numbers again with a seed that the system draws, and says which.
+
+    >>> import danlu
+    >>> danlu.seed() == danlu.initial_seed()
+    True
+    """
+    return default_generator.manual_seed(int.from_bytes(os.urandom(7), "little")).initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """The state of the default generator, as bytes: (16) of uint8.
+
+    >>> import danlu
+    >>> state = danlu.get_rng_state(); x = danlu.rand(2)
+    >>> danlu.set_rng_state(state); danlu.equal(x, danlu.rand(2))
+    True
+    """
+    state = default_generator.get_state()
+    return from_array(np.array([state["seed"], state["counter"]], np.int64).view(np.uint8))
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Goes on from a state that `get_rng_state` gave.
+
+    Shapes: new_state (16) of uint8.
+
+    >>> import danlu
+    >>> danlu.set_rng_state(danlu.get_rng_state())
+    """
+    if new_state.dtype is not dt.uint8 or tuple(new_state.shape) != (16,):
+        raise DataError(
+            "set_rng_state: the state has shape {shape} and dtype {dtype}; expected what get_rng_state() gave, 16 of uint8",
+            shape=tuple(new_state.shape),
+            dtype=new_state.dtype.name,
+        )
+    start, counter = new_state.numpy().copy().view(np.int64).tolist()
+    default_generator.set_state({"seed": start, "counter": counter})
+
+
 def get_state() -> dict[str, int]:
     """The state of the default generator as plain integers."""
     return default_generator.get_state()
@@ -111,6 +162,7 @@ def _draw(
     return out.requires_grad_() if requires_grad else out
 
 
+@made_as_out
 def rand(
     *size: Any, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False, device: Any = None
 ) -> Tensor:
@@ -128,6 +180,7 @@ def rand(
     return _draw("uniform", sizes(size), dtype or dt.float32, generator, requires_grad=requires_grad)
 
 
+@made_as_out
 def randn(
     *size: Any, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False, device: Any = None
 ) -> Tensor:
@@ -145,6 +198,7 @@ def randn(
     return _draw("normal", sizes(size), dtype or dt.float32, generator, requires_grad=requires_grad)
 
 
+@made_as_out
 def randint(
     low: int,
     high: Any = None,
@@ -217,6 +271,7 @@ def randint_like(
     return randint(int(low), int(high), tuple(x.shape), generator=generator).to(dtype or x.dtype)
 
 
+@with_out
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
     """Indices drawn with the weights in each row: the order of E / w with E exponential is that of drawing without replacement.
 
@@ -256,6 +311,7 @@ def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
         raise DataError("multinomial: the weights must be finite and not negative, and those of a row not all 0")
 
 
+@with_out
 def normal(
     mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, dtype: DType | None = None, generator: Generator | None = None
 ) -> Tensor:
@@ -269,12 +325,15 @@ def normal(
     >>> danlu.normal(0.0, 0.01, (2, 3)).shape
     danlu.Size([2, 3])
     """
+    if not isinstance(std, Tensor) and std < 0:
+        raise DataError("normal: std is {std}; expected 0 or more", std=std)
     if size is None:
         size = np.broadcast_shapes(*(tuple(x.shape) for x in (mean, std) if isinstance(x, Tensor)))
     given = [x.dtype for x in (mean, std) if isinstance(x, Tensor)]
     return _draw("normal", tuple(size), dtype or (given[0] if given else dt.float32), generator) * std + mean
 
 
+@with_out
 def bernoulli(p: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with probability p, else 0, with p's shape and dtype.
 
@@ -325,6 +384,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     return apply("binomial_draw", *changing_key(generator), count.detach(), prob.detach())
 
 
+@with_out
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     """The numbers 0 … n-1 in random order.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from danlu.errors import DTypeError, GradientError
-from danlu.functions import _written, polygamma
+from danlu.functions import polygamma
 from danlu.ops import TABLE
 from danlu.tensor import Tensor, apply
 from danlu.tensor.creation import tensor
+from danlu.tensor.results import written
 
 
 def _first(name: str, inputs: tuple) -> list[Any]:
@@ -34,7 +35,7 @@ def _function(name: str, op: str, example: str, shown: str, *, fixed: bool = Fal
                 "special.{name} has no derivative with respect to its first argument; write x.detach() for it", name=name
             )
         result = apply(op, *inputs, **attrs)
-        return result if out is None else _written(out, result)
+        return result if out is None else written(out, result)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{doc or TABLE[op].doc}\n\n>>> import danlu\n>>> danlu.special.{name}({example})\n{shown}\n"
@@ -52,7 +53,7 @@ def _method(name: str, method: str, example: str, shown: str) -> Any:
                 kind=type(input).__name__,
             )
         result = getattr(input, method)(*args, **given)
-        return result if out is None else _written(out, result)
+        return result if out is None else written(out, result)
 
     function.__name__ = function.__qualname__ = name
     doc = getattr(Tensor, method).__doc__

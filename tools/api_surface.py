@@ -25,7 +25,7 @@ from danlu.ops import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 WHOLE = "danlu.array_api"  # one page for the whole namespace
-BESIDE = ("danlu.testing",)  # public, not imported by danlu itself
+BESIDE = ("danlu.testing", "danlu.vision.models")  # public, not imported by danlu itself
 SKIPPED = {"danlu.engine"}  # in __all__ for the curious: the machine, not the API
 MADE = "danlu.functions"  # its `_function` gives a method as a function
 
@@ -168,7 +168,7 @@ def _raises(paragraph: str) -> list[str]:
 NO_FORMULA = (
     r"danlu\.load_ipython_extension",
     r"danlu\.(\w*Error|DType|Generator|Size|Tensor|device|config|__version__|compile|load|save|tensor|as_tensor|asarray|from_\w+"
-    r"|manual_seed|(get|set)_num_threads|set_language|(no|enable|set|is)_grad\w*|set_grad_enabled|is_grad_enabled|inference_mode"
+    r"|manual_seed|(initial_)?seed|(get|set)_rng_state|(get|set)_num_threads|set_language|set_printoptions|(no|enable|set|is)_grad\w*|set_grad_enabled|is_grad_enabled|inference_mode"
     r"|is_tensor|is_complex|memory_summary|atleast_\dd|broadcast_(shapes|tensors))",
     r"danlu\.data\.\w+",
     r"danlu\.train\.(Callback|Checkpoint|EarlyStopping|History|Interrupt|Loop|MetricsLog|fit|predict|progress)",
@@ -178,12 +178,12 @@ NO_FORMULA = (
     r"danlu\.distributions\.(Distribution|register_kl|constraints\.(Constraint|independent))",
     r"danlu\.linalg\.(SVD|Eigh?|LeastSquares|LinAlgError)",
     r"danlu\.Tensor\.(cpu|cuda|data|device|dim|ndim|dtype|shape|size|element_size|expand_as|grad|grad_fn|is_\w+|item|tolist|numpy"
-    r"|new_tensor|register_\w+|requires_grad_?|retain_grad|to_device|type|type_as|cfloat|cdouble)",
+    r"|new_tensor|register_\w+|requires_grad_?|retains?_grad|to_device|type|type_as|cfloat|cdouble)",
 )
 # What neither takes nor gives tensors.
 NO_TENSORS = (
-    r"danlu\.(\w*Error|DType|Generator|Size|device|config|__version__|load|save|manual_seed|(get|set)_num_threads|set_language"
-    r"|no_grad|enable_grad|set_grad_enabled|is_grad_enabled|inference_mode|compile|profile|memory_summary|load_ipython_extension)",
+    r"danlu\.(\w*Error|DType|Generator|Size|device|config|__version__|load|save|manual_seed|(initial_)?seed|(get|set)_rng_state|(get|set)_num_threads"
+    r"|set_language|set_printoptions|no_grad|enable_grad|set_grad_enabled|is_grad_enabled|inference_mode|compile|profile|memory_summary|load_ipython_extension)",
     r"danlu\.autograd\.(FunctionCtx|detect_anomaly|is_anomaly_enabled|set_detect_anomaly)",
     r"danlu\.data\.(Table|read_csv|\w*Sampler|(Chain|Concat|Iterable|Stack)Dataset|default_convert|get_worker_info)",
     r"danlu\.(distributions\.register_kl|linalg\.LinAlgError|optim\.lr_scheduler\.\w+|optim\.swa_utils\.SWALR)",

@@ -1,8 +1,8 @@
-"""L3. The function that a kernel becomes, as LLVM's text: its table of addresses, loops, memory, and how it reports an error.
+"""L3. The function that a kernel becomes, as LLVM's text: its addresses, loops, memory, and how it reports an error.
 
-`void kernel(ptr %args, i64 %begin, i64 %end)` runs the chunks begin … end of the kernel's outermost loop. `args` is the program's
-table of addresses: 0 the error report, 1 the Python numbers, 2 the function that makes library calls, 3 the workspace, then inputs
-and outputs.
+`void kernel(ptr %args, i64 %begin, i64 %end)` runs the chunks begin … end of the kernel's outermost loop. `args` are the addresses that
+the kernel asks for, in the order in which it first does: its text says nothing of where they lie in the program, so that kernels
+which do the same have the same text. Bounds of loops are given to it in the same way: another batch size is the same kernel.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from danlu.compile.emit import Emitter, Value, ir_type
 from danlu.compile.index import Atom, Var
 from danlu.dtype import DType
 
-ERROR, NUMBERS, CALLBACK, WORKSPACE, FIRST = 0, 1, 2, 3, 4
+# The program's table of addresses: the error report, the Python numbers, the function that makes library calls, the workspace, the
+# steps of the program (runtime/steps.py), 0 (the offset of such a place is a number), then inputs and outputs.
+ERROR, NUMBERS, CALLBACK, WORKSPACE, STEPS, NOWHERE, FIRST = range(7)
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,25 @@ class Place:
     offset: int = 0
 
 
+@dataclass(frozen=True)
+class Function:
+    """A kernel, or a phase of one, as a module of LLVM IR; the places that it asks for, and how many chunks it has."""
+
+    text: str
+    places: tuple[Place, ...]
+    chunks: int
+
+
 class Body(Emitter):
     """The emitter of one kernel: loops, memory and accumulators on top of arithmetic."""
 
-    def __init__(self, places: dict[int, Place], declared: set[str], local: Mapping[int, int] = MappingProxyType({})) -> None:
-        super().__init__(declared)
+    def __init__(self, places: dict[int, Place], local: Mapping[int, int] = MappingProxyType({})) -> None:
+        super().__init__()
         self.places, self.local = places, local
         self.allocas: list[str] = []
         self.pointers: dict[Place, str] = {}
+        self.slices: dict[int, str] = {}
+        self.sizes: list[int] = []
         self.registers: dict[Atom, str] = {}  # loop variable → its register (of lane 0 for the vector variable)
         self.vector: Var | None = None
         self.lanes = 1
@@ -45,19 +58,30 @@ class Body(Emitter):
 
     # ---- memory -------------------------------------------------------------------------------------------------------
     def pointer(self, slot: int) -> str:
-        """The register that holds a slot's address; loaded at the entry of the function. Of a local slot a call has the slice of
-        its first chunk, which no other call runs."""
-        place = self.places[slot]
+        """The register that holds a slot's address. Of a local slot a call has the slice of its first chunk, which no other call runs."""
+        register = self.place(self.places[slot])
+        if slot not in self.local:
+            return register
+        if slot not in self.slices:
+            self.slices[slot], offset = f"{register}.slice", self.name("o")
+            self.allocas += [
+                f"  {offset} = mul i64 %begin, {self.local[slot]}",
+                f"  {self.slices[slot]} = getelementptr i8, ptr {register}, i64 {offset}",
+            ]
+        return self.slices[slot]
+
+    def place(self, place: Place) -> str:
+        """The register that holds an address; loaded at the entry of the function."""
         if place not in self.pointers:
-            register = f"%p{len(self.pointers)}"
-            self.pointers[place] = register
-            if slot in self.local:
-                offset = self.name("o")
-                self.allocas += [
-                    f"  {offset} = mul i64 %begin, {self.local[slot]}",
-                    f"  {register}.slice = getelementptr i8, ptr {register}, i64 {offset}",
-                ]
-        return self.pointers[place] + ".slice" * (slot in self.local)
+            self.pointers[place] = f"%p{len(self.pointers)}"
+        return self.pointers[place]
+
+    def size(self, n: int) -> str:
+        """The register that holds a size; each has its own, as two that are equal need not be so for another batch."""
+        if n <= 1:
+            return str(n)
+        self.sizes.append(n)
+        return f"%n.{len(self.sizes) - 1}"
 
     def alloca(self, type_: str) -> str:
         """Memory of the function itself, made at its entry (LLVM turns it into registers)."""
@@ -129,9 +153,9 @@ class Body(Emitter):
             worst = self._farthest(worst)
 
         def write() -> None:
-            self.line(f"store i64 {size + 1}, ptr %error")
-            second = self.name()
-            self.line(f"{second} = getelementptr i64, ptr %error, i64 1")
+            error, second = self.place(Place(ERROR)), self.name()
+            self.line(f"store i64 {size + 1}, ptr {error}")
+            self.line(f"{second} = getelementptr i64, ptr {error}, i64 1")
             self.line(f"store i64 {worst.ref}, ptr {second}")
 
         self.when(anything, write)
@@ -158,39 +182,47 @@ def memory_suffix(dtype: DType) -> str:
     return {"float": "f32", "double": "f64", "half": "f16"}.get(memory_type(dtype), memory_type(dtype))
 
 
-def function_text(name: str, b: Body) -> str:
-    """The two functions of a finished body."""
-    entry = [f"define void @{name}(ptr %args, i64 %begin, i64 %end) {{"]
-    passed = []
-    fixed = {"%error": Place(ERROR), "%numbers": Place(NUMBERS)}
-    for k, (register, place) in enumerate([*fixed.items(), *((r, p) for p, r in b.pointers.items())]):
-        entry.append(f"  %s{k} = getelementptr ptr, ptr %args, i64 {place.entry}")
-        entry.append(f"  %q{k} = load ptr, ptr %s{k}")
-        entry.append(f"  %r{k} = getelementptr i8, ptr %q{k}, i64 {place.offset}")
-        passed.append((f"ptr noalias {register}", f"ptr %r{k}"))
-    arguments = ", ".join(p for _, p in passed)
-    parameters = ", ".join(p for p, _ in passed)
-    entry += [f"  call void @{name}.work({arguments}, i64 %begin, i64 %end)", "  ret void", "}"]
-    work = [
-        f"define internal void @{name}.work({parameters}, i64 %begin, i64 %end) #0 {{",
+ATTRIBUTES = 'attributes #0 = { nounwind "no-trapping-math"="true" "denormal-fp-math"="ieee,ieee" }'
+
+
+def function(b: Body, chunks: int) -> Function:
+    """The function of a finished body: `work` has the code, `kernel` loads the addresses for it, of which no two are the same memory."""
+    kinds = ["ptr"] * len(b.pointers) + ["i64"] * len(b.sizes)
+    wanted = [f"ptr noalias {register}" for register in b.pointers.values()] + [f"i64 %n.{k}" for k in range(len(b.sizes))]
+    entry = []
+    for k, kind in enumerate(kinds):
+        entry += [f"  %s{k} = getelementptr i64, ptr %args, i64 {k}", f"  %q{k} = load {kind}, ptr %s{k}"]
+    parameters, given = ", ".join([*wanted, ""]), "".join(f"{kind} %q{k}, " for k, kind in enumerate(kinds))
+    lines = [
+        *sorted(b.declared),
+        f"define internal void @work({parameters}i64 %begin, i64 %end) #0 {{",
         "entry:",
         *b.allocas,
         *b.lines,
         "  ret void",
         "}",
+        "define void @kernel(ptr %args, i64 %begin, i64 %end) {",
+        *entry,
+        f"  call void @work({given}i64 %begin, i64 %end)",
+        "  ret void",
+        "}",
+        ATTRIBUTES,
     ]
-    return "\n".join([*work, *entry])
+    return Function("\n".join(lines) + "\n", (*b.pointers, *(Place(NOWHERE, n) for n in b.sizes)), chunks)
 
 
 __all__ = [
     "CALLBACK",
     "ERROR",
     "FIRST",
+    "NOWHERE",
     "NUMBERS",
+    "STEPS",
     "WORKSPACE",
     "Body",
+    "Function",
     "Place",
-    "function_text",
+    "function",
     "memory_suffix",
     "memory_type",
     "register_dtype",

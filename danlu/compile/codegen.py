@@ -9,9 +9,11 @@ from typing import Any
 from danlu import dtype as dt
 from danlu.compile import gemm
 from danlu.compile.body import (
+    NUMBERS,
     Body,
+    Function,
     Place,
-    function_text,
+    function,
     memory_suffix,
     memory_type,
     register_dtype,
@@ -73,16 +75,21 @@ class Writer:
     def loop(self, s: Loop) -> None:
         """A loop; with chunks it runs the part of its range that the function was called for."""
         if s.chunk:
-            start = self.b.integer(f"mul i64 %begin, {s.chunk}")
-            last = self.b.integer(f"mul i64 %end, {s.chunk}")
-            stop = self.b.call("llvm.smin.i64", dt.int64, 1, Value(last, dt.int64), Value(str(s.var.extent), dt.int64)).ref
+            chunk = self.b.size(s.chunk)
+            start = self.b.integer(f"mul i64 %begin, {chunk}")
+            last = self.b.integer(f"mul i64 %end, {chunk}")
+            stop = self.at_most(last, self.b.size(s.var.extent))
         else:
-            start, stop = "0", str(s.var.extent)
+            start, stop = "0", self.b.size(s.var.extent)
         self.hoist(s)
         if s.kind == "vector":
             self.vector_loop(s, start, stop)
         else:
             self.b.loop(start, stop, 1, lambda at: self.at(s.var, at, s.body))
+
+    def at_most(self, x: str, bound: str) -> str:
+        """min(x, bound)"""
+        return self.b.call("llvm.smin.i64", dt.int64, 1, Value(x, dt.int64), Value(bound, dt.int64)).ref
 
     def hoist(self, s: Loop) -> None:
         """Computes, before a loop, what is the same in all its turns."""
@@ -121,23 +128,23 @@ class Writer:
         """Full vectors, then the rest under a mask."""
         b = self.b
         b.vector, b.lanes = s.var, s.lanes
-        rest, full = s.var.extent % s.lanes, s.var.extent - s.var.extent % s.lanes
-        if full:
-            limit = (
-                stop if not rest else b.call("llvm.smin.i64", dt.int64, 1, Value(stop, dt.int64), Value(str(full), dt.int64)).ref
-            )
+        rest = s.var.extent % s.lanes
+        full = b.size(s.var.extent - rest) if rest else stop
+        if full != "0":
+            limit = self.at_most(stop, full) if rest and s.chunk else full
             b.loop(start, limit, s.lanes, lambda at: self.at(s.var, at, s.body))
         if rest:
-            self.tail(s, rest, str(full), stop)
+            self.tail(s, full, stop)
         b.vector, b.lanes = None, 1
 
-    def tail(self, s: Loop, rest: int, full: str, stop: str) -> None:
+    def tail(self, s: Loop, full: str, stop: str) -> None:
         """The lanes after the last full vector; in a chunked loop only the chunk that holds the end has them."""
         b = self.b
-        b.mask = Value("<" + ", ".join(f"i1 {'true' if k < rest else 'false'}" for k in range(s.lanes)) + ">", dt.bool_, s.lanes)
+        rest = b.cast(Value(b.integer(f"sub i64 {stop}, {full}"), dt.int64), dt.int32)
+        b.mask = b.lt(b.lane_numbers(s.lanes, dt.int32), rest)
         if s.chunk:
             here = b.name()
-            b.line(f"{here} = icmp eq i64 {stop}, {s.var.extent}")
+            b.line(f"{here} = icmp eq i64 {stop}, {b.size(s.var.extent)}")
             b.when(here, lambda: self.at(s.var, full, s.body))
         else:
             b.scoped(lambda: self.at(s.var, full, s.body))
@@ -263,8 +270,7 @@ class Writer:
         """A Python number: the table holds it twice, as float64 and as int64."""
         b = self.b
         wide = dt.float64 if e.dtype.kind == "f" else dt.int64
-        at = b.name()
-        b.line(f"{at} = getelementptr {ir_type(wide)}, ptr %numbers, i64 {2 * e.position + (e.dtype.kind != 'f')}")
+        at = b.place(Place(NUMBERS, 16 * e.position + 8 * (e.dtype.kind != "f")))
         return b.cast(b.instruction(f"load {ir_type(wide)}, ptr {at}", wide), register_dtype(e.dtype))
 
     # ---- indices --------------------------------------------------------------------------------------------------------
@@ -282,7 +288,7 @@ class Writer:
         """How the lanes lie in memory: ("one", register), ("row", register), or ("many", vector of offsets)."""
         b = self.b
         coefficient = index.coefficient(b.vector) if b.vector is not None else 0
-        if self.varies(index) or coefficient not in (0, 1):
+        if b.lanes > 1 and (self.varies(index) or coefficient not in (0, 1)):
             return "many", self.index_value(index)
         return ("row" if coefficient == 1 and b.lanes > 1 else "one"), self.index_value(index, scalar=True).ref
 
@@ -450,26 +456,21 @@ class Writer:
         return b.cast(value, stored)
 
 
-def write_kernel(kernel: Kernel, places: dict[int, Place], declared: set[str]) -> tuple[str, list[tuple[str, int]]]:
-    """The LLVM IR of one kernel, and its functions in the order in which they run, each with its chunks."""
+def write_kernel(kernel: Kernel, places: dict[int, Place]) -> list[Function]:
+    """The functions of one kernel in the order in which they run: one, or one for each phase of a contraction."""
     if kernel.body and isinstance(kernel.body[0], Contract):
-        return _write_phases(kernel, kernel.body[0], places, declared)
-    b = Body(places, declared, kernel.local)
+        return [_write_phase(phase, kernel.body[0], places) for phase in gemm.emit_phases(kernel.body[0].plan)]
+    b = Body(places, kernel.local)
     Writer(b).statements(kernel.body)
-    return function_text(kernel.name, b), [(kernel.name, kernel.chunks)]
+    return [function(b, kernel.chunks)]
 
 
-def _write_phases(kernel: Kernel, s: Contract, places: dict[int, Place], declared: set[str]) -> tuple[str, list[tuple[str, int]]]:
-    texts, calls = [], []
-    for k, phase in enumerate(gemm.emit_phases(s.plan)):
-        b = Body(places, declared)
-        workspace = b.pointer(s.workspace) if s.workspace is not None else "null"
-        at = gemm.Pointers(b.pointer(s.a.slot), b.pointer(s.b.slot), workspace)
-        phase.emit(b, at, "%begin", "%end", Epilogue(Writer(b), s))
-        name = f"{kernel.name}.{k}"
-        texts.append(function_text(name, b))
-        calls.append((name, phase.chunks))
-    return "\n".join(texts), calls
+def _write_phase(phase: gemm.Phase, s: Contract, places: dict[int, Place]) -> Function:
+    b = Body(places)
+    workspace = b.pointer(s.workspace) if s.workspace is not None else "null"
+    at = gemm.Pointers(b.pointer(s.a.slot), b.pointer(s.b.slot), workspace)
+    phase.emit(b, at, "%begin", "%end", Epilogue(Writer(b), s))
+    return function(b, phase.chunks)
 
 
 class Epilogue:

@@ -162,6 +162,11 @@ class Emitter:
                                        given=single.replace("%x", "%e")))  # fmt: skip
         return f"{name}.x{y.lanes}"
 
+    def size(self, n: int) -> str:
+        """A number that follows from the shapes, where another one would do as well: a bound of a loop. Here the number itself; a
+        kernel gets it as an argument (body.py)."""
+        return str(n)
+
     # ---- constants and lanes ---------------------------------------------------------------------------------------
     def const(self, value, dtype: DType) -> Value:
         """A scalar constant; it becomes a vector where it meets one."""

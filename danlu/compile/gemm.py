@@ -66,11 +66,8 @@ def emit_phases(p: Plan) -> list[Phase]:
 
 
 def _phase(p: Plan, name: str, chunks: int, write: Callable) -> Phase:
-    """A phase; where it has a single chunk, begin and end are known."""
-
     def emit(b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
-        first, last = ("0", "1") if chunks == 1 else (begin, end)
-        write(p, b, at, first, last, epilogue)
+        write(p, b, at, begin, end, epilogue)
 
     return Phase(name, chunks, emit)
 
@@ -78,7 +75,11 @@ def _phase(p: Plan, name: str, chunks: int, write: Callable) -> Phase:
 @contextmanager
 def _units(b: Emitter, begin: str, end: str, grain: int, units: int) -> Iterator[str]:
     """The units of chunks begin … end-1."""
-    first, last = micro.times(b, begin, grain), micro.at_most(b, micro.times(b, end, grain), units)
+    if units == 1:
+        yield "0"
+        return
+    each = b.size(grain)
+    first, last = micro.times(b, begin, each), micro.at_most(b, micro.times(b, end, each), units)
     with loop(b, first, last) as unit:
         yield unit.index
 
@@ -127,7 +128,7 @@ def _emit_pack_side(p: Plan, b: Emitter, at: Pointers, side: int, source: Operan
     shape = PanelShape(width, min(width, extent), p.contraction.k, _pack_lanes(p, width), _pack_block(p))
     pointer = at.a if (side == 0) == (p.axis == "n") else at.b
     with _units(b, begin, end, grain, prod(box)) as unit:
-        *batch, panel, part = micro.unravel(b, unit, box)
+        *batch, panel, part = micro.unravel(b, unit, box, b.size)
         x = _inside(b, micro.times(b, panel, width), width, extent)
         start = micro.times(b, part, block)
         stop = micro.at_most(b, micro.plus(b, start, block), p.contraction.k)
@@ -157,9 +158,9 @@ def _emit_tiles(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogu
     partial = p.k_blocks > 1
     tiles = ceil(p.rows / p.tile.rows)
     with _units(b, begin, end, p.grain, prod(p.units)) as unit:
-        *batch, part, block, panel = micro.unravel(b, unit, p.units)
-        first = micro.times(b, block, p.row_tiles)
-        last = micro.at_most(b, micro.plus(b, first, p.row_tiles), tiles)
+        *batch, part, block, panel = micro.unravel(b, unit, p.units, b.size)
+        first = micro.times(b, block, b.size(p.row_tiles))
+        last = micro.at_most(b, micro.plus(b, first, b.size(p.row_tiles)), tiles)
         give = _partial_store(p, at, part) if partial else epilogue
         with loop(b, first, last) as tile:
             _emit_tile(p, b, pointers, at.workspace, room, batch, part, tile.index, panel, give)
@@ -180,7 +181,7 @@ def _emit_tile(
     """One tile: its sums go to `room`, from there vector by vector to the epilogue."""
     height, width, k = p.tile.rows, p.width, p.contraction.k
     first_row, first_column = micro.times(b, row, height), micro.times(b, panel, width)
-    y, x = _inside(b, first_row, height, p.rows), _inside(b, first_column, width, p.columns)
+    y, x = micro.at_most(b, first_row, p.rows - height), _inside(b, first_column, width, p.columns)
     places = [workspace if source else pointer for source, pointer in zip(p.sources, pointers, strict=True)]
     kernel = micro.tile_along_columns if p.variant == "columns" else micro.tile_along_k
 
@@ -199,8 +200,8 @@ def _emit_tile(
             for place, value in sums([*batch, member.index], ("0", str(k))):
                 micro.store(b, b.add(micro.load(b, place, p.tile.dtype, p.lanes), value), place)
     else:
-        start = micro.times(b, part, p.k_block)
-        stop = micro.at_most(b, micro.plus(b, start, p.k_block), k) if p.k_blocks > 1 else str(k)
+        start = micro.times(b, part, b.size(p.k_block))
+        stop = micro.at_most(b, micro.plus(b, start, b.size(p.k_block)), k) if p.k_blocks > 1 else str(k)
         for place, value in sums(batch, (start, stop)):
             micro.store(b, value, place)
     _hand_over(p, b, room, batch, (first_row, y), (first_column, x), give)
@@ -272,7 +273,7 @@ def _emit_finish(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilog
     """Sums the parts in their order, row by row."""
     sums, box = _partials(p), (*p.contraction.results, p.rows)
     with _units(b, begin, end, _finish_grain(p), prod(box)) as unit:
-        *batch, row = micro.unravel(b, unit, box)
+        *batch, row = micro.unravel(b, unit, box, b.size)
         line = sums.start(b, at.workspace, batch, "0", row)
         for start, stop, mask in _spans(p, b, str(p.columns)):
             if start == stop:

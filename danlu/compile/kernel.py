@@ -201,9 +201,13 @@ def statements(body: list) -> Iterator[Any]:
 
 
 def children(e: Any) -> tuple:
-    """The expressions directly under an expression, those inside its index included."""
-    under = e.args if isinstance(e, Apply) else (e.yes, e.no) if isinstance(e, Choose) else ()
-    return (*under, *(a.expression for ix in own_indices(e) for a in atoms_of(ix) if isinstance(a, Position)))
+    """The expressions directly under an expression, those inside its index included; found once, as it never changes."""
+    found = e.__dict__.get("children")
+    if found is None:
+        under = e.args if isinstance(e, Apply) else (e.yes, e.no) if isinstance(e, Choose) else ()
+        found = (*under, *(a.expression for ix in own_indices(e) for a in atoms_of(ix) if isinstance(a, Position)))
+        e.__dict__["children"] = found
+    return found
 
 
 def own_indices(e: Any) -> list[Index]:

@@ -80,12 +80,19 @@ class Machine:
 
 @functools.cache
 def _binding():
-    """llvmlite.binding with every target ready."""
+    """llvmlite.binding with this computer's target ready."""
     from llvmlite import binding
 
-    binding.initialize_all_targets()
-    binding.initialize_all_asmprinters()
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
     return binding
+
+
+@functools.cache
+def _every_target() -> None:
+    """Makes the other targets ready too: 12 MiB and 10 ms."""
+    _binding().initialize_all_targets()
+    _binding().initialize_all_asmprinters()
 
 
 @functools.cache
@@ -115,6 +122,8 @@ def host_machine() -> Machine:
 @functools.lru_cache(maxsize=16)
 def _target_machine(machine: Machine):
     """LLVM's target machine: position independent, small code model, so that rodata is reached from %rip."""
+    if machine.triple.partition("-")[0] != _binding().get_process_triple().partition("-")[0]:
+        _every_target()
     target = _binding().Target.from_triple(machine.triple)
     return target.create_target_machine(machine.cpu, machine.features, opt=_CODE_GENERATION, reloc="pic", codemodel="small")
 
@@ -221,7 +230,7 @@ def _linker(machine: Machine):
 class Module:
     """Object code in memory; its addresses hold as long as it lives."""
 
-    __slots__ = ("_addresses", "_name", "_trackers")
+    __slots__ = ("__weakref__", "_addresses", "_name", "_trackers")
 
     def __init__(self, name: str, tracker) -> None:
         self._name, self._trackers = name, [tracker]  # LLVM unloads the code when any tracker of it is dropped

@@ -45,8 +45,11 @@ def minus(b: Emitter, x: str, y: str) -> str:
     return x if y == "0" else _index(b, "sub nsw", x, y)
 
 
-def times(b: Emitter, x: str, factor: int) -> str:
+def times(b: Emitter, x: str, factor: int | str) -> str:
     """x · factor"""
+    if isinstance(factor, str) and not is_number(factor):
+        return x if x == "0" else _index(b, "mul nsw", x, factor)
+    factor = int(factor)
     if is_number(x):
         return str(int(x) * factor)
     return {0: "0", 1: x}.get(factor) or _index(b, "mul nsw", x, str(factor))
@@ -56,8 +59,9 @@ def at_most(b: Emitter, x: str, bound: int) -> str:
     """min(x, bound)"""
     if is_number(x):
         return str(min(int(x), bound))
-    less = b.instruction(f"icmp slt i64 {x}, {bound}", dt.bool_)
-    return b.instruction(f"select i1 {less.ref}, i64 {x}, i64 {bound}", dt.int64).ref
+    most = b.size(bound)
+    less = b.instruction(f"icmp slt i64 {x}, {most}", dt.bool_)
+    return b.instruction(f"select i1 {less.ref}, i64 {x}, i64 {most}", dt.int64).ref
 
 
 def at_least(b: Emitter, x: str, bound: int) -> str:
@@ -77,15 +81,16 @@ def split(b: Emitter, x: str, size: int) -> tuple[str, str]:
     return _index(b, "udiv", x, str(size)), _index(b, "urem", x, str(size))
 
 
-def unravel(b: Emitter, x: str, sizes: Sequence[int]) -> list[str]:
+def unravel(b: Emitter, x: str, sizes: Sequence[int], written: Callable[[int], str] = str) -> list[str]:
     """The coordinates of place x in a row-major box of these sizes; where the box has one place, zeros."""
     found = []
     for size in reversed(sizes[1:]):
-        if size == 1:
-            found.append("0")
-        else:
+        if size == 1 or is_number(x):
             x, rest = split(b, x, size)
-            found.append(rest)
+        else:
+            divisor = written(size)
+            x, rest = _index(b, "udiv", x, divisor), _index(b, "urem", x, divisor)
+        found.append("0" if size == 1 else rest)
     head = [] if not sizes else ["0" if sizes[0] == 1 else x]
     return head + found[::-1]
 
@@ -112,6 +117,7 @@ def loop(b: Emitter, start: str, stop: str, step: int = 1, carried: Sequence[Val
     if is_number(start) and is_number(stop) and 0 < int(stop) - int(start) <= step:
         yield Loop(start, carried)
         return
+    stop = b.size(int(stop)) if is_number(stop) else stop
     before, head, body, latch, after = (b.name(stem) for stem in ("before", "head", "body", "latch", "after"))
     b.line(f"br label {before}")
     b.label(before)
@@ -261,8 +267,13 @@ class Operand:
 
     def start(self, b: Emitter, pointer: str, batch: Sequence[str], tile: str, x: str) -> str:
         """The address of the first element of a tile that begins at x, at k = 0."""
-        inside = times(b, tile, self.panel_size) if self.panel_size else times(b, x, self.across)
-        return at(b, pointer, plus(b, inside, linear(b, batch, self.strides, self.offset)), self.dtype)
+        if not self.panel_size:
+            place = plus(b, times(b, x, self.across), linear(b, batch, self.strides))
+        else:
+            place = times(b, tile, b.size(self.panel_size))
+            for y, stride in zip(batch, self.strides, strict=True):
+                place = plus(b, times(b, y, b.size(stride)), place)
+        return at(b, pointer, plus(b, place, b.size(self.offset)), self.dtype)
 
 
 @dataclass(frozen=True)

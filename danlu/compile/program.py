@@ -1,16 +1,15 @@
 """L3. A graph → one program: the table of contents of the compiler.
 
-    planes → simplify → schedule → lower → passes → plan memory → LLVM IR → object code
+    planes → simplify → schedule → lower → passes → plan memory → LLVM IR
 
-A program is one native function `void main(ptr args, ptr pool)` that runs its kernels in order. `args` is a table of addresses:
-the error report, the Python numbers, the function that makes library calls, the workspace, the inputs, the outputs
-(`body.ERROR` … `FIRST`).
+A program is a list of steps: which kernel runs, and where the memory lies that it works on. Memory is told as an entry of the program's
+table of addresses (`body.ERROR` … `FIRST`) and an offset. Kernels that do the same on other memory have the same text, and
+become machine code once (runtime/steps.py).
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,9 +17,9 @@ from math import prod
 from typing import Any
 
 from danlu.compile import kernel as ir
-from danlu.compile import llvm, target
+from danlu.compile import target
 from danlu.compile.bfloat16 import in_float32
-from danlu.compile.body import CALLBACK, FIRST, WORKSPACE, Place
+from danlu.compile.body import FIRST, WORKSPACE, Place
 from danlu.compile.codegen import write_kernel
 from danlu.compile.index import Var, i
 from danlu.compile.lower import Lowering
@@ -68,20 +67,30 @@ class Label:
     lines: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Step:
+    """One step: the chunks of a function (`Program.texts`) on the memory of `places`; or, by its `kind`, library call `number`, or
+    the end of the program if an error was reported. `label`: which kernel it belongs to, of those that run."""
+
+    kind: str  # "run", "call" or "check"
+    number: int = 0
+    chunks: int = 0
+    label: int = 0
+    places: tuple[Place, ...] = ()
+
+
 @dataclass
 class Program:
-    """Object code and what a caller must provide: addresses in the order of `args`."""
+    """Steps, the texts of the functions that they run, each once, and what a caller must provide: addresses in the order of the table."""
 
-    code: bytes
+    steps: list[Step]
+    texts: list[str]
     num_inputs: int
     outputs: list[Output]
     workspace: int
     checks: bool
     calls: list[LibraryCall] = field(default_factory=list)
-    kernels: int = 0
-    seconds: float = 0.0
     labels: list[Label] = field(default_factory=list)  # of a profiled program: one for each kernel, in the order of its counters
-    origin: str = field(default="compiled", compare=False)
 
 
 def build(
@@ -90,7 +99,6 @@ def build(
     """The program that computes the roots. Inputs are nodes of sources with a slot and a spec, slots 0 … num_inputs-1.
 
     `given`: (input that nobody reads after the program, the root that takes its place or -1); results may be written into its memory."""
-    began = time.perf_counter()
     roots = simplify(*in_planes(*in_float32(roots, replace)))
     _log("graph", lambda: render_graph(roots))
     outputs, computed = _outputs(roots)
@@ -109,14 +117,13 @@ def build(
     outputs = _settled(outputs, written, num_inputs)
     places, workspace = _places(groups, computed, slots, kernels, num_inputs, written)
     labels = [_label(k, groups, slots) for k in kernels] if config.profile else []
-    text, calls = _text(kernels, places, set(written))
-    _log("ir", lambda: text)
-    checks = any(map(may_fail, kernels))
-    code = llvm.compile_text(text) if kernels else b""
-    program = Program(code, num_inputs, outputs, workspace, checks, calls, len(kernels), time.perf_counter() - began, labels)
-    sizes = f"{len(kernels)} kernels, {workspace} bytes of workspace, {len(text)} bytes of IR"
-    _log("compile", lambda: f"{sizes} in {program.seconds * 1e3:.0f} ms")
-    return program
+    steps, texts, calls = _steps(kernels, places, set(written))
+    _log("ir", lambda: "\n".join(texts))
+    bytes_of_ir = sum(map(len, texts))
+    _log(
+        "compile", lambda: f"{len(kernels)} kernels, {len(texts)} different, {bytes_of_ir} bytes of IR, {workspace} of workspace"
+    )
+    return Program(steps, texts, num_inputs, outputs, workspace, any(map(may_fail, kernels)), calls, labels)
 
 
 def _log(stage: str, text) -> None:
@@ -288,61 +295,24 @@ def _places(
     return places, workspace
 
 
-def _text(kernels: list[ir.Kernel], places: dict[int, Place], over: set[int]) -> tuple[str, list[LibraryCall]]:
-    """The LLVM IR of the whole program, and the library calls that it makes by number. Before the first kernel that writes over an
-    input (slots `over`) it returns if an error was reported."""
-    declared: set[str] = set()
+def _steps(kernels: list[ir.Kernel], places: dict[int, Place], over: set[int]) -> tuple[list[Step], list[str], list[LibraryCall]]:
+    """The steps of the program, the texts of the functions that they run, and the library calls that they make, both by number. Before
+    the first kernel that writes over an input (slots `over`) it ends if an error was reported."""
     guarded = not any(map(may_fail, kernels))
-    parts, main, library, ticked = [], [], [], []
-    for k in kernels:
+    texts: dict[str, int] = {}
+    steps, library = [], []
+    for label, k in enumerate(kernels):
         first = k.body[0]
-        if config.profile and main:
-            main += _tick(len(ticked))
-        ticked.append(k)
         if isinstance(first, ir.Call):
-            main += _library_call(len(library))
+            steps.append(Step("call", len(library), label=label))
             library.append(_located(first, places))
             continue
         if not guarded and written_by(k) & over:
-            main += _return_on_error()
+            steps.append(Step("check", label=label))
             guarded = True
-        text, functions = write_kernel(k, places, declared)
-        parts.append(text)
-        for name, chunks in functions:
-            main += _call(name, chunks, len(main))
-    if config.profile:
-        declared |= {"declare i64 @llvm.readcyclecounter()", f"@ticks = global [{len(ticked)} x i64] zeroinitializer"}
-        main = [f"  %time0 = {target.host().clock}", *main, *_tick(len(ticked))]
-    body = ["define void @main(ptr %args, ptr %pool) {", *main, "  ret void", "}", LOOP]
-    attributes = 'attributes #0 = { nounwind "no-trapping-math"="true" "denormal-fp-math"="ieee,ieee" }'
-    return "\n".join([*sorted(declared), *parts, *body, attributes]) + "\n", library
-
-
-# Runs main on `count` tables, one after the other; stops at the first error. Returns how many ran without one.
-LOOP = """
-define i64 @loop(ptr %tables, i64 %count, i64 %stride, ptr %pool) {
-entry:
-  br label %step
-step:
-  %n = phi i64 [ 0, %entry ], [ %following, %going ]
-  %offset = mul i64 %n, %stride
-  %args = getelementptr i8, ptr %tables, i64 %offset
-  call void @main(ptr %args, ptr %pool)
-  %report = load ptr, ptr %args
-  %unchecked = icmp eq ptr %report, null
-  br i1 %unchecked, label %going, label %checked
-checked:
-  %word = load i64, ptr %report
-  %failed = icmp ne i64 %word, 0
-  br i1 %failed, label %done, label %going
-going:
-  %following = add i64 %n, 1
-  %more = icmp ult i64 %following, %count
-  br i1 %more, label %step, label %done
-done:
-  %ran = phi i64 [ %n, %checked ], [ %following, %going ]
-  ret i64 %ran
-}"""
+        for f in write_kernel(k, places):
+            steps.append(Step("run", texts.setdefault(f.text, len(texts)), f.chunks, label, f.places))
+    return steps, list(texts), library
 
 
 def _located(call: ir.Call, places: dict[int, Place]) -> LibraryCall:
@@ -351,41 +321,3 @@ def _located(call: ir.Call, places: dict[int, Place]) -> LibraryCall:
 
     inputs = tuple((places[s].entry, places[s].offset, spec) for s, spec in call.inputs)
     return LibraryCall(call.op.name, call.attrs, inputs, tuple(memory(s, spec) for s, spec in call.outputs))
-
-
-def _return_on_error() -> list[str]:
-    """Nothing is overwritten once an error was reported."""
-    return [
-        "  %report = load ptr, ptr %args", "  %word = load i64, ptr %report", "  %failed = icmp ne i64 %word, 0",
-        "  br i1 %failed, label %stop, label %go", "stop:", "  ret void", "go:",
-    ]  # fmt: skip
-
-
-def _tick(n: int) -> list[str]:
-    """Adds the time since the last counter was read to the counter of kernel n-1."""
-    return [
-        f"  %time{n} = {target.host().clock}", f"  %spent{n} = sub i64 %time{n}, %time{n - 1}",
-        f"  %counter{n} = getelementptr i64, ptr @ticks, i64 {n - 1}", f"  %before{n} = load i64, ptr %counter{n}",
-        f"  %sum{n} = add i64 %before{n}, %spent{n}", f"  store i64 %sum{n}, ptr %counter{n}",
-    ]  # fmt: skip
-
-
-def _library_call(n: int) -> list[str]:
-    """The caller's function runs library call n."""
-    return [
-        f"  %place{n} = getelementptr ptr, ptr %args, i64 {CALLBACK}", f"  %library{n} = load ptr, ptr %place{n}",
-        f"  call void %library{n}(ptr %args, i64 {n})",
-    ]  # fmt: skip
-
-
-def _call(name: str, chunks: int, n: int) -> list[str]:
-    """Running one function: through the pool if there is one and the function has several chunks."""
-    serial = f"  call void @{name}(ptr %args, i64 0, i64 {chunks})"
-    if chunks <= 1:
-        return [serial]
-    return [
-        f"  %none{n} = icmp eq ptr %pool, null", f"  br i1 %none{n}, label %serial{n}, label %parallel{n}",
-        f"serial{n}:", serial, f"  br label %next{n}",
-        f"parallel{n}:", f"  %run{n} = load ptr, ptr %pool", f"  call void %run{n}(ptr %pool, ptr @{name}, ptr %args, i64 {chunks})",
-        f"  br label %next{n}", f"next{n}:",
-    ]  # fmt: skip

@@ -5,6 +5,8 @@ a scatter, a library call) and the elementwise work around it.
    Groups are kept in the order of their creation, and a node only joins the latest group that it needs: no cycle can arise.
 2. Elementwise groups that are read in one place, or that are cheap, are dissolved into their readers (a prologue).
 3. What then crosses from one group to another, or leaves the program, is stored; all else stays in registers.
+4. Of what is stored, a large elementwise value that follows from others which lie in memory as long is computed again by those
+   who read it (a GELU keeps its input, and not three functions of it for the derivative).
 """
 
 from __future__ import annotations
@@ -36,6 +38,10 @@ from danlu.graph import (
 # Instructions per element up to which computing twice beats storing and loading: a load and a store of 4 bytes each cost as
 # much as about 8 vector instructions from the second cache on.
 CHEAP = 8
+AGAIN = (
+    96  # instructions per element that its readers may spend on a value that is not stored: 4 bytes written and read take 2 ns
+)
+FAR = 1 << 18  # bytes from which on a value is worth that: it does not stay in the second cache until it is read
 FEW = 4096  # elements that stay in the first cache: rows and columns of factors, whose work codegen moves out of loops
 LARGE = 128  # nodes of one group at most: past it registers spill, and LLVM's time grows faster than the code
 
@@ -67,7 +73,7 @@ def emitted(op: Op, dtypes: tuple[DType, ...], attrs: tuple) -> int:
 
 
 class Scheduler:
-    """The three steps of the module's docstring, on one graph."""
+    """The steps of the module's docstring, on one graph."""
 
     def __init__(self, roots: Sequence[Node]) -> None:
         self.root_ids = {id(r) for r in roots}
@@ -93,7 +99,8 @@ class Scheduler:
                 self._new_group(node, core=False)
         self._dissolve()
         self._mark_stored()
-        return [g for g in self.groups if g.nodes]
+        self._compute_again()
+        return [g for g in self.groups if g.stored]
 
     # ---- step 1 -------------------------------------------------------------------------------------------------------
     def _new_group(self, node: Node, core: bool) -> Group:
@@ -252,6 +259,66 @@ class Scheduler:
             group.stored = [
                 n for n in group.nodes if type(n.spec) is not tuple and (id(n) in self.root_ids or self._read_elsewhere(n, group))
             ]
+
+    # ---- step 4 -------------------------------------------------------------------------------------------------------
+    def _compute_again(self) -> None:
+        memory = {id(n) for g in self.groups for n in g.stored} | {id(n) for n in self.order if is_memory(n)}
+        for group in self.groups:
+            until = {id(n): last for n in group.stored if (last := self._read_cheaply_until(n, group))}
+            gone = self._computed_again(group, until, memory)
+            for base in group.nodes if len(until) > len(gone) + 1 else ():  # one more value in memory for two or more less
+                wanted = base.op.family in (ELEMENTWISE, CONTRACT, REDUCE) and id(base) not in memory
+                if wanted and base.spec.size <= group.stored[-1].spec.size:
+                    found = self._computed_again(group, until, memory | {id(base)})
+                    if len(found) > len(gone) + 1:
+                        gone, group.stored = found, [base, *group.stored]
+                        break
+            group.stored = [n for n in group.stored if id(n) not in gone]
+            memory = (memory | {id(n) for n in group.stored}) - gone
+
+    def _read_cheaply_until(self, node: Node, group: Group) -> int:
+        """The last group that reads a large elementwise value; 0 if it must lie in memory, or is read more than once an element."""
+        if node.op.family != ELEMENTWISE or node.spec.size * node.dtype.itemsize < FAR or self._must_be_memory(node):
+            return 0
+        outside = [u for u in self.users[id(node)] if self.group_of.get(id(u)) is not group or u in group.core]
+        readers = [self.group_of[id(r)] for u in outside for r in ([u] if id(u) in self.group_of else self._readers(u))]
+        if any(g is group or iterations(g) > node.spec.size or (g.core and g.core[0].op.family == SCATTER) for g in readers):
+            return 0
+        return max(g.position for g in readers)
+
+    def _computed_again(self, group: Group, until: dict[int, int], memory: set[int]) -> set[int]:
+        """Which of the stored values (`until`: id → last reader) follow from the others and from what else is in memory as long."""
+        gone: set[int] = set()
+        for node in reversed(group.stored):
+            made = self._made_of(node, memory - gone) if id(node) in until else None
+            if made is not None and made[0] <= AGAIN:
+                large = [x for x in made[1] if 8 * x.spec.size > node.spec.size and self.group_of.get(id(x)) is not group]
+                if all(self._last_read(x) >= until[id(node)] for x in large):
+                    gone.add(id(node))
+        return gone
+
+    def _made_of(self, node: Node, memory: set[int]) -> tuple[int, list[Node]] | None:
+        """The instructions that compute a value from what is in memory, and what that is; None where more than elementwise work is needed."""
+        cost, found, stack, seen = instructions(node), [], list(node.inputs), set()
+        while stack:
+            x = stack.pop()
+            if id(x) in seen:
+                continue
+            seen.add(id(x))
+            if id(x) in memory:
+                found.append(x)
+            elif x.op.family in (ELEMENTWISE, MOVEMENT, SOURCE):
+                cost += instructions(x) if x.op.family == ELEMENTWISE else 0
+                stack.extend(x.inputs)
+            else:
+                return None
+        return cost, found
+
+    def _last_read(self, node: Node) -> int:
+        """The position of the last group that reads a value; beyond all others for the inputs of the program."""
+        if is_memory(node):
+            return len(self.groups)
+        return max((self.group_of[id(u)].position for u in self._readers(node)), default=0)
 
     def _read_elsewhere(self, node: Node, group: Group) -> bool:
         """Whether something reads the node from memory: another group, or this one at another index or through a core."""

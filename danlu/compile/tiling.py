@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import ceil, prod
 
 from danlu import dtype as dt
@@ -150,6 +151,7 @@ class _Choice:
     pack: tuple[bool, bool]
 
 
+@lru_cache(maxsize=1024)
 def plan(c: Contraction, target: Target, axis: str = "n", **forced) -> Plan:
     """The plan of a contraction; `axis`: the axis along which the results lie side by side.
 

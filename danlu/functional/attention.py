@@ -132,9 +132,9 @@ def each_once(change: Callable[[Tensor], Tensor], query: Tensor, key: Tensor, va
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:
-    """(L, N, heads · d) → (N, heads, L, d)."""
-    length, batch, features = x.shape
-    return x.reshape(length, batch, heads, features // heads).permute(1, 2, 0, 3)
+    """(N, L, heads · d) → (N, heads, L, d)."""
+    batch, length, features = x.shape
+    return x.reshape(batch, length, heads, features // heads).transpose(1, 2)
 
 
 def _projected(
@@ -170,10 +170,10 @@ def _check_attention(inputs: tuple[Tensor, Tensor, Tensor], embed_dim: int, head
 
 
 def _extended(x: Tensor, row: Tensor | None, zero: bool) -> Tensor:
-    """Keys or values (S, N, E) with a learned row behind them, then one of zeros."""
+    """Keys or values (N, S, E) with a learned row behind them, then one of zeros."""
     if row is not None:
-        x = cat([x, row.expand(1, *x.shape[1:])], 0)
-    return apply("pad", x, low=(0, 0, 0), high=(1, 0, 0), value=0) if zero else x
+        x = cat([x, row.expand(x.shape[0], 1, x.shape[2])], 1)
+    return apply("pad", x, low=(0, 0, 0), high=(0, 1, 0), value=0) if zero else x
 
 
 def multi_head_attention_forward(
@@ -205,7 +205,8 @@ def multi_head_attention_forward(
     if is_causal and attn_mask is None:
         raise DataError("multi_head_attention_forward: is_causal=True without attn_mask; give the mask that it describes")
     weights = (q_proj_weight, k_proj_weight, v_proj_weight)
-    q, k, v = _projected((query, key, value), None if use_separate_proj_weight else in_proj_weight, weights, in_proj_bias)
+    inputs = each_once(lambda x: x.transpose(0, 1), query, key, value)  # (N, L, E): the rows of a sample lie together
+    q, k, v = _projected(inputs, None if use_separate_proj_weight else in_proj_weight, weights, in_proj_bias)
     extra = (bias_k is not None) + add_zero_attn
     q = _heads(q, num_heads)  # (N, heads, L, d)
     k = _keys(k, bias_k, static_k, add_zero_attn, q)
@@ -216,7 +217,8 @@ def multi_head_attention_forward(
     mask = _mask_of_scores(*masks, sizes, extra)
     rate = dropout_p if training else 0.0
     y, shares = _weighted(q, k, v, mask, rate, causal, need_weights)
-    y = linear(y.permute(2, 0, 1, 3).reshape(sizes.rows, sizes.batch, embed_dim_to_check), out_proj_weight, out_proj_bias)
+    y = y.transpose(1, 2).reshape(sizes.batch, sizes.rows, embed_dim_to_check)
+    y = linear(y, out_proj_weight, out_proj_bias).transpose(0, 1)
     if shares is not None and average_attn_weights:
         shares = shares.mean(1)
     if single:

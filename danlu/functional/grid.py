@@ -10,6 +10,7 @@ import numpy as np
 
 from danlu import dtype as dt
 from danlu.errors import DataError, ShapeError
+from danlu.functional.vision import rounded_once
 from danlu.tensor import Tensor, apply, from_array
 from danlu.tensor.creation import cat, ones_like
 
@@ -35,8 +36,13 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
             shape=tuple(theta.shape),
             size=tuple(size),
         )
-    lines = [_centres(n, bool(align_corners)) for n in size[2:]]
-    axes = [*reversed(np.meshgrid(*lines, indexing="ij")), np.ones(tuple(size[2:]))]  # x is the last axis
+    return rounded_once(lambda matrix: _mapped(matrix, tuple(size), bool(align_corners)), theta)
+
+
+def _mapped(theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
+    d = len(size) - 2
+    lines = [_centres(n, align_corners) for n in size[2:]]
+    axes = [*reversed(np.meshgrid(*lines, indexing="ij")), np.ones(size[2:])]  # x is the last axis
     base = from_array(dt.in_memory(np.stack(axes, -1).reshape(-1, d + 1), theta.dtype))  # (pixels, d + 1)
     return (base @ theta.transpose(1, 2)).reshape(size[0], *size[2:], d)
 
@@ -158,7 +164,11 @@ def grid_sample(
             input_dtype=input.dtype.name,
             grid_dtype=grid.dtype.name,
         )
-    sizes, align = tuple(input.shape[2:]), bool(align_corners)
+    return rounded_once(lambda x: _sampled(x, grid.to(x.dtype), mode, padding_mode, bool(align_corners)), input)
+
+
+def _sampled(input: Tensor, grid: Tensor, mode: str, padding_mode: str, align: bool) -> Tensor:
+    d, sizes = input.ndim - 2, tuple(input.shape[2:])
     flat = grid.reshape(grid.shape[0], 1, -1, d)
     places = [_pixels(flat.select(-1, d - 1 - k), n, align) for k, n in enumerate(sizes)]  # (N, 1, P)
     if mode == "bicubic":

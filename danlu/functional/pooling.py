@@ -7,7 +7,7 @@ and enters the program as a tensor. Averages of parts that overlap are products 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from danlu.dtype import float32
 from danlu.errors import DataError, ShapeError
-from danlu.functional.vision import Size, batched, sizes
+from danlu.functional.vision import Size, batched, rounded_once, sizes
 from danlu.ops import pooling as ops
 from danlu.tensor import Tensor, apply, from_array
 
@@ -170,7 +170,7 @@ def _avg_pool(
             y = y / from_array(_counts(shape, kernel, strides, low, high, include, dtype.numpy))
         return y if x.dtype.is_floating_point else y.trunc().to(x.dtype)
 
-    return batched(name, input, d, run)
+    return batched(name, input, d, partial(rounded_once, run))
 
 
 def avg_pool1d(
@@ -405,7 +405,7 @@ def adaptive_average(d: int, input: Tensor, output_size: Any) -> Tensor:
             return apply(ops.sum_pool, x, kernel=kernel, stride=kernel, low=(0,) * d, high=(0,) * d) / float(prod(kernel))
         return along_axes(x, [_averages(n, m, x.dtype.numpy) for n, m in zip(shape, parts)])
 
-    return batched(name, input, d, run)
+    return batched(name, input, d, partial(rounded_once, run))
 
 
 def _check_not_empty(name: str, x: Tensor, shape: tuple) -> None:

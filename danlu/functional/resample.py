@@ -14,7 +14,7 @@ import numpy as np
 
 from danlu.errors import DataError, ShapeError
 from danlu.functional.pooling import adaptive_average, along_axes
-from danlu.functional.vision import sizes
+from danlu.functional.vision import rounded_once, sizes
 from danlu.messages import either
 from danlu.tensor import Tensor, apply, from_array
 
@@ -151,8 +151,12 @@ def interpolate(
     shape = tuple(input.shape[2:])
     steps = [1 / f if f and not recompute_scale_factor else n / m for n, m, f in zip(shape, out, factors)]
     if mode in _RANKS:
-        options = (bool(align_corners), mode == "bicubic", input.dtype.numpy)
-        return along_axes(input, [_resampling(n, m, s, *options) for n, m, s in zip(shape, out, steps)])
+        options = (bool(align_corners), mode == "bicubic")
+
+        def run(x: Tensor) -> Tensor:
+            return along_axes(x, [_resampling(n, m, s, *options, x.dtype.numpy) for n, m, s in zip(shape, out, steps)])
+
+        return rounded_once(run, input)
     for axis, (n, m, s) in enumerate(zip(shape, out, steps)):
         input = _take_nearest(input, axis + 2, n, m, s, mode == "nearest-exact")
     return input

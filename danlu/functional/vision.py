@@ -53,6 +53,13 @@ def batched(name: str, x: Tensor, d: int, function: Callable[[Tensor], Any]) -> 
     return tuple(part.squeeze(0) for part in y) if isinstance(y, tuple) else y.squeeze(0)
 
 
+def rounded_once(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """function(x), computed in float32 where x has two bytes an element: the result alone is rounded."""
+    if x.dtype.is_floating_point and x.dtype.itemsize == 2:
+        return function(x.float()).to(x.dtype)
+    return function(x)
+
+
 # ---- convolution --------------------------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -35,11 +34,6 @@ def _same(function: Any = None, *_: Any, **__: Any) -> Any:
 def _variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Tensor:
     """A tensor: what PyTorch called Variable until 2018."""
     return data.requires_grad_() if requires_grad else data
-
-
-def _seed() -> int:
-    """A fresh seed for the default generator."""
-    return numbers.manual_seed(int.from_bytes(os.urandom(6), "little")).initial_seed()
 
 
 @contextlib.contextmanager
@@ -78,6 +72,6 @@ testing = SimpleNamespace(__doc__="torch.testing.", assert_close=_assert_close)
 types_module = SimpleNamespace(__doc__="torch.types.", Number=int | float | bool, Device=Device | str | int | None)
 version = SimpleNamespace(__doc__="torch.version.", __version__="2.13.0", cuda=None, hip=None, git_version="", debug=False)
 random_module = SimpleNamespace(
-    __doc__="torch.random.", seed=_seed, initial_seed=lambda: numbers.default_generator.initial_seed(), fork_rng=_fork_rng,
-    get_rng_state=numbers.get_state, set_rng_state=numbers.set_state,
+    __doc__="torch.random.", seed=numbers.seed, initial_seed=numbers.initial_seed, fork_rng=_fork_rng,
+    get_rng_state=numbers.get_rng_state, set_rng_state=numbers.set_rng_state,
 )  # fmt: skip

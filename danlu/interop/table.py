@@ -55,6 +55,10 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "torchvision.datasets": ("danlu.vision.datasets",),
     "torchvision.io": ("danlu.vision.io",),
     "torchvision.models": ("danlu.vision.models",),
+    "torchvision.models.mobilenetv2": ("danlu.vision.models.mobile",),
+    "torchvision.models.mobilenetv3": ("danlu.vision.models.mobile",),
+    "torchvision.models.resnet": ("danlu.vision.models.resnet",),
+    "torchvision.models.vgg": ("danlu.vision.models.plain",),
     "torchvision.transforms": ("danlu.vision.transforms",),
     "torchvision.transforms.functional": ("danlu.vision.functional",),
     "torchvision.transforms.v2": ("danlu.vision.transforms",),
@@ -96,8 +100,12 @@ PLANS: dict[str, Phrase] = {
     "torch.multiprocessing": Phrase("not planned: write `import multiprocessing`"),
     "torch.hub": Phrase("not planned: danlu downloads no code; load the file with torch.load"),
     "torch.sparse": Phrase("not planned: sparse tensors; write a dense one, or an index and torch.gather"),
+    "torch.utils.model_zoo": Phrase("not planned: danlu downloads no weights; load a file with torch.load"),
     "torch.utils.tensorboard": Phrase("not planned: danlu.train keeps curves in plain files, and matplotlib draws them"),
     "torch.profiler": Phrase("not planned: write `danlu.profile(step)`"),
+    "torchvision.models": Phrase(
+        "there are ResNet, VGG, AlexNet and MobileNet; no weights are downloaded: write resnet18(weights=None), or the path of a state dict"
+    ),
     "torchvision.ops": Phrase("not planned"),
     "torchaudio": Phrase("not planned"),
     "torchtext": Phrase("not planned; its authors have ended it"),

@@ -12,8 +12,7 @@ import danlu
 from danlu.dtype import DType, check_dtype, float32
 from danlu.errors import DataError
 from danlu.interop.gpu import amp
-from danlu.interop.small import random_module
-from danlu.tensor import Tensor, printing
+from danlu.tensor import Tensor
 from danlu.tensor.arithmetic import check_device
 
 __version__ = "2.13.0"  # the release of PyTorch whose names and meanings danlu follows
@@ -23,8 +22,6 @@ inf, nan, pi, e, newaxis = math.inf, math.nan, math.pi, math.e, None
 strided, contiguous_format, channels_last, preserve_format = "strided", "contiguous_format", "channels_last", "preserve_format"
 autocast = amp.autocast
 default_generator = danlu.random.default_generator
-seed, initial_seed = random_module.seed, random_module.initial_seed
-get_rng_state, set_rng_state = random_module.get_rng_state, random_module.set_rng_state
 
 
 # ---- numbers of a dtype
@@ -173,25 +170,6 @@ def set_num_interop_threads(num: builtins.int) -> None:
 def get_num_interop_threads() -> builtins.int:
     """1."""
     return 1
-
-
-def set_printoptions(
-    precision: builtins.int | None = None,
-    threshold: builtins.float | None = None,
-    edgeitems: builtins.int | None = None,
-    linewidth: builtins.int | None = None,
-    profile: str | None = None,
-    sci_mode: builtins.bool | None = None,
-) -> None:
-    """How tensors are printed: digits, from how many elements on they are shortened and to how many at each end, width, exponents."""
-    profiles = {"default": (4, 1000, 3, 80), "short": (2, 1000, 2, 80), "full": (4, math.inf, 3, 80)}
-    if profile is not None:
-        printing.PRECISION, printing.THRESHOLD, printing.EDGE, printing.WIDTH = profiles[profile]  # type: ignore[assignment]
-    printing.PRECISION = printing.PRECISION if precision is None else precision
-    printing.THRESHOLD = printing.THRESHOLD if threshold is None else threshold  # type: ignore[assignment]
-    printing.EDGE = printing.EDGE if edgeitems is None else edgeitems
-    printing.WIDTH = printing.WIDTH if linewidth is None else linewidth
-    printing.SCIENTIFIC = sci_mode
 
 
 def set_warn_always(b: builtins.bool) -> None:

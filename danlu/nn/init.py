@@ -6,24 +6,29 @@ and 0, times those of all further axes.
 
 from __future__ import annotations
 
+from functools import cache
 from math import prod, sqrt
 from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
-from danlu.dtype import in_memory, int64, readable
+from danlu.compile.program import build
+from danlu.config import config
+from danlu.dtype import DType, in_memory, int64, readable
 from danlu.errors import DataError, ShapeError
-from danlu.graph import Op
+from danlu.graph import Node, Op, Spec, render
 from danlu.guidance import unknown
 from danlu.ops import composite
+from danlu.ops.source import NUMBER
 from danlu.ops.table import o
 from danlu.random import Generator, next_key
-from danlu.runtime.executable import Interpreted
+from danlu.runtime.executable import Compiled, Interpreted, both_kinds, compiled
 from danlu.tensor import Tensor, from_array, no_grad, update_
 
-# Smaller tensors are drawn by the NumPy references (0.1 s for this many): compiling a program for each shape takes longer.
-COMPILED_FROM = 1 << 20
+# Small tensors are drawn by the NumPy references: 0.15 µs a number, less than a program takes to compile. Those of up to PROGRAM numbers are
+# the first numbers of one program for all shapes (3 ms a run); larger ones become part of the program that first reads them.
+REFERENCE, PROGRAM = 1 << 17, 1 << 20
 
 _GAINS = {"linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "identity": 1.0, "sigmoid": 1.0, "tanh": 5 / 3}
 _GAINS |= {"relu": sqrt(2.0), "selu": 0.75}
@@ -85,14 +90,30 @@ def _write(tensor: Tensor, array: np.ndarray) -> Tensor:
 def _drawn(op: Op, tensor: Tensor, generator: Generator | None, *numbers: float) -> Tensor:
     """Random numbers of a composite (seed, counter, *numbers; shape, dtype), written into a tensor."""
     seed, counter = next_key() if generator is None else generator.next_key()
-    attrs = {"shape": tuple(tensor.shape), "dtype": tensor.dtype}
-    if tensor.numel() > COMPILED_FROM:
-        update_(op, [tensor], seed, counter, *numbers, **attrs)
+    shape, dtype, n = tuple(tensor.shape), tensor.dtype, tensor.numel()
+    if n > PROGRAM:
+        update_(op, [tensor], seed, counter, *numbers, shape=shape, dtype=dtype)
         return tensor
-    keys = (o.number(x, int64) for x in (seed, counter))
-    node = getattr(o, op.name)(*keys, *(o.number(x, tensor.dtype) for x in numbers), **attrs)
-    (buffer,) = Interpreted([node], {}).run((), ())
-    return _write(tensor, readable(buffer.as_numpy(tuple(tensor.shape), tensor.dtype.numpy)))
+    given = [x for number in (seed, counter, *numbers) for x in both_kinds(number)]
+    flat = n > REFERENCE and config.optimize
+    executable = _program(op, len(numbers), dtype) if flat else Interpreted([_draw(op, len(numbers), shape, dtype)], {})
+    (buffer,) = executable.run((), given)
+    return _write(tensor, readable(buffer.as_numpy((n,), dtype.numpy)).reshape(shape))
+
+
+def _draw(op: Op, count: int, shape: tuple[int, ...], dtype: DType) -> Node:
+    """The graph of a draw: seed, counter and `count` further numbers are given when it runs."""
+    kinds = (int64, int64, *[dtype] * count)
+    return getattr(o, op.name)(
+        *(Node(NUMBER, (), (k, kind), Spec((), kind)) for k, kind in enumerate(kinds)), shape=shape, dtype=dtype
+    )
+
+
+@cache
+def _program(op: Op, count: int, dtype: DType) -> Compiled:
+    """The program of a draw of PROGRAM numbers; a number depends on its place alone, so fewer are the first ones."""
+    root = _draw(op, count, (PROGRAM,), dtype)
+    return compiled(render([root]), lambda: (build([root], 0), {}))[0]
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:

@@ -47,7 +47,9 @@ def filled(shape: tuple[int, ...], value: float, dtype: DType | None = None, dev
     """A tensor of one number that is memory from the start: state that were a computation would be part of the first program
     only, and the second step would need a program of its own."""
     check_device(device)
-    return from_array(in_memory(np.full(shape, value), dtype or float32))
+    kind = dtype or float32
+    # np.zeros is given memory when it is first touched: a large weight that is drawn later costs nothing here.
+    return from_array(np.zeros(shape, kind.numpy) if value == 0 else in_memory(np.full(shape, value), kind))
 
 
 __all__ = ["Parameter", "filled"]

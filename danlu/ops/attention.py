@@ -21,13 +21,12 @@ def attention_weights(o, q: Node, k: Node, mask: Node | None = None, *, scale: f
     """softmax(q kᵀ · scale + mask); a mask of bools is true where a key may be looked at; a query that may look at none gets zeros."""
     check_floating("attention_weights", q)
     s = o.mul(o.matmul(q, o.permute(k, dims=(*range(len(k.shape) - 2), len(k.shape) - 1, len(k.shape) - 2))), scale)
-    if mask is None and not causal:
-        return o.softmax(s, dim=len(s.shape) - 1)
+    last = len(s.shape) - 1
     if causal:
         s = o.where(_causal(o, *s.shape[-2:]), s, -inf)
-    if mask is not None:
-        s = o.where(mask, s, -inf) if mask.dtype is dt.bool_ else o.add(s, mask)
-    last = len(s.shape) - 1
+    if mask is None:  # every query may look at the first key
+        return o.softmax(s, dim=last)
+    s = o.where(mask, s, -inf) if mask.dtype is dt.bool_ else o.add(s, mask)
     none = o.eq(o.stop(o.max(s, dims=(last,), keepdim=True)), -inf)
     return o.where(none, 0.0, o.softmax(o.where(none, 0.0, s), dim=last))
 

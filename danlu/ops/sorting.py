@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,8 @@ def _search_numpy(row: np.ndarray, x: np.ndarray, right: bool) -> np.ndarray:
     side = "right" if right else "left"
     if row.ndim == 1:
         return np.asarray(np.searchsorted(row, x, side), np.int64)
-    rows, values = row.reshape(-1, row.shape[-1]), x.reshape(-1, x.shape[-1])
+    count = prod(row.shape[:-1])
+    rows, values = row.reshape(count, row.shape[-1]), x.reshape(count, x.shape[-1])
     found = [np.searchsorted(r, v, side) for r, v in zip(rows, values)]
     return np.array(found, np.int64).reshape(x.shape)
 

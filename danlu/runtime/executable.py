@@ -1,4 +1,4 @@
-"""L4. A program that can run: object code in memory, or (DANLU_OPT=0) the NumPy references of its ops, one by one."""
+"""L4. A program that can run: machine code and its steps, or (DANLU_OPT=0) the NumPy references of its ops, one by one."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ import numpy as np
 
 from danlu.compile import llvm
 from danlu.compile.bfloat16 import in_float32
-from danlu.compile.body import CALLBACK, ERROR, FIRST, NUMBERS, WORKSPACE
-from danlu.compile.program import LibraryCall, Memory, Output, Program
+from danlu.compile.body import CALLBACK, ERROR, FIRST, NUMBERS, STEPS, WORKSPACE, Place
+from danlu.compile.program import LibraryCall, Memory, Output, Program, Step
 from danlu.dtype import DType, from_numpy
 from danlu.errors import DanluError
 from danlu.graph import SOURCE, Node, Spec, is_memory, known_as, toposort
 from danlu.ops import TABLE
 from danlu.ops.gather import index_error
-from danlu.runtime import cache
+from danlu.runtime import cache, steps
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.pool import current_pool
 
 _MAIN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 _LOOP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 _LIBRARY = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int64)
-_HEADER = struct.Struct("<I")
 Blamed = Callable[[DanluError, Sequence[Any], Sequence["float | int"]], DanluError]
 
 
@@ -37,10 +36,10 @@ def both_kinds(x: float | int) -> tuple[float | int, int]:
 
 
 class Compiled:
-    """Native code with its table of addresses."""
+    """Native code with its table of addresses. `functions`: the code of the program's texts, where it is there already."""
 
-    def __init__(self, compiled: Program) -> None:
-        self.program = compiled
+    def __init__(self, compiled: Program, functions: Sequence[llvm.Module] | None = None) -> None:
+        self.program, self.from_disk = compiled, functions is not None
         self.outputs = compiled.outputs
         self.fresh = [o.nbytes for o in compiled.outputs if o.same is None]
         kinds = [o.same[0] if o.same else "new" for o in compiled.outputs]
@@ -50,8 +49,11 @@ class Compiled:
             (k in ("input", "over"), o.same[1] if o.same else next(fresh)) for k, o in zip(kinds, compiled.outputs)
         ]
         self.doubled = [n for n, k in enumerate(kinds) if k in ("input", "output")]
-        self.module = llvm.load(compiled.code) if compiled.code else None
-        self.main = _MAIN(self.module.address("main")) if self.module else None
+        self.functions = steps.modules(compiled.texts) if functions is None else functions  # held: their code lives as long
+        self.counters = (ctypes.c_int64 * len(compiled.labels))()
+        self.steps = steps.encoded(compiled.steps, self.functions, ctypes.addressof(self.counters) if compiled.labels else 0)
+        self.steps_address = self.steps.buffer_info()[0]
+        self.main = _MAIN(steps.runner().address("main")) if compiled.steps else None
         entries = FIRST + compiled.num_inputs + len(self.fresh)
         self.pack = struct.Struct(f"{entries}Q").pack
         self.library = _LIBRARY(self._library_call) if compiled.calls else None
@@ -60,8 +62,7 @@ class Compiled:
 
     def ticks(self) -> list[int]:
         """Of a profiled program: what the counters of its kernels say (`Program.labels`)."""
-        count = len(self.program.labels)
-        return list((ctypes.c_int64 * count).from_address(self.module.address("ticks"))) if self.module and count else []
+        return list(self.counters)
 
     def run(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
         """The results, in memory of their own or, where they are the same, in that of an input."""
@@ -82,6 +83,8 @@ class Compiled:
             _address(values),
             self.library_address,
             workspace.address,
+            self.steps_address,
+            0,
             *[b.address for b in inputs],
             *[b.address for b in new],
         )
@@ -131,7 +134,7 @@ class Bound:
         fixed = ctypes.c_char.from_buffer(self.numbers) if self.numbers else self.error
         checks = ctypes.addressof(self.error) if executable.program.checks else 0
         self.table[ERROR], self.table[NUMBERS] = checks, ctypes.addressof(fixed)
-        self.table[CALLBACK] = executable.library_address or 0
+        self.table[CALLBACK], self.table[STEPS] = executable.library_address or 0, executable.steps_address
         self.address = ctypes.addressof(self.table)
 
     def set_input(self, k: int, buffer: Buffer) -> None:
@@ -160,11 +163,11 @@ class Bound:
     def run_many(self, tables: np.ndarray) -> int:
         """Runs once for each table, uint64 [runs, entries]; says how many ran: `check` raises the error of the next one."""
         executable = self.executable
-        if executable.module is None:
+        if executable.main is None:
             return len(tables)
         workspace = Buffer(executable.program.workspace)
         tables[:, WORKSPACE] = workspace.address
-        loop = _LOOP(executable.module.address("loop"))
+        loop = _LOOP(steps.runner().address("loop"))
         return loop(tables.ctypes.data, len(tables), tables.strides[0], current_pool().address or None)
 
     def check(self, table: np.ndarray) -> None:
@@ -254,43 +257,45 @@ def _to_buffer(array: np.ndarray) -> Buffer:
 
 def compiled(key: str, make: Callable[[], tuple[Program, dict]], kept: bool = True) -> tuple[Compiled, dict]:
     """The program of a key, from the disk cache or made now; and what `make` wants to be kept beside it. Without `kept` it is not on disk."""
-    if not kept:
-        made, extra = make()
-        return Compiled(made), extra
-    found = cache.get(key)
+    found = cache.get(key) if kept else None
     if found is not None:
-        program_found, extra = _unpack(found)
-        return Compiled(program_found), extra
+        program_found, keys, extra = _unpack(found)
+        functions = [f for f in map(steps.known, keys) if f is not None]
+        if len(functions) == len(keys):
+            return Compiled(program_found, functions), extra
     made, extra = make()
-    cache.put(key, _pack(made, extra))
-    return Compiled(made), extra
+    executable = Compiled(made)
+    if kept:
+        cache.put(key, _pack(made, extra))
+    return executable, extra
 
 
 # ---- programs as bytes ------------------------------------------------------------------------------------------------------
 
 
 def _pack(p: Program, extra: dict) -> bytes:
-    """A program as bytes for the disk cache: a header of JSON, then the object code."""
+    """A program as bytes for the disk cache, which has the code of its kernels by their keys."""
     fields = {
-        "inputs": p.num_inputs, "workspace": p.workspace, "checks": p.checks, "kernels": p.kernels, "extra": extra,
+        "inputs": p.num_inputs, "workspace": p.workspace, "checks": p.checks, "extra": extra,
+        "kernels": list(map(steps.key_of, p.texts)),
+        "steps": [[s.kind, s.number, s.chunks, s.label, [[x.entry, x.offset] for x in s.places]] for s in p.steps],
         "outputs": [[o.nbytes, o.same] for o in p.outputs],
         "calls": [[c.op, repr(_plain(c.attrs)), list(map(_plain_memory, c.inputs)), list(map(_plain_memory, c.outputs))] for c in p.calls],
     }  # fmt: skip
-    head = json.dumps(fields).encode()
-    return _HEADER.pack(len(head)) + head + p.code
+    return json.dumps(fields).encode()
 
 
-def _unpack(data: bytes) -> tuple[Program, dict]:
-    (length,) = _HEADER.unpack_from(data)
-    head = json.loads(data[_HEADER.size : _HEADER.size + length])
+def _unpack(data: bytes) -> tuple[Program, list[str], dict]:
+    """A program without its texts, their keys, and what was kept beside it."""
+    head = json.loads(data)
     outputs = [Output(n, (same[0], same[1]) if same else None) for n, same in head["outputs"]]
     calls = [
         LibraryCall(op, _attrs(ast.literal_eval(attrs)), tuple(map(_memory, inputs)), tuple(m and _memory(m) for m in results))
         for op, attrs, inputs, results in head["calls"]
     ]
-    code = data[_HEADER.size + length :]
-    found = Program(code, head["inputs"], outputs, head["workspace"], head["checks"], calls, head["kernels"], origin="disk")
-    return found, head["extra"]
+    listed = [Step(kind, n, chunks, label, tuple(Place(*x) for x in places)) for kind, n, chunks, label, places in head["steps"]]
+    found = Program(listed, [], head["inputs"], outputs, head["workspace"], head["checks"], calls)
+    return found, head["kernels"], head["extra"]
 
 
 def _plain(attrs: Any) -> Any:

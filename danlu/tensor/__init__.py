@@ -402,6 +402,9 @@ class Tensor(
             "a tensor is not pickled: reading a pickle can run any code. Write danlu.save(x, 'x.safetensors') and danlu.load(...)"
         )
 
+    def __copy__(self) -> Tensor:
+        return self.detach().requires_grad_() if self._leaf else self.view(self.shape)
+
     def __deepcopy__(self, memo: dict) -> Tensor:
         if self.requires_grad and not self._leaf:
             raise GradientError(
@@ -510,9 +513,17 @@ def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, d
     return out.requires_grad_() if requires_grad else out
 
 
+def _begins_with_numpy(data: Any) -> bool:
+    """Whether the first number is NumPy's: then the dtype is."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (np.ndarray, np.generic))
+
+
 def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
     if dtype is not None:
         dt.check_dtype(dtype)
+    arrays = _begins_with_numpy(data)
     if isinstance(data, (list, tuple)):
         data = _plain(data)
     try:
@@ -528,7 +539,7 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
             dtype=array.dtype,
             hint=_not_numbers(array),
         )
-    if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype in (np.float64, np.complex128):
+    if dtype is None and not arrays and array.dtype in (np.float64, np.complex128):
         dtype = dt.float32 if array.dtype == np.float64 else dt.complex64
     return dt.in_memory(array, dtype) if dtype else np.array(array, order="C")
 

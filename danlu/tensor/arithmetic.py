@@ -233,7 +233,9 @@ class Arithmetic(TensorCore):
         >>> danlu.tensor([1, 2]).to(danlu.float64)
         tensor([1., 2.], dtype=danlu.float64)
         """
-        for a in args:
+        flags = [a for a in args[1:] if type(a) is bool]  # non_blocking, copy
+        copy = copy or flags[1:] == [True]
+        for a in args[: len(args) - len(flags)]:
             if isinstance(a, DType):
                 dtype = a
             elif isinstance(a, TensorCore):

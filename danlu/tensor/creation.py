@@ -15,6 +15,7 @@ from danlu.ops.movement import normalize_axis
 from danlu.ops.table import promote_specs
 from danlu.tensor import Tensor, apply, tensor
 from danlu.tensor.arithmetic import check_device
+from danlu.tensor.results import made_as_out, with_out
 from danlu.tensor.shape import sizes
 
 
@@ -29,6 +30,7 @@ def _check_sizes(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
+@made_as_out
 def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """One number in every place.
 
@@ -48,6 +50,7 @@ def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_gra
     return _made(apply("full", fill_value, shape=shape, dtype=dtype), requires_grad, device)
 
 
+@made_as_out
 def zeros(*size: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """Zeros, float32 unless said otherwise: zeros(2, 3).
 
@@ -62,6 +65,7 @@ def zeros(*size: Any, dtype: DType | None = None, requires_grad: bool = False, d
     return full(sizes(size), 0, dtype=dtype or dt.float32, requires_grad=requires_grad, device=device)
 
 
+@made_as_out
 def ones(*size: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """Ones, float32 unless said otherwise: ones(2, 3).
 
@@ -76,6 +80,7 @@ def ones(*size: Any, dtype: DType | None = None, requires_grad: bool = False, de
     return full(sizes(size), 1, dtype=dtype or dt.float32, requires_grad=requires_grad, device=device)
 
 
+@made_as_out
 def empty(*size: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """Zeros: memory without values is not a value that a program could have.
 
@@ -146,6 +151,7 @@ def full_like(x: Tensor, fill_value: Any, *, dtype: DType | None = None, require
     return full(x.shape, fill_value, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
+@made_as_out
 def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: DType | None = None, requires_grad: bool = False, device: Any = None
 ) -> Tensor:
@@ -181,6 +187,7 @@ def arange(
     return _made((numbers if start == 0 else numbers + start).to(dtype), requires_grad, device)
 
 
+@made_as_out
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: DType | None = None, requires_grad: bool = False, device: Any = None
 ) -> Tensor:
@@ -209,6 +216,7 @@ def _whole_steps(start: int, end: int, steps: int) -> np.ndarray:
     return np.trunc(np.where(k < steps // 2 + (steps == 1), start + step * k, end - step * (steps - 1 - k)))
 
 
+@made_as_out
 def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: DType | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -226,6 +234,7 @@ def logspace(
     return tensor(powers, dtype or dt.float32, requires_grad)
 
 
+@made_as_out
 def eye(n: int, m: int | None = None, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere.
 
@@ -250,6 +259,7 @@ def _check_list(name: str, tensors: Any) -> None:
         )
 
 
+@with_out
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors one after another along an existing axis; all other sizes must be equal.
 
@@ -272,6 +282,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return apply("cat", *[t.to(dtype) for t in tensors], dim=axis)
 
 
+@with_out
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape along a new axis.
 
@@ -298,6 +309,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat([t.unsqueeze(dim) for t in tensors], dim)
 
 
+@with_out
 def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The same as `cat`.
 
@@ -315,6 +327,7 @@ def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 concat = concatenate
 
 
+@with_out
 def where(condition: Tensor, x: Any = None, y: Any = None) -> Any:
     """x where the condition holds, else y; without x and y the positions where it holds, one vector for each axis.
 

@@ -15,13 +15,44 @@ from danlu.tensor.modes import current, set_grad_enabled
 from danlu.tensor.storage import Storage
 
 
+class GradFn:
+    """A step of the computation that a derivative goes back through: its name, and the steps before it. `danlu.explain` shows more.
+
+    >>> import danlu
+    >>> step = (danlu.ones(1, requires_grad=True).exp() * 2).grad_fn
+    >>> step, step.name(), step.next_functions[0][0]
+    (<MulBackward0>, 'MulBackward0', <ExpBackward0>)
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Value) -> None:
+        self._value = value
+
+    def name(self) -> str:
+        """The operation's name, as PyTorch writes it; of an `autograd.Function` that of its class."""
+        value = self._value
+        if value.note is not None and value.note.gate is not None:
+            return f"{value.note.gate[0].name}Backward"
+        return f"{value.op.name.title().replace('_', '')}Backward0" if value.inputs else "AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+    @property
+    def next_functions(self) -> tuple[tuple[GradFn | None, int], ...]:
+        """(the step that made it, which of its results it is) for each tensor that the operation read; None without a derivative.
+        A step whose history was let go has none."""
+        return tuple((GradFn(x) if x.grad else None, x.index) for x in backward.sources(self._value) if type(x) is Value)
+
+
 class Differentiation(TensorCore):
     """Gradients and hooks."""
 
     __slots__ = ()
 
     @property
-    def grad_fn(self) -> str | None:
+    def grad_fn(self) -> GradFn | None:
         """The operation that made the tensor, None for a leaf.
 
         Shapes: any tensor.
@@ -32,7 +63,7 @@ class Differentiation(TensorCore):
         """
         if self.is_leaf:
             return None
-        return f"<{self._value().op.name.title().replace('_', '')}Backward0>"
+        return GradFn(self._value())
 
     def retain_grad(self) -> None:
         """Collects `.grad` also in this tensor, which is not a leaf.
@@ -54,6 +85,38 @@ class Differentiation(TensorCore):
             )
         if value.leaf is None:
             value.leaf = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """True where `retain_grad` was called on the tensor.
+
+        Shapes: any tensor → a Python bool.
+
+        >>> import danlu
+        >>> danlu.ones(1).retains_grad
+        False
+        """
+        leaf = None if self.is_leaf else self._value().leaf
+        return leaf is not None and leaf() is self
+
+    def detach_(self) -> Any:
+        """Lets go of the history: the tensor is a leaf from now on, on the same memory.
+
+        y = x, ∂y/∂x = 0
+
+        Shapes: (*) → the tensor itself.
+
+        Raises GradientError for a view, whose history is that of the tensor it looks at.
+
+        >>> import danlu
+        >>> (danlu.ones(1, requires_grad=True) * 2).detach_().requires_grad
+        False
+        """
+        if self._base is not None:
+            raise GradientError("detach_ of a view, whose history is that of the tensor it looks at; write x = x.detach()")
+        engine.changed()
+        self._cut, self._leaf, self._seen = True, False, None
+        return self
 
     @property
     def data(self) -> Any:

@@ -10,6 +10,7 @@ from danlu.errors import DTypeError, ShapeError
 from danlu.ops.table import broadcast_shapes as _common_shape
 from danlu.tensor import Size, Tensor
 from danlu.tensor.creation import cat, tensor, zeros
+from danlu.tensor.results import with_out
 
 
 def _listed(tensors: tuple) -> list[Tensor]:
@@ -65,6 +66,7 @@ def atleast_3d(*tensors: Any) -> Any:
     return _each(lambda x: x if x.ndim > 2 else x.unsqueeze(2) if x.ndim == 2 else x.reshape(1, -1, 1), tensors)
 
 
+@with_out
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Side by side: along the second axis, vectors along the first.
 
@@ -80,6 +82,7 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     return cat(listed, 0 if listed[0].ndim == 1 else 1)
 
 
+@with_out
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """One below the other: along the first axis, vectors as rows.
 
@@ -98,6 +101,7 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
 row_stack = vstack
 
 
+@with_out
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """One behind the other: along the third axis.
 
@@ -112,6 +116,7 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
     return cat([atleast_3d(x) for x in _several("dstack", tensors)], 2)
 
 
+@with_out
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     """Side by side; vectors as columns.
 

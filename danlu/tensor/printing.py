@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from danlu.dtype import readable
+from danlu.errors import DataError
 
-THRESHOLD, EDGE, PRECISION, WIDTH = 1000, 3, 4, 80
+THRESHOLD: float = 1000
+EDGE: int = 3
+PRECISION: int = 4
+WIDTH: int = 80
 SCIENTIFIC: bool | None = None  # whether numbers are written with an exponent; None: where it helps
 INDENT = len("tensor(")
+_PROFILES = {"default": (1000, 3, 4, 80), "short": (1000, 2, 2, 80), "full": (inf, 3, 4, 80)}
+
+
+def set_printoptions(
+    precision: int | None = None, threshold: float | None = None, edgeitems: int | None = None, linewidth: int | None = None,
+    profile: str | None = None, sci_mode: bool | None = None,
+) -> None:  # fmt: skip
+    """How tensors are printed: digits, from how many elements on they are shortened, to how many at each end, width, exponents.
+
+    profile: "default", "short" or "full"; sci_mode: with exponents always (True) or never (False), None: where it helps.
+
+    Raises DataError for another profile.
+
+    >>> import danlu
+    >>> danlu.set_printoptions(precision=2); danlu.tensor([1.2345])
+    tensor([1.23])
+    >>> danlu.set_printoptions(profile="default")
+    """
+    global THRESHOLD, EDGE, PRECISION, WIDTH, SCIENTIFIC
+    if profile is not None and profile not in _PROFILES:
+        raise DataError("set_printoptions: profile is {profile!r}; expected 'default', 'short' or 'full'", profile=profile)
+    before = _PROFILES[profile] if profile is not None else (THRESHOLD, EDGE, PRECISION, WIDTH)
+    given = (threshold, edgeitems, precision, linewidth)
+    THRESHOLD, EDGE, PRECISION, WIDTH = (old if new is None else new for new, old in zip(given, before))  # type: ignore[assignment]
+    SCIENTIFIC = sci_mode
 
 
 def text(tensor: Any) -> str:

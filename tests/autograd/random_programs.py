@@ -58,7 +58,9 @@ class Family:
         """The flat tensor; what was written without a derivative, or by another family, changes numbers and not the derivative."""
         if (self.flat.detach() != self.memory[0]).any():
             with self.lib.enable_grad():
-                self.flat = self.flat + (self.memory[0] - self.flat.detach())
+                self.flat = self.memory[0] + (
+                    self.flat - self.flat.detach()
+                )  # + 0: the numbers to the bit, so that ties stay ties
         return self.flat
 
 

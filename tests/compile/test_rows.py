@@ -78,8 +78,8 @@ STRUCTURE = {  # graph, shapes, how many kernels
     ),
     "a row of another kernel": (forgetful, [(100, 1000)], 3),
     "another row": (next_row, [(100, 1000)], 2),
-    "rows that no cache holds": (lambda x: o.softmax(x, dim=1), [(20, 70_000)], 4),
-    "few long rows, many threads": (lambda x: o.softmax(x, dim=1), [(4, 20_000)], 4),
+    "rows that no cache holds": (lambda x: o.softmax(x, dim=1), [(16, 140_000)], 3),
+    "few long rows, many threads": (lambda x: o.softmax(x, dim=1), [(4, 20_000)], 3),
 }
 
 

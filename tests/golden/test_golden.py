@@ -61,6 +61,5 @@ def test_kernels(name, golden):
 def test_llvm_ir(name, golden):
     make, *specs = CASES[name]
     (kernel,) = kernels(make, *specs)
-    declared: set[str] = set()
-    text, _ = write_kernel(kernel, {k: Place(FIRST + k) for k in range(len(specs) + 1)}, declared)
-    golden(f"llvm_{name}", "\n".join([*sorted(declared), text]))
+    (function,) = write_kernel(kernel, {k: Place(FIRST + k) for k in range(len(specs) + 1)})
+    golden(f"llvm_{name}", function.text)

@@ -267,9 +267,45 @@ def test_pytorch_modules_lead_to_modules_that_exist():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     count, _, lacking = done.stdout.partition(" ")
     assert done.stderr == "" and int(count) > 45
-    planned = {"torch.nn.utils.rnn", "torch.optim.swa_utils", "torchvision.models", "torchvision.utils"}
+    planned = {"torch.nn.utils.rnn", "torch.optim.swa_utils", "torchvision.utils"}
     assert set(eval(lacking)) <= planned, lacking
     assert Path(ROOT, "danlu/interop/table.py").exists()
+
+
+def test_torchvisions_models(run):
+    code = """
+        import torch, torchvision
+        import torchvision.models as models
+        from torchvision.models.mobilenetv2 import InvertedResidual
+        from torchvision.models.resnet import BasicBlock, ResNet, conv3x3
+        from torchvision.models.vgg import VGG
+
+        print(torchvision.models.resnet18(weights=None, num_classes=10).fc)
+        print(sum(p.numel() for p in models.mobilenet_v3_small(pretrained=False).parameters()))
+        for ask in (lambda: models.resnet18(pretrained=True), lambda: models.ResNet18_Weights.DEFAULT, lambda: torch.hub.load("a", "b")):
+            try:
+                ask()
+            except (AttributeError, ValueError) as error:
+                print(error)
+        """
+    done = run(code)
+    assert done.stdout.splitlines() == [
+        "Linear(in_features=512, out_features=10, bias=True)",
+        "2542856",
+        "resnet18: the weights asked for are True; danlu downloads none: write weights=None, or save them with PyTorch, "
+        "torch.save(model.state_dict(), 'resnet18.pt'), and write weights='resnet18.pt'",
+        "torchvision.models.ResNet18_Weights is not in danlu (there are ResNet, VGG, AlexNet and MobileNet; no weights are downloaded: "
+        "write resnet18(weights=None), or the path of a state dict)",
+        "torch.hub is not in danlu (not planned: danlu downloads no code; load the file with torch.load)",
+    ], done.stderr
+    checked = run(
+        "from torch.utils import model_zoo\nfrom torchvision.models import densenet121\n", command=("-m", "danlu.cli", "check")
+    )
+    assert (
+        "torch.utils.model_zoo is not in danlu (not planned: danlu downloads no weights; load a file with torch.load)"
+        in checked.stdout
+    )
+    assert "torchvision.models.densenet121 is not in danlu (there are ResNet" in checked.stdout
 
 
 def test_print_options(run):

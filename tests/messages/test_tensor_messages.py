@@ -58,6 +58,23 @@ def hooked(returned):
 
 
 CASES = [
+    (
+        lambda: danlu.set_printoptions(profile="long"),
+        DataError,
+        "set_printoptions: profile is 'long'; expected 'default', 'short' or",
+    ),
+    (lambda: (danlu.ones(2, requires_grad=True) * 2)[0].detach_(), GradientError, "detach_ of a view, whose history is that of"),
+    (
+        lambda: danlu.set_rng_state(danlu.zeros(3)),
+        DataError,
+        "set_rng_state: the state has shape (3,) and dtype float32; expected what",
+    ),
+    (lambda: danlu.normal(0.0, -1.0, (2,)), DataError, "normal: std is -1.0; expected 0 or more"),
+    (
+        lambda: danlu.exp(danlu.ones(3), out=danlu.empty(2, 3)),
+        ShapeError,
+        "out= has shape (2, 3), and the result (3,); give one of that",
+    ),
     (lambda: danlu.Tensor("one"), DTypeError, "Tensor(str): expected sizes or numbers; write danlu.tensor(data)"),
     (lambda: danlu.Tensor([1], 2), DTypeError, "Tensor(list, …): give sizes, or data alone; danlu.tensor(data, dtype=...)"),
     (

@@ -85,3 +85,23 @@ def test_gain_and_fans():
 def test_messages(action, error, text):
     with pytest.raises(error, match=text):
         action()
+
+
+@pytest.mark.parametrize(
+    "draw", [lambda w: init.uniform_(w, -2, 3), lambda w: init.normal_(w, 1.0, 0.5)], ids=["uniform", "normal"]
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_a_number_depends_on_its_place_alone(draw, dtype, monkeypatch):
+    """However many there are, by which way they are drawn, and in which shape."""
+
+    def drawn(*shape):
+        danlu.manual_seed(5)
+        return draw(danlu.zeros(*shape, dtype=getattr(danlu, dtype))).double().numpy().reshape(-1)
+
+    few = drawn(1000)
+    tolerance = 1e-2 if dtype == "bfloat16" else 1e-6
+    for many in (drawn(2, init.REFERENCE), drawn(init.PROGRAM + 1)):
+        np.testing.assert_allclose(many[:1000], few, rtol=0, atol=tolerance)
+    compiled = drawn(2, init.REFERENCE)
+    monkeypatch.setattr(danlu.config, "optimize", False)
+    np.testing.assert_allclose(drawn(2, init.REFERENCE), compiled, rtol=0, atol=tolerance)

@@ -159,3 +159,32 @@ def test_files_of_pytorch(tmp_path):
     danlu.save(loaded, tmp_path / "ours")
     back = load_file(tmp_path / "ours")
     assert all(v.dtype is torch.bfloat16 and torch.equal(v, state[k]) for k, v in back.items())
+
+
+RESAMPLED = [
+    *(lambda f, x, m=mode: f.interpolate(x, size=(5, 12), mode=m) for mode in ("nearest", "nearest-exact", "area", "bilinear", "bicubic")),
+    lambda f, x: f.interpolate(x[:, :, 0], scale_factor=1.5, mode="linear"),
+    lambda f, x: f.interpolate(x, size=(13, 4), mode="bilinear", align_corners=True),
+    lambda f, x: f.interpolate(x[None], size=(3, 9, 4), mode="trilinear"),
+    lambda f, x: f.avg_pool1d(x[0], 3, 2, 1, count_include_pad=False),
+    lambda f, x: f.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+    lambda f, x: f.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
+    lambda f, x: f.avg_pool2d(x, 3, divisor_override=5),
+    lambda f, x: f.adaptive_avg_pool2d(x, (3, 4)),
+    *(lambda f, x, m=mode: f.grid_sample(x, x[..., :2], m, align_corners=False) for mode in ("nearest", "bilinear", "bicubic")),
+    lambda f, x: f.grid_sample(x, x[..., :2], padding_mode="reflection", align_corners=True),
+    lambda f, x: f.affine_grid(x[0, :, :2, :3], (3, 3, 4, 5), align_corners=False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(RESAMPLED)))
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_images_at_another_size_are_rounded_once(number, name):
+    """Computed in float32, whatever PyTorch does: the result is PyTorch's of float64, rounded."""
+    f, shape = RESAMPLED[number], (2, 3, 7, 9)
+    x = np.random.default_rng(0).uniform(-1.5, 1.5, shape).astype(np.float32)
+    ours = danlu.tensor(x).to(getattr(danlu, name))
+    exact, unit = torch.tensor(ours.float().numpy()).double(), 2.0**-8 if name == "bfloat16" else 2.0**-11
+    got, wanted = f(F, ours), f(TF, exact).numpy()
+    assert got.dtype is ours.dtype
+    np.testing.assert_allclose(got.float().numpy(), wanted, rtol=unit, atol=2e-6)

@@ -160,7 +160,7 @@ def test_what_is_a_leaf():
     y = x * 2
     assert [t.is_leaf for t in (x, plain, y, y.detach(), plain * 2)] == [True, True, False, True, True]
     assert [t.requires_grad for t in (x, plain, y, y.detach(), x[0], (x > 0))] == [True, False, True, False, True, False]
-    assert (x.grad_fn, plain.grad_fn, y.grad_fn) == (None, None, "<MulBackward0>")
+    assert (x.grad_fn, plain.grad_fn, str(y.grad_fn)) == (None, None, "<MulBackward0>")
 
 
 def test_requires_grad_can_be_switched():
@@ -298,3 +298,30 @@ def test_gradients_through_writes_as_by_differences():
         step[k] = 1e-6
         high, low = (written(danlu, danlu.tensor(start + s)).item() for s in (step, -step))
         assert x.grad[k].item() == pytest.approx((high - low) / 2e-6, rel=1e-4, abs=1e-6)
+
+
+def test_the_steps_of_a_computation_are_named():
+    x = danlu.ones(2, requires_grad=True)
+    loss = (danlu.nn.functional.linear(x, danlu.ones(3, 2)).relu() * 2).sum()
+    steps, step = [], loss.grad_fn
+    while step is not None:
+        steps.append(step.name())
+        step = step.next_functions[0][0] if step.next_functions else None
+    assert steps == ["SumBackward0", "MulBackward0", "ReluBackward0", "LinearBackward0", "AccumulateGrad"]
+    assert loss.grad_fn.next_functions[0][0].next_functions[0][1] == 0
+    assert (x * danlu.ones(2)).grad_fn.next_functions[1] == (None, 0)
+
+
+def test_the_step_of_a_function_of_ones_own_has_its_name():
+    class Twice(danlu.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    x = danlu.ones(2, requires_grad=True)
+    assert repr(Twice.apply(x)) == "tensor([2., 2.], grad_fn=<TwiceBackward>)"
+    assert Twice.apply(x).grad_fn.next_functions[0][0].name() == "AccumulateGrad"

@@ -194,3 +194,22 @@ def test_numbers_are_formatted_like_python_numbers():
     assert f"{danlu.tensor([1.0])}" == "tensor([1.])"
     with pytest.raises(TypeError):
         format(danlu.tensor([1.0]), ".2f")
+
+
+OPTIONS = [
+    ({"precision": 2, "sci_mode": False}, [1.23456, 1e-7], "tensor([1.23, 0.00])"),
+    ({"threshold": 5, "edgeitems": 1}, list(range(10)), "tensor([0,  ..., 9])"),
+    ({"linewidth": 20}, list(range(10)), "tensor([0, 1, 2, 3,\n        4, 5, 6, 7,\n        8, 9])"),
+    ({"profile": "short", "sci_mode": True}, [1.5], "tensor([1.50e+00])"),
+]
+
+
+@pytest.mark.parametrize("options, numbers, shown", OPTIONS)
+def test_the_options_of_printing_are_pytorchs(options, numbers, shown):
+    """What PyTorch 2.13 prints."""
+    try:
+        danlu.set_printoptions(**options)
+        assert repr(danlu.tensor(numbers)) == shown
+    finally:
+        danlu.set_printoptions(profile="default")
+    assert repr(danlu.tensor([1.23456])) == "tensor([1.2346])"

@@ -36,9 +36,9 @@ def written(kernel: Kernel) -> set[int]:
 def results_last(kernels: list[Kernel]) -> list[Kernel]:
     """The kernels with those at the end whose results no other kernel reads (the updates of parameters), so that all who read an
     old value, and all who may find an error in the data, come before the kernel that overwrites it."""
-    needed = [(touched(k) - written(k)) for k in kernels]
-    read = set().union(*needed) if needed else set()
-    return sorted(kernels, key=lambda k: 0 if written(k) & read else 1 if may_fail(k) else 2)
+    stored = {id(k): written(k) for k in kernels}
+    read = set().union(*(touched(k) - stored[id(k)] for k in kernels))
+    return sorted(kernels, key=lambda k: 0 if stored[id(k)] & read else 1 if may_fail(k) else 2)
 
 
 def may_fail(kernel: Kernel) -> bool:
@@ -55,16 +55,19 @@ def in_place(
     The kernel that makes the result must be the last one that reads the input, and reads of it only the element that it writes.
     Neither it nor a later one may find an error in the data: a program that fails must not have overwritten anything.
     """
+    uses = [touched(k) for k in kernels]
+    last = {slot: k for k, used in enumerate(uses) for slot in used}
+    safe = max((k + 1 for k, kernel in enumerate(kernels) if may_fail(kernel)), default=0)
     chosen: dict[int, int] = {}
-    for k, kernel in enumerate(kernels):
-        later = set().union(*map(touched, kernels[k + 1 :]), set())
-        stores = [s for s in statements(kernel.body) if isinstance(s, Store)] if not any(map(may_fail, kernels[k:])) else []
+    for k, kernel in enumerate(kernels[safe:], safe):
+        dying = {j for j in free if last.get(j) == k}
+        stores = [s for s in statements(kernel.body) if isinstance(s, Store)] if dying else []
         for s in stores:
             if s.slot not in results or s.slot in chosen or sum(x.slot == s.slot for x in stores) > 1:
                 continue
-            known = [j for j, result in free.items() if result in (s.slot, None) and j not in later and j not in chosen.values()]
+            known = [j for j in dying if free[j] in (s.slot, None) and j not in chosen.values()]
             fits = sorted((free[j] is None, j) for j in known if inputs.get(j) is results[s.slot])
-            source = next((j for _, j in fits if j in touched(kernel) and _only_at(kernel, j, s)), None)
+            source = next((j for _, j in fits if _only_at(kernel, j, s)), None)
             if source is not None:
                 chosen[s.slot] = source
     return chosen
@@ -119,8 +122,8 @@ def plan_memory(
     kernels: list[Kernel], sizes: dict[int, int], results: dict[int, int] | None = None, over: dict[int, int] | None = None
 ) -> tuple[dict[int, tuple[int | None, int]], int]:
     """Where the slots in `sizes` (slot → bytes) lie: (a result in whose memory, None for the workspace; offset), and the bytes of the
-    workspace. First fit, in the order of first use. The memory of a result (slot → bytes) serves until its own kernel runs; slots that
-    are written `over` another lie where that lies.
+    workspace. First fit, the largest first: a small piece in the way of a large one would cost a place as large. The memory of a
+    result (slot → bytes) serves until its own kernel runs; slots that are written `over` another lie where that lies.
 
     >>> plan_memory([], {7: 100})
     ({7: (None, 0)}, 128)
@@ -132,7 +135,7 @@ def plan_memory(
     arenas = [(slot, size, first.get(slot, 0)) for slot, size in (results or {}).items()]
     placed: list[tuple[int | None, int, int, int]] = []  # (arena, offset, end, slot)
     found: dict[int, tuple[int | None, int]] = {}
-    for slot in sorted(sizes.keys() - home.keys(), key=lambda s: (first.get(s, 0), s)):
+    for slot in sorted(sizes.keys() - home.keys(), key=lambda s: (-sizes[s], first.get(s, 0), s)):
         size = -(-max(sizes[slot], 1) // ALIGNMENT) * ALIGNMENT
         start, stop = first.get(slot, 0), last.get(slot, 0)
         alive = [(arena, a, b) for arena, a, b, other in placed if first.get(other, 0) <= stop and last.get(other, 0) >= start]

@@ -29,10 +29,7 @@ def parallel(kernel: Kernel, target: Target) -> Kernel:
     chunk = kernel.chunk or -(-GRAIN // max(1, _work(loop.body, set())))
     if loop.kind == "vector":
         chunk = -(-chunk // loop.lanes) * loop.lanes
-    chunks = -(-loop.var.extent // chunk)
-    if chunks <= 1:
-        return kernel
-    return replace(kernel, body=[replace(loop, chunk=chunk)], chunks=chunks)
+    return replace(kernel, body=[replace(loop, chunk=chunk)], chunks=max(1, -(-loop.var.extent // chunk)))
 
 
 def _work(body: list, seen: set[int]) -> int:

@@ -14,7 +14,7 @@ Needs: serial loops, each slot written by one kernel. Guarantees: the same numbe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
@@ -72,7 +72,7 @@ def fuse(kernels: list[Kernel], results: set[int], target: Target) -> list[Kerne
     for f in families:
         mine = Counter(slot for k in f.members for slot in touched(k))
         outside = {slot for slot in mine if readers[slot] > mine[slot]}
-        made.append(f.members[0] if len(f.members) == 1 else _kernel(f, results | outside))
+        made.append(f.members[0] if len(f.members) == 1 else _kernel(f, results | outside, fresh))
     _view.cache_clear()
     return made
 
@@ -270,7 +270,7 @@ def _length(body: list) -> int:
 # ---- the kernel of a family -----------------------------------------------------------------------------------------------
 
 
-def _kernel(family: Family, read: set[int]) -> Kernel:
+def _kernel(family: Family, read: set[int], fresh: Iterator[int]) -> Kernel:
     """One kernel of many; `read` are the slots that others read."""
     (rows,) = family.rows
     row = _Row(family.writes - read)
@@ -282,11 +282,12 @@ def _kernel(family: Family, read: set[int]) -> Kernel:
         if slot in family.writes - read:
             sizes[slot] = -(-row_stride(index, row_variable(rows)) * nbytes // ALIGNMENT) * ALIGNMENT
     items = _Local(sizes.keys(), {row_variable(rows): ZERO}).body(items)
+    items, more = _computed_once(items, fresh)
     groups = tuple(g for m in family.members for g in m.groups)
     chunk = max(k.chunk for k in family.members)
     partial = {slot: nbytes for m in family.members for slot, nbytes in m.partial.items()}
     body: list = [Loop(row_variable(rows), [*row.begins, *items])]
-    return replace(family.members[0], body=body, local=sizes, groups=groups, partial=partial, chunk=chunk)
+    return replace(family.members[0], body=body, local=sizes | more, groups=groups, partial=partial, chunk=chunk)
 
 
 class _Row:
@@ -361,7 +362,7 @@ def _nest(loop: Loop) -> tuple[list[Var], list] | None:
 def _cost(e: Any) -> int:
     """The instructions of an expression and its loads, those of single numbers left out."""
     stack, seen, total = [e], set(), 0
-    while stack and total <= CHEAP:
+    while stack and total <= 2 * CHEAP:
         x = stack.pop()
         if id(x) in seen or not _varies(x):
             continue
@@ -379,11 +380,11 @@ def _varies(root: Any) -> bool:
     """Whether an expression differs from element to element of a row."""
     return any(
         a.name != ROW
-        for e in expressions([Accumulate(None, root)])
+        for e in expressions([Store(0, ZERO, root, root.dtype)])
         for ix in own_indices(e)
         for a in atoms_of(ix)
         if isinstance(a, Var)
-    )  # type: ignore[arg-type]
+    )
 
 
 def _as_stored(s: Store) -> Any:
@@ -400,6 +401,75 @@ def _depends(body: list, before: list) -> bool:
     return any(
         (isinstance(e, Load) and e.slot in slots) or (isinstance(e, Total) and e.name in totals) for e in expressions(body)
     )
+
+
+def _computed_once(items: list, fresh: Iterator[int]) -> tuple[list, dict[int, int]]:
+    """What several loops of the same extents compute, and what is dear, is stored by the first; with the bytes of the new slots."""
+    items = _Same({}).body(items)
+    nests = [nest for s in items if isinstance(s, Loop) and (nest := _nest(s))]
+    sizes: dict[int, int] = {}
+    for k, (variables, first) in enumerate(nests):
+        later = [body for other, body in nests[k + 1 :] if other == variables]
+        elsewhere = {id(e) for body in later for e in expressions(body)}
+        kept: dict[int, Any] = {}
+        for e in _dear(first, elsewhere):
+            at = i.ravel([i.var(v) for v in variables], [v.extent for v in variables])
+            slot = next(fresh)
+            sizes[slot] = -(-prod(v.extent for v in variables) * e.dtype.itemsize // ALIGNMENT) * ALIGNMENT
+            kept[id(e)] = Load(slot, at, e.dtype)
+            first.append(Store(slot, at, e, e.dtype))
+        for body in later if kept else []:
+            body[:] = _Kept(kept).body(body)
+    return items, sizes
+
+
+def _dear(body: list, elsewhere: set[int]) -> list:
+    """The expressions of statements that occur `elsewhere` (ids) and are dear, without those inside another one."""
+    found, seen = [], set()
+    stack = [s.value for s in body]
+    while stack:
+        e = stack.pop()
+        if id(e) in seen:
+            continue
+        seen.add(id(e))
+        if isinstance(e, Apply) and id(e) in elsewhere and e.dtype is not float16 and _cost(e) > 2 * CHEAP:
+            found.append(e)
+        else:
+            stack.extend(children(e))
+    return found
+
+
+class _Same(Rewriter):
+    """Equal expressions become one object."""
+
+    def __init__(self, replace: dict[Var, Index]) -> None:
+        super().__init__(replace)
+        self.known: dict[tuple, Any] = {}
+
+    def _expression(self, e: Any) -> Any:
+        e = super()._expression(e)
+        parts = tuple(id(c) for c in (e.args if isinstance(e, Apply) else (e.yes, e.no) if isinstance(e, Choose) else ()))
+        own = tuple(repr(getattr(e, name)) for name in ("value", "position", "name", "attrs") if hasattr(e, name))
+        key = (
+            type(e),
+            e.dtype,
+            getattr(e, "op", None),
+            getattr(e, "slot", None),
+            getattr(e, "guard", ()),
+            getattr(e, "index", None),
+        )
+        return self.known.setdefault((key, parts, own), e)
+
+
+class _Kept(Rewriter):
+    """Some expressions (by id) are loaded instead of computed."""
+
+    def __init__(self, loads: dict[int, Any]) -> None:
+        super().__init__({})
+        self.loads = loads
+
+    def _expression(self, e: Any) -> Any:
+        return self.loads[id(e)] if id(e) in self.loads else super()._expression(e)
 
 
 def _needed(body: list, read: set[int]) -> list:

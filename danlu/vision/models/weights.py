@@ -1,0 +1,61 @@
+"""L8. First values of the models: drawn, or read from the file that `weights=` names. Nothing is downloaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from danlu.errors import DataError
+from danlu.files import load
+from danlu.nn import Conv2d, Linear, Module, init
+
+M = TypeVar("M", bound=Module)
+
+
+def built(name: str, make: Callable[[], M], pretrained: Any, weights: Any) -> M:
+    """A model as it is drawn, or with the state dict of a file.
+
+    Files from before 2018 lack the batch counts of batch norm, which then stay 0.
+
+    Raises:
+        DataError: weights that are neither None nor the path of a file: those of a peer's collection are not downloaded.
+        StateError: a file whose state does not fit the model.
+    """
+    asked = (pretrained or None) if weights is None else weights
+    if asked is None:
+        return make()
+    if not _is_path(asked):
+        raise DataError(
+            "{name}: the weights asked for are {asked!r}; danlu downloads none: write weights=None, or save them with PyTorch, "
+            "torch.save(model.state_dict(), '{name}.pt'), and write weights='{name}.pt'",
+            name=name,
+            asked=asked,
+        )
+    state, net = load(asked), make()
+    counts = {key: value for key, value in net.state_dict().items() if key.endswith("num_batches_tracked")}
+    net.load_state_dict({**counts, **state} if isinstance(state, dict) else state)
+    return net
+
+
+def _is_path(asked: Any) -> bool:
+    """Whether a value names a file; names of collections ("DEFAULT") have no ending."""
+    return isinstance(asked, os.PathLike) or (isinstance(asked, str) and (Path(asked).suffix != "" or Path(asked).is_file()))
+
+
+def draw(net: Module, linear: bool = False) -> None:
+    """Convolutions normal with std √(2 / fan_out) and bias 0 (He et al. 2015, eq. 14); with `linear`, linear layers normal with std 0.01 and
+    bias 0 as well."""
+    for module in net.modules():
+        if isinstance(module, Conv2d):
+            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif linear and isinstance(module, Linear):
+            init.normal_(module.weight, 0.0, 0.01)
+        else:
+            continue
+        if module.bias is not None:
+            init.zeros_(module.bias)
+
+
+__all__ = ["built", "draw"]
