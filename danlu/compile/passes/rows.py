@@ -14,7 +14,7 @@ Needs: serial loops, each slot written by one kernel. Guarantees: the same numbe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
