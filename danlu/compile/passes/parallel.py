@@ -17,6 +17,7 @@ from danlu.compile.target import Target
 
 # Element steps that one chunk should have at least: about 10 µs of work, ten times what handing out a chunk costs.
 GRAIN = 32768
+PIECES = 64  # chunks at most where each has memory of its own
 
 
 def parallel(kernel: Kernel, target: Target) -> Kernel:
@@ -27,6 +28,8 @@ def parallel(kernel: Kernel, target: Target) -> Kernel:
     if any(isinstance(s, Store) and any(isinstance(a, Position) for a in atoms_of(s.index)) for s in statements(kernel.body)):
         return kernel
     chunk = kernel.chunk or -(-GRAIN // max(1, _work(loop.body, set())))
+    if kernel.local:
+        chunk = max(chunk, -(-loop.var.extent // PIECES))
     if loop.kind == "vector":
         chunk = -(-chunk // loop.lanes) * loop.lanes
     return replace(kernel, body=[replace(loop, chunk=chunk)], chunks=max(1, -(-loop.var.extent // chunk)))
