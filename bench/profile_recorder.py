@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import machine, steps_danlu
+from bench import machine, steps, steps_danlu
 from bench.table import table
 from bench.worker import pin
 from danlu import engine
@@ -297,9 +297,7 @@ def report(case: str, rows: int, seconds: float) -> list[str]:
     runs = engine.statistics()["runs"] - before
     micros = cpu_micros(step, seconds)
     count = max(1, int(ROUND_MICROS / micros))
-    title = (
-        f"{steps_danlu.CASES[case].title}: plain loop, one thread, {micros:.1f} µs of CPU time a step, {runs:.0f} program a step."
-    )
+    title = f"{steps.case(case).title}: plain loop, one thread, {micros:.1f} µs of CPU time a step, {runs:.0f} program a step."
     return [title, "", *parts_table(step, micros, count), "", *function_table(step, micros, count, rows)]
 
 

@@ -1,6 +1,9 @@
 """danlu (丹炉): PyTorch's code, JAX's speed, and a codebase that one person can read. This page is the API; it holds no logic."""
 
-from danlu import autograd, data, distributions, engine, fft, func, linalg, nn, optim, random, signal, special, train, utils
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from danlu import autograd, engine, linalg, nn, optim, random
 from danlu.autograd import inference_mode
 from danlu.config import config, set_language
 from danlu.dtype import (
@@ -22,8 +25,6 @@ from danlu.dtype import (
 )
 from danlu.dtype import bool_ as bool
 from danlu.errors import AxisError, DanluError, DataError, DTypeError, ExchangeError, GradientError, NumericError, ShapeError
-from danlu.files import load, save
-from danlu.func import vmap
 from danlu.functions import (
     abs,
     absolute,
@@ -312,7 +313,6 @@ from danlu.functions import (
 )  # fmt: skip
 from danlu.guidance import unknown
 from danlu.notebook import load_ipython_extension
-from danlu.profiling import memory_summary, profile
 from danlu.random import (
     Generator,
     bernoulli,
@@ -333,8 +333,6 @@ from danlu.random import (
 )  # fmt: skip
 from danlu.replay import compile
 from danlu.runtime.pool import get_num_threads, set_num_threads
-from danlu.signal.windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
-from danlu.teaching import explain
 from danlu.tensor import Device as device
 from danlu.tensor import Size, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled, tensor
 from danlu.tensor.calculus import (
@@ -395,7 +393,40 @@ from danlu.version import __version__
 float, double, half, int, long, short = float32, float64, float16, int32, int64, int16
 cfloat, cdouble = complex64, complex128
 
-__getattr__ = unknown(__name__, globals())
+if TYPE_CHECKING:
+    from danlu import data, distributions, fft, func, signal, special, train, utils
+    from danlu.files import load, save
+    from danlu.func import vmap
+    from danlu.profiling import memory_summary, profile
+    from danlu.signal.windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
+    from danlu.teaching import explain
+
+# Name → the module that it is, or where it is; loaded when somebody first asks for it.
+_LATER = {name: f"danlu.{name}" for name in ("data", "distributions", "fft", "func", "signal", "special", "train", "utils")}
+_LATER |= dict.fromkeys(
+    ("bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window"), "danlu.signal.windows"
+)
+_LATER |= {
+    "load": "danlu.files",
+    "save": "danlu.files",
+    "explain": "danlu.teaching",
+    "memory_summary": "danlu.profiling",
+    "profile": "danlu.profiling",
+}
+_LATER["vmap"] = "danlu.func"
+_unknown = unknown(__name__, {**globals(), **_LATER})
+
+
+def __getattr__(name: str) -> Any:
+    home = _LATER.get(name) or _unknown(name)
+    module = importlib.import_module(home)
+    found = globals()[name] = module if home == f"danlu.{name}" else getattr(module, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 __all__ = [
     "AxisError",

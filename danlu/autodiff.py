@@ -11,7 +11,7 @@ from typing import Any
 
 from danlu.dtype import bfloat16
 from danlu.errors import GradientError
-from danlu.graph import COMPOSITE, MOVEMENT, PICK, Node, Op, from_line, toposort
+from danlu.graph import COMPOSITE, CONTRACT, MOVEMENT, PICK, Node, Op, from_line, toposort
 from danlu.ops.table import narrowed, o, register, widened
 
 
@@ -37,7 +37,7 @@ def gradients(ys: Sequence[Node], gys: Sequence[Node], xs: Sequence[Node], cuts:
     for y, gy in zip(ys, gys):
         _collect(grads, y, gy)
     for node in reversed(order):
-        g = grads.get(id(node))
+        g = _total(grads, node)
         if g is not None and node.op.family == PICK:  # collected until the op itself is reached
             results = grads.setdefault(id(node.inputs[0]), [None] * len(node.inputs[0].spec))
             known = results[node.attrs[0]]
@@ -49,12 +49,45 @@ def gradients(ys: Sequence[Node], gys: Sequence[Node], xs: Sequence[Node], cuts:
         for x, gx in zip(node.inputs, _vjp(node, g)):
             if gx is not None and id(x) in active:
                 _collect(grads, x, gx)
-    return [grads.get(id(x)) for x in xs]
+    return [_total(grads, x) for x in xs]
 
 
 def _collect(grads: dict[int, Any], x: Node, gx: Node) -> None:
-    known = grads.get(id(x))
-    grads[id(x)] = gx if known is None else o.add(known, gx)
+    grads.setdefault(id(x), []).append(gx)
+
+
+def _total(grads: dict[int, Any], x: Node) -> Any:
+    """The sum of what was collected for a node; for a node with several results the list of theirs."""
+    found = grads.get(id(x))
+    if found is None or type(x.spec) is tuple:
+        return found
+    if len(found) > 1:
+        parts = _stacked(found)
+        total = parts[0]
+        for part in parts[1:]:
+            total = o.add(total, part)
+        found[:] = [total]
+    return found[0]
+
+
+SEVERAL = 4  # contractions that are worth a copy of their operands
+
+
+def _stacked(parts: list[Node]) -> list[Node]:
+    """The parts of a sum, those that are contractions of one form with operands smaller than their result as one: a weight that was used
+    at every step of a sequence gets its gradient from one long product, where T products are written and added."""
+    first = next((p for p in parts if p.op.family == CONTRACT), None)
+    if first is None:
+        return parts
+    form = first.op, first.attrs, *(x.spec for x in first.inputs)
+    alike = [p for p in parts if p.op is first.op and (p.op, p.attrs, *(x.spec for x in p.inputs)) == form]
+    if len(alike) < SEVERAL or sum(x.spec.size for x in first.inputs) > first.spec.size or first.dtype is bfloat16:
+        return parts
+    left, right, out = first.attrs[0]
+    step = next(label for label in "tuvwxyzabc" if label not in left + right)
+    sides = [[o.reshape(p.inputs[k], shape=(1, *p.inputs[k].shape)) for p in reversed(alike)] for k in range(2)]
+    whole = o.contract(*(o.cat(*side, dim=0) for side in sides), labels=(step + left, step + right, out))
+    return [whole, *(p for p in parts if p not in alike)]
 
 
 def _vjp(node: Node, g: Any) -> tuple[Node | None, ...]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from danlu.autodiff import GRADIENT, TANGENT
-from danlu.engine import Value, record
+from danlu.engine import Value, backward, passed, record
 from danlu.errors import GradientError
 from danlu.messages import Phrase
 from danlu.ops import TABLE
@@ -113,6 +113,10 @@ def gradients(
                 "backward of a tensor that does not require grad: no tensor that it was computed from has requires_grad=True, "
                 "or it was computed under no_grad(), detached, or by what has no derivative (argmax, comparisons, whole numbers)"
             )
+    if targets is None and not keep and not create_graph:
+        foreseen = backward((*roots, *seeds))
+        if foreseen is not None:
+            return foreseen[0], [hold(g) for g in foreseen[1]]
     order = history(roots)
     leaves = [v for v in order if v.leaf is not None] if targets is None else list(targets)
     stations = {id(v) for v in order if v.note is not None and is_station(v)}
@@ -131,6 +135,8 @@ def gradients(
     finally:
         passing.release()
     if not keep:
+        plain = targets is None and not stations and not create_graph and None not in found
+        passed(order, leaves if plain else (), found)  # type: ignore[arg-type]
         _free(order)
     return leaves, result
 

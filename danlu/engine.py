@@ -7,113 +7,40 @@ entries played back into a graph of primitive ops (entries.py), differentiated w
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import copysign
 from typing import Any
 
 from danlu.compile import program
 from danlu.config import config
 from danlu.entries import Lines, graph_of, refuse_traced
 from danlu.errors import DanluError
-from danlu.graph import Node, Op, Spec
-from danlu.guidance import Line, user_line
+from danlu.graph import Op, Spec
+from danlu.guidance import user_line
 from danlu.ops.source import BUFFER, CONST, NUMBER
 from danlu.ops.table import PLACEHOLDER, number_spec
+from danlu.rehearsal import Script, follow, follow_backward, fulfilled, learned
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Compiled, Interpreted, both_kinds, compiled
+from danlu.trace import MAX_PINNED, Runtime, Trace, Value, is_folded, is_free, note_line
 
-# Numbers that are part of a program; every other Python number is given to it when it runs and may change from step to step.
-FOLDED = frozenset({0, 1, 2, -1, 0.5})
 MAX_PENDING = 4096  # values that may wait: a loop that never reads anything is flushed at this bound
-MAX_PINNED = 1 << 31  # bytes of memory that waiting work may hold
+
+SCRIPTS = 8  # that begin with the same call
+PATIENCE = 16  # times that a script may be left, more than it is followed to its end, before it is dropped
 
 _NUMBERS = {kind: number_spec(kind(0)) for kind in (bool, int, float)}
 _lock = threading.RLock()
 _local = threading.local()
 _programs: dict[Any, tuple[Compiled | Interpreted, tuple[int, ...]]] = {}
+_scripts: dict[tuple[Op, tuple], list[Script]] = {}  # first call → what may follow, the last that did at the front
 allocated: dict[Any, int] = {}  # line → bytes of the results that programs gave it, while they are profiled
-_statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0}
-
-
-class Note:
-    """What is said of a few values only.
-
-    `gate`: its derivative is a Python function, `(gate, which of its results)` (danlu/backward.py). `hooks`: what its gradient passes.
-    `line`: the user's line that recorded it, of ops that may fail on data. `explain(position, size)`: what an index that does not exist
-    means there, more clearly than "out of range". `recompute`: never kept for a derivative, but computed again (a checkpoint).
-    `traced`: it stands for one element of a batch and never has a value (vmap).
-    """
-
-    __slots__ = ("explain", "gate", "hooks", "line", "recompute", "traced")
-
-    def __init__(self) -> None:
-        self.gate: Any = None
-        self.hooks: dict[int, Callable[[Any], Any]] | None = None
-        self.line: Line | None = None
-        self.explain: Callable[[int, int], Any] | None = None
-        self.recompute = self.traced = False
-
-
-class Value(Node):
-    """A recorded value: a node with, once it is computed, its memory.
-
-    `inputs` are values and Python numbers. `grad`: a derivative may be asked of it. `handles`: how many storages hold it.
-    `leaf`: the tensor whose `.grad` it feeds.
-    `held`: how many histories will read it. `freed`: its history was used by a backward pass and let go. `index`: which result of its op it is.
-    """
-
-    __slots__ = ("buffer", "freed", "grad", "handles", "held", "index", "leaf", "note", "slot", "trace")
-
-    def __init__(self, op: Op, inputs: tuple, attrs: tuple, spec: Spec, grad: bool, index: int = 0) -> None:
-        self.op, self.inputs, self.attrs, self.spec = op, inputs, attrs, spec
-        self.grad, self.index = grad, index
-        self.buffer: Buffer | None = None
-        self.handles, self.held, self.freed = 0, 0, False
-        self.leaf: Any = None
-        self.trace: Trace | None = None
-        self.slot = -1
-        self.note: Note | None = None
-        if grad:
-            for x in inputs:
-                if type(x) is Value:
-                    x.held += 1
-
-    def noted(self) -> Note:
-        """The note of this value, which has one from now on."""
-        if self.note is None:
-            self.note = Note()
-        return self.note
-
-    def track(self) -> Value:
-        """A derivative may be asked of this value from now on."""
-        if not self.grad:
-            self.grad = True
-            for x in self.inputs:
-                if type(x) is Value:
-                    x.held += 1
-        return self
-
-    def forget(self) -> None:
-        """Lets the history go."""
-        if self.grad:
-            for x in self.inputs:
-                if type(x) is Value:
-                    x.held -= 1
-        self.inputs = ()
-
-
-class Runtime:
-    """A Python number that changes from call to call: never part of a program, also where it happens to be 0 or 1."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: float | int) -> None:
-        self.value = value
+_statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0, "foreseen": 0}
 
 
 class Capture:
@@ -171,45 +98,6 @@ def captured(capture: Capture) -> Iterator[None]:
         _capture = None
 
 
-class Trace:
-    """What one thread has recorded and not yet run."""
-
-    __slots__ = ("buffers", "entries", "lines", "numbers", "pinned", "places", "replaced", "running", "values")
-
-    def __init__(self) -> None:
-        self.entries: list[tuple] = []
-        self.values: list[Value | None] = []  # by slot; None for a number
-        self.buffers: list[Buffer] = []
-        self.places: dict[int, int] = {}  # id of a buffer → its number
-        self.numbers: list[float | int] = []
-        self.lines: dict[int, Any] = {}  # slot → the user's line, while programs are profiled
-        self.replaced: list[tuple[Any, Value]] = []  # (storage, weakly; the value that it held before it was written in place)
-        self.pinned = 0
-        self.running: Any = None
-
-    def place(self, buffer: Buffer) -> int:
-        """The number of a buffer among the inputs of the program."""
-        found = self.places.get(id(buffer))
-        if found is None:
-            found = self.places[id(buffer)] = len(self.buffers)
-            self.buffers.append(buffer)
-            self.pinned += MAX_PINNED + 1 if buffer.exchanged else buffer.nbytes  # the first: runs as soon as it is recorded
-        return found
-
-    def forget(self) -> None:
-        """Lets everything go: values that were computed still know their trace, and must not keep its inputs alive."""
-        self.entries, self.values, self.buffers, self.places, self.numbers, self.replaced = [], [], [], {}, [], []
-
-    def append(self, entry: tuple, value: Value | None) -> int:
-        """One more entry with one result; its slot."""
-        slot = len(self.values)
-        self.entries.append(entry)
-        self.values.append(value)
-        if value is not None:
-            value.trace, value.slot = self, slot
-        return slot
-
-
 def _current() -> Trace:
     trace = getattr(_local, "trace", None)
     if trace is None or trace.running is not None:  # the second: another thread needed a value of it and ran it
@@ -263,10 +151,23 @@ def watch(watcher: Callable[[Sequence[Any], Any], None]) -> Iterator[None]:
         _watchers = tuple(w for w in _watchers if w is not mine)
 
 
-def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) -> Any:
+def record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
     """One call of an op on values and Python numbers; nothing is computed. Shapes and dtypes are checked now."""
     with _lock:
         trace = _current()
+        if trace.script is not None:
+            if _watchers:
+                trace.leave()
+            else:
+                result = follow(trace, op, inputs, attrs, differentiable)
+                if result is None:
+                    result = _turn(trace, lambda: follow(trace, op, inputs, attrs, differentiable))
+                if result is not None:
+                    return result
+        elif not trace.values and _scripts:
+            result = _begin(trace, op, inputs, attrs, differentiable)
+            if result is not None:
+                return result
         slots, specs, grad = [], [], False
         for x in inputs:
             if type(x) is Value:
@@ -280,25 +181,24 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
                 x = x.value if type(x) is Runtime else x
                 specs.append(_NUMBERS.get(type(x)) or number_spec(x))
         spec = op.result(tuple(specs), attrs)
-        given = tuple(inputs)
         cut = grad and not differentiable  # recorded under no_grad: no derivative passes
         grad = grad and differentiable
         entry = (op, attrs, tuple(slots), cut)
         if type(spec) is not tuple:
-            result = Value(op, given, attrs, spec, grad and spec.dtype.differentiable)
+            result = Value(op, inputs, attrs, spec, grad and spec.dtype.differentiable)
             trace.append(entry, result)
         else:
             trace.entries.append(entry)
             values = trace.values
             for k, s in enumerate(spec):
-                value = Value(op, given, attrs, s, grad and s.dtype.differentiable, k)
+                value = Value(op, inputs, attrs, s, grad and s.dtype.differentiable, k)
                 value.trace, value.slot = trace, len(values)
                 values.append(value)
             result = tuple(values[-len(spec) :]) if spec else ()
     if config.profile:
         trace.lines[len(trace.values) - (len(spec) if type(spec) is tuple else 1)] = user_line()
     if op.blamed:
-        _note_line(op, result if type(result) is tuple else (result,))  # type: ignore[arg-type]
+        note_line(op, result if type(result) is tuple else (result,))  # type: ignore[arg-type]
     if _watchers:
         for watcher in _watchers:
             watcher(inputs, result)
@@ -307,11 +207,59 @@ def record(op: Op, inputs: Sequence[Any], attrs: tuple, differentiable: bool) ->
     return result
 
 
-def _note_line(op: Op, values: Sequence[Value]) -> None:
-    line = user_line()
-    for value in values:
-        note = value.noted()
-        note.line, note.explain = line, op.explain
+def _begin(trace: Trace, op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
+    """The first call of a trace that has a script from now on; None where none begins with it."""
+    if _watchers or _capture is not None or config.profile or not config.optimize:
+        return None
+    for script in _scripts.get((op, attrs), ()):
+        trace.script, trace.at = script, 0
+        result = follow(trace, op, inputs, attrs, differentiable)
+        if result is not None:
+            return result
+    trace.script = None
+    return None
+
+
+def _turn(trace: Trace, attempt: Callable[[], Any]) -> Any:
+    """What `attempt` finds by a script that is the same up to here as the one that the trace has; None, and it has none, if no one fits."""
+    before = trace.script
+    first = before.calls[0]
+    for script in _scripts[first.op, first.attrs]:
+        if script is not before and script.begins_as(before, trace.at):
+            trace.script = script
+            result = attempt()
+            if result is not None and result is not False:
+                return result
+    trace.script = before
+    trace.leave()
+    return None
+
+
+def backward(ys: tuple) -> tuple[list[Value], list[Value]] | None:
+    """A backward pass over `ys` (roots and seeds) that lets go the history, if it is foreseen: the leaves and their gradients."""
+    with _lock:
+        trace = _current()
+        if trace.script is None:
+            return None
+        return follow_backward(trace, ys) or _turn(trace, lambda: follow_backward(trace, ys))
+
+
+def passed(order: Sequence[Value], leaves: Sequence[Value], grads: Sequence[Value]) -> None:
+    """A backward pass that was recorded lets go the histories of `order`; without `leaves` it is one that no script can tell."""
+    trace = _current()
+    if trace.script is not None:
+        trace.leave()
+    if leaves and all(v.trace is trace for v in order) and all(g.trace is trace for g in grads):
+        trace.passes[grads[0]] = tuple(v.slot for v in order if v.inputs), tuple(v.slot for v in leaves)
+    else:
+        trace.unforeseen = True
+
+
+def settle() -> None:
+    """Makes up for what a script left out: from now on `held` counts histories."""
+    trace = _current()
+    if trace.script is not None:
+        trace.leave()
 
 
 def _number(trace: Trace, x: Any) -> int:
@@ -319,7 +267,7 @@ def _number(trace: Trace, x: Any) -> int:
         if _capture is not None:
             _capture.numbers.append((trace, len(trace.numbers) // 2, x))
         x = x.value
-    elif x in FOLDED and (x or copysign(1, x) > 0):  # -0.0 equals 0 and is another number
+    elif is_folded(x):
         return trace.append((CONST, x, type(x)), None)
     trace.numbers += both_kinds(x)
     return trace.append((NUMBER, type(x), len(trace.numbers) // 2 - 1), None)
@@ -328,6 +276,8 @@ def _number(trace: Trace, x: Any) -> int:
 def _adopt(trace: Trace, value: Value) -> Trace:
     """Makes a value of an earlier program (or of another thread) an entry of this trace, with its history if a derivative may
     still be asked of it."""
+    if trace.script is not None:
+        trace.leave()
     if value.buffer is not None and not (value.grad and value.inputs):  # plain memory: nearly always
         trace.append((BUFFER, value.spec, trace.place(value.buffer)), value)
         return trace
@@ -442,48 +392,94 @@ def _run(trace: Trace) -> None:
 
 def _execute(trace: Trace) -> None:
     with _lock:
-        live = tuple(
-            [k for k, v in enumerate(trace.values) if v is not None and v.handles and v.buffer is None and not _is_traced(v)]
-        )
-        if not live:
-            return
-        kept = tuple([s for s in live if trace.values[s].grad and trace.values[s].inputs])  # type: ignore[union-attr]
-        _hold_recipes(trace)
-        given = _given(trace)
-        again = tuple([k for k, v in enumerate(trace.values) if v is not None and v.note and v.note.recompute]) if kept else ()
-        key = (tuple(trace.entries), live, kept, given, again)
-        key = (*key, tuple(trace.lines.items())) if config.profile else key
-        found = _programs.get(key)
-        if found is None or config.optimize is isinstance(found[0], Interpreted):
-            found = _programs[key] = _make(trace, live, kept, given, again)
-    executable, slots = found
+        if trace.script is not None and _is_foreseen(trace):
+            script = trace.script
+            executable, slots, lost = script.executable, script.slots, script.overwritten
+        else:
+            found = _look_up(trace)
+            if found is None:
+                return
+            executable, slots, lost = found
     _statistics["runs"] += 1
     try:
         buffers = executable.run(trace.buffers, trace.numbers)
-    except DanluError as error:
+    except BaseException as error:
+        if trace.script is not None:
+            trace.leave()
         _undo(trace)
-        raise Lines(trace.entries, trace.values, slots).blamed(error, trace.buffers, trace.numbers) from None
-    except BaseException:
-        _undo(trace)
+        if isinstance(error, DanluError):
+            raise Lines(trace.entries, trace.values, slots).blamed(error, trace.buffers, trace.numbers) from None
         raise
-    capture = capturing()
-    if capture is not None:
-        capture.ran(trace, executable, slots, buffers)
+    if _capture is not None:
+        capture = capturing()
+        if capture is not None:
+            capture.ran(trace, executable, slots, buffers)
     if config.profile:
         for slot, buffer in zip(slots, buffers):
             line = _line_of(trace, slot)
             allocated[line] = allocated.get(line, 0) + buffer.nbytes
+    values: list[Any] = trace.values
     for slot, buffer in zip(slots, buffers):
-        value: Value = trace.values[slot]  # type: ignore[assignment]
+        value = values[slot]
         value.buffer = buffer
         if not value.grad:
             value.inputs = ()
         elif value.note is not None and value.note.gate is not None:
             value.forget()
-    lost = {place for place, _ in given}
-    for _, old in trace.replaced:
-        if old.buffer is not None and trace.places.get(id(old.buffer)) in lost:
+    for (_, old), gone in zip(trace.replaced, lost):
+        if gone:
             old.buffer = None  # its memory was given away
+
+
+def _is_foreseen(trace: Trace) -> bool:
+    """Whether the trace ends as a script does; if not, it has none from now on."""
+    if config.profile or not config.optimize or capturing() is not None:
+        trace.leave()
+        return False
+    if not (fulfilled(trace) or _turn(trace, lambda: fulfilled(trace))):
+        return False
+    script = trace.script
+    script.hits += 1
+    first = script.calls[0]
+    known = _scripts[first.op, first.attrs]
+    if known[0] is not script:
+        known.sort(key=lambda s: s is not script)
+    _statistics["foreseen"] += 1
+    return True
+
+
+def _look_up(trace: Trace) -> tuple[Any, tuple[int, ...], list[bool]] | None:
+    """The program of a trace, made now if there is none, the slots of its results, and which replaced values lose their memory."""
+    values: list[Any] = trace.values
+    live = tuple([k for k, v in enumerate(values) if v is not None and v.handles and v.buffer is None and not _is_traced(v)])
+    if not live:
+        return None
+    kept = tuple([s for s in live if values[s].grad and values[s].inputs])
+    _hold_recipes(trace)
+    given = _given(trace)
+    again = tuple([k for k, v in enumerate(values) if v is not None and v.note and v.note.recompute]) if kept else ()
+    key = (tuple(trace.entries), live, kept, given, again)
+    key = (*key, tuple(trace.lines.items())) if config.profile else key
+    found = _programs.get(key)
+    if found is None or config.optimize is isinstance(found[0], Interpreted):
+        found = _programs[key] = _make(trace, live, kept, given, again)
+    elif isinstance(found[0], Compiled) and found[0].unrehearsed and not (kept or again or config.profile):
+        found[0].unrehearsed -= 1
+        _learn(trace, found, given)
+    places = {place for place, _ in given}
+    return *found, [old.buffer is not None and trace.places.get(id(old.buffer)) in places for _, old in trace.replaced]
+
+
+def _learn(trace: Trace, found: tuple[Any, tuple[int, ...]], given: tuple[tuple[int, int], ...]) -> None:
+    """Keeps what was recorded as a script, where it can be told."""
+    script = learned(trace, found, given)
+    if script is not None:
+        found[0].unrehearsed = 0
+        first = script.calls[0]
+        known = _scripts.setdefault((first.op, first.attrs), [])
+        for dropped in known[SCRIPTS - 1 :]:
+            dropped.executable.unrehearsed = 1
+        known[:] = [script, *[s for s in known[: SCRIPTS - 1] if s.misses <= s.hits + PATIENCE]]
 
 
 def _undo(trace: Trace) -> None:
@@ -510,19 +506,10 @@ def _given(trace: Trace) -> tuple[tuple[int, int], ...]:
     With each the slot of the value that took its place, or -1."""
     found: dict[int, int] = {}
     for reference, old in trace.replaced:
-        buffer = old.buffer
-        # The buffer is held by the old value, by trace.buffers, by `buffer` here and by the argument of getrefcount: by nobody else.
-        if (
-            not old.handles
-            and not old.held
-            and buffer is not None
-            and not (buffer.shared or buffer.borrowed)
-            and sys.getrefcount(buffer) == 4
-        ):
-            place = trace.places.get(id(buffer))
-            if place is not None:
-                heir = reference()
-                found[place] = heir.value.slot if heir is not None and heir.value.trace is trace else -1
+        place = trace.places.get(id(old.buffer))
+        if place is not None and is_free(old):
+            heir = reference()
+            found[place] = heir.value.slot if heir is not None and heir.value.trace is trace else -1
     return tuple(sorted(found.items()))
 
 
@@ -530,20 +517,13 @@ def _make(
     trace: Trace, live: tuple[int, ...], kept: tuple[int, ...], given: tuple[tuple[int, int], ...], again: tuple[int, ...]
 ) -> tuple[Compiled | Interpreted, tuple[int, ...]]:
     began = time.perf_counter()
-    if config.optimize:
-        text = repr((trace.entries, live, kept, given, again))
-
-        def build() -> tuple[program.Program, dict]:
-            roots, replace, slots = graph_of(trace.entries, live, kept, again, trace.lines)
-            heirs = [(place, slots.index(slot) if slot in slots else -1) for place, slot in given]
-            return program.build(roots, len(trace.buffers), replace, heirs), {"slots": slots}
-
-        executable, extra = compiled(text, build, kept=not config.profile)
-        result: tuple = executable, tuple(extra["slots"])
-        _statistics["from_disk"] += executable.from_disk
-    else:
-        roots, replace, slots = graph_of(trace.entries, live, kept, again)
-        result = Interpreted(roots, replace), tuple(slots)
+    collected = gc.isenabled()
+    gc.disable()  # graphs and kernels have no cycles: walking them for some is a fifth of the time of a large program
+    try:
+        result = _made(trace, live, kept, given, again)
+    finally:
+        if collected:
+            gc.enable()
     seconds = time.perf_counter() - began
     _statistics["compile_seconds"] += seconds
     _statistics["programs"] += 1
@@ -553,6 +533,24 @@ def _make(
             file=sys.stderr,
         )
     return result
+
+
+def _made(
+    trace: Trace, live: tuple[int, ...], kept: tuple[int, ...], given: tuple[tuple[int, int], ...], again: tuple[int, ...]
+) -> tuple[Compiled | Interpreted, tuple[int, ...]]:
+    if config.optimize:
+        text = repr((trace.entries, live, kept, given, again))
+
+        def build() -> tuple[program.Program, dict]:
+            roots, replace, slots = graph_of(trace.entries, live, kept, again, trace.lines)
+            heirs = [(place, slots.index(slot) if slot in slots else -1) for place, slot in given]
+            return program.build(roots, len(trace.buffers), replace, heirs), {"slots": slots}
+
+        executable, extra = compiled(text, build, kept=not config.profile)
+        _statistics["from_disk"] += executable.from_disk
+        return executable, tuple(extra["slots"])
+    roots, replace, slots = graph_of(trace.entries, live, kept, again)
+    return Interpreted(roots, replace), tuple(slots)
 
 
 def _line_of(trace: Trace, slot: int) -> Any:
@@ -578,7 +576,7 @@ def forget_profiled() -> None:
 
 
 def statistics() -> dict[str, float]:
-    """What the engine has done: seconds spent making programs, programs made, of these read from disk, runs."""
+    """What the engine has done: seconds spent making programs, programs made, of these read from disk, runs, of these foreseen."""
     return dict(_statistics)
 
 

@@ -220,10 +220,10 @@ bucketize = _function("bucketize", "danlu.tensor([1, 4]), danlu.tensor([2, 3])",
 clamp_max = _function("clamp_max", "danlu.tensor([1.0, 3.0]), 2", "tensor([1., 2.])")
 clamp_min = _function("clamp_min", "danlu.tensor([1.0, 3.0]), 2", "tensor([2., 3.])")
 cummax = _function(
-    "cummax", "danlu.tensor([1, 3, 2]), 0", "danlu.return_types.extremum(\nvalues=tensor([1, 3, 3]),\nindices=tensor([0, 1, 1]))"
+    "cummax", "danlu.tensor([1, 3, 2]), 0", "danlu.return_types.cummax(\nvalues=tensor([1, 3, 3]),\nindices=tensor([0, 1, 1]))"
 )
 cummin = _function(
-    "cummin", "danlu.tensor([2, 3, 1]), 0", "danlu.return_types.extremum(\nvalues=tensor([2, 2, 1]),\nindices=tensor([0, 0, 2]))"
+    "cummin", "danlu.tensor([2, 3, 1]), 0", "danlu.return_types.cummin(\nvalues=tensor([2, 2, 1]),\nindices=tensor([0, 0, 2]))"
 )
 cumprod = _function("cumprod", "danlu.tensor([1, 2, 3]), 0", "tensor([1, 2, 6])")
 cumsum = _function("cumsum", "danlu.tensor([1, 2, 3]), 0", "tensor([1, 3, 6])")
@@ -251,7 +251,7 @@ isneginf = _function("isneginf", "danlu.tensor([1.0, float('-inf')])", "tensor([
 isposinf = _function("isposinf", "danlu.tensor([1.0, float('inf')])", "tensor([False,  True])")
 isreal = _function("isreal", "danlu.tensor([1.0])", "tensor([True])")
 kthvalue = _function(
-    "kthvalue", "danlu.tensor([3, 1, 2]), 2", "danlu.return_types.extremum(\nvalues=tensor(2),\nindices=tensor(2))"
+    "kthvalue", "danlu.tensor([3, 1, 2]), 2", "danlu.return_types.kthvalue(\nvalues=tensor(2),\nindices=tensor(2))"
 )
 ldexp = _function("ldexp", "danlu.tensor([1.0, 3.0]), danlu.tensor([2, 1])", "tensor([4., 6.])")
 less = _function("less", _TWO, "tensor([ True, False])")
@@ -263,7 +263,7 @@ masked_scatter = _function(
     "masked_scatter", "danlu.tensor([1, 2]), danlu.tensor([False, True]), danlu.tensor([7])", "tensor([1, 7])"
 )
 median = _function("median", "danlu.tensor([3.0, 1.0, 2.0])", "tensor(2.)")
-mode = _function("mode", "danlu.tensor([3, 1, 3])", "danlu.return_types.extremum(\nvalues=tensor(3),\nindices=tensor(2))")
+mode = _function("mode", "danlu.tensor([3, 1, 3])", "danlu.return_types.mode(\nvalues=tensor(3),\nindices=tensor(2))")
 moveaxis = _function("movedim", "danlu.ones(2, 3), 0, 1", "tensor([[1., 1.],\n        [1., 1.],\n        [1., 1.]])")
 msort = _function("msort", "danlu.tensor([3, 1, 2])", "tensor([1, 2, 3])")
 nan_to_num = _function("nan_to_num", "danlu.tensor([1.0, float('nan')])", "tensor([1., 0.])")
@@ -285,7 +285,7 @@ select = _function("select", _SQUARE + ", 0, 1", "tensor([3., 4.])")
 signbit = _function("signbit", "danlu.tensor([-1.0, 2.0])", "tensor([ True, False])")
 sinc = _function("sinc", _HALF, "tensor([1.0000, 0.6366])")
 sort = _function(
-    "sort", "danlu.tensor([3, 1, 2])", "danlu.return_types.extremum(\nvalues=tensor([1, 2, 3]),\nindices=tensor([1, 2, 0]))"
+    "sort", "danlu.tensor([3, 1, 2])", "danlu.return_types.sort(\nvalues=tensor([1, 2, 3]),\nindices=tensor([1, 2, 0]))"
 )
 split_with_sizes = _function("split_with_sizes", "danlu.arange(3), [1, 2]", "(tensor([0]), tensor([1, 2]))")
 std_mean = _function("std_mean", "danlu.tensor([1.0, 3.0])", "(tensor(1.4142), tensor(2.))")
@@ -295,7 +295,7 @@ take_along_dim = _function(
 )
 tensor_split = _function("tensor_split", "danlu.arange(3), 2", "(tensor([0, 1]), tensor([2]))")
 topk = _function(
-    "topk", "danlu.tensor([3, 1, 2]), 2", "danlu.return_types.extremum(\nvalues=tensor([3, 2]),\nindices=tensor([0, 2]))"
+    "topk", "danlu.tensor([3, 1, 2]), 2", "danlu.return_types.topk(\nvalues=tensor([3, 2]),\nindices=tensor([0, 2]))"
 )
 true_divide = _function("true_divide", "danlu.tensor([1, 2]), 2", "tensor([0.5000, 1.0000])")
 unflatten = _function("unflatten", "danlu.arange(4), 0, (2, 2)", "tensor([[0, 1],\n        [2, 3]])")

@@ -18,15 +18,23 @@ _PACKAGE = str(Path(__file__).parent)
 Line = tuple[str, int]
 
 
+_ours: dict[str, bool] = {}  # file → is it danlu's own; asked for at every op that may fail on its data
+
+
 def _is_ours(frame: FrameType) -> bool:
     name = frame.f_code.co_filename
-    return name.startswith(_PACKAGE) or name == contextlib.__file__
+    found = _ours.get(name)
+    if found is None:
+        found = _ours[name] = name.startswith(_PACKAGE) or name == contextlib.__file__
+    return found
 
 
 def user_line() -> Line:
     """(file, line) of the innermost call that is not danlu's own."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and _is_ours(frame):
+    frame: Any = sys._getframe(1)
+    while _ours.get(frame.f_code.co_filename) or _is_ours(frame):
+        if frame.f_back is None:
+            break
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
 

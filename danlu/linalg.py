@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from danlu.dtype import DType
+from danlu.dtype import DType, to_real
 from danlu.errors import ShapeError
 from danlu.guidance import unknown
 from danlu.ops.linear_algebra import LinAlgError
@@ -261,8 +261,8 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
 def _residuals(A: Tensor, B: Tensor, X: Tensor, rank: Tensor, driver: str) -> Tensor:
     m, n = A.shape[-2:]
     if m <= n or driver == "gelsy" or (driver != "gels" and not (rank == n).all()):
-        return zeros(0, dtype=A.dtype)
-    return ((A @ X - B) ** 2).sum(-2)
+        return zeros(0, dtype=to_real(A.dtype))
+    return ((A @ X - B).abs() ** 2).sum(-2)
 
 
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:

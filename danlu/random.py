@@ -14,7 +14,7 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.engine import Runtime, capturing
 from danlu.errors import DataError, DTypeError
-from danlu.tensor import Tensor, apply, from_array
+from danlu.tensor import CPU, Tensor, apply, from_array
 from danlu.tensor.arithmetic import check_device
 from danlu.tensor.results import made_as_out, with_out
 from danlu.tensor.shape import sizes
@@ -31,6 +31,7 @@ class Generator:
 
     def __init__(self, device: Any = "cpu") -> None:
         check_device(device)
+        self.device = CPU
         self._seed, self._counter = int.from_bytes(os.urandom(4), "little"), 0
 
     def manual_seed(self, seed: int) -> Generator:

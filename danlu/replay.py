@@ -48,6 +48,7 @@ class Plan:
         self.arguments: list[tuple[Bound, int, int]] = []
         self.links: list[list[tuple[int, int, int]]] = []  # of each program: (input, program before, its result)
         self.states = list(watch.states.values())
+        self.shared = [s for s in self.states if s.shared]
         self._bind_inputs(watch)
         self.required: list[tuple[TensorCore, Any]] = []  # (leaf, the .grad it must have at the beginning)
         self.gradients: list[Gradient] = []
@@ -59,6 +60,8 @@ class Plan:
         self.gradient_states = [g.state for g in self.gradients]
         self.targets = [(s, watch.source(s.storage.value.buffer)) for s in self.states]  # type: ignore[arg-type]
         self.targets = [(s, source) for s, source in self.targets if source != ("state", s)]
+        if any(s.shared and (s.written or any(s is t for t, _ in self.targets)) for s in self.states):
+            raise Stale("memory that is shared with NumPy is written inside")
         self.result, self.outputs = result, [_output(watch, t) for t in tensors_in(result)]
         self.fresh = [
             [(k, n) for k, n in enumerate(p.executable.fresh) if (number, k) not in places]
@@ -136,14 +139,17 @@ class Plan:
     def _numbers(self, bound: Bound, count: int, before: Callable[[int], None]) -> np.ndarray:
         """The numbers of each of several calls, float64 [count, 2 × numbers], where every second one is an int64."""
         rows = np.tile(np.frombuffer(bound.numbers, np.float64), (count, 1)) if bound.numbers else np.empty((count, 0))
-        places = [k for action in self.actions for places in action.places for _, k in places]
-        found: list[list[float | int]] = []
+        calls = [action.call for action in self.actions]
+        found: list[list[Sequence[float | int]]] = [[] for _ in calls]
         for n in range(count):
             before(n)
-            found.append([x for a in self.actions for x, p in zip(a.call(), a.places) for _ in p])
-        for column, k in enumerate(places):
-            values, whole = zip(*[both_kinds(row[column]) for row in found])
-            rows[:, 2 * k], rows.view(np.int64)[:, 2 * k + 1] = values, whole
+            for call, made in zip(calls, found):
+                made.append(call())
+        for action, made in zip(self.actions, found):
+            for column, places in zip(zip(*made), action.places):
+                values, whole = _both_kinds(column)
+                for _, k in places:
+                    rows[:, 2 * k], rows.view(np.int64)[:, 2 * k + 1] = values, whole
         return rows
 
     @property
@@ -168,6 +174,8 @@ class Plan:
         for leaf, grad in self.required:
             if leaf.grad is not grad:
                 raise Stale
+        for state in self.shared:
+            _ = state.storage.now  # takes notice of what was written there
         for state in foreign(self.states):
             state.bind()
         if self.gradients:
@@ -210,6 +218,14 @@ class Plan:
                 state.storage.set(value)
         tensors = iter([_produced(output, given, made) for output in self.outputs])
         return _rebuilt(self.result, tensors)
+
+
+def _both_kinds(column: Sequence[float | int]) -> tuple[Any, Any]:
+    """`both_kinds` of each number of a sequence."""
+    if set(map(type, column)) != {float}:
+        return tuple(zip(*map(both_kinds, column)))  # type: ignore[return-value]
+    x = np.array(column)
+    return x, np.where((x >= -(2.0**63)) & (x < 2.0**63), x, 0.0).astype(np.int64)
 
 
 Output = tuple[Any, Source, Any]  # (the tensor itself, if it is one that was there before; the source of its memory; its spec)

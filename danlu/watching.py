@@ -32,17 +32,18 @@ class Stale(Exception):
 class State:
     """A storage that the function uses and did not make itself."""
 
-    __slots__ = ("places", "storage", "value", "written")
+    __slots__ = ("places", "shared", "storage", "value", "written")
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, shared: bool = False) -> None:
         self.storage = storage
+        self.shared = shared  # NumPy (or another library) has the memory too: it is looked at before each call, and never written
         self.value: Any = None  # the Value whose memory stands in the tables
         self.places: list[tuple[Bound, int]] = []
         self.written = False  # a program writes into its memory
 
     def bind(self) -> None:
         """Puts the memory of the current value into the tables; of a copy, where others hold what would be written over."""
-        if is_shared(self.storage):
+        if is_shared(self.storage) and (self.written or not self.shared):
             raise Stale("memory that is shared with NumPy")
         engine.realize(self.storage.value)
         self.value = self.storage.value
@@ -175,16 +176,17 @@ class Watch(engine.Capture):
             self.leaves[id(tensor)] = tensor
         if threading.get_ident() != self.thread or id(storage) in self.states or id(storage) in self._arguments:
             return
-        if is_shared(storage):
-            self.cannot("memory that is shared with NumPy")
+        shared = is_shared(storage)
         buffer = storage.value.buffer
         if buffer is None or id(buffer) in self.born:
             return
         kind = self.source(buffer)[0]
-        if kind in ("argument", "state"):  # two storages with one value: from now on each has its own memory
+        if shared and kind != "constant":
+            self.cannot("memory that is shared with NumPy")
+        elif kind in ("argument", "state"):  # two storages with one value: from now on each has its own memory
             storage.set(copied(storage.value))
         if kind != "made":
-            state = self.states[id(storage)] = State(storage)
+            state = self.states[id(storage)] = State(storage, shared)
             self._know(storage.value.buffer, ("state", state))  # type: ignore[arg-type]
 
     def leaf(self, value: Value) -> None:

@@ -4,7 +4,8 @@
 
 A text is Markdown; its blocks run one after the other in one namespace, statement by statement, as in a notebook: an expression shows its value,
 an error ends its statement alone. A block counts if it speaks of torch or nn (`--all`: every block). Both sides draw the same random numbers,
-NumPy's. Numbers in the outputs may differ by 1e-4; addresses and the names of grad_fn are left out. Real PyTorch has to be installed.
+NumPy's, from the same seed in every block, and layers begin with such. Numbers in the outputs may differ by 1e-4; addresses and the names of
+grad_fn are left out. Real PyTorch has to be installed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import functools
 import io
 import json
 import math
@@ -20,12 +22,17 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^([ \t>]*)```[ \t]*(\w*)[^\n]*\n(.*?)^[ \t>]*```", re.S | re.M)
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
+LAYERS = (
+    "Linear", "Bilinear", "Embedding", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "RNN", "LSTM",
+    "GRU", "RNNCell", "LSTMCell", "GRUCell", "MultiheadAttention",
+)  # fmt: skip
 PRELUDE = "import torch, math, random\nimport numpy as np\nfrom torch import nn, tensor\nimport torch.nn.functional as F"
 
 
@@ -42,11 +49,14 @@ def blocks(text: str, every: bool) -> list[tuple[int, str]]:
 # ---- one side: reads blocks from stdin, writes what they printed as JSON
 
 
-def same_numbers(torch: Any) -> None:
-    """Random numbers from NumPy in the place of the framework's own."""
+def same_numbers(torch: Any) -> Callable[[], None]:
+    """Random numbers from NumPy in the place of the framework's own; gives a function that seeds them."""
     import numpy as np
 
     draws = np.random.default_rng(0)
+
+    def seed() -> None:
+        draws.bit_generator.state = type(draws.bit_generator)(0).state
 
     def sizes(given: tuple) -> tuple:
         return tuple(given[0]) if len(given) == 1 and not isinstance(given[0], int) else given
@@ -60,31 +70,51 @@ def same_numbers(torch: Any) -> None:
         draws.normal(mean, std, tuple(size) if size is not None else tuple(getattr(mean, "shape", ()))), **named
     )
     torch.randint = lambda *given, **named: made(draws.integers(*given[:-1], tuple(given[-1])), **{"dtype": torch.int64, **named})
-    torch.randperm = lambda n, **named: made(draws.permutation(n), dtype=torch.int64)
+    torch.randperm = lambda n, **_: made(draws.permutation(n), dtype=torch.int64)
 
     def fill(tensor: Any, values: Any) -> Any:
         with torch.no_grad():
             return tensor.copy_(torch.tensor(values))
 
     torch.Tensor.uniform_ = lambda t, a=0.0, b=1.0, **_: fill(t, draws.uniform(a, b, tuple(t.shape)))
-    torch.Tensor.random_ = lambda t, low=0, high=None: fill(
+    torch.Tensor.random_ = lambda t, low=0, high=None, **_: fill(
         t, draws.integers(*((low, high) if high else (0, low or 2**24)), tuple(t.shape))
     )
     torch.Tensor.normal_ = lambda t, mean=0.0, std=1.0, **_: fill(t, draws.normal(mean, std, tuple(t.shape)))
+    for name in LAYERS:
+        begin_with(getattr(torch.nn, name), draws, fill)
+    return seed
+
+
+def begin_with(layer: Any, draws: Any, fill: Callable[[Any, Any], Any]) -> None:
+    """The layers of a class begin with these numbers."""
+    init = layer.__init__
+
+    @functools.wraps(init)
+    def begin(self: Any, *args: Any, **named: Any) -> None:
+        state = draws.bit_generator.state
+        init(self, *args, **named)
+        draws.bit_generator.state = state
+        for p in self.parameters(recurse=False):
+            if type(p).__name__ == "Parameter":
+                fill(p, draws.uniform(-0.5, 0.5, tuple(p.shape)))
+
+    layer.__init__ = begin
 
 
 def side() -> None:
     """Runs the blocks that stdin holds."""
     import torch
 
-    same_numbers(torch)
+    seed = same_numbers(torch)
     names: dict[str, Any] = {"__name__": "__main__"}
     exec(PRELUDE, names)
-    print(json.dumps([[run(code, names) for _, code in text] for text in json.load(sys.stdin)]))
+    print(json.dumps([[run(code, names, seed) for _, code in text] for text in json.load(sys.stdin)]))
 
 
-def run(code: str, names: dict[str, Any]) -> list[list[str]]:
+def run(code: str, names: dict[str, Any], seed: Callable[[], None]) -> list[list[str]]:
     """(output, error) of each statement of a block; one error for a block that is no Python."""
+    seed()
     try:
         statements = ast.parse(code).body
     except SyntaxError as error:

@@ -35,6 +35,7 @@ from danlu.compile.kernel import (
     Load,
     Loop,
     Number,
+    Scan,
     Store,
     Total,
     children,
@@ -63,6 +64,8 @@ class Writer:
                 self.begin(s.total, s.lanes)
             elif isinstance(s, Fold):
                 self.fold(s.total)
+            elif isinstance(s, Scan):
+                self.scan(s)
             elif isinstance(s, Accumulate):
                 self.accumulate(s)
             elif isinstance(s, Store):
@@ -96,7 +99,7 @@ class Writer:
         inside = {s.var} | {x.var for x in statements(s.body) if isinstance(x, Loop)}
         if any(v.extent == 0 for v in inside):
             return
-        begun = {x.total.name for x in statements(s.body) if isinstance(x, Begin)}
+        begun = {x.total.name for x in statements(s.body) if isinstance(x, (Begin, Scan))}
         for e in expressions(s.body):
             if isinstance(e, Apply) and e.op is not TURNS and self.known(e) is None:  # turns have lanes only inside their loop
                 variables, totals = self.needs(e)
@@ -185,6 +188,25 @@ class Writer:
         if b.mask is not None:
             value = b.select(b.mask, value, b.const(s.total.op.identity(value.dtype), value.dtype))  # type: ignore[misc]
         b.line(f"store {s.total.op.emit(b, old, value)!r}, ptr {name}")  # type: ignore[misc]
+
+    def scan(self, s: Scan) -> None:
+        """total ← combine(total, value), which is the value of the total from here on. Where the lanes are turns of the scan they are
+        combined in log2 steps, and the total is the last one, in every lane."""
+        b = self.b
+        name, lanes = b.accumulators[s.total.name]
+        value = b.splat(self.value(s.value), lanes)
+        neutral = b.splat(b.const(s.total.op.identity(value.dtype), value.dtype), lanes)  # type: ignore[misc]
+        old = b.instruction(f"load {value.type}, ptr {name}", value.dtype, lanes)
+        value = value if b.mask is None else b.select(b.mask, value, neutral)
+        along, step = b.vector == s.var and lanes > 1, 1
+        while along and step < lanes:
+            picked = ", ".join(f"i32 {lanes + k - step}" for k in range(lanes))
+            shifted = f"shufflevector {neutral!r}, {value!r}, <{lanes} x i32> <{picked}>"
+            value = s.total.op.emit(b, b.instruction(shifted, value.dtype, lanes), value)  # type: ignore[misc]
+            step *= 2
+        value = s.total.op.emit(b, old, value)  # type: ignore[misc]
+        b.line(f"store {self.shuffle(value, [lanes - 1] * lanes) if along else value!r}, ptr {name}")
+        b.memo[-1][s.total.name] = value
 
     def fold(self, total: Total) -> None:
         """The lanes of an accumulator become one, halves first: a tree fixed by the number of lanes."""

@@ -21,12 +21,13 @@ back inside and hand over only what is new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, prod
 
-from danlu.compile import micro, tiling
+from danlu import dtype as dt
+from danlu.compile import box, micro, tiling
 from danlu.compile.emit import Emitter, Value, ir_type
 from danlu.compile.micro import Operand, PanelShape, loop
 from danlu.compile.tiling import Contraction, Plan, plan
@@ -58,8 +59,8 @@ def emit_phases(p: Plan) -> list[Phase]:
     phases, packing = [], sum(_pack_chunks(p, side) for side in range(2))
     if packing:
         phases.append(_phase(p, "pack", packing, _emit_pack))
-    phases.append(_phase(p, "tiles", ceil(prod(p.units) / p.grain), _emit_tiles))
-    if p.k_blocks > 1:
+    phases.append(_phase(p, "tiles", p.chunks, _emit_units if p.contraction.staging else _emit_tiles))
+    if p.partial:
         lines = p.rows * prod(p.contraction.results)
         phases.append(_phase(p, "finish", ceil(lines / _finish_grain(p)), _emit_finish))
     return phases
@@ -91,7 +92,7 @@ PACK_ELEMENTS = 1 << 14  # elements of a unit
 def _pack_units(p: Plan, side: int) -> tuple[tuple[int, ...], int, int]:
     """The box of units (batch..., panels, blocks of k), how much of k a block has, and the grain."""
     source = p.sources[side]
-    if source is None:
+    if source is None or (p.local and side == 1):
         return (0,), 1, 1
     extent, width = _panel_width(p, side)
     block = min(max(1, p.contraction.k), max(16, PACK_ELEMENTS // width // 16 * 16))
@@ -116,7 +117,7 @@ def _emit_pack(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogue
     chunks, (left, right) = _pack_chunks(p, 0), p.sources
     if left:
         _emit_pack_side(p, b, at, 0, left, begin, micro.at_most(b, end, chunks))
-    if right:
+    if right and not p.local:
         first = micro.at_least(b, micro.minus(b, begin, str(chunks)), 0)
         _emit_pack_side(p, b, at, 1, right, first, micro.minus(b, end, str(chunks)))
 
@@ -150,39 +151,44 @@ def _pack_block(p: Plan) -> int:
 
 
 # ---- tiles ---------------------------------------------------------------------------------------------------------
-def _emit_tiles(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
+def _room(p: Plan, b: Emitter) -> str:
+    """Memory for the sums of a tile."""
     room = b.name("tile")
     size = p.tile.rows * p.width + p.lanes
     b.line(f"{room} = alloca [{size} x {ir_type(p.tile.dtype)}], align 64")
+    return room
+
+
+def _emit_tiles(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
+    room = _room(p, b)
     pointers = (at.a, at.b) if p.axis == "n" else (at.b, at.a)
-    partial = p.k_blocks > 1
     tiles = ceil(p.rows / p.tile.rows)
+    places = [at.workspace if source else pointer for source, pointer in zip(p.sources, pointers, strict=True)]
     with _units(b, begin, end, p.grain, prod(p.units)) as unit:
         *batch, part, block, panel = micro.unravel(b, unit, p.units, b.size)
         first = micro.times(b, block, b.size(p.row_tiles))
         last = micro.at_most(b, micro.plus(b, first, b.size(p.row_tiles)), tiles)
-        give = _partial_store(p, at, part) if partial else epilogue
+        give = _partial_store(p, at, part) if p.partial else epilogue
         with loop(b, first, last) as tile:
-            _emit_tile(p, b, pointers, at.workspace, room, batch, part, tile.index, panel, give)
+            _emit_tile(p, b, places, room, batch, part, tile.index, panel, give)
 
 
 def _emit_tile(
     p: Plan,
     b: Emitter,
-    pointers: tuple[str, str],
-    workspace: str,
+    places: Sequence[str],
     room: str,
     batch: list[str],
     part: str,
     row: str,
     panel: str,
     give: Epilogue,
+    members: Sequence[str] = (),
 ) -> None:
     """One tile: its sums go to `room`, from there vector by vector to the epilogue."""
     height, width, k = p.tile.rows, p.width, p.contraction.k
     first_row, first_column = micro.times(b, row, height), micro.times(b, panel, width)
     y, x = micro.at_most(b, first_row, p.rows - height), _inside(b, first_column, width, p.columns)
-    places = [workspace if source else pointer for source, pointer in zip(p.sources, pointers, strict=True)]
     kernel = micro.tile_along_columns if p.variant == "columns" else micro.tile_along_k
 
     def sums(batch: list[str], ks: tuple[str, str]) -> Iterator[tuple[str, Value]]:
@@ -191,7 +197,7 @@ def _emit_tile(
         for i, value in enumerate(kernel(b, left, right, (p.left, p.right), p.tile, ks)):
             yield micro.at(b, room, str(i * p.lanes), p.tile.dtype), value
 
-    if p.contraction.outer:
+    if p.contraction.outer and not p.contraction.staging:
         first = micro.times(b, part, p.group)
         last = micro.at_most(b, micro.plus(b, first, p.group), p.contraction.batch[-1])
         for i in range(p.tile.rows * p.width // p.lanes):
@@ -201,10 +207,86 @@ def _emit_tile(
                 micro.store(b, b.add(micro.load(b, place, p.tile.dtype, p.lanes), value), place)
     else:
         start = micro.times(b, part, b.size(p.k_block))
-        stop = micro.at_most(b, micro.plus(b, start, b.size(p.k_block)), k) if p.k_blocks > 1 else str(k)
-        for place, value in sums(batch, (start, stop)):
+        split = p.k_blocks > 1 and not members
+        stop = micro.at_most(b, micro.plus(b, start, b.size(p.k_block)), k) if split else str(k)
+        for place, value in sums([*batch, *members], (start, stop)):
             micro.store(b, value, place)
     _hand_over(p, b, room, batch, (first_row, y), (first_column, x), give)
+
+
+# ---- tiles of boxes ------------------------------------------------------------------------------------------------
+def _emit_units(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
+    """Each unit copies a box, or one after the other those of its part of the sum. A call has one place for them, that of its first chunk."""
+    c, room, tiles = p.contraction, _room(p, b), ceil(p.rows / p.tile.rows)
+    place = micro.plus(b, micro.times(b, begin, p.scratch[1]), b.size(p.scratch[0]))
+    scratch = micro.at(b, at.workspace, place, p.tile.dtype)
+    with _units(b, begin, end, p.grain, prod(p.units)) as unit:
+        *batch, part, block = micro.unravel(b, unit, p.units, b.size)
+        first = micro.times(b, block, b.size(p.row_tiles))
+        rows = first, micro.at_most(b, micro.plus(b, first, b.size(p.row_tiles)), tiles)
+        if c.outer:
+            start = micro.times(b, part, b.size(p.group))
+            stop = micro.at_most(b, micro.plus(b, start, b.size(p.group)), prod(c.members))
+            with loop(b, start, stop) as member:
+                give = _partial_sum(p, at, part, b.instruction(f"icmp eq i64 {member.index}, {start}", dt.bool_))
+                _emit_box(p, b, at, (scratch, room), batch, micro.unravel(b, member.index, c.members, b.size), rows, give)
+        else:
+            _emit_box(p, b, at, (scratch, room), batch, [], rows, epilogue)
+
+
+def _emit_box(
+    p: Plan,
+    b: Emitter,
+    at: Pointers,
+    own: tuple[str, str],
+    batch: list[str],
+    members: list[str],
+    rows: tuple[str, str],
+    give: Epilogue,
+) -> None:
+    """The tiles of one box, which is copied first; own: memory for it and for the sums of a tile."""
+    c, pointers = p.contraction, (at.a, at.b)
+    staging: tiling.Staging = c.staging  # type: ignore[assignment]
+    side, dtypes = staging.side, (c.dtype, p.tile.dtype)
+    box.fill(b, staging.box, pointers[side], own[0], [*batch, *members], dtypes, _box_lanes(p, staging.box))
+    places = [at.workspace if source else pointer for source, pointer in zip(p.sources, pointers, strict=True)]
+    places[side] = own[0]
+    inner = c.results[staging.units :]
+    if p.local:
+        places[1] = micro.at(b, own[0], str(tiling.aligned(staging.box.size)), p.tile.dtype)
+        _pack_locally(p, b, at.b, places[1], [*batch, *["0"] * len(inner), *members])
+    with loop(b, "0", str(prod(inner) * p.panels)) as turn:
+        *digits, panel = micro.unravel(b, turn.index, (*inner, p.panels))
+        with loop(b, *rows) as tile:
+            _emit_tile(p, b, places, own[1], [*batch, *digits], "0", tile.index, panel, give, members)
+
+
+def _box_lanes(p: Plan, made: box.Box) -> int:
+    return max(2, min(p.lane_limit, 1 << (made.sides[-1].extent - 1).bit_length()))
+
+
+def _pack_locally(p: Plan, b: Emitter, pointer: str, goal: str, batch: list[str]) -> None:
+    """All panels of the columns, for one box."""
+    source: Operand = p.sources[1]  # type: ignore[assignment]
+    shape = PanelShape(p.width, min(p.width, p.columns), p.contraction.k, _pack_lanes(p, p.width), _pack_block(p))
+    with loop(b, "0", str(p.panels)) as panel:
+        x = _inside(b, micro.times(b, panel.index, p.width), p.width, p.columns)
+        origin = source.start(b, pointer, batch, panel.index, x)
+        target = micro.at(b, goal, micro.times(b, panel.index, p.right.panel_size), p.right.dtype)
+        micro.pack_panel(b, origin, target, source, p.right, shape, ("0", str(p.contraction.k)))
+
+
+def _partial_sum(p: Plan, at: Pointers, part: str, fresh: Value) -> Epilogue:
+    """Adds to the partial sums; to nothing where they are `fresh`."""
+    sums = _partials(p)
+
+    def add(b: Emitter, value: Value, batch: list[str], m: str, n: str, mask: Value | None, axis: str) -> None:
+        start = sums.start(b, at.workspace, batch, "0", m)
+        place = micro.at(b, start, micro.plus(b, micro.times(b, part, sums.along), n), sums.dtype)
+        old = b.select(fresh, micro.zero(sums.dtype, value.lanes), micro.load(b, place, sums.dtype, value.lanes, mask))
+        micro.store(b, b.add(old, value), place, mask)
+
+    return add
 
 
 def _inside(b: Emitter, first: str, size: int, extent: int) -> str:

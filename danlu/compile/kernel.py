@@ -5,6 +5,7 @@
                  | Begin(total, lanes)                        an accumulator starts at the identity of its reduction
                  | Fold(total)                                the lanes of an accumulator become one
                  | Accumulate(total, expression)              total ← combine(total, expression)
+                 | Scan(total, expression, var)               the same, and what follows reads the total so far, in every turn of var
                  | Store(slot, index, expression, mode)       mode: set | add
                  | Call(op, attrs, inputs, outputs)           a library call on whole pieces of memory, alone in its kernel
                  | Contract(a, b, total, axes, body, plan)    a product; the body runs for each finished vector of it
@@ -111,6 +112,11 @@ class Fold:
 class Accumulate:
     total: Total
     value: Any
+
+
+@dataclass(eq=False)
+class Scan(Accumulate):
+    var: Var
 
 
 @dataclass(eq=False)
@@ -303,7 +309,7 @@ class Rewriter:
         if isinstance(s, Store):
             return Store(s.slot, self.index(s.index), self.expression(s.value), s.dtype, s.mode)
         if isinstance(s, Accumulate):
-            return Accumulate(s.total, self.expression(s.value))
+            return replace(s, value=self.expression(s.value))
         if isinstance(s, Loop):
             return Loop(s.var, self.body(s.body), s.kind, s.lanes, s.chunk)
         if isinstance(s, Contract):
@@ -340,7 +346,7 @@ def _render_body(body: list, depth: int, lines: list[str]) -> None:
         elif isinstance(s, Fold):
             lines.append(f"{pad}{s.total.name} = fold {s.total.name}")
         elif isinstance(s, Accumulate):
-            lines.append(f"{pad}{s.total.name} <- {show(s.value)}")
+            lines.append(f"{pad}{s.total.name} <- {f'scan {s.var} of ' if isinstance(s, Scan) else ''}{show(s.value)}")
         elif isinstance(s, Store):
             lines.append(f"{pad}b{s.slot}[{s.index}] {'+=' if s.mode == 'add' else '='} {show(s.value)}")
         else:
@@ -353,7 +359,9 @@ def _render_body(body: list, depth: int, lines: list[str]) -> None:
 def _show_plan(plan: Any) -> str:
     if plan is None:
         return ""
-    return f" by {plan.variant}, tile {plan.tile.rows}x{plan.width}, k by {plan.k_block}, workspace {plan.workspace}"
+    staging = plan.contraction.staging
+    boxes = f", boxes {'x'.join(str(side.extent) for side in staging.box.sides)}" if staging else ""
+    return f" by {plan.variant}, tile {plan.tile.rows}x{plan.width}, k by {plan.k_block}, workspace {plan.workspace}{boxes}"
 
 
 def show(e: Any) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from danlu.compile.index import Index, Position, Var, atoms_of, i
+from danlu.compile.index import Index, Position, Var, atoms_of, i, substitute
 from danlu.compile.kernel import (
     CHECKED,
     CONVERT,
@@ -27,14 +27,17 @@ from danlu.compile.kernel import (
     Load,
     Loop,
     Number,
+    Scan,
     Store,
     Total,
 )  # fmt: skip
 from danlu.compile.schedule import Group
+from danlu.compile.windows import labelled, reading
 from danlu.dtype import DType, bool_, int64
-from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCATTER, SOURCE, Node
+from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCAN, SCATTER, SOURCE, Node
 
 Point = tuple[Index, ...]
+PARTS = 4  # parts of a movement that are worth loops of their own
 
 
 class Lowering:
@@ -50,10 +53,14 @@ class Lowering:
     def run(self) -> list:
         """The statements of the kernel."""
         family = self.group.core[0].op.family if self.group.core else ELEMENTWISE
-        make = {REDUCE: self._reduction, CONTRACT: self._contraction, SCATTER: self._scatter, OPAQUE: self._call}.get(
-            family, self._map
-        )
-        return make()
+        makers = {
+            REDUCE: self._reduction,
+            SCAN: self._scan,
+            CONTRACT: self._contraction,
+            SCATTER: self._scatter,
+            OPAQUE: self._call,
+        }
+        return makers.get(family, self._map)()
 
     # ---- the shapes of work ---------------------------------------------------------------------------------------------
     def _axes(self, shape: tuple[int, ...], letter: str = "d") -> list[Var]:
@@ -62,7 +69,27 @@ class Lowering:
     def _map(self) -> list:
         axes = self._axes(self.group.shape)
         self.point = tuple(map(i.var, axes))
-        return nest(axes, self._stores())
+        return self._parts(axes) or nest(axes, self._stores())
+
+    def _parts(self, axes: list[Var]) -> list:
+        """A loop for each part of a movement of many tensors one after another: asking each element whose it is takes longer the more
+        there are."""
+        node = self.group.nodes[-1]
+        if len(self.group.nodes) > 1 or node.op.family != MOVEMENT or len(node.inputs) < PARTS:
+            return []
+        pieces = node.op.emit(i, self.point, [x.shape for x in node.inputs], **node.named_attrs)  # type: ignore[misc]
+        along = [a for _, _, guard in pieces for _, ix, _ in guard for a, _ in ix.terms]
+        if len(set(along)) != 1 or any(len(guard) != 1 or guard[0][0] != "within" for _, _, guard in pieces):
+            return []
+        loops = []
+        for source, index, [(_, place, size)] in pieces:
+            part = Var(along[0].name, size)
+            here = {along[0]: i.affine(i.var(part), 1, -place.const)}
+            point = tuple(substitute(ix, here) for ix in self.point)
+            value = self.value(node.inputs[source], tuple(substitute(ix, here) for ix in index), ())
+            store = Store(self.slots[id(node)], i.ravel(point, node.shape), value, node.dtype)
+            loops += nest([part if v == along[0] else v for v in axes], [store])
+        return loops
 
     def _stores(self) -> list:
         return [self._store(n) for n in self.group.stored]
@@ -88,27 +115,41 @@ class Lowering:
             updates.append(Accumulate(total, convert(self.value(node.inputs[0], inner, ()), node.dtype)))
         return nest(axes, [*begins, *nest(reduced, updates), *self._stores()])
 
+    def _scan(self) -> list:
+        node = self.group.core[0]
+        axes = self._axes(node.shape)
+        self.point = tuple(map(i.var, axes))
+        along = axes.pop(node.attrs[0]) if axes else Var("single", 1)
+        total = self.totals[id(node)] = Total("t0", node.op, node.dtype)
+        value = convert(self.value(node.inputs[0], self.point, ()), node.dtype)
+        return nest(axes, [Begin(total), *nest([along], [Scan(total, value, along), *self._stores()])])
+
     def _contraction(self) -> list:
         node = self.group.core[0]
         axes = self._axes(node.shape)
         self.point = tuple(map(i.var, axes))
         total = self.totals[id(node)] = Total("t0", PLUS, node.dtype)
         a, b, summed = self._operands(node, axes)
-        if {v for v in summed if v.extent != 1} <= {*atoms_of(a.index), *atoms_of(b.index)}:
+        plain = isinstance(a, Load) and isinstance(b, Load)
+        if plain and {v for v in summed if v.extent != 1} <= {*atoms_of(a.index), *atoms_of(b.index)}:
             return [Contract(a, b, total, tuple(axes), self._stores())]
-        # Both operands are stretched along a summed axis, which no stride shows: a plain sum.
+        # Both operands are stretched along a summed axis, which no stride shows, or one is no memory: a plain sum.
         product = Accumulate(total, Apply(PRODUCT, (a, b), (), total.dtype))
         return nest(axes, [Begin(total), *nest(summed, [product]), *self._stores()])
 
-    def _operands(self, node: Node, axes: list[Var]) -> tuple[Load, Load, list[Var]]:
-        """Both operands as loads over the labelled axes, whose strides are all that a contraction kernel needs; and the summed axes."""
-        first, second, out = node.attrs[0]
-        by_label = dict(zip(out, axes))
-        for word, x in zip((first, second), node.inputs):
-            for label, n in zip(word, x.shape):
-                by_label.setdefault(label, Var(f"k{label}", n))
+    def _operands(self, node: Node, axes: list[Var]) -> tuple[Any, Any, list[Var]]:
+        """Both operands over the labelled axes, and the summed axes. Loads, whose strides are all that a contraction kernel needs; the one
+        that is read through windows says with its guard where it lies along each axis of its memory."""
+        first, second, _ = node.attrs[0]
+        by_label = labelled(node)
         loads = [self.value(x, tuple(i.var(by_label[c]) for c in word), ()) for word, x in zip((first, second), node.inputs)]
-        return loads[0], loads[1], [v for v in by_label.values() if v not in axes]  # type: ignore[return-value]
+        seen = reading(node, lambda x: id(x) in self.slots)
+        if seen is not None:
+            side, memory, places = seen
+            guard = tuple(("within", ix, n) for ix, n in places)
+            point = tuple(ix for ix, _ in places)
+            loads[side] = Load(self.slots[id(memory)], i.ravel(point, memory.shape), memory.dtype, guard)
+        return loads[0], loads[1], [v for v in by_label.values() if v not in axes]
 
     def _scatter(self) -> list:
         node = self.group.core[0]

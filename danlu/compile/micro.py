@@ -171,6 +171,20 @@ def load(b: Emitter, place: str, dtype: DType, lanes: int = 1, mask: Value | Non
     return b.cast(x, in_registers(dtype))
 
 
+def load_apart(b: Emitter, place: str, step: int, dtype: DType, lanes: int, mask: Value | None) -> Value:
+    """`lanes` elements `step` apart, zero where `mask` is false."""
+    if step == 1:
+        return load(b, place, dtype, lanes, mask)
+    kind, name = ir_type(dtype, lanes), f"llvm.masked.gather.v{lanes}{_suffix(dtype)}.v{lanes}p0"
+    offsets = "<" + ", ".join(f"i64 {k * step}" for k in range(lanes)) + ">"
+    places = b.name("places")
+    b.line(f"{places} = getelementptr {ir_type(dtype)}, ptr {place}, <{lanes} x i64> {offsets}")
+    b.declared.add(f"declare {kind} @{name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {kind})")
+    chosen = mask or b.splat(b.const(True, dt.bool_), lanes)
+    given = f"<{lanes} x ptr> {places}, i32 {dtype.itemsize}, {chosen!r}, {kind} zeroinitializer"
+    return b.cast(b.instruction(f"call {kind} @{name}({given})", dtype, lanes), in_registers(dtype))
+
+
 def store(b: Emitter, x: Value, place: str, mask: Value | None = None) -> None:
     """Writes the lanes of x to neighbours from `place`, only where `mask` is true."""
     if mask is None:
@@ -256,6 +270,7 @@ class Operand:
 
     Plain: offset + Σ batch · strides + x · across + k · along. In panels of `panel` neighbours x (0: plain), panel by
     panel, k by k: offset + Σ batch · strides + tile · panel_size + k · along + (x - first x of the tile).
+    `digits`: k is the number of an element in a box, row-major; (extent, stride) of its axes instead of `along`.
     """
 
     dtype: DType
@@ -264,6 +279,13 @@ class Operand:
     along: int
     offset: int = 0
     panel_size: int = 0
+    digits: tuple[tuple[int, int], ...] = ()
+
+    def at_k(self, b: Emitter, k: str) -> str:
+        """How far element k lies from element 0."""
+        if not self.digits:
+            return times(b, k, self.along)
+        return linear(b, unravel(b, k, [n for n, _ in self.digits]), [stride for _, stride in self.digits])
 
     def start(self, b: Emitter, pointer: str, batch: Sequence[str], tile: str, x: str) -> str:
         """The address of the first element of a tile that begins at x, at k = 0."""
@@ -335,18 +357,45 @@ def tile_along_columns(
 ) -> list[Value]:
     """rows × vectors sums over k of a broadcast of left times a vector of right; `left`, `right`: starts of the tile."""
     rows, columns = operands
+    if columns.digits:
+        return _in_two_steps(b, left, right, operands, tile)
 
     def turn(k: str, sums: list[Value], whole: bool) -> list[Value]:
-        y = _vectors(b, at(b, right, times(b, k, columns.along), columns.dtype), columns.dtype, tile)
-        place = at(b, left, times(b, k, rows.along), rows.dtype)
-        fresh = []
-        for i in range(tile.rows):
-            x = load(b, at(b, place, str(i * rows.across), rows.dtype), rows.dtype)
-            wide = b.splat(x, tile.lanes)
-            fresh += [multiply_add(b, wide, y[v], sums[i * tile.vectors + v], tile.fused) for v in range(tile.vectors)]
-        return fresh
+        return _products(
+            b,
+            at(b, left, times(b, k, rows.along), rows.dtype),
+            at(b, right, times(b, k, columns.along), columns.dtype),
+            operands,
+            tile,
+            sums,
+        )
 
     return _blocked(b, *ks, tile, 1, turn)
+
+
+def _in_two_steps(b: Emitter, left: str, right: str, operands: tuple[Operand, Operand], tile: Tile) -> list[Value]:
+    """The same where the columns' k has two digits: those of the second one, a few, are written out in each turn of the first."""
+    rows, columns = operands
+    (count, far), (few, near) = columns.digits
+
+    def turn(k: str, sums: list[Value], whole: bool) -> list[Value]:
+        x, y = at(b, left, times(b, k, few * rows.along), rows.dtype), at(b, right, times(b, k, far), columns.dtype)
+        for j in range(few):
+            places = at(b, x, str(j * rows.along), rows.dtype), at(b, y, str(j * near), columns.dtype)
+            sums = _products(b, *places, operands, tile, sums)
+        return sums
+
+    return _blocked(b, "0", str(count), tile, 1, turn)
+
+
+def _products(b: Emitter, left: str, right: str, operands: tuple[Operand, Operand], tile: Tile, sums: list[Value]) -> list[Value]:
+    """The sums with one k more; `left`, `right`: where it lies."""
+    y, fresh = _vectors(b, right, operands[1].dtype, tile), []
+    for i in range(tile.rows):
+        x = load(b, at(b, left, str(i * operands[0].across), operands[0].dtype), operands[0].dtype)
+        wide = b.splat(x, tile.lanes)
+        fresh += [multiply_add(b, wide, y[v], sums[i * tile.vectors + v], tile.fused) for v in range(tile.vectors)]
+    return fresh
 
 
 def _vectors(b: Emitter, place: str, dtype: DType, tile: Tile) -> list[Value]:
@@ -384,10 +433,10 @@ def pack_panel(
 
     `source`, `target`: their addresses at the panel's first x and k = 0.
     """
-    if operand.across == 1:
+    if operand.across == 1 and not operand.digits:
         _pack_rows(b, source, target, operand, packed, shape, ks)
         return
-    if operand.along == 1 and min(shape.valid, shape.k) >= shape.block:
+    if operand.along == 1 and not operand.digits and min(shape.valid, shape.k) >= shape.block:
         _pack_blocks(b, source, target, operand, packed, shape, ks)
     else:
         _pack_scalars(b, source, target, operand, packed, shape, ks)
@@ -439,7 +488,9 @@ def _pack_scalars(
     b: Emitter, source: str, target: str, operand: Operand, packed: Operand, shape: PanelShape, ks: tuple[str, str]
 ) -> None:
     """Any strides: element by element."""
-    with loop(b, *ks) as k, loop(b, "0", str(shape.valid)) as x:
-        place = plus(b, times(b, x.index, operand.across), times(b, k.index, operand.along))
-        y = load(b, at(b, source, place, operand.dtype), operand.dtype)
-        store(b, y, at(b, target, plus(b, times(b, k.index, packed.along), times(b, x.index, packed.across)), packed.dtype))
+    with loop(b, *ks) as k:
+        line = at(b, source, operand.at_k(b, k.index), operand.dtype)
+        goal = at(b, target, times(b, k.index, packed.along), packed.dtype)
+        with loop(b, "0", str(shape.valid)) as x:
+            y = load(b, at(b, line, times(b, x.index, operand.across), operand.dtype), operand.dtype)
+            store(b, y, at(b, goal, times(b, x.index, packed.across), packed.dtype))

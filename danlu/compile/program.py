@@ -18,9 +18,9 @@ from typing import Any
 
 from danlu.compile import kernel as ir
 from danlu.compile import target
+from danlu.compile.alike import Alike
 from danlu.compile.bfloat16 import in_float32
 from danlu.compile.body import FIRST, WORKSPACE, Place
-from danlu.compile.codegen import write_kernel
 from danlu.compile.index import Var, i
 from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize
@@ -105,7 +105,8 @@ def build(
     groups = schedule(computed)
     inputs = _inputs(groups)
     slots = _slots(groups, inputs, computed, num_inputs)
-    kernels = _kernels(groups, slots, {slots[id(n)] for n in computed}, target.host())
+    alike = Alike(slots)
+    kernels = _kernels(groups, slots, {slots[id(n)] for n in computed}, target.host(), alike)
     for k in kernels:
         _log("kernels", lambda k=k: ir.render(k))
     kernels = results_last(kernels)
@@ -117,7 +118,7 @@ def build(
     outputs = _settled(outputs, written, num_inputs)
     places, workspace = _places(groups, computed, slots, kernels, num_inputs, written)
     labels = [_label(k, groups, slots) for k in kernels] if config.profile else []
-    steps, texts, calls = _steps(kernels, places, set(written))
+    steps, texts, calls = _steps(kernels, alike, places, set(written))
     _log("ir", lambda: "\n".join(texts))
     bytes_of_ir = sum(map(len, texts))
     _log(
@@ -195,10 +196,21 @@ def _slots(groups: list[Group], inputs: list[Node], computed: list[Node], num_in
     return slots
 
 
-def _kernels(groups: list[Group], slots: dict[int, int], results: set[int], machine: target.Target) -> list[ir.Kernel]:
-    """A kernel for each group or for several that walk the same rows, as fast as the passes make them."""
-    made = [ir.Kernel(f"k{n}", Lowering(g, slots).run(), groups=(n,)) for n, g in enumerate(groups) if not _empty(g)]
-    return [optimize(k, machine, config.verify) for k in fuse([k for k in made if k.body], results, machine)]
+def _kernels(
+    groups: list[Group], slots: dict[int, int], results: set[int], machine: target.Target, alike: Alike
+) -> list[ir.Kernel]:
+    """A kernel for each group or for several that walk the same rows, as fast as the passes make them; equal groups share the work."""
+    lowered = [ir.Kernel(f"k{n}", Lowering(g, slots).run(), groups=(n,)) for n, g in enumerate(groups) if not _empty(g)]
+    lowered = [k for k in lowered if k.body]
+    alone = {id(k) for k in lowered}
+    made = []
+    for k in fuse(lowered, results, machine):
+        kernel = optimize(k, machine, config.verify) if id(k) not in alone else None
+        if kernel is None:
+            kernel = alike.kernel(groups[k.groups[0]], k.name, lambda k=k: optimize(k, machine, config.verify))
+            kernel.groups = k.groups
+        made.append(kernel)
+    return made
 
 
 def _empty(group: Group) -> bool:
@@ -295,7 +307,9 @@ def _places(
     return places, workspace
 
 
-def _steps(kernels: list[ir.Kernel], places: dict[int, Place], over: set[int]) -> tuple[list[Step], list[str], list[LibraryCall]]:
+def _steps(
+    kernels: list[ir.Kernel], alike: Alike, places: dict[int, Place], over: set[int]
+) -> tuple[list[Step], list[str], list[LibraryCall]]:
     """The steps of the program, the texts of the functions that they run, and the library calls that they make, both by number. Before
     the first kernel that writes over an input (slots `over`) it ends if an error was reported."""
     guarded = not any(map(may_fail, kernels))
@@ -310,7 +324,7 @@ def _steps(kernels: list[ir.Kernel], places: dict[int, Place], over: set[int]) -
         if not guarded and written_by(k) & over:
             steps.append(Step("check", label=label))
             guarded = True
-        for f in write_kernel(k, places):
+        for f in alike.functions(k, places):
             steps.append(Step("run", texts.setdefault(f.text, len(texts)), f.chunks, label, f.places))
     return steps, list(texts), library
 

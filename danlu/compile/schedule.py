@@ -18,6 +18,7 @@ from math import prod
 
 from danlu.compile.emit import Emitter, Value
 from danlu.compile.index import Var, i
+from danlu.compile.windows import reading
 from danlu.dtype import DType, float32
 from danlu.graph import (
     CONTRACT,
@@ -27,6 +28,7 @@ from danlu.graph import (
     OPAQUE,
     PICK,
     REDUCE,
+    SCAN,
     SCATTER,
     SOURCE,
     Node,
@@ -89,7 +91,7 @@ class Scheduler:
         """The groups in an order in which they can run, with what each must store."""
         memory = self.root_ids | self._operands()
         for node in self.order:
-            if node.op.family in (REDUCE, CONTRACT, SCATTER, OPAQUE):
+            if node.op.family in (REDUCE, SCAN, CONTRACT, SCATTER, OPAQUE):
                 self._begin_core(node)
             elif node.op.family == ELEMENTWISE:
                 self._place_elementwise(node)
@@ -125,11 +127,12 @@ class Scheduler:
 
     def _operands(self) -> set[int]:
         """The ids of the movements, gathers and sources that must become memory for a contraction or a library call: all
-        that are not memory seen with other strides. Known before the first group is made: what reads them comes after."""
+        that are not memory seen with other strides or through windows. Known before the first group is made: what reads them comes after."""
         found: set[int] = set()
         for node in self.order:
             if node.op.family == CONTRACT:
-                found |= {id(x) for x in node.inputs if not strided_view(x)}
+                seen = reading(node)
+                found |= {id(x) for k, x in enumerate(node.inputs) if not (strided_view(x) or (seen and seen[0] == k))}
             elif node.op.family == OPAQUE:
                 found |= {id(x) for x in node.inputs if not (x.op.family == SOURCE and strided_view(x))}
         return found

@@ -18,7 +18,7 @@ def constant_of(node: Node) -> Any:
     while node.op.family == MOVEMENT and len(node.inputs) == 1 and node.op.folds is None:
         node = node.inputs[0]
     if node.op.family == SOURCE and node.op.attrs == ("value", "dtype"):
-        return node.dtype.numpy.type(node.attrs[0])
+        return node.op.numpy(*node.attrs)[()]  # type: ignore[misc]
     return None
 
 

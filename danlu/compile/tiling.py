@@ -14,6 +14,7 @@ from math import ceil, prod
 
 from danlu import dtype as dt
 from danlu.compile import micro
+from danlu.compile.box import Box
 from danlu.compile.micro import Operand, Tile
 from danlu.compile.target import Target
 from danlu.dtype import DType
@@ -21,10 +22,27 @@ from danlu.errors import DTypeError, ShapeError
 
 
 @dataclass(frozen=True)
+class Staging:
+    """One operand is read through windows: each unit copies a box of it (box.py) and reads that. `side`: 0 for A, 1 for B, whose
+    strides are those in the box.
+
+    `units`: how many of the leading batch axes of C the boxes differ by (the summed ones always do); `columns`: the two digits of B's k
+    in the box, if one stride does not do; `digits`: those of the other operand's k in its memory.
+    """
+
+    box: Box
+    side: int
+    units: int
+    columns: tuple[tuple[int, int], ...] = ()
+    digits: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class Contraction:
     """C[batch, m, n] = Σ_k A[batch, m, k] · B[batch, k, n]; strides in elements: (batch..., m, k) and (batch..., k, n).
 
-    `outer`: the last axis of the batch is summed as well, and C lacks it (the images, in the gradient of a convolution's weight).
+    `outer`: so many of the last axes of the batch are summed as well, and C lacks them (the images, in the gradient of a convolution's
+    weight).
     """
 
     batch: tuple[int, ...]
@@ -36,12 +54,18 @@ class Contraction:
     a_offset: int = 0
     b_offset: int = 0
     dtype: DType = dt.float32
-    outer: bool = False
+    outer: int = 0
+    staging: Staging | None = None
 
     @property
     def results(self) -> tuple[int, ...]:
         """The batch axes of C."""
-        return self.batch[:-1] if self.outer else self.batch
+        return self.batch[: len(self.batch) - self.outer]
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """The batch axes that are summed."""
+        return self.batch[len(self.batch) - self.outer :]
 
 
 @dataclass(frozen=True)
@@ -51,7 +75,7 @@ class Plan:
     `tile`: the register tile; `left`, `right`: the operands as the tiles read them, `sources` as they came, None where they
     are the same; `k_block`: how much of k one tile sums; `row_tiles`: tiles that a unit goes through down its panel of columns;
     `group`: how many of the outer summed axis one tile sums; `grain`: units in a chunk; `partial_offset`: where partial sums begin in
-    the workspace (elements); `workspace`: its bytes.
+    the workspace (elements), `scratch` where the chunks' boxes begin and how many elements each of them has; `workspace`: its bytes.
     """
 
     contraction: Contraction
@@ -68,6 +92,7 @@ class Plan:
     lane_limit: int
     workspace: int = 0
     group: int = 1
+    scratch: tuple[int, int] = (0, 0)
 
     @property
     def rows(self) -> int:
@@ -103,13 +128,31 @@ class Plan:
     def k_blocks(self) -> int:
         """Parts that k, or the outer summed axis, is cut into; more than one: partial sums in the workspace."""
         if self.contraction.outer:
-            return ceil(self.contraction.batch[-1] / self.group)
+            return ceil(prod(self.contraction.members) / self.group)
         return max(1, ceil(self.contraction.k / self.k_block))
 
     @property
+    def partial(self) -> bool:
+        """Whether tiles make partial sums, which are added up at the end."""
+        return self.k_blocks > 1 or bool(self.contraction.staging and self.contraction.outer)
+
+    @property
+    def local(self) -> bool:
+        """Whether the other operand of a box is packed by each unit for itself."""
+        return bool(self.contraction.staging and self.contraction.outer and self.sources[1])
+
+    @property
     def units(self) -> tuple[int, ...]:
-        """The box of units: (batch..., k blocks, row blocks, panels)."""
+        """The box of units: (batch..., k blocks, row blocks, panels); those that share a box are one."""
+        staging = self.contraction.staging
+        if staging:
+            return (*self.contraction.results[: staging.units], self.k_blocks, self.row_blocks)
         return (*self.contraction.results, self.k_blocks, self.row_blocks, self.panels)
+
+    @property
+    def chunks(self) -> int:
+        """Pieces that the tiles are cut into."""
+        return ceil(prod(self.units) / self.grain)
 
 
 # ---- the plan ------------------------------------------------------------------------------------------------------
@@ -180,10 +223,16 @@ def _problem(c: Contraction, target: Target, axis: str) -> _Problem:
                 expected=len(c.batch) + 2,
                 batch=c.batch,
             )
-    if (c.n if axis == "n" else c.m) == 1:
+    if (c.n if axis == "n" else c.m) == 1 and not c.staging:
         axis = "m" if axis == "n" else "n"
     a = Operand(c.dtype, c.a_strides[:-2], c.a_strides[-2], c.a_strides[-1], c.a_offset)
     b = Operand(c.dtype, c.b_strides[:-2], c.b_strides[-1], c.b_strides[-2], c.b_offset)
+    if c.staging:
+        sides, (x, y) = (c.staging.side, 1 - c.staging.side), (c.staging.columns, c.staging.digits)
+        a, b = (
+            replace(operand, digits=(x, y)[sides.index(k)], dtype=(micro.in_registers(c.dtype), c.dtype)[sides.index(k)])
+            for k, operand in enumerate((a, b))
+        )
     if axis == "n":
         return _Problem(c, target, axis, a, b, c.m, c.n)
     return _Problem(c, target, axis, b, a, c.n, c.m)
@@ -193,6 +242,8 @@ def _choices(p: _Problem, forced: dict) -> Iterator[_Choice]:
     """Every register tile of both kernels that fits the registers."""
     for variant, maker in (("columns", _columns_choice), ("k", _k_choice)):
         if forced.get("variant", variant) != variant or (variant == "k" and "variant" not in forced and p.c.k < p.wide):
+            continue
+        if variant == "k" and p.c.staging and (p.left.along != 1 or p.right.along != 1 or p.right.digits):
             continue
         for rows, vectors in [forced["tile"]] if "tile" in forced else _shapes(p, variant):
             yield maker(p, min(rows, p.rows), vectors, forced)
@@ -247,7 +298,7 @@ def _columns_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choi
         + (rows + vectors) * 4 / p.target.vector_bytes
     )
     cost = ceil(p.rows / rows) * ceil(p.columns / width) * (turn * k + 3.5 * rows * vectors + 10)
-    must = p.right.across != 1 and p.columns > 1
+    must = p.right.across != 1 and p.columns > 1 and not p.c.staging
     burst = 1.3 if far and width * p.dtype.itemsize < 128 else 1  # single cache lines here and there are not prefetched
     pack, cost = _packing(p, cost, (_far_left(p, rows), 99 if must else burst * _far(p, p.right.along)), forced)
     pack = (pack[0], pack[1] or must)
@@ -275,10 +326,14 @@ def _far_left(p: _Problem, rows: int) -> float:
 def _packing(
     p: _Problem, cost: float, factors: tuple[float, float], forced: dict, single: float = 0.5
 ) -> tuple[tuple[bool, bool], float]:
-    """What to pack, and the cost with it: each operand where copying costs less than what its strides do.
+    """What to pack, and the cost with it: each operand where copying costs less than what its strides do. Of two of which one is a box it
+    is the other, unless both lie along k.
 
     Vector copies and transposed squares take half a cycle an element, single elements two.
     """
+    if p.c.staging:
+        along_k = single == 2
+        return (p.c.staging.side == 1 and not along_k, p.c.staging.side == 0 and not along_k), cost
     pack = []
     for operand, extent, factor in zip((p.left, p.right), (p.rows, p.columns), factors, strict=True):
         each = single if 1 in (operand.across, operand.along) else 2
@@ -315,20 +370,27 @@ def _pack_elements(p: _Problem, operand: Operand, extent: int) -> float:
 def _finish(p: _Problem, choice: _Choice, k_block: int | None) -> Plan:
     """Packed operands, blocks of k and of rows, chunks and the workspace."""
     tile, place, sources, packed = choice.tile, 0, [], []
+    c, local = p.c, 0
     for operand, wanted, extent, width in _panels(p, choice):
         sources.append(operand if wanted else None)
+        if wanted and c.staging and c.outer:  # each unit packs its own, behind its box
+            local = aligned(ceil(extent / width) * width * c.k)
+            packed.append(Operand(p.dtype, (0,) * len(c.batch), 1, width, 0, width * c.k))
+            continue
         packed.append(_packed(p, operand, extent, width, place) if wanted else operand)
-        place += _aligned(_packed_size(p, operand, extent, width)) if wanted else 0
-    c = p.c
-    k_block = c.k if c.outer else k_block or _k_block(p, choice)
+        place += aligned(_packed_size(p, operand, extent, width)) if wanted else 0
+    k_block = c.k if c.outer or c.staging else k_block or _k_block(p, choice)
     draft = Plan(
         c, p.axis, choice.variant, tile, packed[0], packed[1], (sources[0], sources[1]), max(k_block, 1), 1, 1, place, p.wide
     )
-    draft = replace(draft, row_tiles=_row_tiles(p, draft), group=_group(p, draft))
-    work = max(1, _work(p, draft.row_tiles * tile.rows, draft.width, k_block * draft.group))
+    draft = replace(draft, group=_group(p, draft))
+    draft = replace(draft, row_tiles=_row_tiles(p, draft))
+    columns = prod(c.results[c.staging.units :]) * p.columns if c.staging else draft.width
+    work = max(1, _work(p, draft.row_tiles * tile.rows, columns, k_block * draft.group))
     draft = replace(draft, grain=max(1, CHUNK_WORK // work))
-    partial = draft.k_blocks * prod(c.results) * c.m * c.n if draft.k_blocks > 1 else 0
-    return replace(draft, workspace=(place + partial) * p.dtype.itemsize)
+    place += aligned(draft.k_blocks * prod(c.results) * c.m * c.n) if draft.partial else 0
+    room = aligned(c.staging.box.size) + local if c.staging else 0
+    return replace(draft, workspace=(place + draft.chunks * room) * p.dtype.itemsize, scratch=(place, room))
 
 
 def _group(p: _Problem, draft: Plan) -> int:
@@ -336,7 +398,10 @@ def _group(p: _Problem, draft: Plan) -> int:
     stored, are few enough for memory but enough for threads."""
     if not p.c.outer:
         return 1
-    count, size = p.c.batch[-1], p.dtype.itemsize
+    count, size = prod(p.c.members), p.dtype.itemsize
+    if p.c.staging:  # as many parts as threads can use, while their sums stay in the second cache
+        parts = max(PARALLEL // 4, p.target.l2 // 2 // max(1, prod(p.c.results) * p.rows * p.columns * size))
+        return ceil(count / min(count, max(1, min(parts, PARALLEL // max(1, prod(p.c.results[: p.c.staging.units]))))))
     near = p.target.l2 // 2 // max(1, draft.width * p.c.k * size)
     most = PARTIALS // 8 // max(1, prod(p.c.results) * p.rows * p.columns * size)
     tiles = draft.row_blocks * draft.panels * prod(p.c.results)
@@ -366,7 +431,7 @@ def _packed(p: _Problem, operand: Operand, extent: int, width: int, offset: int)
     return Operand(p.dtype, tuple(strides), 1, width, offset, width * p.c.k)
 
 
-def _aligned(elements: int) -> int:
+def aligned(elements: int) -> int:
     """Rounded up to whole cache lines of any dtype."""
     return -(-elements // 64) * 64
 
@@ -382,7 +447,7 @@ def _k_block(p: _Problem, choice: _Choice) -> int:
     width = tile.vectors * (tile.lanes if choice.variant == "columns" else 1)
     tiles = ceil(p.rows / tile.rows) * ceil(p.columns / width) * batch
     chunks = min(PARALLEL, _work(p, p.rows, p.columns, k) * batch // CHUNK_WORK)
-    near = ceil(k / _near(p, choice)) if tiles > 1 else 1
+    near = max(1, (k if choice.variant == "columns" else k + _near(p, choice) - 1) // _near(p, choice)) if tiles > 1 else 1
     most = PARTIALS // (batch * p.rows * p.columns * p.dtype.itemsize)
     blocks = min(max(min(chunks // tiles, k // 1024), near), most)
     if blocks < 2:
@@ -395,7 +460,8 @@ def _near(p: _Problem, choice: _Choice) -> int:
     """How much of k tiles share in L1 and L2.
 
     Of peak, k whole, in parts of 4096, 2048, 1024, 512: 64 × 64 × 16384, A transposed: 64 74 79 76 75; 256 × 256 × 16384,
-    A transposed: 28 69 82 81 84; 512 × 512 × 16384: 71 93 94 93 90; 512 × 512 × 4096: 96 96 94 95 94.
+    A transposed: 28 69 82 81 84; 512 × 512 × 16384: 71 93 94 93 90; 512 × 512 × 4096: 96 96 94 95 94. One part and a half is better
+    left whole where vectors go along columns (512 × 512 × 1536: 96, in two 91), not where they go along k (74, in two 82).
     """
     if abs(p.left.along) != 1 and not choice.pack[0] and p.c.k >= 2048:
         return p.target.l1 // 64  # a cache line for every k
@@ -407,6 +473,8 @@ def _near(p: _Problem, choice: _Choice) -> int:
 def _row_tiles(p: _Problem, draft: Plan) -> int:
     """Tiles of a unit: their rows of the left operand fit half of L2, and large work still makes enough units."""
     tiles = ceil(p.rows / draft.tile.rows)
+    if p.c.staging:  # all of them share a box, unless there are too few boxes for many threads
+        return ceil(tiles / max(1, min(tiles, PARALLEL // 4 // prod(draft.units))))
     line = draft.tile.rows * draft.k_block
     fitting = max(1, p.target.l2 // 2 // max(1, line * p.dtype.itemsize))
     total = _work(p, p.rows, p.columns, p.c.k) * prod(p.c.batch)

@@ -18,6 +18,8 @@ from danlu.random import Generator, get_state
 from danlu.tensor import Tensor
 from danlu.tensor.exchange import from_numpy
 
+BLOCK = 1 << 23  # bytes of a block of batches: it is read again soon, from the cache
+
 
 def to_array(value: Any) -> np.ndarray:
     """The elements of an array, or of a Tensor, which stays out of every gradient."""
@@ -166,9 +168,10 @@ class DataLoader:
             return
         epoch, size, fetch = self._begin_pass(), self.batch_size, self._fetcher(self.dataset)
         order = self._order(epoch)
+        bound = BLOCK // max(1, size * sum(array.nbytes // max(1, len(array)) for array in columns[0]))  # type: ignore[operator]
         while self._position < len(self):
             first = self._position * size  # type: ignore[operator]
-            count = max(1, min(most(), (len(order) - first) // size))  # type: ignore[operator]
+            count = max(1, min(most(), bound, (len(order) - first) // size))  # type: ignore[operator]
             self._position += count
             yield count, fetch(order[first : first + count * size])  # type: ignore[operator]
         self._end_pass(epoch)

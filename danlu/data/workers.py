@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import pickle
 import queue
 import random
@@ -74,7 +75,7 @@ class _Pickler(pickle.Pickler):
         if not isinstance(obj, Tensor):
             return NotImplemented
         kind = type(obj) if type(obj) is not Tensor else None
-        return _tensor, (obj.detach().numpy().copy(), obj.requires_grad, kind)
+        return _tensor, (obj.detach().numpy(), obj.requires_grad, kind)
 
 
 def _tensor(array: np.ndarray, requires_grad: bool, kind: type | None) -> Any:
@@ -93,16 +94,37 @@ def _send(pipe: Connection, value: Any) -> None:
     pipe.send_bytes(pickle.dumps((body.getvalue(), [view.nbytes for view in views])))
     for view in views:
         if view.nbytes:
-            pipe.send_bytes(view)
+            _write(pipe, view)
 
 
 def _receive(pipe: Connection) -> Any:
     body, sizes = pickle.loads(pipe.recv_bytes())
-    arrays = [bytearray(size) for size in sizes]
+    arrays = [np.empty(size, np.uint8) for size in sizes]
     for array in arrays:
-        if array:
-            pipe.recv_bytes_into(array)
+        if array.nbytes:
+            _read(pipe, array.data)
     return pickle.loads(body, buffers=arrays)
+
+
+# A Connection reads what it receives in pieces and joins them, which takes four times as long as the bytes themselves.
+
+
+def _write(pipe: Connection, view: memoryview) -> None:
+    if not hasattr(os, "readv"):
+        return pipe.send_bytes(view)
+    while view.nbytes:
+        view = view[os.write(pipe.fileno(), view) :]
+
+
+def _read(pipe: Connection, view: memoryview) -> None:
+    if not hasattr(os, "readv"):
+        pipe.recv_bytes_into(view)
+        return
+    while view.nbytes:
+        count = os.readv(pipe.fileno(), [view])
+        if not count:
+            raise EOFError
+        view = view[count:]
 
 
 def _packed(value: Any) -> bytes:

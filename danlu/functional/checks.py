@@ -36,8 +36,9 @@ def _check_target(name: str, target: object) -> None:
 def _made_by(op: Op, attrs: tuple, x: Tensor) -> bool:
     """Whether a tensor is the result of this very op: seen in the graph, so never a guess."""
     value = x._storage.value
-    plain = value.spec is x._spec and all(name == "reshape" for name, _ in x._chain)
-    return plain and value.op is op and value.attrs == attrs
+    if value.op is not op or value.attrs != attrs:
+        return False
+    return value.spec is x._spec and all(name == "reshape" for name, _ in x._chain)
 
 
 def _check_same_shape(name: str, x: Tensor, y: Tensor) -> None:
@@ -71,7 +72,7 @@ def _check_equal_shapes(name: str, x: Tensor, y: Tensor) -> None:
 
 
 def _warn_of_softmax(input: Tensor) -> None:
-    if _made_by(composite.softmax, (1 if input.ndim > 1 else 0,), input):
+    if input._storage.value.op is composite.softmax and _made_by(composite.softmax, (1 if input.ndim > 1 else 0,), input):
         warn(
             "cross_entropy: the input is the result of softmax, which this loss applies itself: twice, it makes gradients small and "
             "training slow. Leave softmax out of the model",

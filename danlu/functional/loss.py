@@ -37,6 +37,7 @@ def _floating(name: str, x: Tensor) -> None:
 
 def _length(x: Tensor, p: float, dim: Any, keepdim: bool) -> Tensor:
     """(Σ |x|ᵖ)^(1/p), with derivative 0 where it is 0."""
+    x = x.abs() if x.dtype.is_complex else x
     if p == 0:  # a count: its derivative is 0
         return apply("carry", apply("ne", x, 0).to(x.dtype).sum(dim, keepdim), (x * 0.0).sum(dim, keepdim))
     if p in (1, float("inf")):

@@ -263,6 +263,20 @@ def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Size, stride: Size |
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False) -> Tensor:
+    """(Σ xᵖ)^(1/p) of each window of (N, C, D, H, W).
+
+    Shapes: input (N, C, D, H, W) or (C, D, H, W) → sizes ⌊(n − K) / stride⌋ + 1; ceil_mode rounds up.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import functional as F
+        >>> F.lp_pool3d(danlu.tensor([[[[[3.0, 4.0]]]]]), 2, (1, 1, 2)).item()
+        5.0
+    """
+    return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
 def _max_unpool(
     d: int, input: Tensor, indices: Tensor, kernel_size: Size, stride: Any, padding: Size, output_size: Sequence[int] | None
 ) -> Tensor:
@@ -548,6 +562,7 @@ __all__ = [
     "avg_pool3d",
     "lp_pool1d",
     "lp_pool2d",
+    "lp_pool3d",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",

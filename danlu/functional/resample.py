@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from danlu.errors import DataError, ShapeError
+from danlu.dtype import float32, uint8
+from danlu.errors import DataError, DTypeError, ShapeError
 from danlu.functional.pooling import adaptive_average, along_axes
 from danlu.functional.vision import rounded_once, sizes
 from danlu.messages import either
@@ -114,6 +115,12 @@ def _check_mode(x: Tensor, mode: str, align_corners: bool | None, antialias: boo
             mode=mode,
             modes=", ".join(_RANKS),
         )
+    if mode in _RANKS and not (x.dtype.is_floating_point or x.dtype is uint8):
+        raise DTypeError(
+            "interpolate: the input is {dtype}; mode {mode!r} expects floats, or uint8 images: write x.float()",
+            dtype=x.dtype.name,
+            mode=mode,
+        )
     ranks = (_RANKS[mode],) if mode in _RANKS else (1, 2, 3)
     if x.ndim - 2 not in ranks:
         expected = either(str(r + 2) for r in ranks)
@@ -156,7 +163,7 @@ def interpolate(
         def run(x: Tensor) -> Tensor:
             return along_axes(x, [_resampling(n, m, s, *options, x.dtype.numpy) for n, m, s in zip(shape, out, steps)])
 
-        return rounded_once(run, input)
+        return run(input.to(float32)).round().clamp(0, 255).to(uint8) if input.dtype is uint8 else rounded_once(run, input)
     for axis, (n, m, s) in enumerate(zip(shape, out, steps)):
         input = _take_nearest(input, axis + 2, n, m, s, mode == "nearest-exact")
     return input

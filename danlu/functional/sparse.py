@@ -75,7 +75,7 @@ def _renormalize(weight: Tensor, index: Tensor, max_norm: float, norm_type: floa
 def _looked_up(weight: Tensor, index: Tensor, padding: int | None, by_frequency: bool) -> Tensor:
     """The rows, (…, D); no derivative to the padding row, and each divided by how often it is read where that is wanted."""
     y = apply("take", weight, index, dim=0)
-    y._value().noted().explain = _no_such_row
+    y._value().note.explain = _no_such_row
     if by_frequency:
         times = apply("take", _used(weight.detach(), index), index, dim=0).unsqueeze(-1)
         y = apply("carry", y, y / times)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from danlu.dtype import float32
 from danlu.errors import DataError, ShapeError
 from danlu.messages import Phrase
 from danlu.ops import convolution as ops
@@ -56,7 +57,7 @@ def batched(name: str, x: Tensor, d: int, function: Callable[[Tensor], Any]) -> 
 def rounded_once(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """function(x), computed in float32 where x has two bytes an element: the result alone is rounded."""
     if x.dtype.is_floating_point and x.dtype.itemsize == 2:
-        return function(x.float()).to(x.dtype)
+        return function(x.to(float32)).to(x.dtype)
     return function(x)
 
 

@@ -20,8 +20,9 @@ from danlu.guidance import meant
 from danlu.interop.table import FUNCTIONAL, SOURCES, plan, sources
 from danlu.interop.toplevel import as_type
 from danlu.messages import Phrase
-from danlu.nn import functional
+from danlu.nn import Parameter, functional
 from danlu.tensor import Size, Tensor
+from danlu.tensor.shape import Extremum
 
 ROOTS = ("torch", "torchvision")
 DTYPE_WORDS = {"bool", "double", "float", "half", "int", "long", "short"}  # `from torch import *` leaves Python's own alone
@@ -137,3 +138,5 @@ def _speak() -> None:
     setattr(DType, "__repr__", lambda dtype: f"torch.{dtype.name}")  # noqa: B010
     setattr(Size, "__repr__", lambda size: f"torch.Size({list(size)})")  # noqa: B010
     setattr(Tensor, "type", as_type)  # noqa: B010
+    setattr(Extremum, "library", "torch")  # noqa: B010
+    Tensor.__module__, Parameter.__module__ = "torch", "torch.nn.parameter"

@@ -54,6 +54,10 @@ mps = SimpleNamespace(
     empty_cache=_nothing,
     synchronize=_synchronize,
 )
+accelerator = SimpleNamespace(
+    __doc__="torch.accelerator where there is none.", is_available=_no, device_count=_zero, current_accelerator=_nothing,
+    synchronize=_synchronize, current_device_index=_refuse, set_device_index=_refuse,
+)  # fmt: skip
 absent = SimpleNamespace(__doc__="A backend that is not there.", is_available=_no, is_built=_no, enabled=False)
 cudnn = SimpleNamespace(
     __doc__="Switches that nothing reads.",

@@ -7,6 +7,7 @@ from danlu.messages import Phrase
 # PyTorch's module → danlu's modules whose names it has (the first that has a name wins). A module that is not there yet is left out.
 SOURCES: dict[str, tuple[str, ...]] = {
     "torch": ("danlu.interop.toplevel", "danlu"),
+    "torch.accelerator": ("danlu.interop.gpu:accelerator",),
     "torch.amp": ("danlu.interop.gpu:amp",),
     "torch.autograd": ("danlu.interop.small:autograd", "danlu.autograd"),
     "torch.autograd.function": ("danlu.autograd",),
@@ -34,6 +35,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "torch.nn.parameter": ("danlu.nn",),
     "torch.nn.utils": ("danlu.nn.utils",),
     "torch.nn.utils.clip_grad": ("danlu.nn.utils",),
+    "torch.nn.utils.parametrizations": ("danlu.nn.utils.parametrizations",),
+    "torch.nn.utils.parametrize": ("danlu.nn.utils.parametrize",),
     "torch.nn.utils.rnn": ("danlu.nn.utils.rnn",),
     "torch.optim": ("danlu.optim",),
     "torch.optim.lr_scheduler": ("danlu.optim.lr_scheduler",),
@@ -54,6 +57,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "torchvision": ("danlu.vision",),
     "torchvision.datasets": ("danlu.vision.datasets",),
     "torchvision.io": ("danlu.vision.io",),
+    "torchvision.io.image": ("danlu.vision.io",),
     "torchvision.models": ("danlu.vision.models",),
     "torchvision.models.mobilenetv2": ("danlu.vision.models.mobile",),
     "torchvision.models.mobilenetv3": ("danlu.vision.models.mobile",),
@@ -94,6 +98,7 @@ PLANS: dict[str, Phrase] = {
     "torch.distributed": Phrase("not planned: danlu runs in one process, on all its cores"),
     "torch.jit": Phrase("not needed: every step is compiled; call the module itself"),
     "torch.fx": Phrase("not planned: the graph of danlu is danlu.explain's to show"),
+    "torch.nn.utils.prune": Phrase("not planned: multiply with a mask, in torch.nn.utils.parametrize.register_parametrization"),
     "torch.onnx": Phrase("planned: files for other programs"),
     "torch.quantization": Phrase("not planned"),
     "torch.ao": Phrase("not planned"),

@@ -35,12 +35,20 @@ class finfo:
     """
 
     def __init__(self, type: DType = float32) -> None:
-        found = np.finfo(type.numpy)
+        found = np.finfo(type.numpy) if type is not danlu.bfloat16 else _Bfloat16
         self.bits, self.dtype = found.bits, type.name
         self.eps, self.max, self.min, self.tiny, self.resolution = map(
             builtins.float, (found.eps, found.max, found.min, found.tiny, found.resolution)
         )
         self.smallest_normal = self.tiny
+
+
+class _Bfloat16:
+    """What NumPy would know of bfloat16: float32's exponents with 8 bits of precision."""
+
+    bits, eps, max, resolution = 16, 2.0**-7, (2 - 2.0**-7) * 2.0**127, 0.01
+    tiny = 2.0**-126
+    min = -max
 
 
 class iinfo:
@@ -58,6 +66,44 @@ class iinfo:
 def is_floating_point(input: Tensor) -> builtins.bool:
     """Whether a tensor has a floating dtype."""
     return input.is_floating_point()
+
+
+def promote_types(type1: DType, type2: DType) -> DType:
+    """The dtype of what two tensors of these dtypes give.
+
+    >>> promote_types(danlu.int32, danlu.float16)
+    danlu.float16
+    """
+    return result_type(danlu.empty(1, dtype=type1), danlu.empty(1, dtype=type2))
+
+
+def result_type(tensor1: Any, tensor2: Any) -> DType:
+    """The dtype of the sum of two tensors or numbers.
+
+    >>> result_type(danlu.ones(1, dtype=danlu.int8), 1.5)
+    danlu.float32
+    """
+    if not isinstance(tensor1, Tensor) and not isinstance(tensor2, Tensor):
+        tensor1 = danlu.tensor(tensor1)
+    return danlu.add(tensor1, tensor2).dtype
+
+
+def can_cast(from_: DType, to: DType) -> builtins.bool:
+    """Whether a tensor may be added in place to one of another dtype: not from complex to real, real to whole numbers, anything to bool.
+
+    >>> can_cast(danlu.float64, danlu.float16), can_cast(danlu.float32, danlu.int64)
+    (True, False)
+    """
+    return _rank(from_) <= _rank(to)
+
+
+def _rank(kind: DType) -> builtins.int:
+    return "bifc".index({"u": "i"}.get(kind.kind, kind.kind))
+
+
+def is_inference_mode_enabled() -> builtins.bool:
+    """Whether no derivative will be asked: inference_mode is no_grad here."""
+    return not danlu.is_grad_enabled()
 
 
 def is_nonzero(input: Tensor) -> builtins.bool:

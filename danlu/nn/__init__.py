@@ -145,6 +145,11 @@ from danlu.nn.padding import (
 )
 from danlu.nn.parameter import (
     Parameter,
+    UninitializedParameter,
+)
+from danlu.nn.parameters import (
+    ParameterDict,
+    ParameterList,
 )
 from danlu.nn.pooling import (
     AdaptiveAvgPool1d,
@@ -158,6 +163,7 @@ from danlu.nn.pooling import (
     AvgPool3d,
     LPPool1d,
     LPPool2d,
+    LPPool3d,
     MaxPool1d,
     MaxPool2d,
     MaxPool3d,
@@ -280,6 +286,7 @@ __all__ = [
     "L1Loss",
     "LPPool1d",
     "LPPool2d",
+    "LPPool3d",
     "LSTMCell",
     "LayerNorm",
     "LazyBatchNorm1d",
@@ -317,6 +324,8 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PatchEmbedding",
     "Perceptron",
     "PixelShuffle",
@@ -362,6 +371,7 @@ __all__ = [
     "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
+    "UninitializedParameter",
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from operator import index as as_index
 from typing import Any
 
@@ -137,6 +138,16 @@ class ModuleList(_List):
 
     def _like(self, named: list[tuple[str, Module]]) -> ModuleList:
         return type(self)(module for _, module in named)
+
+    def _lines(self, children: Mapping[str, str]) -> list[str]:
+        """Equal modules in a row as one: `(0-2): 3 x Linear(...)`."""
+        runs, names = [(text, len(list(run))) for text, run in groupby(children.values())], iter(children)
+        lines = []
+        for text, count in runs:
+            first, *others = [next(names) for _ in range(count)]
+            head = f"({first}-{others[-1]}): {count} x " if others else f"({first}): "
+            lines.append(head + text.replace("\n", "\n  "))
+        return lines
 
 
 class ModuleDict(Module):

@@ -8,7 +8,7 @@ from typing import Any
 from danlu.errors import ShapeError
 from danlu.nn import conv, linear, normalization
 from danlu.nn.module import Module
-from danlu.nn.parameter import filled
+from danlu.nn.parameter import Parameter, UninitializedParameter, filled
 from danlu.tensor import Tensor
 
 
@@ -28,6 +28,8 @@ class _Lazy(Module):
         for tensor in (*self.parameters(), *self.buffers()):
             if tensor.ndim:
                 tensor.data = filled((0,), 0.0, tensor.dtype)
+                if isinstance(tensor, Parameter):
+                    tensor.__class__ = UninitializedParameter
 
     def forward(self, input: Tensor, *rest: Any) -> Tensor:
         """The first call: the sizes, then the plain layer's forward."""
@@ -44,6 +46,7 @@ class _Lazy(Module):
         made = plain(input.shape[axis], *self._positional, **self._options)
         for own, new in zip((*self.parameters(), *self.buffers()), (*made.parameters(), *made.buffers())):
             own.data = new.detach().to(own.dtype)
+            own.__class__ = type(new)
         object.__setattr__(self, self.sized, input.shape[axis])
         del self._positional, self._options
         self.__class__ = plain

@@ -7,8 +7,7 @@ no more than any attribute. Three registries hold the *names* of parameters, buf
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple, TypeVar
 
 from danlu.dtype import DType, bfloat16, float16, float32, float64
@@ -18,6 +17,7 @@ from danlu.guidance import check_keywords
 from danlu.messages import Phrase, message
 from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Parameter
+from danlu.nn.registry import Registry
 from danlu.nn.teaching import name_layer, name_meant, refuse_data, warn_of_hidden
 from danlu.tensor import Tensor, no_grad
 from danlu.tensor.exchange import as_tensor
@@ -34,6 +34,11 @@ class IncompatibleKeys(NamedTuple):
 
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not any(self):
+            return "<All keys matched successfully>"
+        return f"_IncompatibleKeys(missing_keys={self.missing_keys!r}, unexpected_keys={self.unexpected_keys!r})"
 
 
 class Hooks:
@@ -273,16 +278,16 @@ class Module:
         return {name: values[name] for name in values.get(kind, ())}
 
     @property
-    def _parameters(self) -> Mapping[str, Parameter | None]:
-        return MappingProxyType(self._named("_parameter_names"))
+    def _parameters(self) -> MutableMapping[str, Parameter | None]:
+        return Registry(self, "_parameter_names")
 
     @property
-    def _buffers(self) -> Mapping[str, Tensor | None]:
-        return MappingProxyType(self._named("_buffer_names"))
+    def _buffers(self) -> MutableMapping[str, Tensor | None]:
+        return Registry(self, "_buffer_names")
 
     @property
-    def _modules(self) -> Mapping[str, Module | None]:
-        return MappingProxyType(self._named("_module_names"))
+    def _modules(self) -> MutableMapping[str, Module | None]:
+        return Registry(self, "_module_names")
 
     # ---- walking -------------------------------------------------------------------------------------------------------
 
@@ -311,7 +316,9 @@ class Module:
             if remove_duplicate:
                 memo.add(module)
             yield path, module
-            below = [(f"{path}.{name}" if path else name, m) for name, m in module._modules.items() if m is not None]
+            below = [
+                (f"{path}.{name}" if path else name, m) for name, m in module._named("_module_names").items() if m is not None
+            ]
             stack.extend(reversed(below))
 
     def modules(self) -> Iterator[Module]:
@@ -354,7 +361,7 @@ class Module:
         """The module under a dotted path ("" is this one)."""
         module = self
         for name in filter(None, target.split(".")):
-            child = module._modules.get(name)
+            child = module._named("_module_names").get(name)
             if child is None:
                 raise AttributeError(
                     message(
@@ -453,6 +460,10 @@ class Module:
         """Nothing: danlu computes on the CPU."""
         return self
 
+    def cuda(self: M, device: Any = None) -> M:
+        """Raises DTypeError: there is no GPU. Write `to(device)` with a device that was asked for."""
+        return self.to("cuda")
+
     # ---- state -----------------------------------------------------------------------------------------------------------
 
     def _state(self) -> Iterator[tuple[str, Tensor]]:
@@ -507,11 +518,15 @@ class Module:
         return type(self).__name__
 
     def __repr__(self) -> str:
-        extra, children = self.extra_repr(), self._modules
+        extra, children = self.extra_repr(), self._named("_module_names")
         if not children:
             return f"{self._get_name()}({extra})"
-        lines = ([extra] if extra else []) + [f"({name}): " + repr(m).replace("\n", "\n  ") for name, m in children.items()]
+        lines = ([extra] if extra else []) + self._lines({name: repr(m) for name, m in children.items()})
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+    def _lines(self, children: Mapping[str, str]) -> list[str]:
+        """What is printed of the submodules."""
+        return [f"({name}): " + text.replace("\n", "\n  ") for name, text in children.items()]
 
 
 def _check_name(module: Module, kind: str, name: str) -> None:

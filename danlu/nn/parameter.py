@@ -43,6 +43,23 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
+class UninitializedParameter(Parameter):
+    """A parameter of a lazy layer before its first input: its size is not known yet.
+
+    Shapes: (0,) until the layer's first call.
+
+    Example:
+        >>> from danlu import nn
+        >>> nn.LazyLinear(3).weight
+        <UninitializedParameter>
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<UninitializedParameter>"
+
+
 def filled(shape: tuple[int, ...], value: float, dtype: DType | None = None, device: Any = None) -> Tensor:
     """A tensor of one number that is memory from the start: state that were a computation would be part of the first program
     only, and the second step would need a program of its own."""
@@ -52,4 +69,4 @@ def filled(shape: tuple[int, ...], value: float, dtype: DType | None = None, dev
     return from_array(np.zeros(shape, kind.numpy) if value == 0 else in_memory(np.full(shape, value), kind))
 
 
-__all__ = ["Parameter", "filled"]
+__all__ = ["Parameter", "UninitializedParameter", "filled"]

@@ -303,6 +303,19 @@ class LPPool2d(_LPPool):
     dims = 2
 
 
+class LPPool3d(_LPPool):
+    """(Σ xᵖ)^(1/p) of each window of (N, C, D, H, W); see danlu.nn.functional.lp_pool3d.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> tuple(nn.LPPool3d(2, 2)(danlu.ones(1, 1, 4, 4, 4)).shape)
+        (1, 1, 2, 2, 2)
+    """
+
+    dims = 3
+
+
 __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -315,6 +328,7 @@ __all__ = [
     "AvgPool3d",
     "LPPool1d",
     "LPPool2d",
+    "LPPool3d",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",

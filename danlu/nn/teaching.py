@@ -29,7 +29,8 @@ def warn_of_hidden(root: Any, found: Sequence[Tensor]) -> None:
         for name, value in vars(module).items():
             if type(value) not in (list, tuple, dict) or not value or name in _REGISTRIES:
                 continue
-            inside = [m for m in (value.values() if type(value) is dict else value) if hasattr(m, "named_modules")]
+            held = value.values() if type(value) is dict else value
+            inside = [m for m in held if hasattr(m, "named_modules") and not isinstance(m, type)]  # a class is no layer yet
             if any(p.requires_grad and id(p) not in known for m in inside for _, p in m.named_parameters()):
                 warn(
                     "{kind}.{name} is a {container} of layers: their parameters are not among {kind}.parameters() and are neither trained "

@@ -1,11 +1,12 @@
-"""L2. Convolutions of any number of axes, as one matrix product for all images and positions.
+"""L2. Convolutions of any number of axes, as contractions of the weight with the windows of the input.
 
-The windows are copied to a matrix (C·K… rows, N·O… columns), "im2col": forward pass, gradient of the weight and gradient of the
-input are then each one product with one summed axis, and all positions of all images are columns of one matrix. It costs K… times
-the memory of the input; reading the windows while the product runs would not.
+With strides of 1, forward pass, gradient of the weight and gradient of the input are each one contraction one operand of which is
+seen through windows; the compiler reads them in place. With larger strides, or few positions, the windows are copied.
 """
 
 from __future__ import annotations
+
+from math import prod
 
 from danlu.errors import DTypeError, ShapeError
 from danlu.graph import Node
@@ -13,6 +14,8 @@ from danlu.messages import Phrase
 from danlu.ops.composite import check_floating
 from danlu.ops.table import composite
 from danlu.ops.window import Sizes, window_counts
+
+FEW = 16  # positions of an image below which no vector would be full: those of all images together make longer ones
 
 
 def _letters(d: int) -> tuple[str, str]:
@@ -135,17 +138,39 @@ def convolution(
     kernel = w.shape[2:]
     x = _crop_or_pad(o, x, low, high, 0)
     check_window(name, x.shape[2:], kernel, dilation)
-    n, features = x.shape[0], w.shape[0]
-    x = o.reshape(x, shape=(n, groups, w.shape[1], *x.shape[2:]))
+    grouped = () if groups == 1 else (groups,)
+    x = o.reshape(x, shape=(x.shape[0], *grouped, w.shape[1], *x.shape[2:]))
     windows = o.window(x, kernel=kernel, strides=stride, dilations=dilation)  # (n, g, c, O…, K…)
     if w.shape[1] == 1 and groups > 1:
         return _depthwise(o, windows, w, b, groups)
-    columns = o.contiguous(o.permute(windows, dims=(1, 2, *range(3 + d, 3 + 2 * d), 0, *range(3, 3 + d))))  # (g, c, K…, n, O…)
-    w = o.reshape(w, shape=(groups, features // groups, *w.shape[1:]))
-    inside, at = _letters(d)
-    y = o.contract(w, columns, labels=(f"gfc{inside}", f"gc{inside}n{at}", f"gfn{at}"))
-    y = y if b is None else o.add(y, o.reshape(b, shape=(groups, features // groups, *(1,) * (d + 1))))
-    return _images_first(o, o.contiguous(y), d)
+    positions = windows.shape[-2 * d : -d]
+    w = o.reshape(w, shape=(*grouped, w.shape[0] // groups, *w.shape[1:]))
+    y = (_in_place if _reads_in_place(stride, positions) else _as_matrices)(o, windows, w, b, d)
+    return o.reshape(y, shape=(y.shape[0], prod(y.shape[1:-d]), *positions))
+
+
+def _reads_in_place(stride: Sizes, positions: Sizes) -> bool:
+    """Whether windows are read where they lie: with larger steps most products of the input's gradient would be with zeros."""
+    return all(s == 1 for s in stride) and prod(positions) >= FEW
+
+
+def _in_place(o, windows: Node, w: Node, b: Node | None, d: int) -> Node:
+    """(n, g, f, O…): the windows are read where they lie."""
+    (inside, at), g = _letters(d), "g" if len(windows.shape) > 2 + 2 * d else ""
+    y = o.contract(w, windows, labels=(f"{g}fc{inside}", f"n{g}c{at}{inside}", f"n{g}f{at}"))
+    return y if b is None else o.add(y, o.reshape(b, shape=(*y.shape[1:-d], *(1,) * d)))
+
+
+def _as_matrices(o, windows: Node, w: Node, b: Node | None, d: int) -> Node:
+    """(n, g, f, O…): the windows are copied to a matrix (C·K… rows, N·O… columns), "im2col", which costs K… times the memory of the
+    input; all positions of all images are then columns of one matrix, in the derivatives too."""
+    (inside, at), lead = _letters(d), len(windows.shape) - 2 * d - 1  # axes before the positions, without the images
+    order = (*range(1, 1 + lead), *range(1 + lead + d, 1 + lead + 2 * d), 0, *range(1 + lead, 1 + lead + d))
+    g = "g" if lead == 2 else ""
+    columns = o.contiguous(o.permute(windows, dims=order))  # (g, c, K…, n, O…)
+    y = o.contract(w, columns, labels=(f"{g}fc{inside}", f"{g}c{inside}n{at}", f"{g}fn{at}"))
+    y = y if b is None else o.add(y, o.reshape(b, shape=(*y.shape[: -d - 1], *(1,) * (d + 1))))
+    return o.permute(o.contiguous(y), dims=(lead, *range(lead), *range(lead + 1, lead + 1 + d)))
 
 
 def _depthwise(o, windows: Node, w: Node, b: Node | None, groups: int) -> Node:
@@ -157,12 +182,6 @@ def _depthwise(o, windows: Node, w: Node, b: Node | None, groups: int) -> Node:
     y = o.sum(products, dims=tuple(range(3 + d, 3 + 2 * d)), keepdim=False)
     y = y if b is None else o.add(y, o.reshape(b, shape=(1, groups, f, *(1,) * d)))
     return o.reshape(y, shape=(n, groups * f, *y.shape[3:]))
-
-
-def _images_first(o, y: Node, d: int) -> Node:
-    """(g, f, n, P…) → (n, g · f, P…): only another order of reading."""
-    g, f, n = y.shape[:3]
-    return o.reshape(o.permute(y, dims=(2, 0, 1, *range(3, 3 + d))), shape=(n, g * f, *y.shape[3:]))
 
 
 @composite(attrs=("stride", "padding", "output_padding", "dilation", "groups"))
@@ -178,18 +197,29 @@ def convolution_transposed(
     _check_bias(name, b, w.shape[1] * groups)
     n, f, kernel = x.shape[0], w.shape[1], w.shape[2:]
     x = o.reshape(x, shape=(n, groups, x.shape[1] // groups, *x.shape[2:]))
-    x = o.contiguous(o.permute(x, dims=(1, 2, 0, *range(3, 3 + d))))  # (g, c, n, P…)
     w = o.reshape(w, shape=(groups, w.shape[0] // groups, *w.shape[1:]))
-    inside, at = _letters(d)
-    columns = o.contiguous(o.contract(w, x, labels=(f"gcf{inside}", f"gcn{at}", f"gf{inside}n{at}")))
-    columns = o.permute(columns, dims=(0, 1, 2 + d, *range(3 + d, 3 + 2 * d), *range(2, 2 + d)))  # (g, f, n, P…, K…)
     full = tuple(
         (p - 1) * s + e * (k - 1) + 1 + extra for p, s, e, k, extra in zip(x.shape[3:], stride, dilation, kernel, output_padding)
     )
+    columns = (_columns_in_place if _reads_in_place(stride, full) else _columns_as_matrix)(o, x, w, d)
     y = o.unwindow(columns, sizes=full, strides=stride, dilations=dilation)
     y = _cropped(o, name, y, padding)
-    y = y if b is None else o.add(y, o.reshape(b, shape=(groups, f, *(1,) * (d + 1))))
-    return _images_first(o, y, d)
+    y = y if b is None else o.add(y, o.reshape(b, shape=(groups, f, *(1,) * d)))
+    return o.reshape(y, shape=(n, groups * f, *y.shape[3:]))
+
+
+def _columns_in_place(o, x: Node, w: Node, d: int) -> Node:
+    """(n, g, f, P…, K…): the sum over the windows becomes part of the contraction, and no such matrix is made."""
+    inside, at = _letters(d)
+    return o.contract(w, x, labels=(f"gcf{inside}", f"ngc{at}", f"ngf{at}{inside}"))
+
+
+def _columns_as_matrix(o, x: Node, w: Node, d: int) -> Node:
+    """(n, g, f, P…, K…), from one product of matrices for all images."""
+    inside, at = _letters(d)
+    x = o.contiguous(o.permute(x, dims=(1, 2, 0, *range(3, 3 + d))))  # (g, c, n, P…)
+    columns = o.contiguous(o.contract(w, x, labels=(f"gcf{inside}", f"gcn{at}", f"gf{inside}n{at}")))
+    return o.permute(columns, dims=(2 + d, 0, 1, *range(3 + d, 3 + 2 * d), *range(2, 2 + d)))
 
 
 def _cropped(o, name: str, y: Node, padding: Sizes) -> Node:

@@ -17,7 +17,7 @@ import numpy as np
 from danlu.errors import AxisError, ShapeError
 from danlu.graph import CONTRACT, MOVEMENT, Node, Op, Spec
 from danlu.ops.source import zeros_like
-from danlu.ops.table import register
+from danlu.ops.table import o, register
 
 
 def normalize_axis(name: str, axis: int, ndim: int) -> int:
@@ -67,12 +67,39 @@ def _reshape_infer(x: Spec, shape: tuple[int, ...]) -> Spec:
     return Spec(tuple(shape), x.dtype)
 
 
+def _reshape_emit(i, index, shapes, shape):
+    """Runs of axes that hold the same elements before and after, each by itself: an axis that stays keeps its index as it is."""
+    source, a, moved = shapes[0], 0, []
+    if 0 in shape:
+        return [(0, i.unravel(i.ravel(index, shape), source), ())]
+    for b, n in enumerate(source):
+        if b < len(moved):
+            continue
+        if n == 1:
+            moved.append(i.zero)
+            continue
+        first, m, end = a, 1, b + 1
+        while m != n:
+            if m < n:
+                m, a = m * shape[a], a + 1
+            else:
+                n, end = n * source[end], end + 1
+        moved += i.unravel(i.ravel(index[first:a], shape[first:a]), source[b:end])
+    return [(0, tuple(moved), ())]
+
+
+def _reshape_again(x: Node, shape: tuple[int, ...]) -> Node | None:
+    if x.op.name == "reshape":
+        x = x.inputs[0]
+        return x if x.shape == shape else o.reshape(x, shape=shape)
+    return x if x.shape == shape else None
+
+
 _movement(
     "reshape", "The same elements in row-major order under another shape.", attrs=("shape",), infer=_reshape_infer,
     numpy=lambda x, shape: np.reshape(x, shape),
     vjp=lambda o, g, y, x, shape: (o.reshape(g, shape=x.shape),),
-    emit=lambda i, index, shapes, shape: [(0, i.unravel(i.ravel(index, shape), shapes[0]), ())],
-    rewrite=lambda x, shape: x if x.shape == shape else None,
+    emit=_reshape_emit, rewrite=_reshape_again,
 )  # fmt: skip
 
 # ---- permute ----------------------------------------------------------------------------------------------------------
@@ -154,10 +181,25 @@ def _slice_vjp(o, g: Node, y: Node, x: Node, starts, stops, steps):
     return (o.pad(spread, low=starts, high=high, value=0),)
 
 
+def _slice_of_contraction(x: Node, starts, stops, steps) -> Node | None:
+    """A part of a contraction is the contraction of parts."""
+    if x.op.family != CONTRACT:
+        return None
+    first, second, out = x.attrs[0]
+    parts = []
+    for word, y in zip((first, second), x.inputs):
+        at = [out.find(label) for label in word]
+        cuts = [(0, n, 1) if k < 0 else (starts[k], stops[k], steps[k]) for k, n in zip(at, y.shape)]
+        lows, highs, strides = zip(*cuts) if cuts else ((), (), ())
+        parts.append(o.slice(y, starts=lows, stops=highs, steps=strides) if cuts != [(0, n, 1) for n in y.shape] else y)
+    return o.contract(*parts, labels=x.attrs[0])
+
+
 _movement(
     "slice", "x[start:stop:step] on every axis; 0 ≤ start ≤ stop ≤ size, step ≥ 1.", attrs=("starts", "stops", "steps"), infer=_slice_infer,
     numpy=lambda x, starts, stops, steps: x[tuple(map(slice, starts, stops, steps))], vjp=_slice_vjp,
     emit=lambda i, index, shapes, starts, stops, steps: [(0, tuple(i.affine(ix, s, a) for ix, a, s in zip(index, starts, steps)), ())],
+    absorb=_slice_of_contraction,
 )  # fmt: skip
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod, sqrt
 
+from danlu.dtype import bfloat16, float32
 from danlu.graph import Node
 from danlu.ops.composite import toward
+from danlu.ops.source import CONST
 from danlu.ops.table import composite
 
 
@@ -39,13 +41,28 @@ def _each(o, one: Callable[..., tuple[Node, ...]], tensors: tuple[Node, ...], co
     return _together([whole(*row) for row in zip(*_lists(tensors, count))])
 
 
+def _is_zero(x: Node) -> bool:
+    """Whether a number is the constant 0. What it multiplies is left out: an infinite p times 0 would be no number."""
+    return x.op is CONST and x.attrs[0] == 0
+
+
+def _penalized(o, g: Node, p: Node, decay: Node) -> Node:
+    """g + λ p."""
+    return g if _is_zero(decay) else o.add(g, o.mul(p, decay))
+
+
+def _shrunk(o, p: Node, decay: Node, lr: Node) -> Node:
+    """p − η λ p."""
+    return p if _is_zero(decay) else o.sub(p, o.mul(o.mul(p, decay), lr))
+
+
 @composite(attrs=("maximize",))
 def sgd(o, lr: Node, weight_decay: Node, *tensors: Node, maximize: bool) -> tuple[Node, ...]:
     """p ← p − η (g + λ p). Lists: p, g."""
     results = []
     for p, g in zip(*_lists(tensors, 2)):
         g = o.neg(g) if maximize else g
-        results.append((o.sub(p, o.mul(o.add(g, o.mul(p, weight_decay)), lr)),))
+        results.append((o.sub(p, o.mul(_penalized(o, g, p, weight_decay), lr)),))
     return _together(results)
 
 
@@ -60,7 +77,7 @@ def sgd_momentum(
     """
     results = []
     for p, g, v in zip(*_lists(tensors, 3)):
-        g = o.add(o.neg(g) if maximize else g, o.mul(p, weight_decay))
+        g = _penalized(o, o.neg(g) if maximize else g, p, weight_decay)
         v = o.add(o.mul(v, momentum), o.mul(g, rate))
         direction = o.add(g, o.mul(v, momentum)) if nesterov else v
         results.append((o.sub(p, o.mul(direction, lr)), v))
@@ -83,9 +100,9 @@ def adam(
     def one(p: Node, g: Node, m: Node, v: Node, *largest: Node) -> tuple[Node, ...]:
         g = o.neg(g) if maximize else g
         if decoupled:
-            p = o.sub(p, o.mul(o.mul(p, decay), lr))
+            p = _shrunk(o, p, decay, lr)
         else:
-            g = o.add(g, o.mul(p, decay))
+            g = _penalized(o, g, p, decay)
         m = toward(o, m, g, rate1)
         v = toward(o, v, o.mul(g, g), rate2)
         largest = tuple(o.maximum(x, v) for x in largest)
@@ -102,7 +119,7 @@ def adam(
 def _decayed(o, p: Node, g: Node, decay: Node, lr: Node, decoupled: bool, maximize: bool) -> tuple[Node, Node]:
     """p and g after weight decay: g + λ p, or p (1 − η λ) where it is decoupled."""
     g = o.neg(g) if maximize else g
-    return (o.sub(p, o.mul(o.mul(p, decay), lr)), g) if decoupled else (p, o.add(g, o.mul(p, decay)))
+    return (_shrunk(o, p, decay, lr), g) if decoupled else (p, _penalized(o, g, p, decay))
 
 
 @composite(attrs=("maximize",))
@@ -292,7 +309,7 @@ def adafactor(
         g, root = o.neg(g) if maximize else g, sqrt(prod(g.shape))
         alpha = o.maximum(o.div(_norm(o, p), root), eps2)
         alpha = o.minimum(o.mul(alpha, most), o.mul(alpha, lr))
-        p = o.sub(p, o.mul(o.mul(p, decay), lr))
+        p = _shrunk(o, p, decay, lr)
         square, ndim = o.mul(g, g), len(g.shape)
         if factored:
             means = [o.mean(square, dims=(axis,), keepdim=True) for axis in (ndim - 1, ndim - 2)]
@@ -307,6 +324,42 @@ def adafactor(
         return o.sub(p, o.mul(u, factor)), *state
 
     return _each(o, one, tensors, 4 if factored else 3)
+
+
+def _rounded(o, x: Node) -> Node:
+    """The bfloat16 nearest to each element, as float32."""
+    return o.cast(o.cast(x, dtype=bfloat16), dtype=float32)
+
+
+def _orthogonal(o, x: Node, coefficients: tuple[float, float, float], steps: int, eps: float) -> Node:
+    """About U Vᵀ where x = U S Vᵀ: `steps` times x ← a x + (b A + c A²) x with A = x xᵀ, each product rounded to bfloat16."""
+    a, b, c = coefficients
+    tall = x.shape[0] > x.shape[1]
+    x = _rounded(o, o.permute(x, dims=(1, 0)) if tall else x)
+    x = _rounded(o, o.div(x, o.maximum(_rounded(o, _norm(o, x)), eps)))
+    for _ in range(steps):
+        gram = _rounded(o, o.mm(x, o.permute(x, dims=(1, 0))))
+        update = _rounded(o, o.add(o.mul(gram, b), o.mul(o.mm(gram, gram), c)))
+        x = _rounded(o, o.add(o.mul(x, a), o.mm(update, x)))
+    return o.permute(x, dims=(1, 0)) if tall else x
+
+
+@composite(attrs=("nesterov", "coefficients", "steps", "eps", "ratios"))
+def muon(
+    o, lr: Node, keep: Node, rate: Node, *tensors: Node,
+    nesterov: bool, coefficients: tuple[float, float, float], steps: int, eps: float, ratios: tuple[float, ...],
+) -> tuple[Node, ...]:  # fmt: skip
+    """m ← (1 − rate) m + rate g; p ← keep p − η ratio orthogonal(m, or (1 − rate) m + rate g again). Lists: p, g, m.
+
+    rate = 1 − μ, keep = 1 − η λ (Jordan et al. 2024); the iterations run on bfloat16, as the author's do.
+    """
+    results = []
+    for (p, g, m), ratio in zip(zip(*_lists(tensors, 3)), ratios):
+        m = toward(o, m, g, rate)
+        direction = _orthogonal(o, toward(o, m, g, rate) if nesterov else m, coefficients, steps, eps)
+        step = o.mul(o.mul(o.cast(direction, dtype=p.dtype), ratio), lr)
+        results.append((o.sub(o.mul(p, keep), step), m))
+    return _together(results)
 
 
 @composite

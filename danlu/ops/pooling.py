@@ -32,8 +32,11 @@ def _chosen(o, windows: Node, d: int) -> tuple[Node, Node]:
     dims, shape = tuple(range(len(windows.shape) - d, len(windows.shape))), windows.shape[:-d]
     best = o.stop(o.max(windows, dims=dims, keepdim=True))
     numbers, first = _place(o, windows, best, d)
+    value, index = o.reshape(best, shape=shape), o.cast(o.reshape(first, shape=shape), dtype=dt.int64)
+    if not windows.dtype.is_floating_point:
+        return value, index
     chosen = o.sum(o.where(o.eq(numbers, first), windows, o.like(0, windows)), dims=dims, keepdim=False)
-    return o.carry(o.reshape(best, shape=shape), chosen), o.cast(o.reshape(first, shape=shape), dtype=dt.int64)
+    return o.carry(value, chosen), index
 
 
 @composite(attrs=("kernel", "stride", "low", "high", "dilation"))

@@ -14,7 +14,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import ShapeError
-from danlu.graph import REDUCE, Node, Op, Spec
+from danlu.graph import CONTRACT, REDUCE, Node, Op, Spec
 from danlu.ops.table import composite, o, register
 
 
@@ -76,8 +76,20 @@ def _numpy(function: Callable[..., Any], result: str) -> Callable[..., Any]:
 
 # ---- sum and product --------------------------------------------------------------------------------------------------
 
+
+def _sum_of_contraction(x: Node, dims: tuple[int, ...], keepdim: bool) -> Node | None:
+    """The contraction sums the windows that were put back in it itself."""
+    if x.op.family != CONTRACT or all(y.op.name != "unslide" for y in x.inputs):
+        return None
+    first, second, out = x.attrs[0]
+    if keepdim or any(out[k] not in first or out[k] not in second for k in dims):
+        return None
+    return o.contract(*x.inputs, labels=(first, second, "".join(label for k, label in enumerate(out) if k not in dims)))
+
+
 _reduce(
     "sum", "Σ x over axes.", result="sum", numpy=_numpy(np.sum, "sum"), identity=lambda dtype: 0, emit=lambda b, a, x: b.add(a, x),
+    absorb=_sum_of_contraction,
     vjp=lambda o, g, y, x, dims, keepdim: (spread(o, g, x, dims),),
     jvp=lambda o, y, xs, dxs, dims, keepdim: o.sum(dxs[0], dims=dims, keepdim=keepdim),
 )  # fmt: skip

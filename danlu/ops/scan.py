@@ -1,4 +1,5 @@
-"""L2. Opaque ops along one axis in which each result depends on all elements before it: running sums, products and extrema."""
+"""L2. Ops along one axis in which each result depends on all elements before it: running sums and products, which have machine code
+(`emit` says how two neighbouring parts become one, `identity` changes nothing), and opaque ones: extrema and logarithms of sums."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from danlu import dtype as dt
-from danlu.graph import OPAQUE, Node, Op, Spec
+from danlu.graph import OPAQUE, SCAN, Node, Op, Spec
 from danlu.ops.reduce import zeros_product
 from danlu.ops.source import zeros_like
 from danlu.ops.table import register
@@ -31,8 +32,8 @@ def _accumulate(function: np.ufunc) -> Callable[..., Any]:
     return numpy
 
 
-def _scan(name: str, doc: str, **fields: Any) -> Op:
-    return register(Op(name, OPAQUE, doc, attrs=("dim",), **fields))
+def _scan(name: str, doc: str, family: str = OPAQUE, **fields: Any) -> Op:
+    return register(Op(name, family, doc, attrs=("dim",), **fields))
 
 
 def _backwards(o, x: Node, dim: int) -> Node:
@@ -43,7 +44,8 @@ def _backwards(o, x: Node, dim: int) -> Node:
 # ---- sum and product ----------------------------------------------------------------------------------------------------------
 
 _scan(
-    "cumsum", "y[i] = Σ x[j] over j ≤ i.", infer=_sum_infer, numpy=_accumulate(np.add),
+    "cumsum", "y[i] = Σ x[j] over j ≤ i.", SCAN, infer=_sum_infer, numpy=_accumulate(np.add),
+    emit=lambda b, a, x: b.add(a, x), identity=lambda dtype: 0,
     vjp=lambda o, g, y, x, dim: (_backwards(o, g, dim),), jvp=lambda o, y, xs, dxs, dim: o.cumsum(dxs[0], dim=dim),
 )  # fmt: skip
 
@@ -84,8 +86,9 @@ def _cumprod_jvp(o, y: Node, xs: tuple, dxs: list, dim: int) -> Node:
 
 
 _scan(
-    "cumprod", "y[i] = Π x[j] over j ≤ i.", infer=_sum_infer, numpy=_accumulate(np.multiply), vjp=_cumprod_vjp, jvp=_cumprod_jvp
-)
+    "cumprod", "y[i] = Π x[j] over j ≤ i.", SCAN, infer=_sum_infer, numpy=_accumulate(np.multiply), vjp=_cumprod_vjp, jvp=_cumprod_jvp,
+    emit=lambda b, a, x: b.mul(a, x), identity=lambda dtype: 1,
+)  # fmt: skip
 
 # ---- extrema ------------------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,12 @@ def _const_infer(value, dtype: DType) -> Spec:
     return Spec((), dtype)
 
 
+def _const_numpy(value: float, dtype: DType) -> np.ndarray:
+    if dtype.kind in "iu":  # integers wrap: -1 as uint8 is 255
+        return np.asarray(value).astype(dtype.numpy)
+    return np.asarray(value, dtype.numpy)
+
+
 def _iota_infer(shape: tuple[int, ...], dtype: DType) -> Spec:
     return Spec(tuple(shape), dtype)
 
@@ -24,7 +30,7 @@ def _iota_numpy(shape: tuple[int, ...], dtype: DType):
 
 CONST = register(
     Op("const", SOURCE, "A scalar that is part of the program.", attrs=("value", "dtype"), infer=_const_infer,
-       numpy=lambda value, dtype: np.asarray(value, dtype.numpy))
+       numpy=_const_numpy)
 )  # fmt: skip
 
 NUMBER = register(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from danlu.graph import MOVEMENT, Node, Op, Spec
-from danlu.ops.table import composite, elementwise, register
+from danlu.graph import CONTRACT, MOVEMENT, Node, Op, Spec
+from danlu.ops.table import composite, elementwise, o, register
 
 Sizes = tuple[int, ...]
 
@@ -81,10 +81,31 @@ def _unslide_vjp(o, g: Node, y: Node, x: Node, sizes: Sizes, strides: Sizes, dil
     return (o.slide(g, counts=x.shape[-2 * d : -d], strides=strides, dilations=dilations),)
 
 
+def _unslide_of_contraction(x: Node, sizes: Sizes, strides: Sizes, dilations: Sizes) -> Node | None:
+    """Where one operand has the positions and the other the insides of the windows, the first is put back instead: the places inside a
+    window then belong to both, and their sum to the contraction. Only for strides of 1: else most products would be with zeros."""
+    d = len(strides)
+    if x.op.family != CONTRACT or any(s != 1 for s in strides):
+        return None
+    *words, out = x.attrs[0]
+    at, inside = set(out[-2 * d : -d]), set(out[-d:])
+    for k, (word, other) in enumerate((words, words[::-1])):
+        if at <= {*word} - {*other} and inside <= {*other} - {*word}:
+            order = [label for label in word if label not in at] + list(out[-2 * d : -d])
+            y = o.permute(x.inputs[k], dims=tuple(word.index(label) for label in order))
+            y = o.expand(o.reshape(y, shape=(*y.shape, *(1,) * d)), shape=(*y.shape, *x.shape[-d:]))
+            y = o.unslide(y, sizes=sizes, strides=strides, dilations=dilations)
+            words[k] = "".join(order) + out[-d:]
+            inputs = [*x.inputs[:k], y, *x.inputs[k + 1 :]]
+            return o.contract(*inputs, labels=(*words, out))
+    return None
+
+
 register(
     Op("unslide", MOVEMENT, "y[…, o · stride + k · dilation, k] = x[…, o, k], 0 elsewhere.", attrs=("sizes", "strides", "dilations"),
        infer=_unslide_infer, numpy=_unslide_numpy, emit=_unslide_emit, vjp=_unslide_vjp,
-       jvp=lambda o, y, xs, dxs, **attrs: o.unslide(dxs[0], **attrs), folds=lambda sizes, strides, dilations: 0)
+       jvp=lambda o, y, xs, dxs, **attrs: o.unslide(dxs[0], **attrs), folds=lambda sizes, strides, dilations: 0,
+       absorb=_unslide_of_contraction)
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from danlu.optim import lr_scheduler, swa_utils
 from danlu.optim.adam import Adam, AdamW
 from danlu.optim.adaptive import Adadelta, Adafactor, Adagrad, RMSprop, Rprop
 from danlu.optim.lbfgs import LBFGS
+from danlu.optim.muon import Muon
 from danlu.optim.optimizer import Optimizer
 from danlu.optim.relatives import Adamax, NAdam, RAdam, SparseAdam
 from danlu.optim.sgd import ASGD, SGD
@@ -21,6 +22,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "Muon",
     "NAdam",
     "Optimizer",
     "RAdam",

@@ -89,9 +89,10 @@ class Adam(Optimizer):
         def numbers() -> list[float]:
             found: list[float] = []
             for group, states in groups:
+                step = states[0]["step"] + 1
                 for state in states:
-                    state["step"] += 1
-                alpha, scale, rate1, rate2, decay = self._rates(group, states[0]["step"])
+                    state["step"] = step
+                alpha, scale, rate1, rate2, decay = self._rates(group, step)
                 found += (alpha, rate1, rate2, scale, decay) if group["weight_decay"] else (alpha, rate1, rate2, scale)
             return found
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from danlu.dtype import in_memory
-from danlu.engine import changed, flush
+from danlu.engine import changed, flush, settle
 from danlu.errors import DanluError, DataError, DTypeError, GradientError, warn
 from danlu.guidance import check_keywords, outside
 from danlu.messages import Phrase, message
@@ -194,11 +194,14 @@ class Optimizer:
 
     def _waits_for_backward(self) -> bool:
         """No parameter has a gradient, but some history reads one: a loss was computed and not differentiated."""
-        read = False
+        read, asked = False, False
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
                     return False
+                if not asked:
+                    settle()
+                    asked = True
                 read = read or p._storage.value.held > 0
         return read
 

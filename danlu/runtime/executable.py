@@ -27,6 +27,7 @@ from danlu.runtime.pool import current_pool
 _MAIN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 _LOOP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 _LIBRARY = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int64)
+_ERROR = struct.Struct("qq")
 Blamed = Callable[[DanluError, Sequence[Any], Sequence["float | int"]], DanluError]
 
 
@@ -56,9 +57,12 @@ class Compiled:
         self.main = _MAIN(steps.runner().address("main")) if compiled.steps else None
         entries = FIRST + compiled.num_inputs + len(self.fresh)
         self.pack = struct.Struct(f"{entries}Q").pack
+        self.workspace, self.checks = compiled.workspace, compiled.checks
         self.library = _LIBRARY(self._library_call) if compiled.calls else None
         self.library_address = ctypes.cast(self.library, ctypes.c_void_p).value if self.library else 0
         self.failure: BaseException | None = None
+        self.pack_numbers: Any = None
+        self.unrehearsed = 3  # runs from which a script may be learned (danlu/rehearsal.py)
 
     def ticks(self) -> list[int]:
         """Of a profiled program: what the counters of its kernels say (`Program.labels`)."""
@@ -68,21 +72,22 @@ class Compiled:
         """The results, in memory of their own or, where they are the same, in that of an input."""
         new = [Buffer(n) for n in self.fresh]
         if self.main is not None:
+            if self.pack_numbers is None:
+                self.pack_numbers = struct.Struct("qq" + "dq" * (len(numbers) // 2)).pack
             self._call(inputs, numbers, new)
         if len(new) == len(self.outputs):
             return new
         return self._arrange(inputs, new)
 
     def _call(self, inputs: Sequence[Buffer], numbers: Sequence[float | int], new: list[Buffer]) -> None:
-        workspace = Buffer(self.program.workspace)
-        values = struct.pack("dq" * (len(numbers) // 2), *numbers)
-        error = bytearray(16) if self.program.checks else b""
-        report = ctypes.addressof(ctypes.c_char.from_buffer(error)) if self.program.checks else 0
+        workspace = Buffer(self.workspace) if self.workspace else None
+        data = self.pack_numbers(0, 0, *numbers)  # where an error is reported, then the numbers
+        address = id(data) + _BYTES
         table = self.pack(
-            report,
-            _address(values),
+            address if self.checks else 0,
+            address + 16,
             self.library_address,
-            workspace.address,
+            workspace.address if workspace is not None else 0,
             self.steps_address,
             0,
             *[b.address for b in inputs],
@@ -92,8 +97,8 @@ class Compiled:
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
-        if self.program.checks:
-            size, position = struct.unpack("<qq", error)
+        if self.checks:
+            size, position = _ERROR.unpack_from(data)
             if size:
                 raise index_error(position, size - 1)
 
@@ -203,9 +208,13 @@ def _array(table: Any, memory: Memory) -> np.ndarray:
     return np.frombuffer(raw, spec.dtype.numpy).reshape(spec.shape)
 
 
-def _address(data: bytes) -> int:
-    """Where the bytes of a Python object lie; valid while the object lives."""
-    return ctypes.cast(data, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
+def _offset() -> int:
+    """How far behind its object the bytes of a `bytes` lie."""
+    data = bytes(16)
+    return (ctypes.cast(data, ctypes.c_void_p).value or 0) - id(data)  # type: ignore[arg-type]
+
+
+_BYTES = _offset()
 
 
 class Interpreted:

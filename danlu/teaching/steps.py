@@ -396,7 +396,7 @@ def primitive(root: Value) -> Value:
 
 def _again(v: Value, inputs: list[Any]) -> Value:
     if v.op.family != COMPOSITE:
-        result = engine.record(v.op, inputs, v.attrs, v.grad)
+        result = engine.record(v.op, tuple(inputs), v.attrs, v.grad)
         return result[v.index] if type(result) is tuple else result
     nodes, root = dry_run(v)
     found: dict[int, Any] = {id(n): x for n, x in zip(nodes, inputs)}
@@ -420,7 +420,7 @@ def _recorded(node: Node, args: list[Any]) -> Any:
             engine.record(TABLE["full"], (x,), (n.shape, n.dtype), False) if number_like else x
             for x, n, number_like in zip(args, node.inputs, plain)
         ]
-    return engine.record(node.op, args, node.attrs, node.op is not STOP)
+    return engine.record(node.op, tuple(args), node.attrs, node.op is not STOP)
 
 
 __all__ = ["Step", "contributions", "formula", "primitive", "steps_of"]

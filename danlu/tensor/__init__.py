@@ -25,6 +25,7 @@ from danlu.tensor.core import (
     update_,
     wrap,
 )
+from danlu.tensor.device import CPU, Device, Placement
 from danlu.tensor.differentiation import Differentiation
 from danlu.tensor.index import Indexing
 from danlu.tensor.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
@@ -58,40 +59,13 @@ class Size(tuple):
         return f"danlu.Size({list(self)})"
 
 
-class Device:
-    """Where a tensor lies: always the CPU.
-
-    >>> import danlu
-    >>> danlu.zeros(2).to(danlu.device("cpu")).device
-    device(type='cpu')
-    """
-
-    type, index = "cpu", None
-
-    def __init__(self, name: Any = "cpu") -> None:
-        check_device(name)
-
-    def __repr__(self) -> str:
-        return "device(type='cpu')"
-
-    def __str__(self) -> str:
-        return "cpu"
-
-    def __eq__(self, other: object) -> bool:
-        return str(other) == "cpu"
-
-    def __hash__(self) -> int:
-        return hash("cpu")
-
-
-CPU = Device()
 _DLPACK_CPU = (1, 0)  # DLPack's number of the CPU
 _VERSIONED = int(np.__version__.split(".")[0]) >= 2  # whether NumPy's __dlpack__ takes max_version
 
 
 class Tensor(
     Products, Pointwise, Special, Rearranging, Replacing, Scanning, Sorting, Statistics, Complex, Arithmetic, Shape, Indexing,
-    Differentiation,
+    Differentiation, Placement,
 ):  # fmt: skip
     """Numbers of one dtype on axes, computed when they are read, and what they were computed from.
 
@@ -205,20 +179,6 @@ class Tensor(
         """
         return self._spec.size * self._spec.dtype.itemsize
 
-    @property
-    def device(self) -> Device:
-        """Where the tensor lies.
-
-        Shapes: any tensor → danlu.device.
-
-        >>> import danlu
-        >>> danlu.ones(1).device
-        device(type='cpu')
-        """
-        return CPU
-
-    is_cuda = False
-
     def is_floating_point(self) -> bool:
         """True for float16, bfloat16, float32 and float64.
 
@@ -229,30 +189,6 @@ class Tensor(
         True
         """
         return self._spec.dtype.is_floating_point
-
-    def cpu(self) -> Tensor:
-        """The tensor itself.
-
-        Shapes: (*) → the tensor itself.
-
-        >>> import danlu
-        >>> danlu.ones(1).cpu()
-        tensor([1.])
-        """
-        return self
-
-    def cuda(self, device: Any = None) -> Tensor:
-        """Refused: there is no GPU.
-
-        Shapes: (*) → nothing: there is no GPU.
-
-        >>> import danlu
-        >>> danlu.ones(1).cuda()  # doctest: +IGNORE_EXCEPTION_DETAIL
-        Traceback (most recent call last):
-        DTypeError: device 'cuda' is not available: danlu runs on the CPU. Leave device out, or write device='cpu'
-        """
-        check_device("cuda")
-        return self
 
     # ---- reading --------------------------------------------------------------------------------------------------------
     def numpy(self, *, force: bool = False) -> np.ndarray:
@@ -313,18 +249,6 @@ class Tensor(
         return importlib.import_module(
             "danlu.array_api"
         )  # by name: it stands above the Tensor, and is loaded when it is asked for
-
-    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
-        """The tensor itself: the only device is the CPU.
-
-        Shapes: (*) → the tensor itself.
-
-        >>> import danlu
-        >>> danlu.ones(1).to_device("cpu")
-        tensor([1.])
-        """
-        check_device(device)
-        return self
 
     def item(self) -> Any:
         """The one element as a Python number.

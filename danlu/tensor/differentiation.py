@@ -83,6 +83,7 @@ class Differentiation(TensorCore):
             raise GradientError(
                 "retain_grad on a tensor that does not require grad; set requires_grad=True on the tensors it is computed from"
             )
+        value.step_out()
         if value.leaf is None:
             value.leaf = weakref.ref(self)
 

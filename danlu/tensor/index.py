@@ -89,7 +89,8 @@ class Indexing(TensorCore):
     def _basic(self, index: Any) -> tuple[Any, dict[int, TensorCore]]:
         """The view by integers and slices; and, by axis of the view, the index tensors that are left."""
         own = self._spec.shape
-        starts, stops, steps, shape = [], [], [], []
+        spans: list[tuple[int, int, int]] = []  # start, stop, step of each axis of the memory
+        shape: list[int] = []
         advanced: dict[int, TensorCore] = {}
         axis = 0
         for x in _items(index, len(own)):
@@ -104,7 +105,8 @@ class Indexing(TensorCore):
                 for mask_axis, position in enumerate(_positions(x, own[axis : axis + x._spec.ndim], axis)):
                     n = own[axis + mask_axis]
                     advanced[len(shape)] = position
-                    starts.append(0), stops.append(n), steps.append(1), shape.append(n)
+                    shape.append(n)
+                    spans.append((0, n, 1))
                 axis += x._spec.ndim
                 continue
             n = own[axis]
@@ -125,11 +127,11 @@ class Indexing(TensorCore):
                     )
                 start = int(x) % n
                 stop, step = start + 1, 1
-            starts.append(start), stops.append(stop), steps.append(step)
+            spans.append((start, stop, step))
             axis += 1
         view: Any = self
-        if any((a, b, s) != (0, n, 1) for a, b, s, n in zip(starts, stops, steps, own)):
-            view = view._view("slice", (tuple(starts), tuple(stops), tuple(steps)))
+        if any(span != (0, n, 1) for span, n in zip(spans, own)):
+            view = view._view("slice", tuple(zip(*spans)))
         if view._spec.shape != tuple(shape):
             view = view._view("reshape", (tuple(shape),))
         return (view if view is not self else self._view("reshape", (own,))), advanced

@@ -9,7 +9,7 @@ from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.ops.table import promote_specs
 from danlu.tensor.core import TensorCore, apply
-from danlu.tensor.shape import Extremum, _named_axis
+from danlu.tensor.shape import _named_axis, extremum
 
 
 def _scanned(name: str, x: Any, dim: int) -> Any:
@@ -52,7 +52,7 @@ class Scanning(TensorCore):
 
         Shapes: (*) → values (*) and indices (*) of int64.
         """
-        return Extremum(_scanned("cummax", self, dim))
+        return extremum("cummax")(_scanned("cummax", self, dim))
 
     @_named_axis
     def cummin(self, dim: int) -> Any:
@@ -62,7 +62,7 @@ class Scanning(TensorCore):
 
         Shapes: (*) → values (*) and indices (*) of int64.
         """
-        return Extremum(_scanned("cummin", self, dim))
+        return extremum("cummin")(_scanned("cummin", self, dim))
 
     @_named_axis
     def logcumsumexp(self, dim: int) -> Any:

@@ -13,7 +13,7 @@ from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor.core import TensorCore, apply
 from danlu.tensor.storage import copied
-from danlu.tensor.strides import is_in_order, of_view, reshaped
+from danlu.tensor.strides import in_order, is_in_order, of_view, reshaped
 
 
 def sizes(args: tuple) -> tuple[int, ...]:
@@ -335,6 +335,20 @@ class Shape(TensorCore):
         """
         return not self._chain or is_in_order(self._spec.shape, of_view(self._base._spec, self._chain))
 
+    def stride(self, dim: int | None = None) -> Any:
+        """How many elements lie from one index of an axis to the next: of all axes, or of one.
+
+        x[i, j] lies at i · stride(0) + j · stride(1)
+
+        Shapes: any tensor → a tuple of as many Python ints as it has axes; with dim one int.
+
+        >>> import danlu
+        >>> danlu.zeros(2, 3).T.stride()
+        (1, 3)
+        """
+        strides = of_view(self._base._spec, self._chain) if self._chain else in_order(self._spec.shape)
+        return strides if dim is None else strides[normalize_axis("stride", dim, self._spec.ndim)]
+
     # ---- reduction ------------------------------------------------------------------------------------------------------
     def _axes(self, name: str, dim: Any) -> tuple[int, ...]:
         ndim = self._spec.ndim
@@ -484,13 +498,13 @@ class Shape(TensorCore):
         if isinstance(dim, TensorCore):
             return apply(f"{name}imum", self, dim)
         if not self._spec.ndim:
-            return Extremum((self.clone(), self._position(f"arg{name}", dim, False)))
+            return extremum(name)((self.clone(), self._position(f"arg{name}", dim, False)))
         position = self._position(f"arg{name}", dim, True)
         axis = normalize_axis(name, dim, self._spec.ndim)
         if not self._spec.shape:
-            return Extremum((self.clone(), position))
+            return extremum(name)((self.clone(), position))
         values = apply("take_along", self, position, dim=axis)
-        return Extremum((values, position) if keepdim else (values.squeeze(axis), position.squeeze(axis)))
+        return extremum(name)((values, position) if keepdim else (values.squeeze(axis), position.squeeze(axis)))
 
     @_named_axis
     def max(self, dim: Any = None, keepdim: bool = False) -> Any:
@@ -516,11 +530,26 @@ class Shape(TensorCore):
 
 
 class Extremum(tuple):
-    """(values, indices) of max or min along an axis."""
+    """(values, indices) of max, sort, topk … along an axis; each has a class of its own name."""
 
     __slots__ = ()
+    library = "danlu"  # as what it is printed
     values = property(lambda self: self[0], doc="The extreme elements.")
     indices = property(lambda self: self[1], doc="Where they are along the axis.")
 
     def __repr__(self) -> str:
-        return f"danlu.return_types.extremum(\nvalues={self[0]!r},\nindices={self[1]!r})"
+        return f"{self.library}.return_types.{type(self).__name__}(\nvalues={self[0]!r},\nindices={self[1]!r})"
+
+    def __reduce__(self) -> Any:
+        return _pair, (type(self).__name__, tuple(self))
+
+
+@functools.cache
+def extremum(name: str) -> type[Extremum]:
+    """The class of the pairs that a function gives."""
+    return type(name, (Extremum,), {"__slots__": (), "__doc__": Extremum.__doc__})
+
+
+def _pair(name: str, parts: tuple) -> Extremum:
+    """What an Extremum is read back with from another process."""
+    return extremum(name)(parts)

@@ -11,7 +11,7 @@ from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor.core import TensorCore, apply, from_array
 from danlu.tensor.rearrange import at_least_1d
-from danlu.tensor.shape import Extremum, _named_axis
+from danlu.tensor.shape import _named_axis, extremum
 
 
 def _array(x: Any) -> np.ndarray:
@@ -37,8 +37,10 @@ class Sorting(TensorCore):
         """
         if not self._spec.ndim:
             normalize_axis("sort", dim, 0)
-            return Extremum((self.clone(), apply("full", 0, shape=(), dtype=dt.int64)))  # type: ignore[attr-defined]
-        return Extremum(apply("sort", self, dim=normalize_axis("sort", dim, self._spec.ndim), descending=bool(descending)))
+            return extremum("sort")((self.clone(), apply("full", 0, shape=(), dtype=dt.int64)))  # type: ignore[attr-defined]
+        return extremum("sort")(
+            apply("sort", self, dim=normalize_axis("sort", dim, self._spec.ndim), descending=bool(descending))
+        )
 
     @_named_axis
     def argsort(self, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
@@ -78,7 +80,7 @@ class Sorting(TensorCore):
                 shape=self._spec.shape,
             )
         parts = [part.narrow(axis, 0, k) for part in x.sort(axis, largest)]
-        return Extremum(parts if self._spec.ndim else [part.reshape(()) if k else part for part in parts])
+        return extremum("topk")(parts if self._spec.ndim else [part.reshape(()) if k else part for part in parts])
 
     @_named_axis
     def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False) -> Any:
@@ -100,8 +102,8 @@ class Sorting(TensorCore):
             )
         parts = [part.narrow(axis, k - 1, 1) for part in x.sort(axis)]
         if not self._spec.ndim:
-            return Extremum(part.reshape(()) for part in parts)
-        return Extremum(parts if keepdim else [part.squeeze(axis) for part in parts])
+            return extremum("kthvalue")(part.reshape(()) for part in parts)
+        return extremum("kthvalue")(parts if keepdim else [part.squeeze(axis) for part in parts])
 
     # ---- distinct values ------------------------------------------------------------------------------------------------
     @_named_axis

@@ -11,7 +11,7 @@ from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor.core import TensorCore, apply
 from danlu.tensor.rearrange import as_axes, at_least_1d
-from danlu.tensor.shape import Extremum, _named_axis
+from danlu.tensor.shape import Extremum, _named_axis, extremum
 
 INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
@@ -68,7 +68,7 @@ class Statistics(TensorCore):
         if x._spec.dtype.is_floating_point:
             count = apply("sum", x.isnan().logical_not(), dims=(axis,), keepdim=True)
             at = ((count - 1) // 2).clamp_min(0) if skip_nan else apply("where", count == n, at, count)
-        return _reduced(self, [values.gather(axis, at), indices.gather(axis, at)], axis, keepdim)
+        return _reduced(name, self, [values.gather(axis, at), indices.gather(axis, at)], axis, keepdim)
 
     @_named_axis
     def mode(self, dim: int = -1, keepdim: bool = False) -> Any:
@@ -82,7 +82,7 @@ class Statistics(TensorCore):
         axis = normalize_axis("mode", dim, self._spec.ndim)
         if not x._spec.shape[axis]:
             raise ShapeError("mode: axis {axis} of shape {shape} has no elements", axis=axis, shape=self._spec.shape)
-        return _reduced(self, list(apply("mode", x, dim=axis)), axis, keepdim)
+        return _reduced("mode", self, list(apply("mode", x, dim=axis)), axis, keepdim)
 
     @_named_axis
     def quantile(self, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Any:
@@ -150,6 +150,11 @@ class Statistics(TensorCore):
 
         Shapes: (*) → without the axes of dim; keepdim leaves them with size 1.
         """
+        if self._spec.dtype.is_complex:
+            z: Any = self
+            most = z.real.detach().amax(dim, True)
+            total = (z - most).exp().sum(dim, True).log() + most
+            return total if keepdim else total.sum(dim)
         x: Any = self if self._spec.dtype.is_floating_point else self.float()  # type: ignore[attr-defined]
         axes = x._axes("logsumexp", dim)
         if not prod(x._spec.shape[k] for k in axes):
@@ -237,11 +242,11 @@ def _one(x: Any, axis: int) -> tuple[int, ...]:
     return tuple(1 if k == axis else n for k, n in enumerate(x._spec.shape))
 
 
-def _reduced(x: Any, parts: list, axis: int, keepdim: bool) -> Extremum:
+def _reduced(name: str, x: Any, parts: list, axis: int, keepdim: bool) -> Extremum:
     """(values, indices) with the reduced axis kept, or left out."""
     if not x._spec.ndim:
-        return Extremum(part.reshape(()) for part in parts)
-    return Extremum(parts if keepdim else [part.squeeze(axis) for part in parts])
+        return extremum(name)(part.reshape(()) for part in parts)
+    return extremum(name)(parts if keepdim else [part.squeeze(axis) for part in parts])
 
 
 def _shares(name: str, x: Any, q: Any, interpolation: str) -> Any:

@@ -23,7 +23,10 @@ from danlu.train.evaluation import predict
 from danlu.train.metrics import Metric
 
 INTERRUPTED = "interrupted"  # the `stop` of a loop that shall be gone on with
-READ_EVERY = 64  # steps between two readings of the losses: a reading costs a flush, a NaN is noticed this late
+READ_EVERY = (
+    64  # steps between two readings of the losses: a reading costs a flush, a NaN is noticed this late (or after a blink)
+)
+MOST = 512  # steps that run without Python
 BLINK = 0.05  # seconds of steps that run without Python
 Schedule = Callable[[float], float]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -218,7 +221,7 @@ class Loop:
         if isinstance(self._train, CompiledFunction) and not any(
             type(c).on_step is not Callback.on_step and c.sees_every_step for c in self.callbacks
         ):
-            return min(READ_EVERY, max(1, int(BLINK / self._step_seconds)))
+            return min(MOST, max(1, int(BLINK / self._step_seconds)))
         return 1
 
     def _run_block(self, count: int, x: Any, y: Any) -> None:
@@ -264,13 +267,18 @@ class Loop:
     def read_losses(self) -> None:
         """Read the losses of the steps since the last reading, add them up, and blame the first that is not finite."""
         pending, self._pending = self._pending, []
-        first = self.position - len(pending)
-        for offset, (loss, rows) in enumerate(pending):
-            value = float(loss.item() if isinstance(loss, Tensor) else loss)
-            if not math.isfinite(value):
-                self._blame(first + offset, value)
-            self.recent_loss = value
-            self._loss_sum, self._loss_rows = self._loss_sum + value * rows, self._loss_rows + rows
+        if not pending:
+            return
+        values = [loss if type(loss) is float else float(loss.item()) for loss, _ in pending]  # type: ignore[union-attr]
+        total = self._loss_sum
+        for value, (_, rows) in zip(values, pending):
+            total += value * rows
+        if not math.isfinite(total):
+            wrong = next((k for k, value in enumerate(values) if not math.isfinite(value)), None)
+            if wrong is not None:
+                self._blame(self.position - len(pending) + wrong, values[wrong])
+        self.recent_loss, self._loss_sum = values[-1], total
+        self._loss_rows += sum(rows for _, rows in pending)
 
     def _end_epoch(self) -> None:
         row: dict[str, Any] = {"epoch": self.epoch + 1, "step": self.step, "loss": self._loss_sum / self._loss_rows}

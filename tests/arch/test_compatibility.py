@@ -33,8 +33,11 @@ def test_shards_are_put_together_and_a_later_run_replaces_a_name(tmp_path):
 
 
 def test_missing_names_stand_with_their_group():
-    lines = page.grouped(["fft.fft", "masked.sum", "fft.rfft", "unheard_of"])
-    assert lines[0].startswith("- **Fourier transforms** (2): `fft.fft`, `fft.rfft`: ") and lines[-1] == "- `unheard_of`"
+    lines = page.grouped(["special.airy_ai", "masked.sum", "special.bessel_y0", "unheard_of"])
+    assert (
+        lines[1].startswith("- **further Bessel and Airy functions** (2): `special.airy_ai`, `special.bessel_y0`: ")
+        and lines[-1] == "- `unheard_of`"
+    )
 
 
 def test_the_section_is_replaced_and_the_others_stay():
@@ -54,3 +57,21 @@ def test_the_section_is_replaced_and_the_others_stay():
 def test_every_failure_of_the_page_has_a_reason():
     text = (ROOT / "docs" / "compatibility.md").read_text("utf-8")
     assert page.HEADING in text and "| ? |" not in text
+
+
+def test_modules_and_optimizers_have_a_section_of_their_own(tmp_path):
+    results = {
+        "modules": [record("nn.Linear"), record("nn.CTCLoss", "fail", 0, 2)],
+        "optims": [record("optim.New", "missing", 0, 0, 4)],
+    }
+    path = tmp_path / "surface.json"
+    path.write_text(json.dumps({"args": {"kind": "sample", "tier": "core"}, "torch": "9.9", "results": results}))
+    assert page.gathered([path]) == []
+    modules, optims = page.suites([path])
+    text = page.surface([modules, optims])
+    assert f"| modules of `nn` | 1 of 2 (50.0%) | 2 of 4 (50.00%) | 2 | {modules.day} |" in text
+    assert "| `nn.CTCLoss` | 2 of 2 | See `nn.functional.ctc_loss`" in text and "| `optim.New` | – | ? |" in text
+    both = f"# Page\n\n{page.HEADING}\n\nops\n\n{page.SURFACE}\n\nold\n\n## Rest\n"
+    assert page.replaced(both, text).startswith(
+        f"# Page\n\n{page.HEADING}\n\nops\n\n{page.SURFACE}\n"
+    ) and "old" not in page.replaced(both, text)

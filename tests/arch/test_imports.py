@@ -153,7 +153,7 @@ WORDS = {
 }
 # The emitter is the language that rules speak: its words are LLVM's instructions, many of them called like an op.
 LANGUAGE = PACKAGE / "compile" / "emit.py"
-COMPILER = [path for path in FILES.values() if place(path) in ("compile/", "engine.py")]
+COMPILER = [path for path in FILES.values() if place(path) in ("compile/", "engine.py", "rehearsal.py", "trace.py")]
 
 
 def op_names() -> set[str]:

@@ -26,3 +26,18 @@ def test_import_is_light():
 def test_import_is_silent_and_starts_no_thread():
     done = python("import danlu, threading\nassert threading.active_count() == 1, threading.enumerate()")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_what_is_loaded_later_is_there_when_asked_for():
+    done = python(
+        "import danlu, sys\n"
+        "homes = {m for m in danlu._LATER.values() if m not in ('danlu.func', 'danlu.teaching')}\n"  # parts of autograd
+        "assert not homes & set(sys.modules), homes & set(sys.modules)\n"
+        "assert set(danlu._LATER) <= set(danlu.__all__) and set(danlu.__all__) <= set(dir(danlu))\n"
+        "for name, home in danlu._LATER.items():\n"
+        "    found = getattr(danlu, name)\n"
+        "    assert found is vars(danlu)[name] and getattr(found, '__module__', home).startswith(home), name\n"
+        "from danlu import *\n"
+        "assert vmap is danlu.func.vmap"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

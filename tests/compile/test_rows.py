@@ -12,6 +12,7 @@ from hypothesis import given, settings
 
 from danlu.autodiff import gradient
 from danlu.compile import program
+from danlu.compile.alike import Alike
 from danlu.compile.kernel import Load, Loop, Store, expressions, statements
 from danlu.compile.schedule import schedule
 from danlu.compile.simplify import simplify
@@ -30,7 +31,7 @@ def kernels(make, *shapes, target=TARGET):
     _, computed = program._outputs(simplify(list(made) if isinstance(made, tuple) else [made]))
     groups = schedule(computed)
     slots = program._slots(groups, program._inputs(groups), computed, len(shapes))
-    return program._kernels(groups, slots, {slots[id(n)] for n in computed}, target)
+    return program._kernels(groups, slots, {slots[id(n)] for n in computed}, target, Alike(slots))
 
 
 def layer_norm_and_gradient(x, w, b, g):

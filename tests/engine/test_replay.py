@@ -392,6 +392,49 @@ def test_state_of_the_users_own():
     assert f._plans
 
 
+@pytest.mark.parametrize("rows", [3, 300_000])  # up to 1 MiB values have a copy of their own, above they read where NumPy writes
+def test_memory_that_numpy_writes_is_read_anew(rows):
+    array = np.ones((rows, 2), np.float32)
+    x, first = danlu.from_numpy(array), danlu.from_numpy(array[:1])
+
+    @danlu.compile
+    def f(y):
+        return (x * y).sum() + (first * y).sum()
+
+    for k in range(6):
+        array[0, 1] = k
+        array[rows - 1, 0] = 2 * k
+        y = danlu.tensor([1.0 + k, 1.0])
+        assert f(y).item() == pytest.approx(float((array * y.numpy()).sum() + (array[:1] * y.numpy()).sum()), rel=1e-4)
+    assert f._plans
+    del array
+    assert f(y).item() == f(y).item()
+    assert f._plans
+
+
+def test_views_of_one_array_as_arguments():
+    array = np.arange(6, dtype=np.float32)
+    f = danlu.compile(lambda a, b: (a * b).sum())
+    for k in range(5):
+        array[1] = k
+        assert f(array[:4], array[2:]).item() == float((array[:4] * array[2:]).sum())
+    assert f._plans
+
+
+def test_memory_of_numpys_that_is_written_inside():
+    array = np.zeros(3, np.float32)
+    x = danlu.from_numpy(array)
+
+    @danlu.compile
+    def f(y):
+        x.add_(y)
+        return x.sum()
+
+    for k in range(6):
+        array[0] += 1
+        assert f(danlu.ones(3)).item() == array.sum() == 4.0 * (k + 1)
+
+
 def test_an_argument_written_in_place_stays_right():
     @danlu.compile
     def f(x):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from danlu.compile import program
+from danlu.compile.alike import Alike
 from danlu.compile.body import FIRST, Place
 from danlu.compile.codegen import write_kernel
 from danlu.compile.kernel import Kernel, render
@@ -29,7 +30,7 @@ def kernels(make, *specs) -> list[Kernel]:
     _, computed = program._outputs(roots)
     groups = schedule(computed)
     slots = program._slots(groups, program._inputs(groups), computed, len(specs))
-    return program._kernels(groups, slots, {slots[id(n)] for n in computed}, AVX2)
+    return program._kernels(groups, slots, {slots[id(n)] for n in computed}, AVX2, Alike(slots))
 
 
 def updated(x, g):
@@ -43,6 +44,12 @@ CASES = {
     "column_sum": (lambda x: o.sum(x, dims=(0,), keepdim=False), ((300, 40), F)),
     "row_sum_and_scale": (lambda x: o.mul(o.sum(o.abs(x), dims=(1,), keepdim=False), 2.0), ((40, 300), F)),
     "linear_relu": (lambda x, w, b: o.relu(o.linear(x, w, b)), ((16, 32), F), ((8, 32), F), ((8,), F)),
+    "convolution": (
+        lambda x, w: o.convolution(x, w, stride=(1, 1), low=(1, 1), high=(1, 1), dilation=(1, 1), groups=1),
+        ((4, 8, 16, 16), F),
+        ((8, 8, 3, 3), F),
+    ),
+    "running_sum": (lambda x: o.mul(o.cumsum(o.neg(x), dim=1), 2.0), ((40, 300), F)),
     "gather": (lambda x, i: o.mul(o.take(x, i, dim=0), 3.0), ((100, 12), F), ((7,), I)),
     "scatter_add": (lambda x, i, s: o.index_add(x, i, o.neg(s), dim=0), ((100, 12), F), ((7,), I), ((7, 12), F)),
     "cat": (lambda x, y: o.cat(x, o.neg(y), dim=1), ((5, 3), F), ((5, 4), F)),

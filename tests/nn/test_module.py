@@ -315,3 +315,71 @@ def test_module_list_and_dict():
     assert isinstance(heads.pop("a"), nn.Linear) and list(heads) == ["b"]
     with pytest.raises(KeyError, match="this ModuleDict holds b"):
         heads["a"]
+
+
+def test_the_registries_are_dicts_that_may_be_written():
+    net = nn.Module()
+    net._modules["0"] = nn.Linear(2, 3)
+    net._parameters["w"] = nn.Parameter(danlu.ones(1))
+    net._buffers["b"] = danlu.zeros(1)
+    assert list(net.state_dict()) == ["w", "b", "0.weight", "0.bias"] and getattr(net, "0") is net._modules["0"]
+    assert "w" in net._parameters and len(net._modules) == 1 and repr(net._buffers) == "{'b': tensor([0.])}"
+    del net._parameters["w"]
+    assert not hasattr(net, "w") and dict(net._parameters) == {}
+    for wrong in (lambda: net._modules["w"], lambda: net._modules.pop("w"), lambda: net._buffers.__delitem__("w")):
+        with pytest.raises(KeyError, match="'w'"):
+            wrong()
+
+
+def test_equal_modules_of_a_list_are_printed_once():
+    layers = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2), nn.ReLU(), nn.Sequential(nn.Tanh()), nn.Sequential(nn.Tanh())])
+    assert repr(layers).splitlines() == [
+        "ModuleList(",
+        "  (0-1): 2 x Linear(in_features=2, out_features=2, bias=True)",
+        "  (2): ReLU()",
+        "  (3-4): 2 x Sequential(",
+        "    (0): Tanh()",
+        "  )",
+        ")",
+    ]
+
+
+def test_parameter_list():
+    weights = nn.ParameterList([danlu.zeros(2), "name"])
+    weights.append(nn.Parameter(danlu.ones(1), requires_grad=False))
+    weights += [danlu.ones(2, 2)]
+    assert isinstance(weights[0], nn.Parameter) and weights[1] == "name" and len(weights) == 4 and weights[-1].shape == (2, 2)
+    weights[0] = danlu.ones(3)
+    assert [tuple(w.shape) for w in weights if w != "name"] == [(3,), (1,), (2, 2)] and len(weights[1:3]) == 2
+    assert list(weights.state_dict()) == ["0", "2", "3"] and not weights[2].requires_grad
+    lines = ["    (0): Parameter containing: [danlu.float32 of size 3]", "    (1): Object of type: str"]
+    assert repr(weights).splitlines()[:3] == ["ParameterList(", *lines]
+    with pytest.raises(AxisError, match="index 4 is out of range: this ParameterList holds 4 parameters"):
+        weights[4]
+
+
+def test_parameter_dict():
+    named = nn.ParameterDict({"a": danlu.zeros(2)})
+    named["b"] = nn.Parameter(danlu.ones(1))
+    named.update({"c": 3})
+    assert list(named) == list(named.keys()) == ["a", "b", "c"] and "b" in named and named["c"] == 3 and len(named) == 3
+    assert [n for n, _ in named.named_parameters()] == ["a", "b"] and [k for k, _ in named.items()] == ["a", "b", "c"]
+    assert named.pop("a").shape == (2,) and next(iter(named.values())) is named["b"]
+    with pytest.raises(KeyError, match="'a'; this ParameterDict holds b, c"):
+        named["a"]
+
+
+def test_a_class_in_a_list_is_no_hidden_layer():
+    net = Net()
+    net.kinds, net.made = [nn.Linear, nn.ReLU], {"a": (nn.Linear, 3)}
+    assert len(list(net.parameters())) == len(NAMES)  # a warning would be an error
+
+
+def test_no_gpu_for_modules():
+    with pytest.raises(DTypeError, match="device 'cuda' is not available: danlu runs on the CPU"):
+        Net().cuda()
+    assert repr(Net().load_state_dict(Net().state_dict())) == "<All keys matched successfully>"
+    state = {"more": danlu.zeros(1)}
+    assert repr(nn.Linear(1, 1, bias=False).load_state_dict(state, strict=False)) == (
+        "_IncompatibleKeys(missing_keys=['weight'], unexpected_keys=['more'])"
+    )

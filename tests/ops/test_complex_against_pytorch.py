@@ -117,6 +117,8 @@ SHAPED = {
     "einsum": lambda m, z: m.einsum("ij,kj->ik", z, z.conj()),
     "dot": lambda m, z: z[0].dot(z[1]),
     "vdot": lambda m, z: m.vdot(z[0], z[1]),
+    "logsumexp": lambda m, z: z.logsumexp(1),
+    "pairwise_distance": lambda m, z: m.nn.functional.pairwise_distance(z, z.flip(0)),
     "vecdot": lambda m, z: m.linalg.vecdot(z, z.flip(0)),
     "vecdot along another axis": lambda m, z: m.linalg.vecdot(z, z * 2j, dim=0),
     "outer": lambda m, z: m.outer(z[0], z[:, 0]),

@@ -9,10 +9,12 @@ import pytest
 
 import danlu
 from danlu import nn, optim
-from danlu.errors import DataError, GradientError
+from danlu.errors import DataError, DTypeError, GradientError, ShapeError
 from danlu.optim.optimizer import OptimizerStateError
 
 START = [np.random.default_rng(1).normal(size=s) for s in [(4, 3), (5,), (2, 3, 2), ()]]
+
+MATRICES = [np.random.default_rng(1).normal(size=s) for s in [(4, 3), (2, 5), (3, 3)]]  # for Muon, which takes nothing else
 
 # name → options, each tried against PyTorch
 OPTIONS = {
@@ -23,6 +25,10 @@ OPTIONS = {
     "Adam": [{"lr": 0.05, "amsgrad": True, "weight_decay": 0.1}],
     "AdamW": [{"lr": 0.05}],
     "Adamax": [{"lr": 0.05}, {"lr": 0.05, "betas": (0.5, 0.7), "weight_decay": 0.1, "maximize": True}],
+    "Muon": [
+        {"lr": 0.05},
+        {"lr": 0.05, "nesterov": False, "ns_steps": 7, "adjust_lr_fn": "match_rms_adamw", "weight_decay": 0.0},
+    ],
     "NAdam": [{"lr": 0.05}, {"lr": 0.05, "weight_decay": 0.1, "decoupled_weight_decay": True}, {"lr": 0.05, "weight_decay": 0.1}],
     "RAdam": [{"lr": 0.05}, {"lr": 0.05, "weight_decay": 0.1, "decoupled_weight_decay": True}, {"lr": 0.1, "betas": (0.5, 0.9)}],
     "RMSprop": [
@@ -54,8 +60,12 @@ def run(optimizer, params, steps, make, first=0, skip=()):
     return [p.detach().numpy().copy() for p in params]
 
 
+def start(name):
+    return MATRICES if name == "Muon" else START
+
+
 def ours(name, options, dtype=np.float64):
-    params = [nn.Parameter(danlu.tensor(p.astype(dtype))) for p in START]
+    params = [nn.Parameter(danlu.tensor(p.astype(dtype))) for p in start(name)]
     return getattr(optim, name)(params, **options), params
 
 
@@ -195,6 +205,29 @@ def test_unused_rows_of_a_table_rest():
     assert (state["exp_avg"].numpy()[1] == 0).all() and state["step"] == 3
 
 
+def test_muon_steps_are_orthogonal_matrices():
+    rng = np.random.default_rng(3)
+    for shape, ratio in (((6, 4), np.sqrt(1.5)), ((4, 6), 1.0)):
+        p = nn.Parameter(danlu.zeros(*shape))
+        g = rng.normal(size=shape).astype(np.float32)
+        p.grad = danlu.tensor(g)
+        optim.Muon([p], lr=0.5, ns_steps=10).step()
+        u, _, vt = np.linalg.svd(g, full_matrices=False)
+        inside = u.T @ (p.detach().numpy() / (-0.5 * ratio)) @ vt.T
+        sizes = np.diag(inside)
+        np.testing.assert_allclose(inside, np.diag(sizes), atol=0.03)  # the same singular vectors as g's
+        assert sizes.min() > 0.6 and sizes.max() < 1.3  # the coefficients stay near 1 and do not reach it
+
+
+@pytest.mark.parametrize("name", [n for n in OPTIONS if n not in ("Muon", "Rprop", "Adafactor")])
+def test_without_decay_infinity_stays_infinity(name):
+    p = nn.Parameter(danlu.tensor([np.inf, 1.0]))
+    p.grad = danlu.ones(2)
+    getattr(optim, name)([p], lr=0.1, weight_decay=0.0).step()
+    first, second = p.tolist()
+    assert first == np.inf and second < 1
+
+
 # ---- what every optimizer does ---------------------------------------------------------------------------------------------------
 
 
@@ -226,7 +259,7 @@ def test_a_learning_rate_may_be_a_tensor(name):
             np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize(("name", "options"), [case for case in CASES if case[0] != "Muon"])
 def test_maximize_is_descent_of_the_negative(name, options):
     results = []
     for maximize in (False, True):
@@ -237,7 +270,7 @@ def test_maximize_is_descent_of_the_negative(name, options):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", [n for n in OPTIONS if n != "Adafactor"])
+@pytest.mark.parametrize("name", [n for n in OPTIONS if n not in ("Adafactor", "Muon")])
 def test_the_parts_of_a_complex_parameter_are_parameters(name):
     z = np.random.default_rng(2).normal(size=(2, 3, 4))
     whole = nn.Parameter(danlu.tensor(z[0] + 1j * z[1]))
@@ -264,7 +297,7 @@ def test_no_step_compiles_anew(name):
     assert danlu.engine.statistics()["programs"] == before
 
 
-P = nn.Parameter(danlu.ones(2))
+P, MATRIX = nn.Parameter(danlu.ones(2)), nn.Parameter(danlu.ones(2, 2))
 
 
 @pytest.mark.parametrize(
@@ -283,6 +316,9 @@ P = nn.Parameter(danlu.ones(2))
         (lambda: optim.Adafactor([P], d=0.5), "Adafactor: d is 0.5; expected a number ≥ 1"),
         (lambda: optim.Adafactor([P], eps=(None, -1)), r"Adafactor: eps is \(None, -1\); expected numbers ≥ 0"),
         (lambda: optim.Adafactor([P], beta2_decay=0.5), "Adafactor: beta2_decay is 0.5; expected a number ≤ 0"),
+        (lambda: optim.Muon([MATRIX], ns_coefficients=(1, 2)), r"Muon: ns_coefficients is \(1, 2\); expected three numbers"),
+        (lambda: optim.Muon([MATRIX], ns_steps=100), "Muon: ns_steps is 100; expected a number from 0 to 99"),
+        (lambda: optim.Muon([MATRIX], adjust_lr_fn="rms"), "adjust_lr_fn is 'rms'; expected None, 'original' or 'match_rms_adamw'"),
         (lambda: optim.LBFGS([P], line_search_fn="wolfe"), "line_search_fn is 'wolfe'; expected None or 'strong_wolfe'"),
         (lambda: optim.LBFGS([{"params": [P]}, {"params": []}]), "LBFGS: got several parameter groups; expected one"),
         (lambda: optim.LBFGS([P]).step(), r"LBFGS.step: got no closure; expected a function that computes the loss anew"),
@@ -291,6 +327,13 @@ P = nn.Parameter(danlu.ones(2))
 def test_messages(make, text):
     with pytest.raises(DataError, match=text):
         make()
+
+
+def test_muon_takes_real_matrices():
+    with pytest.raises(ShapeError, match=r"Muon: a parameter has shape \(2,\); expected matrices alone: give biases"):
+        optim.Muon([P])
+    with pytest.raises(DTypeError, match="Muon: a parameter is complex64; expected real numbers"):
+        optim.Muon([nn.Parameter(danlu.zeros(2, 2, dtype=danlu.complex64))])
 
 
 def test_state_of_another_shape_is_named():
@@ -400,7 +443,7 @@ def test_lbfgs_is_refused_inside_compile():
 
 
 def theirs(torch, name, options, dtype=np.float64):
-    params = [torch.nn.Parameter(torch.tensor(p.astype(dtype))) for p in START]
+    params = [torch.nn.Parameter(torch.tensor(p.astype(dtype))) for p in start(name)]
     return getattr(torch.optim, name)(params, **options), params
 
 

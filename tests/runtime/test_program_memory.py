@@ -79,7 +79,7 @@ def mixed(x):
 
 
 def products(x):
-    """Matrix products: each packs a block of its operands beside the temporaries."""
+    """Matrix products: each packs its operands beside the temporaries."""
     x = x.reshape(SIDE, SIDE)
     for _ in range(3):
         x = (x @ x * 1e-3).tanh() + x.sigmoid()
@@ -101,19 +101,18 @@ def peak(function, requires_grad: bool = False) -> tuple[float, float]:
     return (after["peak"] - before) / BLOCK, (after["used"] - before) / BLOCK
 
 
-@pytest.mark.parametrize(
-    "function, temporaries", [(chain, 0), (reduced, 1), (softmax, 2), (layer_norm, 1), (in_place, 0), (transposed, 0), (mixed, 2)]
-)
+FIGURES = [
+    (chain, 0), (in_place, 0), (transposed, 0), (layer_norm, 0.1), (reduced, 1), (softmax, 1), (mixed, 2),
+    (products, 2),  # one of them the packed operand
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function, temporaries", FIGURES)
 def test_a_program_needs_at_most_two_temporaries(function, temporaries):
     """The figure of each program; none needs more than two."""
     most, held = peak(function)
     assert most <= 1 + temporaries + 0.02
     assert held <= 1.001
-
-
-def test_matrix_products_need_one_temporary_more():
-    """The packed operand."""
-    assert peak(products)[0] <= 4.02
 
 
 def test_what_a_derivative_needs_is_kept_and_no_more():

@@ -1,8 +1,10 @@
 """Step for step with PyTorch: from the same first weights and on the same batches, the losses of 50 steps (marked `oracle`).
 
-Networks, optimizers and the loop are written once and run under both frameworks. In float64 the losses agree to 1e-9. In float32 they
+Networks, optimizers and the loop are written once and run under both frameworks. In float64 the losses agree to 1e-12. In float32 they
 agree to 1e-6 until the input of one ReLU lies so near to 0 that the two round it to different sides: from there on a gradient differs,
-by up to 1e-3 of a loss for a small network with batch norm, and as often between PyTorch's own float32 and float64.
+and the losses by 1e-5 to 1e-3, as those of PyTorch's own float32 and float64 do. It happens in the ResNet; so float32 has three seeds,
+and the middle one counts. LeNet is that of LeCun et al. 1998, with tanh and averages. (With ReLU, maxima and RMSprop PyTorch's float32
+leaves its float64 by up to 0.4 of the loss.)
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ def mlp(nn):
 
 def lenet(nn):
     return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, CLASSES),
+        nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2),
+        nn.Flatten(), nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, CLASSES),
     )  # fmt: skip
 
 
@@ -88,7 +90,7 @@ def batches(net):
     labels = rng.integers(0, CLASSES, (10, BATCH))
     if net in SHAPES:
         common = rng.normal(size=(CLASSES, *SHAPES[net]))
-        x = (0.6 * common[labels] + rng.normal(size=(10, BATCH, *SHAPES[net]))).astype("f")
+        x = (0.4 * common[labels] + rng.normal(size=(10, BATCH, *SHAPES[net]))).astype("f")
     else:
         tokens = rng.integers(0, 20, (10, BATCH, 12))
         x = np.where(rng.random(tokens.shape) < 0.3, labels[..., None], tokens)
@@ -109,9 +111,10 @@ def train(framework, model, make_optimizer, x, labels):
     return np.array(losses)
 
 
-def compare(net, optimizer, double, tolerance):
+def deviation(net, optimizer, seed, double=False):
+    """The largest difference between two losses of one step, as a part of PyTorch's."""
     torch = pytest.importorskip("torch")
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     theirs, ours = net(torch.nn), net(danlu.nn)
     ours.load_state_dict({key: value.numpy() for key, value in theirs.state_dict().items()})
     x, labels = batches(net)
@@ -119,8 +122,8 @@ def compare(net, optimizer, double, tolerance):
         theirs, ours, x = theirs.double(), ours.double(), x if x.dtype == np.int64 else x.astype(np.float64)
     wanted = train(torch, theirs, OPTIMIZERS[optimizer], x, labels)
     losses = train(danlu, ours, OPTIMIZERS[optimizer], x, labels)
-    assert wanted[-10:].mean() < 0.99 * wanted[:10].mean()  # it learns
-    np.testing.assert_allclose(losses, wanted, rtol=tolerance, atol=0)
+    assert wanted[-10:].mean() < 0.95 * wanted[:10].mean()  # it learns
+    return np.max(np.abs(losses - wanted) / wanted)
 
 
 NETS = [mlp, lenet, resnet, gru, encoder]
@@ -130,12 +133,12 @@ NETS = [mlp, lenet, resnet, gru, encoder]
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("net", NETS)
 def test_fifty_steps(net, optimizer):
-    compare(net, optimizer, False, 1e-3)
+    found = [deviation(net, optimizer, seed) for seed in range(3)]
+    assert np.median(found) <= 1e-3, found
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize(
-    ("net", "optimizer"), [*[(net, "sgd") for net in NETS], *[(mlp, name) for name in OPTIMIZERS if name != "sgd"]]
-)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("net", NETS)
 def test_fifty_steps_in_float64(net, optimizer):
-    compare(net, optimizer, True, 1e-9)
+    assert deviation(net, optimizer, 0, double=True) <= 1e-12

@@ -157,6 +157,13 @@ x.to(l.float64)
 l.searchsorted(l.ones(2,0),l.zeros(2,4))
 x.to("cpu",l.float64,False,True)
 x.to(l.float64,True)
+l.arange(5,dtype=l.uint8)*-1
+l.arange(5,dtype=l.uint8).masked_fill(l.arange(5)>2,-1)
+l.where(l.arange(5)>2,l.arange(5,dtype=l.uint8),-1)
+l.arange(5,dtype=l.uint8)>-1
+l.arange(5,dtype=l.uint8)-300
+l.nn.functional.max_pool2d(l.arange(16,dtype=l.int32).reshape(1,4,4),2)
+l.nn.functional.interpolate(l.arange(16,dtype=l.uint8).reshape(1,1,4,4),scale_factor=2,mode="bilinear")
 x.type(l.int32)
 x.type_as(l.zeros(1,dtype=l.float64))
 x.index_select(1,l.tensor([2,0]))

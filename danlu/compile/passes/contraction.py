@@ -15,7 +15,22 @@ from dataclasses import replace
 
 from danlu.compile import gemm
 from danlu.compile.index import ZERO, Index, Var, atoms_of
-from danlu.compile.kernel import PRODUCT, Accumulate, Apply, Begin, Contract, Kernel, Load, Loop, Rewriter, Store, indices
+from danlu.compile.kernel import (
+    PRODUCT,
+    Accumulate,
+    Apply,
+    Begin,
+    Choose,
+    Constant,
+    Contract,
+    Kernel,
+    Load,
+    Loop,
+    Rewriter,
+    Store,
+    indices,
+)  # fmt: skip
+from danlu.compile.passes.boxes import boxed
 from danlu.compile.passes.collapse import one_walk
 from danlu.compile.target import Target
 
@@ -25,6 +40,9 @@ def contraction(kernel: Kernel, target: Target) -> Kernel:
     if not (kernel.body and isinstance(kernel.body[0], Contract)):
         return kernel
     contract = kernel.body[0]
+    planned = boxed(contract, target) if contract.total.dtype.is_floating_point else None
+    if planned is not None:
+        return replace(kernel, body=[planned])
     planned = _planned(contract, target) if contract.total.dtype.is_floating_point and _affine(contract) else None
     return replace(kernel, body=plain(contract) if planned is None else [planned])
 
@@ -63,7 +81,7 @@ def _planned(c: Contract, target: Target) -> Contract | None:
         tuple(v.extent for v in (*batch, *outer)), m.extent, n.extent, depth.extent,
         tuple(c.a.index.coefficient(v) for v in (*batch, *outer, m, depth)),
         tuple(c.b.index.coefficient(v) for v in (*batch, *outer, depth, n)),
-        c.a.index.const, c.b.index.const, c.a.dtype, bool(outer),
+        c.a.index.const, c.b.index.const, c.a.dtype, len(outer),
     )  # fmt: skip
     along = "m" if any(isinstance(s, Store) and s.index.coefficient(m) == 1 for s in c.body) else "n"
     return replace(c, axes=(*batch, m, n), plan=gemm.plan(problem, target, along))
@@ -86,7 +104,7 @@ def _merge(c: Contract, variables: list[Var]) -> tuple[Contract, list[Var]]:
 
 def plain(c: Contract) -> list:
     """The contraction as loops that multiply and add."""
-    product = Apply(PRODUCT, (c.a, c.b), (), c.total.dtype)
+    product = Apply(PRODUCT, (_guarded(c.a), _guarded(c.b)), (), c.total.dtype)
     body: list = [Accumulate(c.total, product)]
     for var in reversed(summed(c)):
         body = [Loop(var, body)]
@@ -95,3 +113,8 @@ def plain(c: Contract) -> list:
         if axis.extent != 1:
             body = [Loop(axis, body)]
     return body
+
+
+def _guarded(e: Load) -> Load | Choose:
+    """What an operand is where it does not exist: 0."""
+    return Choose(e.guard, e, Constant(0, e.dtype), e.dtype) if e.guard else e

@@ -34,6 +34,7 @@ from danlu.compile.kernel import (
     Load,
     Loop,
     Rewriter,
+    Scan,
     Store,
     Total,
     children,
@@ -99,7 +100,7 @@ def _rows_of(kernel: Kernel) -> set[int]:
     """The sizes of the outer loops of a kernel, multiplied from the outermost inwards; none where rows depend on one another."""
     found, size, body = set(), 1, kernel.body
     for s in statements(body):
-        if not isinstance(s, (Loop, Begin, Accumulate, Store)) or (isinstance(s, Store) and not _plain(s)):
+        if not isinstance(s, (Loop, Begin, Accumulate, Store)) or isinstance(s, Scan) or (isinstance(s, Store) and not _plain(s)):
             return set()
     while len(body) == 1 and isinstance(body[0], Loop):
         size, body = size * body[0].var.extent, body[0].body
@@ -172,7 +173,7 @@ def _in_parts(kernel: Kernel, fresh: Iterator[int]) -> list[Kernel] | None:
     extents = [v.extent for v in columns]
     rows, width = prod(v.extent for v in summed), prod(extents)
     length = -(-rows // max(1, min(PARTS, rows * width // PART)))
-    if rows * width < SMALL * 2 or length < FEWEST // 2 or not all(isinstance(s, Accumulate) for s in updates):
+    if rows * width < SMALL * 2 or length < FEWEST // 2 or not all(type(s) is Accumulate for s in updates):
         return None
     row = i.ravel([i.var(v) for v in summed], [v.extent for v in summed])
     column = i.ravel([i.var(v) for v in columns], extents)

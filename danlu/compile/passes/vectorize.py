@@ -23,6 +23,7 @@ from danlu.compile.kernel import (
     Load,
     Loop,
     Rewriter,
+    Scan,
     Store,
     expressions,
     indices,
@@ -96,7 +97,8 @@ def _rebuild(nest: Nest, target: Target) -> list:
     lanes = _lanes(everything, target)
     if var is None:
         return _join(nest, None, 1)
-    if var in nest.inner and var.extent >= MANY * lanes:
+    scans = any(isinstance(s, Scan) for s in nest.updates)
+    if var in nest.inner and var.extent >= MANY * lanes and not scans:
         lanes *= MANY
     return _join(nest, var, lanes)
 
@@ -117,7 +119,8 @@ def _join(nest: Nest, var: Var | None, lanes: int) -> list:
     totals = [s.total for s in nest.before if isinstance(s, Begin)]
     if inner_vector:
         before = [Begin(s.total, lanes) if isinstance(s, Begin) else s for s in nest.before]
-        body = [*before, *body, *(Fold(t) for t in totals), *nest.after]
+        folds = [] if any(isinstance(s, Scan) for s in nest.updates) else [Fold(t) for t in totals]
+        body = [*before, *body, *folds, *nest.after]
     else:
         body = [*nest.before, *body, *nest.after]
     outer = _order(nest.outer, var)

@@ -1,4 +1,4 @@
-"""L7. Gradient clipping, all parameters as one vector, and sequences of different lengths (`rnn`)."""
+"""L7. Gradient clipping, all parameters as one vector, normalized weights, and sequences of different lengths (`rnn`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from math import inf, isfinite
 
 from danlu.errors import DataError, NumericError, ShapeError
-from danlu.nn.utils import rnn
+from danlu.nn.utils import parametrizations, parametrize, rnn
+from danlu.nn.utils.norms import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
 from danlu.ops import composite
 from danlu.tensor import Tensor, apply, no_grad
 from danlu.tensor.creation import cat, stack, zeros
@@ -196,6 +197,12 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
+    "remove_spectral_norm",
+    "remove_weight_norm",
     "rnn",
+    "spectral_norm",
     "vector_to_parameters",
+    "weight_norm",
 ]

@@ -1,0 +1,314 @@
+"""L4. What a thread will record, foreseen: a loop records the same calls again and again.
+
+A `Script` is what one trace recorded, without its values. While a later trace follows it, a call costs one comparison with the call
+that is foreseen: its op and attributes, which results of earlier calls its inputs are, and what kind of memory or number is new.
+Shapes, entries and the key of the program are those of before, so nothing of them is made. Where a call is another one, the trace
+`leave`s its script: what was skipped is made up for, and the engine records as if there had never been one. What was foreseen is
+never believed: every input is compared, and before the program runs, who holds the results and who else can see memory that it
+writes over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter, itemgetter
+from typing import Any
+
+from danlu.autodiff import GRADIENT
+from danlu.graph import Op, Spec
+from danlu.ops.source import BUFFER, CONST, NUMBER
+from danlu.ops.table import PLACEHOLDER, number_spec
+from danlu.runtime.buffers import Buffer
+from danlu.runtime.executable import both_kinds
+from danlu.trace import Runtime, Trace, Value, is_folded, is_free, note_line
+
+Given = Sequence[tuple[int, int]]
+_handles = attrgetter("handles")
+_blank = Value.__new__
+
+
+class Call:
+    """One call of a script.
+
+    `pick` takes its inputs that are values from those of the trace, `chosen` from what is given. `new`: memory and numbers that the trace
+    does not know, as (position, kind, what is expected ...). `refused`: where a derivative depends on it, the mode that was not that of
+    before. `results`: (spec, whether it has a derivative) of each. `freed`, `leaves`: of a backward pass, the slots of the values whose
+    history goes, and of the leaves that get a gradient. `entries`: how many the trace has before it.
+    """
+
+    __slots__ = (
+        "arity", "attrs", "chosen", "entries", "freed", "leaves", "many", "new", "op", "pick", "refused", "results",
+    )  # fmt: skip
+
+    def __init__(self, op: Any, attrs: tuple, entries: int) -> None:
+        self.op, self.attrs, self.entries, self.arity = op, attrs, entries, 0
+        self.new: list[tuple] = []
+        self.results: list[tuple[Spec, bool]] = []
+        self.pick: Callable[[Any], Any] | None = None
+        self.chosen: Callable[[Any], Any] | None = None
+        self.refused: bool | None = None
+        self.many = False
+        self.freed: tuple[int, ...] | None = None
+        self.leaves: tuple[int, ...] = ()
+
+    def is_like(self, other: Call) -> bool:
+        """Whether a call with the same entries is the same also in what entries do not tell: what has a derivative, what is let go."""
+        return (self.new, self.results, self.refused, self.freed) == (other.new, other.results, other.refused, other.freed)
+
+
+class Script:
+    """The calls of a program that was recorded before, and in what state the trace was when it ran."""
+
+    __slots__ = (
+        "calls", "entries", "executable", "handles", "hits", "misses", "num_buffers", "overwritten", "replaced", "results", "slots",
+    )  # fmt: skip
+
+    def __init__(self, trace: Trace, calls: list[Call], found: tuple[Any, tuple[int, ...]], given: Given) -> None:
+        self.calls = [*calls, Call(None, (), len(trace.entries))]
+        self.entries, self.num_buffers = trace.entries, len(trace.buffers)
+        self.executable, self.slots = found
+        slots = [v.slot for v in trace.values if v is not None and v.buffer is None]
+        self.results = _picker(slots)
+        self.handles = [trace.values[s].handles for s in slots]  # type: ignore[union-attr]
+        places = dict(given)
+        self.replaced = [old.slot for _, old in trace.replaced]
+        self.overwritten = [trace.places.get(id(old.buffer)) in places for _, old in trace.replaced]
+        self.hits = self.misses = 0
+
+    def begins_as(self, other: Script, count: int) -> bool:
+        """Whether the first calls are the same as those of another script."""
+        entries = other.calls[count].entries
+        return (
+            count < len(self.calls)
+            and self.calls[count].entries == entries
+            and self.entries[:entries] == other.entries[:entries]
+            and all(a.is_like(b) for a, b in zip(self.calls[:count], other.calls))
+        )
+
+
+def _picker(slots: Sequence[int]) -> Callable[[Any], tuple]:
+    """The items at some places, as a tuple."""
+    if len(slots) == 1:
+        (only,) = slots
+        return lambda items: (items[only],)
+    return itemgetter(*slots) if slots else lambda items: ()
+
+
+# ---- learning ---------------------------------------------------------------------------------------------------------------
+
+
+def learned(trace: Trace, found: tuple[Any, tuple[int, ...]], given: Given) -> Script | None:
+    """The script of a trace that is about to run; None for one that does more than a script can tell."""
+    if not trace.entries or trace.unforeseen or any(v is not None and not _is_plain(v) for v in trace.values):
+        return None
+    if any(old.trace is not trace for _, old in trace.replaced):
+        return None
+    calls = _calls(trace)
+    return Script(trace, calls, found, given) if calls else None
+
+
+def _is_plain(v: Value) -> bool:
+    """Whether all there is to know of a value at the end of its trace is in a script: no history, no hooks."""
+    note = v.note
+    line_only = note is None or (v.op.blamed and not (note.gate or note.hooks or note.recompute or note.traced))
+    if v.buffer is not None:
+        return note is None and type(v.buffer) is Buffer and not v.inputs and not (v.grad and (v.leaf is None or v.freed))
+    return line_only and v.leaf is None and not (v.grad and v.inputs)
+
+
+def _calls(trace: Trace) -> list[Call] | None:
+    calls: list[Call] = []
+    new: list[tuple] = []  # (slot, kind, ...) since the last call
+    slot, start = 0, 0
+    for k, entry in enumerate(trace.entries):
+        head = entry[0]
+        if head is BUFFER:
+            new.append((slot, BUFFER, entry[1], trace.values[slot].grad, entry[2]))  # type: ignore[union-attr]
+        elif head is CONST or head is NUMBER:
+            new.append((slot, head, entry[2] if head is CONST else entry[1], entry[1] if head is CONST else None, 0))
+        elif type(head) is not Op or head is PLACEHOLDER:
+            return None
+        else:
+            call = _call(trace, entry, start, new, slot)
+            if call is None:
+                return None
+            calls.append(call)
+            new, start, slot = [], k + 1, slot + len(call.results)
+            continue
+        slot += 1
+    return None if new else calls
+
+
+def _call(trace: Trace, entry: tuple, entries: int, new: list[tuple], slot: int) -> Call | None:
+    op, attrs, slots, cut = entry
+    values = trace.values
+    call = Call(op, attrs, entries)
+    call.arity = len(slots)
+    if any(n[0] not in slots for n in new):
+        return None
+    call.new = [(slots.index(n[0]), *n[1:]) for n in new]
+    numbers = {n[0]: number_spec(n[2](0)) for n in new if n[1] is not BUFFER}
+    tensors = [k for k, s in enumerate(slots) if s not in numbers]
+    if tensors:
+        call.pick = itemgetter(*[slots[k] for k in tensors])
+        call.chosen = itemgetter(*tensors) if numbers or len(tensors) == 1 else None
+    spec = op.result(tuple([numbers[s] if s in numbers else values[s].spec for s in slots]), attrs)  # type: ignore[union-attr]
+    call.many = type(spec) is tuple
+    results: Any = values[slot : slot + (len(spec) if call.many else 1)]
+    call.results = [(v.spec, v.grad) for v in results]
+    if any(values[slots[k]].grad for k in tensors):  # type: ignore[union-attr]
+        call.refused = cut
+    if results and results[0] in trace.passes:
+        call.op, (call.freed, call.leaves) = None, trace.passes[results[0]]
+    return call
+
+
+# ---- following --------------------------------------------------------------------------------------------------------------
+
+
+def follow(trace: Trace, op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
+    """What the next call records, if it is the one that is foreseen; else None, and nothing has been recorded."""
+    call = trace.script.calls[trace.at]
+    if call.op is not op or call.attrs != attrs or call.refused is differentiable or call.arity != len(inputs):
+        return None
+    values = trace.values
+    if call.new and not _enter(trace, call.new, inputs):
+        return None
+    if call.pick is not None and call.pick(values) != (inputs if call.chosen is None else call.chosen(inputs)):
+        _withdraw(trace)
+        return None
+    trace.at += 1
+    if call.many:
+        return tuple(_results(trace, call, op, inputs))
+    spec, grad = call.results[0]
+    v = _blank(Value)
+    v.op = op
+    v.inputs = inputs
+    v.attrs = attrs
+    v.spec = spec
+    v.grad = grad
+    v.index = v.handles = v.held = 0
+    v.freed = False
+    v.buffer = v.leaf = v.note = None
+    v.trace = trace
+    v.slot = len(values)
+    values.append(v)
+    if op.blamed:
+        note_line(op, (v,))
+    return v
+
+
+def _results(trace: Trace, call: Call, op: Op, inputs: tuple) -> list[Value]:
+    values, attrs, found = trace.values, call.attrs, []
+    slot = len(values)
+    for k, (spec, grad) in enumerate(call.results):
+        v = _blank(Value)
+        v.op = op
+        v.inputs = inputs
+        v.attrs = attrs
+        v.spec = spec
+        v.grad = grad
+        v.index = k
+        v.handles = v.held = 0
+        v.freed = False
+        v.buffer = v.leaf = v.note = None
+        v.trace = trace
+        v.slot = slot + k
+        found.append(v)
+    values += found
+    if op.blamed:
+        note_line(op, found)
+    return found
+
+
+def _enter(trace: Trace, new: list[tuple], inputs: tuple) -> bool:
+    """Takes new memory and numbers into the trace, where they are what is foreseen."""
+    values, buffers = trace.values, trace.buffers
+    for position, kind, expected, more, place in new:
+        x = inputs[position]
+        if kind is BUFFER:
+            if (
+                type(x) is not Value
+                or x.spec is not expected
+                or x.grad is not more
+                or x.inputs
+                or x.note is not None
+                or x.trace is trace
+            ):
+                break
+            buffer = x.buffer
+            if type(buffer) is not Buffer or (more and (x.leaf is None or x.freed)):
+                break
+            if place == len(buffers):
+                buffers.append(buffer)
+            elif buffers[place] is not buffer:
+                break
+            x.trace = trace
+            x.slot = len(values)
+            values.append(x)
+        elif not _enter_number(trace, x, kind is CONST, expected, more):
+            break
+    else:
+        return True
+    _withdraw(trace)
+    return False
+
+
+def _enter_number(trace: Trace, x: Any, constant: bool, expected: type, value: Any) -> bool:
+    changes = type(x) is Runtime
+    x = x.value if changes else x
+    if type(x) is not expected or (not changes and is_folded(x)) is not constant or (constant and x != value):
+        return False
+    if not constant:
+        trace.numbers += both_kinds(x)
+    trace.values.append(None)
+    return True
+
+
+def _withdraw(trace: Trace) -> None:
+    """Takes out of the trace again what a call brought in that was not the foreseen one."""
+    calls = trace.script.calls[: trace.at]
+    count = sum(len(c.new) + len(c.results) for c in calls)
+    for v in trace.values[count:]:
+        if v is not None:
+            v.trace = None
+    del trace.values[count:]
+    del trace.buffers[len({n[4] for c in calls for n in c.new if n[1] is BUFFER}) :]
+    del trace.numbers[2 * sum(n[1] is NUMBER for c in calls for n in c.new) :]
+
+
+def follow_backward(trace: Trace, ys: tuple) -> tuple[list[Value], list[Value]] | None:
+    """The leaves and their gradients, if a backward pass over `ys` (roots and seeds) is what comes next; else None."""
+    call = trace.script.calls[trace.at]
+    if call.freed is None:
+        return None
+    values = trace.values
+    inputs = call.pick(values)  # type: ignore[misc]
+    if inputs[: len(ys)] != ys or len(ys) != 2 * call.attrs[0]:
+        return None
+    trace.at += 1
+    found = _results(trace, call, GRADIENT, inputs)
+    for s in call.freed:
+        v: Any = values[s]
+        v.inputs = ()
+        v.freed = True
+    return [values[s] for s in call.leaves], found  # type: ignore[misc]
+
+
+# ---- the end ----------------------------------------------------------------------------------------------------------------
+
+
+def fulfilled(trace: Trace) -> bool:
+    """Whether the trace has come to the end of its script, with the same results held, and the same memory free to be written over."""
+    script, replaced = trace.script, trace.replaced
+    if (
+        script.calls[trace.at].entries != len(script.entries)
+        or list(map(_handles, script.results(trace.values))) != script.handles
+        or len(set(trace.buffers)) != script.num_buffers
+        or len(replaced) != len(script.replaced)
+    ):
+        return False
+    for (_, old), slot, over in zip(replaced, script.replaced, script.overwritten):
+        if old.trace is not trace or old.slot != slot or (over and not is_free(old)):
+            return False
+    return True

@@ -1,0 +1,77 @@
+"""Groups that do the same are lowered once: the program is the same, step by step, as if each had been lowered by itself."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from native_graph import native
+from random_graphs import random_graph
+
+from danlu import dtype as dt
+from danlu.autodiff import gradient
+from danlu.compile import alike, program
+from danlu.graph import Node, Spec
+from danlu.ops import o
+from danlu.ops.source import CONST, NUMBER
+from danlu.testing import evaluate, inputs_of
+
+
+def both(roots, inputs, monkeypatch):
+    """The program of a graph, and that in which no group is taken for another one."""
+    found = program.build(roots, inputs)
+    described = alike._described
+    with monkeypatch.context() as patch:
+        patch.setattr(alike, "_described", lambda group, slots: (object(), described(group, slots)[1]))
+        return found, program.build(roots, inputs)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_graphs(seed, monkeypatch):
+    draw = random.Random(seed)
+    graph, roots = random_graph(draw.choice, draw.choice([8, 20, 40]))
+    found, wanted = both(roots, len(graph.arrays), monkeypatch)
+    assert found.steps == wanted.steps and found.texts == wanted.texts
+
+
+def test_a_deep_network_is_planned_once(monkeypatch):
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape).astype(np.float32) for shape in ((16, 32), *[(32, 32)] * 8)]
+    x, *weights = inputs_of(arrays)
+    y = x
+    for w in weights:
+        y = o.gelu(o.matmul(y, w), approximate="none")
+    roots = [y, *gradient(y, o.like(1.0, y), weights)]
+    planned = []
+    optimize = program.optimize
+    monkeypatch.setattr(program, "optimize", lambda kernel, *rest: planned.append(kernel) or optimize(kernel, *rest))
+    found = program.build(roots, len(arrays))
+    assert len(planned) < len(found.steps) // 2
+    found, wanted = both(roots, len(arrays), monkeypatch)
+    assert found.steps == wanted.steps and found.texts == wanted.texts
+
+
+def numbered(x, position):
+    return o.mul(x, Node(NUMBER, (), (position, dt.float64), Spec((), dt.float32, True)))
+
+
+def test_each_copy_has_its_own_numbers():
+    arrays = [np.full(100, k + 1, np.float32) for k in range(3)]
+    roots = [numbered(x, k) for k, x in enumerate(inputs_of(arrays))]
+    for got, wanted in zip(native(roots, arrays, (2.0, 5.0, -3.0)), evaluate(roots, arrays, (2.0, 5.0, -3.0))):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_numbers_that_are_equal_and_not_the_same():
+    arrays = [np.array([-1.0, 1.0], np.float32)] * 2
+    zeros = [Node(CONST, (), (value, dt.float32), Spec((), dt.float32)) for value in (0.0, -0.0)]
+    for got, sign in zip(native([o.mul(o.abs(x), z) for x, z in zip(inputs_of(arrays), zeros)], arrays), (False, True)):
+        assert np.signbit(got).tolist() == [sign, sign]
+
+
+def test_an_input_that_is_read_twice_is_not_two_inputs():
+    arrays = [np.arange(5, dtype=np.float32), np.ones(5, np.float32)]
+    x, y = inputs_of(arrays)
+    square, product = native([o.mul(x, x), o.mul(x, y)], arrays)
+    assert square.tolist() == [0, 1, 4, 9, 16] and product.tolist() == [0, 1, 2, 3, 4]

@@ -1,0 +1,327 @@
+"""A loop that is foreseen (danlu/rehearsal.py) computes the same bits as one that is recorded anew at each step, whatever happens in it."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import danlu
+from danlu import engine, nn
+from danlu.errors import AxisError, GradientError
+from danlu.nn import functional as F
+
+STEPS, WHEN = 12, 7  # something unforeseen happens at one step, when the others are foreseen for a while
+
+
+class Loop:
+    """A training loop; a disturbance may do something at each of its places: begin, loss, backward, step."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+        with danlu.no_grad():
+            for p in self.net.parameters():
+                p.copy_(danlu.tensor(rng.normal(size=tuple(p.shape)).astype("float32")))
+        self.optimizer = danlu.optim.Adam(self.net.parameters(), lr=0.05)
+        self.x = danlu.tensor(rng.normal(size=(16, 4)).astype("float32"))
+        self.y = danlu.tensor(rng.integers(0, 3, 16))
+        self.kept: list = []
+
+    def run(self, disturb, when=(WHEN,), steps=STEPS) -> list:
+        losses = []
+        for n in range(steps):
+            at = n in when
+            self.optimizer.zero_grad()
+            if at:
+                disturb(self, "begin")
+            self.out = self.net(self.x)
+            self.loss = F.cross_entropy(self.out, self.y)
+            if at:
+                disturb(self, "loss")
+            self.loss.backward()
+            if at:
+                disturb(self, "backward")
+            self.optimizer.step()
+            if at:
+                disturb(self, "step")
+            losses.append(self.loss.item())
+        parameters = [p.detach().numpy().copy() for p in self.net.parameters()]
+        return [losses, *parameters, *[np.asarray(k) for k in self.kept]]
+
+
+def at(place):
+    """A disturbance at one place."""
+
+    def make(function):
+        return lambda loop, now: function(loop) if now == place else None
+
+    return make
+
+
+@at("begin")
+def another_batch(loop):
+    loop.x, loop.y = loop.x[:9] * 2, loop.y[:9]
+
+
+@at("begin")
+def new_numbers(loop):
+    loop.x = danlu.tensor(loop.x.numpy() + 1)
+
+
+@at("begin")
+def aliased(loop):
+    loop.net[2].bias = nn.Parameter(loop.net[2].bias.detach())
+
+
+@at("begin")
+def frozen(loop):
+    loop.net[0].weight.requires_grad_(False)
+
+
+@at("begin")
+def hook_of_a_parameter(loop):
+    loop.net[0].weight.register_hook(lambda g: g * 3)
+
+
+@at("begin")
+def without_gradient(loop):
+    with danlu.no_grad():
+        loop.kept.append(loop.net(loop.x).numpy())
+
+
+@at("begin")
+def old_parameter(loop):
+    loop.alias = loop.net[0].weight.detach()  # sees every later update
+
+
+@at("begin")
+def old_values(loop):
+    loop.view = loop.net[0].weight.detach().numpy()  # memory that NumPy has
+
+
+@at("loss")
+def read(loop):
+    loop.kept.append(loop.loss.item())
+
+
+@at("loss")
+def one_op_more(loop):
+    loop.loss = loop.loss * 3.0
+
+
+@at("loss")
+def folded_number(loop):
+    loop.loss = loop.loss * 1
+
+
+@at("loss")
+def hook(loop):
+    loop.out.register_hook(lambda g: g * -1)
+
+
+@at("loss")
+def retained(loop):
+    loop.out.retain_grad()
+
+
+@at("loss")
+def hook_that_reads(loop):
+    loop.out.register_hook(lambda g: loop.kept.append(g.numpy()))
+
+
+@at("loss")
+def backward_twice(loop):
+    loop.loss.backward(retain_graph=True)
+
+
+@at("loss")
+def gradients_apart(loop):
+    loop.kept.append(danlu.autograd.grad(loop.loss, loop.out, retain_graph=True)[0].numpy())
+
+
+@at("loss")
+def history_kept(loop):
+    loop.again = loop.loss * 1.5 + loop.out.sum()
+    loop.kept.append(loop.again.item())
+
+
+@at("loss")
+def values_held(loop):
+    loop.held = [p.detach() * 1 for p in loop.net.parameters()]
+
+
+@at("backward")
+def clipped(loop):
+    nn.utils.clip_grad_norm_(loop.net.parameters(), 0.1)
+
+
+@at("backward")
+def no_gradient(loop):
+    loop.net[0].weight.grad = None
+
+
+@at("backward")
+def gradients_held(loop):
+    loop.grads = [p.grad for p in loop.net.parameters()]
+
+
+@at("backward")
+def other_rate(loop):
+    loop.optimizer.param_groups[0]["lr"] = 0.5
+
+
+@at("step")
+def written(loop):
+    with danlu.no_grad():
+        loop.net[0].weight *= 0.5
+
+
+@at("step")
+def loaded(loop):
+    loop.optimizer.load_state_dict(loop.optimizer.state_dict())
+    loop.net.load_state_dict({k: v * 0.9 for k, v in loop.net.state_dict().items()})
+
+
+@at("step")
+def profiled(loop):
+    danlu.profile(lambda: loop.net(loop.x), repeat=1)
+
+
+DISTURBANCES = {k: v for k, v in globals().items() if getattr(v, "__qualname__", "").startswith("at.")}
+
+
+def outcome(disturb) -> list:
+    loop = Loop()
+    found = loop.run(disturb)
+    later = [getattr(loop, name, None) for name in ("alias", "view")]
+    later += [*getattr(loop, "grads", ()), *getattr(loop, "held", ())]
+    return [*found, *[np.asarray(t.numpy() if hasattr(t, "numpy") else t) for t in later if t is not None]]
+
+
+def followed() -> float:
+    return engine.statistics()["foreseen"]
+
+
+@pytest.mark.parametrize("name", sorted(DISTURBANCES))
+def test_what_was_not_foreseen_gives_the_same_bits(name, monkeypatch):
+    before = followed()
+    foreseen = outcome(DISTURBANCES[name])
+    assert followed() > before
+    monkeypatch.setattr(engine, "_begin", lambda *_: None)
+    hits = followed()
+    plain = outcome(DISTURBANCES[name])
+    assert followed() == hits
+    assert len(foreseen) == len(plain) > 4
+    for a, b in zip(foreseen, plain):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_in_whatever_order(seed, monkeypatch):
+    """Many scripts that begin alike: in every third step or so something happens."""
+    names = sorted(set(DISTURBANCES) - {"another_batch", "profiled"})
+
+    def walk() -> list:
+        random = np.random.default_rng(seed)
+
+        def disturb(loop, place):
+            if place == "begin":
+                loop.name = names[random.integers(len(names))] if random.random() < 0.4 else ""
+                loop.net[0].weight.requires_grad_(True)
+            if loop.name:
+                DISTURBANCES[loop.name](loop, place)
+
+        return Loop().run(disturb, range(40), 40)
+
+    foreseen = walk()
+    monkeypatch.setattr(engine, "_begin", lambda *_: None)
+    plain = walk()
+    assert len(foreseen) == len(plain)
+    for a, b in zip(foreseen, plain):
+        assert np.array_equal(a, b)
+
+
+def test_a_loop_with_a_frozen_parameter_is_another_script():
+    def train(frozen: bool, held: bool) -> list:
+        loop = Loop()
+        loop.net[0].weight.requires_grad_(not frozen)
+        for _ in range(8):
+            loop.optimizer.zero_grad()
+            loss = F.cross_entropy(loop.net(loop.x), loop.y)
+            loss.backward()
+            if held:
+                loop.kept.append(loop.net[2].bias.grad * 1)
+            loop.optimizer.step()
+        return loop.net[0].weight.tolist()
+
+    assert train(True, False) == Loop().net[0].weight.tolist()
+    assert train(False, True) != Loop().net[0].weight.tolist()
+    assert train(False, True) == train(False, False)
+
+
+def test_a_loop_is_followed_to_its_end():
+    loop, runs = Loop(), followed()
+    loop.run(lambda *_: None)
+    assert followed() - runs >= STEPS - 5
+
+
+def test_the_history_is_used_up_in_a_foreseen_step_too():
+    loop = Loop()
+
+    def twice(loop, place):
+        if place == "backward":
+            with pytest.raises(GradientError, match="a second time"):
+                loop.loss.backward()
+            with pytest.raises(GradientError, match="a second time"):
+                loop.out.sum().backward()
+
+    loop.run(twice)
+
+
+def test_an_error_in_the_data_names_the_line_and_costs_one_step():
+    loop = Loop()
+    loop.run(lambda *_: None)
+    before = [p.detach().numpy().copy() for p in loop.net.parameters()]
+    loop.optimizer.zero_grad()
+    wrong = danlu.tensor(np.full(16, 5))
+    loss = F.cross_entropy(loop.net(loop.x), wrong)
+    loss.backward()
+    with pytest.raises(AxisError) as caught:
+        loop.optimizer.step()
+    assert "loss = F.cross_entropy(loop.net(loop.x), wrong)" in str(caught.value)
+    for p, array in zip(loop.net.parameters(), before):
+        assert np.array_equal(p.detach().numpy(), array)
+
+
+def test_the_type_of_a_number_matters():
+    def once(x, number):
+        return (danlu.exp(x) * number).dtype
+
+    x = danlu.tensor([1, 2])
+    y = danlu.tensor([1, 2], dtype=danlu.int64)
+    for _ in range(6):
+        assert once(x, 3.0) is danlu.float32
+        danlu.exp(x).numpy()
+    for _ in range(6):
+        a = (y + 3).numpy()
+    assert (y + 3.0).dtype is danlu.float32
+    assert (y + 3.0).tolist() == [4.0, 5.0]
+    assert a.tolist() == [4, 5]
+
+
+def test_threads_follow_apart():
+    found: dict[int, list] = {}
+
+    def work(k: int) -> None:
+        found[k] = Loop().run(lambda *_: None)
+
+    workers = [threading.Thread(target=work, args=(k,)) for k in range(3)]
+    for w in workers:
+        w.start()
+    for w in workers:
+        w.join()
+    for k in range(1, 3):
+        for a, b in zip(found[0], found[k]):
+            assert np.array_equal(a, b)
