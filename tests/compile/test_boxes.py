@@ -14,7 +14,7 @@ import danlu
 from danlu.autodiff import gradients
 from danlu.compile import program, target
 from danlu.compile.index import Index, Var, i
-from danlu.compile.kernel import Contract
+from danlu.compile.kernel import Contract, Kernel
 from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize
 from danlu.compile.schedule import schedule
@@ -79,7 +79,7 @@ def contractions(roots, inputs: int) -> list[Contract]:
     _, computed = program._outputs(simplify(roots))
     groups = schedule(computed)
     slots = program._slots(groups, program._inputs(groups), computed, inputs)
-    kernels = [optimize(Lowering(g, slots, f"k{n}").run(), TARGETS[1], True) for n, g in enumerate(groups)]
+    kernels = [optimize(Kernel(f"k{n}", Lowering(g, slots).run()), TARGETS[1], True) for n, g in enumerate(groups)]
     return [k.body[0] for k in kernels if k.body and isinstance(k.body[0], Contract)]
 
 
