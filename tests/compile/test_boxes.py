@@ -20,7 +20,7 @@ from danlu.compile.passes import optimize
 from danlu.compile.schedule import schedule
 from danlu.compile.simplify import simplify
 from danlu.compile.target import TARGETS
-from danlu.compile.windows import window
+from danlu.compile.windows import is_read_again, variables, window
 from danlu.config import config
 from danlu.nn import functional as F
 from danlu.ops import composite, o  # noqa: F401  (the composites fill the table)
@@ -192,3 +192,11 @@ def test_a_reshape_in_runs_of_axes_finds_the_same_elements(source, data):
             i, point, [tuple(source)], shape=tuple(target)
         )
         assert x[tuple(ix.const for ix in found)] == expected[at]
+
+
+def test_rows_of_a_flat_array_are_no_windows():
+    """Their two variables walk one axis of memory and never meet at one place: an ordinary product."""
+    place = i.add(i.affine(i.var(Var("d0", 10)), 100, 0), i.var(Var("k", 100)))
+    assert not is_read_again(place, variables(((place, 1000),)))
+    place = i.add(i.affine(i.var(Var("d0", 10)), 99, 0), i.var(Var("k", 100)))
+    assert is_read_again(place, variables(((place, 1000),)))
