@@ -99,7 +99,7 @@ def window(places: Places, other: Sequence[Var], axes: Sequence[Var]) -> Window 
     inner = long >= short
     at, within = (own, summed) if inner else (summed, own)
     pairs = [_pair(ix, span, at, within) for (ix, n), span in zip(places, spans, strict=True) if span][_first(spans, opened[0]) :]
-    if None in pairs:
+    if None in pairs or not pairs:
         return None
     positions, inside = zip(*pairs)  # type: ignore[arg-type]
     if prod(v.extent for v in positions) < SHORT:

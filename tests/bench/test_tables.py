@@ -19,7 +19,8 @@ SHARED = [name for name in kernels_numpy.FUNCTIONS if name != "gemm"]
 def test_a_computation_gives_what_numpy_gives(module, name):
     found = module.STEPS[name](name)()
     expected = kernels_numpy.STEPS[name](name)()
-    assert np.abs(found[0] - expected).max() <= 1e-3
+    # NumPy's own running sum of 10⁶ float32 numbers ends near 1,000 and is off by 0.014.
+    assert np.abs(found[0] - expected).max() <= 2e-5 * max(50, np.abs(expected).max())
 
 
 @pytest.mark.parametrize("name", ["layer_norm", "mlp_1", "encoder_1"])

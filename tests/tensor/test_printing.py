@@ -181,7 +181,7 @@ def test_the_texts_are_those_of_pytorch(text):
 
 def test_an_extremum_names_its_parts():
     shown = repr(danlu.tensor([[1, 3, 2]]).max(1))
-    assert shown == "danlu.return_types.extremum(\nvalues=tensor([3]),\nindices=tensor([1]))"
+    assert shown == "danlu.return_types.max(\nvalues=tensor([3]),\nindices=tensor([1]))"
 
 
 def test_a_shape_and_a_device_are_printed_as_in_pytorch():
