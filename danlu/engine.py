@@ -24,7 +24,7 @@ from danlu.graph import Op, Spec
 from danlu.guidance import user_line
 from danlu.ops.source import BUFFER, CONST, NUMBER
 from danlu.ops.table import PLACEHOLDER, number_spec
-from danlu.rehearsal import Script, follow, follow_backward, fulfilled, learned
+from danlu.rehearsal import Script, follow, follow_backward, follow_end, fulfilled, learned
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Compiled, Interpreted, both_kinds, compiled
 from danlu.trace import MAX_PINNED, Runtime, Trace, Value, is_folded, is_free, note_line
@@ -165,7 +165,7 @@ def record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
                 if result is not None:
                     return result
         elif not trace.values and _scripts:
-            result = _begin(trace, op, inputs, attrs, differentiable)
+            result = _begin(trace, op, attrs, lambda: follow(trace, op, inputs, attrs, differentiable))
             if result is not None:
                 return result
         slots, specs, grad = [], [], False
@@ -207,14 +207,39 @@ def record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
     return result
 
 
-def _begin(trace: Trace, op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
+def update(op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: type) -> bool:
+    """Records an update in place and runs it with all that waits, where that is how a program is foreseen to end; else nothing is done.
+
+    `targets`: tensors whose storages are of a `kind`. They keep their values, which nobody else has: other threads that read one wait.
+    """
+    with _lock:
+        trace = _current()
+        if _watchers or _capture is not None or config.profile or not config.optimize:
+            return False
+        if trace.script is not None:
+            found = follow_end(trace, op, inputs, attrs, targets, kind)
+        else:
+            found = not trace.values and _begin(trace, op, attrs, lambda: follow_end(trace, op, inputs, attrs, targets, kind))
+        if not found:
+            return False
+        trace.running = threading.Lock()
+        trace.running.acquire()
+    try:
+        _execute(trace)
+    finally:
+        trace.forget()
+        trace.running.release()
+    return True
+
+
+def _begin(trace: Trace, op: Op, attrs: tuple, attempt: Callable[[], Any]) -> Any:
     """The first call of a trace that has a script from now on; None where none begins with it."""
     if _watchers or _capture is not None or config.profile or not config.optimize:
         return None
     for script in _scripts.get((op, attrs), ()):
         trace.script, trace.at = script, 0
-        result = follow(trace, op, inputs, attrs, differentiable)
-        if result is not None:
+        result = attempt()
+        if result is not None and result is not False:
             return result
     trace.script = None
     return None
@@ -404,9 +429,9 @@ def _execute(trace: Trace) -> None:
     try:
         buffers = executable.run(trace.buffers, trace.numbers)
     except BaseException as error:
+        _undo(trace)
         if trace.script is not None:
             trace.leave()
-        _undo(trace)
         if isinstance(error, DanluError):
             raise Lines(trace.entries, trace.values, slots).blamed(error, trace.buffers, trace.numbers) from None
         raise
@@ -433,10 +458,10 @@ def _execute(trace: Trace) -> None:
 
 def _is_foreseen(trace: Trace) -> bool:
     """Whether the trace ends as a script does; if not, it has none from now on."""
-    if config.profile or not config.optimize or capturing() is not None:
+    if not trace.kept and (config.profile or not config.optimize or capturing() is not None):
         trace.leave()
         return False
-    if not (fulfilled(trace) or _turn(trace, lambda: fulfilled(trace))):
+    if not (trace.kept or fulfilled(trace) or _turn(trace, lambda: fulfilled(trace))):
         return False
     script = trace.script
     script.hits += 1
@@ -485,6 +510,9 @@ def _learn(trace: Trace, found: tuple[Any, tuple[int, ...]], given: tuple[tuple[
 def _undo(trace: Trace) -> None:
     """After an error in the data: storages hold again what they held before this program, so that a bad label costs a step and
     not the model (a program overwrites no memory before it has looked for errors)."""
+    if trace.kept:
+        for value, buffer in zip(trace.kept, trace.script.kept.memory(trace.buffers)):
+            value.buffer = buffer
     for reference, old in reversed(trace.replaced):
         storage = reference()
         if storage is not None and storage.value.trace is trace and storage.value.buffer is None:

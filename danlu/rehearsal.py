@@ -11,7 +11,9 @@ writes over.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from operator import attrgetter, itemgetter
+from sys import getrefcount
 from typing import Any
 
 from danlu.autodiff import GRADIENT
@@ -60,7 +62,7 @@ class Script:
     """The calls of a program that was recorded before, and in what state the trace was when it ran."""
 
     __slots__ = (
-        "calls", "entries", "executable", "handles", "hits", "misses", "num_buffers", "overwritten", "replaced", "results", "slots",
+        "calls", "entries", "executable", "handles", "hits", "kept", "misses", "num_buffers", "overwritten", "replaced", "results", "slots",
     )  # fmt: skip
 
     def __init__(self, trace: Trace, calls: list[Call], found: tuple[Any, tuple[int, ...]], given: Given) -> None:
@@ -73,6 +75,7 @@ class Script:
         places = dict(given)
         self.replaced = [old.slot for _, old in trace.replaced]
         self.overwritten = [trace.places.get(id(old.buffer)) in places for _, old in trace.replaced]
+        self.kept = _kept(trace, len(calls[-1].results), self.executable, self.slots)
         self.hits = self.misses = 0
 
     def begins_as(self, other: Script, count: int) -> bool:
@@ -161,6 +164,41 @@ def _call(trace: Trace, entry: tuple, entries: int, new: list[tuple], slot: int)
     if results and results[0] in trace.passes:
         call.op, (call.freed, call.leaves) = None, trace.passes[results[0]]
     return call
+
+
+class Kept:
+    """Of a script that ends with an update in place: the values whose memory it writes over, and which stay what storages hold.
+
+    `pick` takes them from those of the trace, `memory` their memory from that of the trace; `counts`: how many references each has at
+    the end, where only its storage and the trace know it.
+    """
+
+    __slots__ = ("counts", "memory", "pick")
+
+    def __init__(self, slots: list[int], places: list[int], counts: list[int]) -> None:
+        self.pick, self.memory, self.counts = _picker(slots), _picker(places), counts
+
+
+def _kept(trace: Trace, count: int, executable: Any, slots: Sequence[int]) -> Kept | None:
+    """What the last call of a trace (`count`: its results) writes over, where that is the memory of all values that it replaces."""
+    replaced, results = trace.replaced[-count:], trace.values[-count:]
+    outputs = dict(zip(slots, executable.outputs))
+    if not count or len(replaced) < count or results[0] in trace.passes:
+        return None
+    for (reference, old), new in zip(replaced, results):
+        heir, place = reference(), trace.places.get(id(old.buffer))
+        if heir is None or heir.value is not new or new.handles != 1 or old.slot not in trace.entries[-1][2]:  # type: ignore[union-attr]
+            return None
+        if new.slot not in outputs or tuple(outputs[new.slot].same or ()) != ("over", place):  # type: ignore[union-attr]
+            return None
+    histories = {id(v.inputs): v.inputs for v in trace.values if v is not None}.values()
+    olds = [old for _, old in replaced]
+    counts = [2 + _ASKED + sum(x is old for inputs in histories for x in inputs) for old in olds]
+    return Kept([old.slot for old in olds], [trace.places[id(old.buffer)] for old in olds], counts)
+
+
+_ASKED = next(map(getrefcount, (object(),)))  # references that asking for them takes; the storage and the trace have one each
+_ONCE = {2 + _ASKED}  # what is counted of memory that a value and the trace have
 
 
 # ---- following --------------------------------------------------------------------------------------------------------------
@@ -295,6 +333,69 @@ def follow_backward(trace: Trace, ys: tuple) -> tuple[list[Value], list[Value]] 
     return [values[s] for s in call.leaves], found  # type: ignore[misc]
 
 
+def follow_end(trace: Trace, op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: type) -> bool:
+    """Whether an update in place of `targets` (their storages are of a `kind`) is what a script ends with, and all that it would write
+    over is known to nobody else. Then the values are among the results of the trace, and have no memory until it has run."""
+    script = trace.script
+    call, kept = script.calls[trace.at], script.kept
+    if kept is None or script.calls[trace.at + 1] is not script.calls[-1] or call.op is not op:
+        return False
+    if call.attrs != attrs or call.refused is False or call.arity != len(inputs) or len(targets) != len(kept.counts):
+        return False
+    if not all(map(_is_own, targets, repeat(kind))):
+        return False
+    if call.new and not _enter(trace, call.new, inputs):
+        return False
+    values = trace.values
+    if (
+        call.pick(values) != (inputs if call.chosen is None else call.chosen(inputs))  # type: ignore[misc]
+        or not _is_alone(kept, values, trace.buffers, targets)
+        or not _ends(trace, kept.pick(values))
+    ):
+        _withdraw(trace)
+        return False
+    return True
+
+
+def _is_own(target: Any, kind: type) -> bool:
+    """Whether a tensor's value is that of its storage, which is of a kind, and of no other, and its memory may be written over."""
+    storage = target._storage
+    v = storage.value
+    buffer = v.buffer
+    return (
+        target._base is None
+        and type(storage) is kind
+        and v.handles == 1
+        and not v.held
+        and type(buffer) is Buffer
+        and not (buffer.shared or buffer.borrowed)
+    )
+
+
+def _is_alone(kept: Kept, values: list, buffers: list[Buffer], targets: Sequence[Any]) -> bool:
+    """Whether nobody but its storage and the trace has a value that is written over, nor its memory."""
+    return (
+        kept.pick(values) == tuple([t._storage.value for t in targets])
+        and list(map(getrefcount, kept.pick(values))) == kept.counts
+        and set(map(getrefcount, kept.memory(buffers))) == _ONCE
+    )
+
+
+def _ends(trace: Trace, kept: tuple) -> bool:
+    """Whether the trace is at its end, with these values as the results of the last call."""
+    trace.at += 1
+    trace.values += kept
+    trace.kept = kept
+    if fulfilled(trace):
+        for v in kept:
+            v.buffer = None
+        return True
+    trace.at -= 1
+    del trace.values[-len(kept) :]
+    trace.kept = ()
+    return False
+
+
 # ---- the end ----------------------------------------------------------------------------------------------------------------
 
 
@@ -305,7 +406,7 @@ def fulfilled(trace: Trace) -> bool:
         script.calls[trace.at].entries != len(script.entries)
         or list(map(_handles, script.results(trace.values))) != script.handles
         or len(set(trace.buffers)) != script.num_buffers
-        or len(replaced) != len(script.replaced)
+        or len(replaced) + len(trace.kept) != len(script.replaced)
     ):
         return False
     for (_, old), slot, over in zip(replaced, script.replaced, script.overwritten):

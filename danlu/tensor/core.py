@@ -466,7 +466,10 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
             if _mode.dry:
                 return
         values = tuple([x._value() if isinstance(x, TensorCore) else _number(x) for x in inputs])
-        results = record(op, values, tuple([attrs[a] for a in op.attrs]), False)  # type: ignore[union-attr]
+        options = tuple([attrs[a] for a in op.attrs])  # type: ignore[union-attr]
+        if engine.update(op, values, options, targets, Storage):  # type: ignore[arg-type]
+            return
+        results = record(op, values, options, False)  # type: ignore[arg-type]
         results = results if type(results) is tuple else (results,)
         # Writing into shared memory runs the program at once: the results that still wait for their storage must be among its results.
         waiting = [Storage(v) for v in results] if any(type(t._storage) is Shared for t in targets) else []
