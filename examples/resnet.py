@@ -9,7 +9,7 @@ with and without the shortcuts.
 
     python examples/resnet.py [--short] [--data digits|FOLDER]
 
-Result: test accuracy 95.8 % without and 98.9 % with the shortcuts; 42.8 s of CPU time on one thread of
+Result: test accuracy 97.2 % without and 99.7 % with the shortcuts (last loss 0.073 and 0.008); 43.9 s of CPU time on one thread of
 an AMD EPYC (Zen 4), compilation and all, 2026-11-21.
 """
 

@@ -284,6 +284,8 @@ def gradients(
         seeds = [_seed(y, value, gy) for y, value, gy in zip(ys, values, gys)]
         for check in checks:
             check(values, seeds)
+        # A loss that its user has let go is computed all the same: only that finds a target without a class.
+        current.differentiated = tuple([y for y in ys if not keep and y._spec.size == 1])
         return backward.gradients(values, seeds, targets, keep, create_graph, wrap)
     finally:
         current.grad = previous

@@ -14,11 +14,12 @@ from danlu.graph import Op
 
 class Mode(threading.local):
     """For each thread: `grad`, whether operations are recorded for differentiation; `updates`, the list that is told of every `update_`,
-    and `dry`, whether that is all that `update_` does."""
+    and `dry`, whether that is all that `update_` does. `differentiated`: the losses of the last backward pass."""
 
     grad = True
     updates: list[tuple[Op, dict, int, list]] | None = None
     dry = False
+    differentiated: tuple = ()
 
 
 current = Mode()

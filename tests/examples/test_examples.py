@@ -22,6 +22,10 @@ ALLOWED = {"argparse", "danlu", "math", "pathlib", "random", "time"}  # what a l
 CHECKS = {
     "autoencoder": lambda f: f["autoencoder"] < 0.9 * f["axes"] < 0.6 * f["mean"],
     "bandit": lambda f: f["expected"] > f["mean"] + 0.8 * (f["best"] - f["mean"]) and f["quieter"] > 1.5,
+    "char_gpt": lambda f: f["loss"] < 0.75 * f["frequencies"],
+    "domain_adversarial": lambda f: f["adversarial"] > f["source alone"] + 0.05 and f["adversarial"] > 0.75,
+    "gan": lambda f: f["share"] > 2.5 * f["untrained"] and f["heaps"] >= 5,
+    "gru_language_model": lambda f: f["perplexity"] < 0.12 * f["characters"],
     "lenet": lambda f: f["accuracy"] > 0.8,
     "linear_regression": lambda f: f["error"] < 0.01,
     "linear_regression_scratch": lambda f: f["difference"] < 0.01 and f["error"] < 0.02,
@@ -29,6 +33,7 @@ CHECKS = {
     "recommender": lambda f: 0.3 < f["vectors"] < 0.8 * f["biases"] < 0.8 * f["mean"],
     "resnet": lambda f: f["residual"]["accuracy"] > 0.9 and f["residual"]["loss"] < 0.5,
     "softmax_regression": lambda f: f["accuracy"] > 0.9 and f["gradient_error"] < 1e-8,
+    "translate_numbers": lambda f: f["accuracy"] > 0.4,
     "vit": lambda f: f["accuracy"] > 0.7,
 }
 

@@ -95,6 +95,18 @@ def test_a_label_out_of_range_in_a_step_of_training():
     assert model[0].weight.tolist() == before
 
 
+def test_the_target_of_a_loss_that_nobody_holds():
+    """Nothing reads the loss, and its gradient alone would not meet the missing class."""
+    w = danlu.ones(3, 2, requires_grad=True)
+    for label in (1, 0, 1, 2):  # recorded, recorded again, foreseen
+        F.cross_entropy(table @ w, danlu.tensor([0, label])).backward()
+        if label < 2:
+            assert w.grad.shape == (3, 2) and w.grad.isfinite().all()
+            w.grad = None
+    with pytest.raises(AxisError, match="class 2 of the target is out of range"):
+        w.grad.numpy()
+
+
 class Words(nn.Module):
     def __init__(self):
         super().__init__()
