@@ -222,10 +222,11 @@ def update(op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: ty
             found = not trace.values and _begin(trace, op, attrs, lambda: follow_end(trace, op, inputs, attrs, targets, kind))
         if not found:
             return False
+        _count(trace.script)
         trace.running = threading.Lock()
         trace.running.acquire()
     try:
-        _execute(trace)
+        _execute_update(trace)
     finally:
         trace.forget()
         trace.running.release()
@@ -429,11 +430,7 @@ def _execute(trace: Trace) -> None:
     try:
         buffers = executable.run(trace.buffers, trace.numbers)
     except BaseException as error:
-        _undo(trace)
-        if trace.script is not None:
-            trace.leave()
-        if isinstance(error, DanluError):
-            raise Lines(trace.entries, trace.values, slots).blamed(error, trace.buffers, trace.numbers) from None
+        _fail(trace, slots, error)
         raise
     if _capture is not None:
         capture = capturing()
@@ -443,34 +440,71 @@ def _execute(trace: Trace) -> None:
         for slot, buffer in zip(slots, buffers):
             line = _line_of(trace, slot)
             allocated[line] = allocated.get(line, 0) + buffer.nbytes
-    values: list[Any] = trace.values
-    for slot, buffer in zip(slots, buffers):
-        value = values[slot]
-        value.buffer = buffer
+    for value, buffer in zip(map(trace.values.__getitem__, slots), buffers):
+        value.buffer = buffer  # type: ignore[union-attr]
         if not value.grad:
             value.inputs = ()
         elif value.note is not None and value.note.gate is not None:
             value.forget()
-    for (_, old), gone in zip(trace.replaced, lost):
-        if gone:
-            old.buffer = None  # its memory was given away
+    _lose(trace, lost)
 
 
 def _is_foreseen(trace: Trace) -> bool:
     """Whether the trace ends as a script does; if not, it has none from now on."""
-    if not trace.kept and (config.profile or not config.optimize or capturing() is not None):
+    if config.profile or not config.optimize or capturing() is not None:
         trace.leave()
         return False
-    if not (trace.kept or fulfilled(trace) or _turn(trace, lambda: fulfilled(trace))):
+    if not (fulfilled(trace) or _turn(trace, lambda: fulfilled(trace))):
         return False
-    script = trace.script
+    _count(trace.script)
+    return True
+
+
+def _count(script: Script) -> None:
+    """A script was followed to its end: it comes first from now on."""
     script.hits += 1
     first = script.calls[0]
     known = _scripts[first.op, first.attrs]
     if known[0] is not script:
         known.sort(key=lambda s: s is not script)
     _statistics["foreseen"] += 1
-    return True
+
+
+def _execute_update(trace: Trace) -> None:
+    """Runs a trace that ends with an update whose values stay (`update`): only the results of earlier calls are new."""
+    script = trace.script
+    kept, memory, values = trace.kept, script.kept.memory(trace.buffers), trace.values
+    _statistics["runs"] += 1
+    try:
+        new = script.executable.made(trace.buffers, trace.numbers)
+    except BaseException as error:
+        _fail(trace, script.slots, error)
+        raise
+    else:
+        for slot, k in script.kept.made:
+            value: Any = values[slot]
+            value.buffer = new[k]
+            if not value.grad:
+                value.inputs = ()
+        _lose(trace, script.overwritten)
+    finally:
+        for value, buffer in zip(kept, memory):
+            value.buffer = buffer
+
+
+def _lose(trace: Trace, lost: Sequence[bool]) -> None:
+    for (_, old), gone in zip(trace.replaced, lost):
+        if gone:
+            old.buffer = None  # its memory was given away
+
+
+def _fail(trace: Trace, slots: Sequence[int], error: BaseException) -> None:
+    """After an error in a program: storages are as before, and an error in the data is raised with the user's line."""
+    if trace.script is not None:
+        trace.leave()
+    _undo(trace)
+    if isinstance(error, DanluError):
+        raise Lines(trace.entries, trace.values, slots).blamed(error, trace.buffers, trace.numbers) from None
 
 
 def _look_up(trace: Trace) -> tuple[Any, tuple[int, ...], list[bool]] | None:
@@ -510,9 +544,6 @@ def _learn(trace: Trace, found: tuple[Any, tuple[int, ...]], given: tuple[tuple[
 def _undo(trace: Trace) -> None:
     """After an error in the data: storages hold again what they held before this program, so that a bad label costs a step and
     not the model (a program overwrites no memory before it has looked for errors)."""
-    if trace.kept:
-        for value, buffer in zip(trace.kept, trace.script.kept.memory(trace.buffers)):
-            value.buffer = buffer
     for reference, old in reversed(trace.replaced):
         storage = reference()
         if storage is not None and storage.value.trace is trace and storage.value.buffer is None:

@@ -11,7 +11,6 @@ writes over.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import repeat
 from operator import attrgetter, itemgetter
 from sys import getrefcount
 from typing import Any
@@ -75,7 +74,7 @@ class Script:
         places = dict(given)
         self.replaced = [old.slot for _, old in trace.replaced]
         self.overwritten = [trace.places.get(id(old.buffer)) in places for _, old in trace.replaced]
-        self.kept = _kept(trace, len(calls[-1].results), self.executable, self.slots)
+        self.kept = _kept(trace, calls[-1], self.executable, self.slots)
         self.hits = self.misses = 0
 
     def begins_as(self, other: Script, count: int) -> bool:
@@ -170,17 +169,23 @@ class Kept:
     """Of a script that ends with an update in place: the values whose memory it writes over, and which stay what storages hold.
 
     `pick` takes them from those of the trace, `memory` their memory from that of the trace; `counts`: how many references each has at
-    the end, where only its storage and the trace know it.
+    the end, where only its storage and the trace know it. `results`, `handles`: of what was recorded before the update. `made`: which of
+    these are computed, each with its place among the new results of the program.
     """
 
-    __slots__ = ("counts", "memory", "pick")
+    __slots__ = ("call", "counts", "handles", "made", "memory", "pick", "results")
 
-    def __init__(self, slots: list[int], places: list[int], counts: list[int]) -> None:
+    def __init__(self, call: Call, slots: list[int], places: list[int], counts: list[int]) -> None:
+        self.call = call
         self.pick, self.memory, self.counts = _picker(slots), _picker(places), counts
+        self.made: list[tuple[int, int]] = []
+        self.results = _picker(())
+        self.handles: list[int] = []
 
 
-def _kept(trace: Trace, count: int, executable: Any, slots: Sequence[int]) -> Kept | None:
-    """What the last call of a trace (`count`: its results) writes over, where that is the memory of all values that it replaces."""
+def _kept(trace: Trace, call: Call, executable: Any, slots: Sequence[int]) -> Kept | None:
+    """What the last call of a trace writes over, where that is the memory of all values that it replaces."""
+    count = len(call.results)
     replaced, results = trace.replaced[-count:], trace.values[-count:]
     outputs = dict(zip(slots, executable.outputs))
     if not count or len(replaced) < count or results[0] in trace.passes:
@@ -194,7 +199,20 @@ def _kept(trace: Trace, count: int, executable: Any, slots: Sequence[int]) -> Ke
     histories = {id(v.inputs): v.inputs for v in trace.values if v is not None}.values()
     olds = [old for _, old in replaced]
     counts = [2 + _ASKED + sum(x is old for inputs in histories for x in inputs) for old in olds]
-    return Kept([old.slot for old in olds], [trace.places[id(old.buffer)] for old in olds], counts)
+    kept = Kept(call, [old.slot for old in olds], [trace.places[id(old.buffer)] for old in olds], counts)
+    return kept if _knows_the_others(kept, trace, executable, slots) else None
+
+
+def _knows_the_others(kept: Kept, trace: Trace, executable: Any, slots: Sequence[int]) -> bool:
+    """Adds the results of earlier calls, if those that are computed have memory of their own."""
+    first = len(trace.values) - len(kept.counts)
+    earlier = [v for v in trace.values[:first] if v is not None and v.buffer is None]
+    kept.results, kept.handles = _picker([v.slot for v in earlier]), [v.handles for v in earlier]
+    made = [(slot, k) for slot, (is_old, k) in zip(slots, executable.arrangement) if slot < first and not is_old]
+    kept.made = made
+    return len(made) + len(kept.counts) == len(slots) and not executable.doubled
+
+
 
 
 _ASKED = next(map(getrefcount, (object(),)))  # references that asking for them takes; the storage and the trace have one each
@@ -284,6 +302,9 @@ def _enter(trace: Trace, new: list[tuple], inputs: tuple) -> bool:
             x.trace = trace
             x.slot = len(values)
             values.append(x)
+        elif kind is NUMBER and type(x) is Runtime and type(x.value) is expected:
+            trace.numbers += both_kinds(x.value)
+            values.append(None)
         elif not _enter_number(trace, x, kind is CONST, expected, more):
             break
     else:
@@ -338,62 +359,39 @@ def follow_end(trace: Trace, op: Op, inputs: tuple, attrs: tuple, targets: Seque
     over is known to nobody else. Then the values are among the results of the trace, and have no memory until it has run."""
     script = trace.script
     call, kept = script.calls[trace.at], script.kept
-    if kept is None or script.calls[trace.at + 1] is not script.calls[-1] or call.op is not op:
+    if kept is None or call is not kept.call or call.op is not op or call.attrs != attrs or call.refused is False:
         return False
-    if call.attrs != attrs or call.refused is False or call.arity != len(inputs) or len(targets) != len(kept.counts):
-        return False
-    if not all(map(_is_own, targets, repeat(kind))):
+    if call.arity != len(inputs) or len(targets) != len(kept.counts):
         return False
     if call.new and not _enter(trace, call.new, inputs):
         return False
     values = trace.values
+    written = kept.pick(values)
     if (
-        call.pick(values) != (inputs if call.chosen is None else call.chosen(inputs))  # type: ignore[misc]
-        or not _is_alone(kept, values, trace.buffers, targets)
-        or not _ends(trace, kept.pick(values))
+        call.pick(values) == (inputs if call.chosen is None else call.chosen(inputs))  # type: ignore[misc]
+        and list(map(getrefcount, written)) == kept.counts
+        and set(map(getrefcount, kept.memory(trace.buffers))) == _ONCE
+        and _are_their_own(targets, written, kind)
+        and _is_as_before(trace, kept.results, kept.handles, len(script.replaced) - len(written))
     ):
-        _withdraw(trace)
-        return False
-    return True
-
-
-def _is_own(target: Any, kind: type) -> bool:
-    """Whether a tensor's value is that of its storage, which is of a kind, and of no other, and its memory may be written over."""
-    storage = target._storage
-    v = storage.value
-    buffer = v.buffer
-    return (
-        target._base is None
-        and type(storage) is kind
-        and v.handles == 1
-        and not v.held
-        and type(buffer) is Buffer
-        and not (buffer.shared or buffer.borrowed)
-    )
-
-
-def _is_alone(kept: Kept, values: list, buffers: list[Buffer], targets: Sequence[Any]) -> bool:
-    """Whether nobody but its storage and the trace has a value that is written over, nor its memory."""
-    return (
-        kept.pick(values) == tuple([t._storage.value for t in targets])
-        and list(map(getrefcount, kept.pick(values))) == kept.counts
-        and set(map(getrefcount, kept.memory(buffers))) == _ONCE
-    )
-
-
-def _ends(trace: Trace, kept: tuple) -> bool:
-    """Whether the trace is at its end, with these values as the results of the last call."""
-    trace.at += 1
-    trace.values += kept
-    trace.kept = kept
-    if fulfilled(trace):
-        for v in kept:
+        trace.at += 1
+        trace.kept = written
+        for v in written:
             v.buffer = None
         return True
-    trace.at -= 1
-    del trace.values[-len(kept) :]
-    trace.kept = ()
+    _withdraw(trace)
     return False
+
+
+def _are_their_own(targets: Sequence[Any], written: tuple[Value, ...], kind: type) -> bool:
+    """Whether each value is that of the storage of its tensor and of no other, and its memory may be written over."""
+    for t, v in zip(targets, written):
+        storage, buffer = t._storage, v.buffer
+        if t._base is not None or storage.value is not v or type(storage) is not kind:
+            return False
+        if v.handles != 1 or v.held or buffer.shared or buffer.borrowed:  # type: ignore[union-attr]
+            return False
+    return True
 
 
 # ---- the end ----------------------------------------------------------------------------------------------------------------
@@ -401,12 +399,18 @@ def _ends(trace: Trace, kept: tuple) -> bool:
 
 def fulfilled(trace: Trace) -> bool:
     """Whether the trace has come to the end of its script, with the same results held, and the same memory free to be written over."""
+    script = trace.script
+    at_end = script.calls[trace.at].entries == len(script.entries)
+    return at_end and _is_as_before(trace, script.results, script.handles, len(script.replaced))
+
+
+def _is_as_before(trace: Trace, results: Callable[[Any], tuple], handles: list[int], count: int) -> bool:
+    """Whether the same results are held as in the script, and the same memory of the first `count` replaced values is free."""
     script, replaced = trace.script, trace.replaced
     if (
-        script.calls[trace.at].entries != len(script.entries)
-        or list(map(_handles, script.results(trace.values))) != script.handles
+        list(map(_handles, results(trace.values))) != handles
         or len(set(trace.buffers)) != script.num_buffers
-        or len(replaced) + len(trace.kept) != len(script.replaced)
+        or len(replaced) != count
     ):
         return False
     for (_, old), slot, over in zip(replaced, script.replaced, script.overwritten):
