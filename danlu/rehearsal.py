@@ -28,6 +28,11 @@ _handles = attrgetter("handles")
 _blank = Value.__new__
 
 
+SCRIPTS = 8  # that begin with the same call
+PATIENCE = 16  # times that a script may be left, more than it is followed to its end, before it is dropped
+scripts: dict[tuple[Op, tuple], list[Script]] = {}  # first call → what may follow, the last that did at the front
+
+
 class Call:
     """One call of a script.
 
@@ -94,6 +99,57 @@ def _picker(slots: Sequence[int]) -> Callable[[Any], tuple]:
         (only,) = slots
         return lambda items: (items[only],)
     return itemgetter(*slots) if slots else lambda items: ()
+
+
+# ---- the scripts that there are ------------------------------------------------------------------------------------------
+
+
+def begin(trace: Trace, op: Op, attrs: tuple, attempt: Callable[[], Any]) -> Any:
+    """What `attempt` finds for the first call of a trace, by a script that it has from now on; None where none begins with it."""
+    for script in scripts.get((op, attrs), ()):
+        trace.script, trace.at = script, 0
+        result = attempt()
+        if result is not None and result is not False:
+            return result
+    trace.script = None
+    return None
+
+
+def turn(trace: Trace, attempt: Callable[[], Any]) -> Any:
+    """What `attempt` finds by a script that is the same up to here as the one that the trace has; None, and it has none, if no one fits."""
+    before = trace.script
+    first = before.calls[0]
+    for script in scripts[first.op, first.attrs]:
+        if script is not before and script.begins_as(before, trace.at):
+            trace.script = script
+            result = attempt()
+            if result is not None and result is not False:
+                return result
+    trace.script = before
+    trace.leave()
+    return None
+
+
+def count(trace: Trace) -> None:
+    """A trace has followed its script to the end: that comes first from now on."""
+    script = trace.script
+    script.hits += 1
+    first = script.calls[0]
+    known = scripts[first.op, first.attrs]
+    if known[0] is not script:
+        known.sort(key=lambda s: s is not script)
+
+
+def learn(trace: Trace, found: tuple[Any, tuple[int, ...]], given: tuple[tuple[int, int], ...]) -> None:
+    """Keeps what was recorded as a script, where it can be told."""
+    script = learned(trace, found, given)
+    if script is not None:
+        found[0].unrehearsed = 0
+        first = script.calls[0]
+        known = scripts.setdefault((first.op, first.attrs), [])
+        for dropped in known[SCRIPTS - 1 :]:
+            dropped.executable.unrehearsed = 1
+        known[:] = [script, *[s for s in known[: SCRIPTS - 1] if s.misses <= s.hits + PATIENCE]]
 
 
 # ---- learning ---------------------------------------------------------------------------------------------------------------
@@ -211,8 +267,6 @@ def _knows_the_others(kept: Kept, trace: Trace, executable: Any, slots: Sequence
     made = [(slot, k) for slot, (is_old, k) in zip(slots, executable.arrangement) if slot < first and not is_old]
     kept.made = made
     return len(made) + len(kept.counts) == len(slots) and not executable.doubled
-
-
 
 
 _ASKED = next(map(getrefcount, (object(),)))  # references that asking for them takes; the storage and the trace have one each
