@@ -66,7 +66,7 @@ class Script:
     """The calls of a program that was recorded before, and in what state the trace was when it ran."""
 
     __slots__ = (
-        "calls", "entries", "executable", "handles", "hits", "kept", "misses", "num_buffers", "overwritten", "replaced", "results", "slots",
+        "calls", "entries", "executable", "held", "hits", "kept", "misses", "num_buffers", "overwritten", "replaced", "results", "slots",
     )  # fmt: skip
 
     def __init__(self, trace: Trace, calls: list[Call], found: tuple[Any, tuple[int, ...]], given: Given) -> None:
@@ -75,7 +75,7 @@ class Script:
         self.executable, self.slots = found
         slots = [v.slot for v in trace.values if v is not None and v.buffer is None]
         self.results = _picker(slots)
-        self.handles = [trace.values[s].handles for s in slots]  # type: ignore[union-attr]
+        self.held = [trace.values[s].handles > 0 for s in slots]  # type: ignore[union-attr]
         places = dict(given)
         self.replaced = [old.slot for _, old in trace.replaced]
         self.overwritten = [trace.places.get(id(old.buffer)) in places for _, old in trace.replaced]
@@ -225,18 +225,19 @@ class Kept:
     """Of a script that ends with an update in place: the values whose memory it writes over, and which stay what storages hold.
 
     `pick` takes them from those of the trace, `memory` their memory from that of the trace; `counts`: how many references each has at
-    the end, where only its storage and the trace know it. `results`, `handles`: of what was recorded before the update. `made`: which of
+    the end, where only its storage and the trace know it. `results`, `held`: what was recorded before the update, and whether somebody
+    holds it. `made`: which of
     these are computed, each with its place among the new results of the program.
     """
 
-    __slots__ = ("call", "counts", "handles", "made", "memory", "pick", "results")
+    __slots__ = ("call", "counts", "held", "made", "memory", "pick", "results")
 
     def __init__(self, call: Call, slots: list[int], places: list[int], counts: list[int]) -> None:
         self.call = call
         self.pick, self.memory, self.counts = _picker(slots), _picker(places), counts
         self.made: list[tuple[int, int]] = []
         self.results = _picker(())
-        self.handles: list[int] = []
+        self.held: list[bool] = []
 
 
 def _kept(trace: Trace, call: Call, executable: Any, slots: Sequence[int]) -> Kept | None:
@@ -263,7 +264,7 @@ def _knows_the_others(kept: Kept, trace: Trace, executable: Any, slots: Sequence
     """Adds the results of earlier calls, if those that are computed have memory of their own."""
     first = len(trace.values) - len(kept.counts)
     earlier = [v for v in trace.values[:first] if v is not None and v.buffer is None]
-    kept.results, kept.handles = _picker([v.slot for v in earlier]), [v.handles for v in earlier]
+    kept.results, kept.held = _picker([v.slot for v in earlier]), [v.handles > 0 for v in earlier]
     made = [(slot, k) for slot, (is_old, k) in zip(slots, executable.arrangement) if slot < first and not is_old]
     kept.made = made
     return len(made) + len(kept.counts) == len(slots) and not executable.doubled
@@ -426,7 +427,7 @@ def follow_end(trace: Trace, op: Op, inputs: tuple, attrs: tuple, targets: Seque
         and list(map(getrefcount, written)) == kept.counts
         and set(map(getrefcount, kept.memory(trace.buffers))) == _ONCE
         and _are_their_own(targets, written, kind)
-        and _is_as_before(trace, kept.results, kept.handles, len(script.replaced) - len(written))
+        and _is_as_before(trace, kept.results, kept.held, len(script.replaced) - len(written))
     ):
         trace.at += 1
         trace.kept = written
@@ -455,14 +456,14 @@ def fulfilled(trace: Trace) -> bool:
     """Whether the trace has come to the end of its script, with the same results held, and the same memory free to be written over."""
     script = trace.script
     at_end = script.calls[trace.at].entries == len(script.entries)
-    return at_end and _is_as_before(trace, script.results, script.handles, len(script.replaced))
+    return at_end and _is_as_before(trace, script.results, script.held, len(script.replaced))
 
 
-def _is_as_before(trace: Trace, results: Callable[[Any], tuple], handles: list[int], count: int) -> bool:
+def _is_as_before(trace: Trace, results: Callable[[Any], tuple], held: list[bool], count: int) -> bool:
     """Whether the same results are held as in the script, and the same memory of the first `count` replaced values is free."""
     script, replaced = trace.script, trace.replaced
     if (
-        list(map(_handles, results(trace.values))) != handles
+        list(map(bool, map(_handles, results(trace.values)))) != held
         or len(set(trace.buffers)) != script.num_buffers
         or len(replaced) != count
     ):

@@ -461,6 +461,26 @@ def test_a_loop_is_followed_to_its_end():
     assert followed() - runs >= STEPS - 5
 
 
+def test_a_loop_by_hand_is_followed_whether_its_loss_was_read_or_not():
+    w, x = danlu.ones(3).requires_grad_(), danlu.tensor([1.0, 2.0, 3.0])
+
+    def step():
+        loss = ((w * x).sum() - 1.0) ** 2
+        loss.backward()
+        with danlu.no_grad():
+            w.sub_(0.01 * w.grad)
+        w.grad = None
+        return loss
+
+    for _ in range(6):
+        step().item()
+    runs = followed()
+    for _ in range(6):
+        loss = step()  # runs when the next one begins
+    assert followed() - runs >= 5
+    assert loss.item() == pytest.approx((5 * 0.72**11) ** 2, rel=1e-4)
+
+
 def test_the_history_is_used_up_in_a_foreseen_step_too():
     loop = Loop()
 
