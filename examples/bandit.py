@@ -8,7 +8,7 @@ expectation, since E[∇ log π] = 0, but the gradient becomes far less noisy: t
 
     python examples/bandit.py [--short]
 
-Result: expected reward 3.810, the best arm pays 3.815, the mean of all is 1.834; 2.6 s of CPU time on one thread of
+Result: expected reward 3.810, the best arm pays 3.815, the mean of all is 1.834; 2.9 s of CPU time on one thread of
 an AMD EPYC (Zen 4), compilation and all, 2026-11-21.
 """
 

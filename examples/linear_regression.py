@@ -8,7 +8,7 @@ them together.
 
     python examples/linear_regression.py [--short]
 
-Result: weights and bias within 0.0011 of the true ones; 1.0 s of CPU time on one thread of
+Result: weights and bias within 0.0011 of the true ones; 1.3 s of CPU time on one thread of
 an AMD EPYC (Zen 4), compilation and all, 2026-11-21.
 """
 

@@ -8,7 +8,7 @@ on ratings never seen is known, 0.3, and so is what one reaches without the vect
 
     python examples/recommender.py [--short]
 
-Result: test RMSE 0.330 (means alone 0.849, the noise 0.300); 3.6 s of CPU time on one thread of
+Result: test RMSE 0.330 (means alone 0.849, the noise 0.300); 4.5 s of CPU time on one thread of
 an AMD EPYC (Zen 4), compilation and all, 2026-11-21.
 """
 

@@ -119,7 +119,7 @@ def main(arguments=None):
             print(f"step {step + 1:4}  loss {loss.item():.4f}")
 
     unseen = range(count, min(most, count + 1000))
-    answers = [text_of(row) for row in translate(model.eval(), source[unseen.start : unseen.stop]).tolist()]
+    answers = [text_of(row) for row in translate(model, source[unseen.start : unseen.stop]).tolist()]
     for n, answer in zip(numbers[count:], answers[:6]):
         print(f"{' '.join(english(n))} → {answer}{'' if answer == chinese(n) else f', but it is {chinese(n)}'}")
     accuracy = sum(answer == chinese(n) for n, answer in zip(numbers[count:], answers)) / len(answers)

@@ -7,8 +7,9 @@ which do the same have the same text. Bounds of loops are given to it in the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from danlu import dtype as dt
@@ -41,11 +42,12 @@ class Function:
 class Body(Emitter):
     """The emitter of one kernel: loops, memory and accumulators on top of arithmetic."""
 
-    def __init__(self, places: dict[int, Place]) -> None:
+    def __init__(self, places: dict[int, Place], local: Mapping[int, int] = MappingProxyType({})) -> None:
         super().__init__()
-        self.places = places
+        self.places, self.local = places, local
         self.allocas: list[str] = []
         self.pointers: dict[Place, str] = {}
+        self.slices: dict[int, str] = {}
         self.sizes: list[int] = []
         self.registers: dict[Atom, str] = {}  # loop variable → its register (of lane 0 for the vector variable)
         self.vector: Var | None = None
@@ -56,8 +58,17 @@ class Body(Emitter):
 
     # ---- memory -------------------------------------------------------------------------------------------------------
     def pointer(self, slot: int) -> str:
-        """The register that holds a slot's address."""
-        return self.place(self.places[slot])
+        """The register that holds a slot's address. Of a local slot a call has the slice of its first chunk, which no other call runs."""
+        register = self.place(self.places[slot])
+        if slot not in self.local:
+            return register
+        if slot not in self.slices:
+            self.slices[slot], offset = f"{register}.slice", self.name("o")
+            self.allocas += [
+                f"  {offset} = mul i64 %begin, {self.local[slot]}",
+                f"  {self.slices[slot]} = getelementptr i8, ptr {register}, i64 {offset}",
+            ]
+        return self.slices[slot]
 
     def place(self, place: Place) -> str:
         """The register that holds an address; loaded at the entry of the function."""

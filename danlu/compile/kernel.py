@@ -22,7 +22,7 @@ A slot is a number of the program's table of memory. Every expression knows its 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from danlu.compile.index import Atom, Index, Position, Var, atoms_of, substitute
@@ -155,11 +155,18 @@ class Call:
 @dataclass(eq=False)
 class Kernel:
     """One function of the program, or (a contraction) one for each phase. `chunks` is the number of independent pieces of its
-    outermost loop, fixed by the shapes."""
+    outermost loop, fixed by the shapes. `local`: slots that hold one piece of work at a time, with the bytes of it; each call of the
+    function has them for itself. `partial`: slots for sums of each piece, with their bytes, which a later kernel adds.
+    `chunk`: how long the pieces are, of how many `rows`, where that is decided. `groups`: the numbers of the groups of nodes that it computes."""
 
     name: str
     body: list
     chunks: int = 1
+    local: dict[int, int] = field(default_factory=dict)
+    partial: dict[int, int] = field(default_factory=dict)
+    chunk: int = 0
+    rows: int = 0
+    groups: tuple[int, ...] = ()
 
 
 # ---- what kernels need besides the ops of the table ------------------------------------------------------------------------
@@ -216,9 +223,9 @@ def own_indices(e: Any) -> list[Index]:
     return found + [condition[1] for condition in guard]
 
 
-def expressions(body: list) -> Iterator[Any]:
-    """Every expression of the statements, each once."""
-    seen: set[int] = set()
+def expressions(body: list, seen: set[int] | None = None) -> Iterator[Any]:
+    """Every expression of the statements, each once; none of those (by id) that were `seen` before."""
+    seen = set() if seen is None else seen
     for s in statements(body):
         roots = []
         if isinstance(s, (Accumulate, Store)):
@@ -279,14 +286,19 @@ class Rewriter:
         return self.done[id(e)][1]
 
     def _expression(self, e: Any) -> Any:
+        """The expression with its parts rewritten; itself where they are the same, so that its register is, too."""
         if isinstance(e, Load):
-            return Load(e.slot, self.index(e.index), e.dtype, self.guard(e.guard))
+            index, guard = self.index(e.index), self.guard(e.guard)
+            return e if (index, guard) == (e.index, e.guard) else Load(e.slot, index, e.dtype, guard)
         if isinstance(e, Count):
-            return Count(self.index(e.index), e.dtype)
+            index = self.index(e.index)
+            return e if index == e.index else Count(index, e.dtype)
         if isinstance(e, Apply):
-            return Apply(e.op, tuple(map(self.expression, e.args)), e.attrs, e.dtype)
+            args = tuple(map(self.expression, e.args))
+            return e if all(x is y for x, y in zip(args, e.args)) else Apply(e.op, args, e.attrs, e.dtype)
         if isinstance(e, Choose):
-            return Choose(self.guard(e.guard), self.expression(e.yes), self.expression(e.no), e.dtype)
+            guard, yes, no = self.guard(e.guard), self.expression(e.yes), self.expression(e.no)
+            return e if guard == e.guard and yes is e.yes and no is e.no else Choose(guard, yes, no, e.dtype)
         return e
 
     def body(self, body: list) -> list:
@@ -310,7 +322,8 @@ class Rewriter:
 
 def render(kernel: Kernel) -> str:
     """The kernel as text; what `DANLU_LOG=kernels` prints and golden files hold."""
-    lines = [f"kernel {kernel.name} chunks={kernel.chunks}"]
+    local = "".join(f" b{slot}:{nbytes}" for slot, nbytes in kernel.local.items())
+    lines = [f"kernel {kernel.name} chunks={kernel.chunks}{' local' if local else ''}{local}"]
     _render_body(kernel.body, 1, lines)
     return "\n".join(lines)
 
@@ -436,17 +449,25 @@ def _verify_names(kernel: Kernel, statement: Any, scope: frozenset[Atom], totals
 
 
 def verify_order(kernels: list[Kernel], ready: set[int]) -> None:
-    """Checks that every piece of memory that is not `ready` is written by an earlier kernel than those that read it."""
+    """Checks that every piece of memory that is not `ready` is written by an earlier kernel than those that read it, or by an earlier
+    part of the same row."""
     written = set(ready)
     for kernel in kernels:
-        reads = {e.slot for e in expressions(kernel.body) if isinstance(e, Load)}
-        stores = {s.slot for s in statements(kernel.body) if isinstance(s, Store)}
-        for s in kernel.body:
-            if isinstance(s, Contract):
-                reads |= {s.a.slot, s.b.slot}
-            elif isinstance(s, Call):
-                reads |= {slot for slot, _ in s.inputs}
-                stores |= {slot for slot, _ in s.outputs if slot is not None}
-        if reads - written:
-            _fail(kernel, f"b{min(reads - written)} is read before a kernel has written it")
-        written |= stores
+        for part in ([s] for s in kernel.body[0].body) if len(kernel.groups) > 1 else (kernel.body,):
+            reads, stores = _memory(part)
+            if missing := reads - written - kernel.partial.keys():
+                _fail(kernel, f"b{min(missing)} is read before a kernel has written it")
+            written |= stores
+
+
+def _memory(body: list) -> tuple[set[int], set[int]]:
+    """The slots that statements read, and those that they write."""
+    reads = {e.slot for e in expressions(body) if isinstance(e, Load)}
+    stores = {s.slot for s in statements(body) if isinstance(s, Store)}
+    for s in body:
+        if isinstance(s, Contract):
+            reads |= {s.a.slot, s.b.slot}
+        elif isinstance(s, Call):
+            reads |= {slot for slot, _ in s.inputs}
+            stores |= {slot for slot, _ in s.outputs if slot is not None}
+    return reads, stores

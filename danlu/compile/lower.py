@@ -24,7 +24,6 @@ from danlu.compile.kernel import (
     Contract,
     Count,
     Guard,
-    Kernel,
     Load,
     Loop,
     Number,
@@ -42,17 +41,17 @@ PARTS = 4  # parts of a movement that are worth loops of their own
 
 
 class Lowering:
-    """Makes the kernel of one group. `slots` says where each node that is memory lies."""
+    """Makes the body of one group's kernel. `slots` says where each node that is memory lies."""
 
-    def __init__(self, group: Group, slots: dict[int, int], name: str) -> None:
-        self.group, self.slots, self.name = group, slots, name
+    def __init__(self, group: Group, slots: dict[int, int]) -> None:
+        self.group, self.slots = group, slots
         self.memo: dict[tuple, object] = {}
         self.totals: dict[int, Total] = {}
         self.members = {id(n) for n in group.nodes}
         self.point: Point = ()
 
-    def run(self) -> Kernel:
-        """The kernel."""
+    def run(self) -> list:
+        """The statements of the kernel."""
         family = self.group.core[0].op.family if self.group.core else ELEMENTWISE
         makers = {
             REDUCE: self._reduction,
@@ -61,7 +60,7 @@ class Lowering:
             SCATTER: self._scatter,
             OPAQUE: self._call,
         }
-        return Kernel(self.name, makers.get(family, self._map)())
+        return makers.get(family, self._map)()
 
     # ---- the shapes of work ---------------------------------------------------------------------------------------------
     def _axes(self, shape: tuple[int, ...], letter: str = "d") -> list[Var]:

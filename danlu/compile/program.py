@@ -24,8 +24,9 @@ from danlu.compile.body import FIRST, WORKSPACE, Place
 from danlu.compile.index import Var, i
 from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize
-from danlu.compile.passes.memory import in_place, may_fail, over_each_other, plan_memory, results_last
+from danlu.compile.passes.memory import in_place, may_fail, over_each_other, plan_memory, results_last, touched
 from danlu.compile.passes.memory import written as written_by
+from danlu.compile.passes.rows import fuse
 from danlu.compile.planes import in_planes
 from danlu.compile.schedule import Group, instructions, schedule
 from danlu.compile.simplify import simplify
@@ -105,8 +106,7 @@ def build(
     inputs = _inputs(groups)
     slots = _slots(groups, inputs, computed, num_inputs)
     alike = Alike(slots)
-    made = (alike.kernel(g, f"k{n}", lambda g=g, n=n: _kernel(g, slots, n)) for n, g in enumerate(groups))
-    kernels = [k for k in made if k.body]
+    kernels = _kernels(groups, slots, {slots[id(n)] for n in computed}, target.host(), alike)
     for k in kernels:
         _log("kernels", lambda k=k: ir.render(k))
     kernels = results_last(kernels)
@@ -196,26 +196,41 @@ def _slots(groups: list[Group], inputs: list[Node], computed: list[Node], num_in
     return slots
 
 
-def _kernel(group: Group, slots: dict[int, int], number: int) -> ir.Kernel:
-    kernel = Lowering(group, slots, f"k{number}").run()
-    if any(0 in n.shape for n in group.stored) and all(0 in n.shape for n in group.stored):
-        kernel.body = []
-    return optimize(kernel, target.host(), config.verify)
+def _kernels(
+    groups: list[Group], slots: dict[int, int], results: set[int], machine: target.Target, alike: Alike
+) -> list[ir.Kernel]:
+    """A kernel for each group or for several that walk the same rows, as fast as the passes make them; equal groups share the work."""
+    lowered = [ir.Kernel(f"k{n}", Lowering(g, slots).run(), groups=(n,)) for n, g in enumerate(groups) if not _empty(g)]
+    lowered = [k for k in lowered if k.body]
+    alone = {id(k) for k in lowered}
+    made = []
+    for k in fuse(lowered, results, machine):
+        kernel = optimize(k, machine, config.verify) if id(k) not in alone else None
+        if kernel is None:
+            kernel = alike.kernel(groups[k.groups[0]], k.name, lambda k=k: optimize(k, machine, config.verify))
+            kernel.groups = k.groups
+        made.append(kernel)
+    return made
+
+
+def _empty(group: Group) -> bool:
+    return bool(group.stored) and all(0 in n.shape for n in group.stored)
 
 
 def _label(kernel: ir.Kernel, groups: list[Group], slots: dict[int, int]) -> Label:
     """What a kernel does, told from its group: multiplications and additions of its core and instructions of the elementwise work
     around it; each piece of memory that it reads or writes once."""
-    group = groups[int(kernel.name[1:])]
-    memory = [
-        *group.stored,
-        *{id(x): x for n in group.nodes for x in n.inputs if id(x) in slots and x not in group.nodes}.values(),
-    ]
-    nbytes = sum(n.spec.size * n.dtype.itemsize for n in memory if type(n.spec) is Spec)
-    lines = Counter(n.origin for n in group.nodes if n.origin is not None)
-    work = [n for n in (*group.core, *group.nodes) if n.op.family != MOVEMENT]
-    ops = dict.fromkeys(n.op.name for n in work or group.nodes)
-    return Label(tuple(ops), sum(map(_work, group.nodes)), nbytes, kernel.chunks, tuple(line for line, _ in lines.most_common()))
+    mine = [groups[n] for n in kernel.groups]
+    nodes = [n for g in mine for n in g.nodes]
+    inner = {id(n) for n in nodes}
+    stored = [n for g in mine for n in g.stored]
+    memory = [*stored, *{id(x): x for n in nodes for x in n.inputs if id(x) in slots and id(x) not in inner}.values()]
+    outside = touched(kernel) - kernel.local.keys()
+    nbytes = sum(n.spec.size * n.dtype.itemsize for n in memory if type(n.spec) is Spec and slots[id(n)] in outside)
+    lines = Counter(n.origin for n in nodes if n.origin is not None)
+    work = [n for g in mine for n in (*g.core, *g.nodes) if n.op.family != MOVEMENT]
+    ops = dict.fromkeys(n.op.name for n in work or nodes)
+    return Label(tuple(ops), sum(map(_work, nodes)), nbytes, kernel.chunks, tuple(line for line, _ in lines.most_common()))
 
 
 def _work(node: Node) -> int:
@@ -275,13 +290,18 @@ def _places(
         places[slot] = places[written[slot]] if slot in written else Place(FIRST + num_inputs + fresh)
         fresh += slot not in written
     specs = {slots[id(n)]: n.spec for g in groups for n in g.stored if slots[id(n)] >= len(places)}
-    inner = {slot: spec.size * spec.dtype.itemsize for slot, spec in specs.items()}
+    alive = set().union(*map(touched, kernels))
+    inner = {slot: spec.size * spec.dtype.itemsize for slot, spec in specs.items() if slot in alive}
+    for k in kernels:
+        inner |= {slot: k.chunks * nbytes for slot, nbytes in k.local.items()} | k.partial
     for k in kernels:
         if isinstance(k.body[0], ir.Contract) and k.body[0].plan.workspace:
-            slot = k.body[0].workspace = len(places) + len(inner)
+            slot = k.body[0].workspace = max([*places, *specs, *inner]) + 1
             inner[slot] = k.body[0].plan.workspace
+    local = set().union(*(k.local for k in kernels))
+    whole = {slot: spec for slot, spec in specs.items() if slot not in local}
     results = {num_inputs + k: n.spec.size * n.dtype.itemsize for k, n in enumerate(computed) if num_inputs + k not in written}
-    found, workspace = plan_memory(kernels, inner, results, over_each_other(kernels, specs))
+    found, workspace = plan_memory(kernels, inner, results, over_each_other(kernels, whole))
     for slot, (result, offset) in found.items():
         places[slot] = Place(WORKSPACE if result is None else places[result].entry, offset)
     return places, workspace

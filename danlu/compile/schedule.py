@@ -63,11 +63,11 @@ def instructions(node: Node) -> int:
     """How many instructions an elementwise node costs per element: its own `emit`, counted."""
     if node.op.family != ELEMENTWISE or node.op.emit is None:
         return 1
-    return _emitted(node.op, tuple(float32 if x.dtype.name == "float16" else x.dtype for x in node.inputs), node.attrs)
+    return emitted(node.op, tuple(float32 if x.dtype.name == "float16" else x.dtype for x in node.inputs), node.attrs)
 
 
 @lru_cache(maxsize=1024)
-def _emitted(op: Op, dtypes: tuple[DType, ...], attrs: tuple) -> int:
+def emitted(op: Op, dtypes: tuple[DType, ...], attrs: tuple) -> int:
     """The instructions that an op emits for inputs of these dtypes; counted once, as graphs hold the same op many times."""
     b = Emitter()
     op.emit(b, *[Value("%x", dtype) for dtype in dtypes], **dict(zip(op.attrs, attrs)))  # type: ignore[misc]

@@ -2,7 +2,8 @@
 
     y[n, f, p, q] = Σ_{c, i, j} w[f, c, i, j] · x[n, c, p + i - 1, q + j - 1]
 
-An axis of memory on which a variable of the result meets a summed one (p + i - 1), or that is left (padding), is a window. The
+An axis of memory on which a variable of the result meets a summed one (p + i - 1), or that is left (padding), is a window, unless no
+place is read twice. The
 convolution and both its derivatives have this form, with other roles: in the first two the positions p, q belong to the result,
 in the gradient of the weight they are summed.
 """
@@ -64,6 +65,17 @@ def is_guarded(place: Index, size: int) -> bool:
     return low < 0 or high >= size
 
 
+def is_read_again(place: Index, span: Sequence[Var]) -> bool:
+    """Whether two different points of the variables may meet at one place; where not, they are digits of it: a reshaped matrix."""
+    reach = 0
+    for step, extent in sorted((abs(place.coefficient(v)), v.extent) for v in span):
+        if extent > 1:
+            if step <= reach:
+                return True
+            reach += step * (extent - 1)
+    return False
+
+
 def variables(places: Places) -> list[Var]:
     """Those of all places, in the order of the axes."""
     return [a for ix, _ in places for a, _ in ix.terms if isinstance(a, Var)]
@@ -78,7 +90,7 @@ def window(places: Places, other: Sequence[Var], axes: Sequence[Var]) -> Window 
     opened = [
         t
         for t, (place, span) in enumerate(zip(places, spans, strict=True))
-        if is_guarded(*place) or (own & {*span} and summed & {*span})
+        if is_guarded(*place) or (own & {*span} and summed & {*span} and is_read_again(place[0], span))
     ]
     theirs = [v for v in axes if v not in mine and v.extent > 1]
     if not opened or len(set(mine)) < len(mine) or len(theirs) > 1 or any(v not in axes and v not in mine for v in other):

@@ -35,7 +35,7 @@ def test_random_graphs(seed, monkeypatch):
     assert found.steps == wanted.steps and found.texts == wanted.texts
 
 
-def test_a_deep_network_is_lowered_once(monkeypatch):
+def test_a_deep_network_is_planned_once(monkeypatch):
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(shape).astype(np.float32) for shape in ((16, 32), *[(32, 32)] * 8)]
     x, *weights = inputs_of(arrays)
@@ -43,11 +43,11 @@ def test_a_deep_network_is_lowered_once(monkeypatch):
     for w in weights:
         y = o.gelu(o.matmul(y, w), approximate="none")
     roots = [y, *gradient(y, o.like(1.0, y), weights)]
-    lowered = []
-    kernel = program._kernel
-    monkeypatch.setattr(program, "_kernel", lambda group, *rest: lowered.append(group) or kernel(group, *rest))
+    planned = []
+    optimize = program.optimize
+    monkeypatch.setattr(program, "optimize", lambda kernel, *rest: planned.append(kernel) or optimize(kernel, *rest))
     found = program.build(roots, len(arrays))
-    assert len(lowered) < len(found.steps) // 2
+    assert len(planned) < len(found.steps) // 2
     found, wanted = both(roots, len(arrays), monkeypatch)
     assert found.steps == wanted.steps and found.texts == wanted.texts
 

@@ -14,13 +14,13 @@ import danlu
 from danlu.autodiff import gradients
 from danlu.compile import program, target
 from danlu.compile.index import Index, Var, i
-from danlu.compile.kernel import Contract
+from danlu.compile.kernel import Contract, Kernel
 from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize
 from danlu.compile.schedule import schedule
 from danlu.compile.simplify import simplify
 from danlu.compile.target import TARGETS
-from danlu.compile.windows import window
+from danlu.compile.windows import is_read_again, variables, window
 from danlu.config import config
 from danlu.nn import functional as F
 from danlu.ops import composite, o  # noqa: F401  (the composites fill the table)
@@ -79,7 +79,7 @@ def contractions(roots, inputs: int) -> list[Contract]:
     _, computed = program._outputs(simplify(roots))
     groups = schedule(computed)
     slots = program._slots(groups, program._inputs(groups), computed, inputs)
-    kernels = [optimize(Lowering(g, slots, f"k{n}").run(), TARGETS[1], True) for n, g in enumerate(groups)]
+    kernels = [optimize(Kernel(f"k{n}", Lowering(g, slots).run()), TARGETS[1], True) for n, g in enumerate(groups)]
     return [k.body[0] for k in kernels if k.body and isinstance(k.body[0], Contract)]
 
 
@@ -192,3 +192,11 @@ def test_a_reshape_in_runs_of_axes_finds_the_same_elements(source, data):
             i, point, [tuple(source)], shape=tuple(target)
         )
         assert x[tuple(ix.const for ix in found)] == expected[at]
+
+
+def test_rows_of_a_flat_array_are_no_windows():
+    """Their two variables walk one axis of memory and never meet at one place: an ordinary product."""
+    place = i.add(i.affine(i.var(Var("d0", 10)), 100, 0), i.var(Var("k", 100)))
+    assert not is_read_again(place, variables(((place, 1000),)))
+    place = i.add(i.affine(i.var(Var("d0", 10)), 99, 0), i.var(Var("k", 100)))
+    assert is_read_again(place, variables(((place, 1000),)))

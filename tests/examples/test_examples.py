@@ -25,7 +25,7 @@ CHECKS = {
     "char_gpt": lambda f: f["loss"] < 0.75 * f["frequencies"],
     "domain_adversarial": lambda f: f["adversarial"] > f["source alone"] + 0.05 and f["adversarial"] > 0.75,
     "gan": lambda f: f["share"] > 2.5 * f["untrained"] and f["heaps"] >= 5,
-    "gru_language_model": lambda f: f["perplexity"] < 0.12 * f["characters"],
+    "gru_language_model": lambda f: f["perplexity"] < 0.17 * f["characters"],  # 0.23 by frequencies alone
     "lenet": lambda f: f["accuracy"] > 0.8,
     "linear_regression": lambda f: f["error"] < 0.01,
     "linear_regression_scratch": lambda f: f["difference"] < 0.01 and f["error"] < 0.02,

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from danlu.compile import program
+from danlu.compile.alike import Alike
 from danlu.compile.body import FIRST, Place
 from danlu.compile.codegen import write_kernel
 from danlu.compile.kernel import Kernel, render
-from danlu.compile.lower import Lowering
-from danlu.compile.passes import optimize
 from danlu.compile.schedule import schedule
 from danlu.compile.simplify import simplify
 from danlu.compile.target import TARGETS
@@ -31,7 +30,7 @@ def kernels(make, *specs) -> list[Kernel]:
     _, computed = program._outputs(roots)
     groups = schedule(computed)
     slots = program._slots(groups, program._inputs(groups), computed, len(specs))
-    return [optimize(Lowering(g, slots, f"k{n}").run(), AVX2, True) for n, g in enumerate(groups)]
+    return program._kernels(groups, slots, {slots[id(n)] for n in computed}, AVX2, Alike(slots))
 
 
 def updated(x, g):

@@ -25,6 +25,8 @@ Sample = tuple[list[Input], dict[str, Any]]
 BOOKKEEPING = {"const", "number", "buffer", "pick", "gradient", "tangent", "batch", "library"}
 # bfloat16 has a suite of its own: tests/tensor/test_bfloat16.py.
 BOOKKEEPING |= {"bfloat16_bits", "bfloat16_values"}
+# Its iterations run on bfloat16: compared with PyTorch's in tests/optim.
+BOOKKEEPING |= {"muon"}
 # Ops of complex numbers have suites of their own: tests/ops/test_complex.py, tests/ops/test_fourier.py, tests/linalg/test_complex_matrices.py.
 BOOKKEEPING |= {"complex", "complex_number", "real", "imag", "conj", "polar", "view_as_real", "view_as_complex", "eig", "eigvals"}
 BOOKKEEPING |= {"transform", "real_transform", "half_transform", "fourier", "real_fourier", "half_fourier"}

@@ -17,7 +17,10 @@ from danlu.compile.target import Target
 
 
 def collapse(kernel: Kernel, target: Target) -> Kernel:
-    """The kernel with every pair of loops that can be one as one."""
+    """The kernel with every pair of loops that can be one as one; the loop over rows stays."""
+    if len(kernel.groups) > 1:
+        (rows,) = kernel.body
+        return replace(kernel, body=[replace(rows, body=_body(rows.body))])
     return replace(kernel, body=_body(kernel.body))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from danlu.compile.index import Index
+from danlu.compile.index import Index, Var, atoms_of
 from danlu.compile.kernel import Call, Contract, Kernel, Load, Store, expressions, reports, statements
 from danlu.graph import Spec
 
@@ -67,17 +67,35 @@ def in_place(
                 continue
             known = [j for j in dying if free[j] in (s.slot, None) and j not in chosen.values()]
             fits = sorted((free[j] is None, j) for j in known if inputs.get(j) is results[s.slot])
-            source = next((j for _, j in fits if _only_at(kernel, j, s.index)), None)
+            source = next((j for _, j in fits if _only_at(kernel, j, s)), None)
             if source is not None:
                 chosen[s.slot] = source
     return chosen
 
 
-def _only_at(kernel: Kernel, slot: int, index: Index) -> bool:
-    """Whether a kernel reads a slot at this index alone."""
+def _only_at(kernel: Kernel, slot: int, store: Store) -> bool:
+    """Whether a kernel reads a slot only at the element that the store writes, or, where its rows have several parts, in parts of
+    the same row that come before that."""
     if any(isinstance(s, Contract) and slot in (s.a.slot, s.b.slot) for s in kernel.body):
         return False
-    return all(e.index == index and not e.guard for e in expressions(kernel.body) if isinstance(e, Load) and e.slot == slot)
+    parts, row = kernel.body, None
+    if len(kernel.groups) > 1:
+        parts, row = kernel.body[0].body, kernel.body[0].var
+    writes = next(k for k, part in enumerate(parts) if any(s is store for s in statements([part])))
+    for k, part in enumerate(parts):
+        for e in (e for e in expressions([part]) if isinstance(e, Load) and e.slot == slot):
+            here = k <= writes and e.index == store.index and not e.guard
+            if not here and not (row and k < writes and row_stride(e.index, row) == row_stride(store.index, row) > 0):
+                return False
+    return True
+
+
+def row_stride(index: Index, row: Var) -> int:
+    """The elements from row to row of an access that lies inside its row's piece of memory, else 0."""
+    stride = index.coefficient(row)
+    rest = Index([(a, c) for a, c in index.terms if a != row], index.const)
+    low, high = rest.bounds()
+    return stride if low >= 0 and high < stride and row not in atoms_of(rest) else 0
 
 
 def over_each_other(kernels: list[Kernel], specs: dict[int, Spec]) -> dict[int, int]:
@@ -92,7 +110,7 @@ def over_each_other(kernels: list[Kernel], specs: dict[int, Spec]) -> dict[int, 
         dying = {slot for slot in uses[k] & specs.keys() & known if last[slot] == k}
         for s in stores:
             if s.slot in specs and s.slot not in known and sum(x.slot == s.slot for x in stores) == 1:
-                fits = [r for r in sorted(dying) if specs[r] is specs[s.slot] and _only_at(kernel, r, s.index)]
+                fits = [r for r in sorted(dying) if specs[r] is specs[s.slot] and _only_at(kernel, r, s)]
                 if fits:
                     chosen[s.slot] = fits[0]
                     dying.discard(fits[0])

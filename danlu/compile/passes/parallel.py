@@ -17,6 +17,7 @@ from danlu.compile.target import Target
 
 # Element steps that one chunk should have at least: about 10 µs of work, ten times what handing out a chunk costs.
 GRAIN = 32768
+PIECES = 64  # chunks at most where each has memory of its own
 
 
 def parallel(kernel: Kernel, target: Target) -> Kernel:
@@ -26,16 +27,18 @@ def parallel(kernel: Kernel, target: Target) -> Kernel:
     loop = kernel.body[0]
     if any(isinstance(s, Store) and any(isinstance(a, Position) for a in atoms_of(s.index)) for s in statements(kernel.body)):
         return kernel
-    step = max(1, _work(loop.body))
-    chunk = -(-GRAIN // step)
+    chunk = kernel.chunk or -(-GRAIN // max(1, _work(loop.body, set())))
+    if kernel.local:
+        chunk = max(chunk, -(-loop.var.extent // PIECES))
     if loop.kind == "vector":
         chunk = -(-chunk // loop.lanes) * loop.lanes
     return replace(kernel, body=[replace(loop, chunk=chunk)], chunks=max(1, -(-loop.var.extent // chunk)))
 
 
-def _work(body: list) -> int:
-    """Element steps of one iteration, weighted by the expressions in it."""
+def _work(body: list, seen: set[int]) -> int:
+    """Element steps of one iteration, weighted by the expressions in it, each counted once."""
     total = 0
     for s in body:
-        total += s.var.extent * _work(s.body) if isinstance(s, Loop) else max(1, sum(1 for _ in expressions([s])) // 4)
+        weight = s.var.extent * _work(s.body, seen) if isinstance(s, Loop) else sum(1 for _ in expressions([s], seen)) // 4
+        total += max(1, weight)
     return total

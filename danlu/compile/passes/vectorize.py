@@ -38,6 +38,9 @@ MANY = 4  # registers a reduction keeps in flight: fused multiply-add and add ta
 
 def vectorize(kernel: Kernel, target: Target) -> Kernel:
     """The kernel with its loops of vectors chosen, nest by nest."""
+    if len(kernel.groups) > 1:
+        (rows,) = kernel.body
+        return replace(kernel, body=[replace(rows, body=_pieces(rows.body, target))])
     return replace(kernel, body=_nests(kernel.body, target))
 
 
@@ -60,6 +63,21 @@ def _nests(body: list, target: Target) -> list:
     return [x for s in body for x in (_rebuild(_take_apart([], [s]), target) if isinstance(s, Loop) else [s])]
 
 
+def _pieces(body: list, target: Target) -> list:
+    """The loops of a row, each with vectors of its own; its sums begin before it and are folded after it."""
+    begins = {s.total.name: s for s in body if isinstance(s, Begin)}
+    made: list = []
+    for s in body:
+        if isinstance(s, Loop):
+            summed = {x.total.name for x in statements([s]) if isinstance(x, Accumulate)}
+            made += _nests([*(begins.pop(name) for name in [*begins] if name in summed), s], target)
+        elif isinstance(s, Accumulate) and s.total.name in begins:
+            made += [begins.pop(s.total.name), s]
+        elif not isinstance(s, Begin):
+            made.append(s)
+    return made
+
+
 def _take_apart(outer: list[Var], body: list) -> Nest:
     while len(body) == 1 and isinstance(body[0], Loop):
         outer, body = [*outer, body[0].var], body[0].body
@@ -74,7 +92,7 @@ def _take_apart(outer: list[Var], body: list) -> Nest:
 
 
 def _rebuild(nest: Nest, target: Target) -> list:
-    var = _best([*nest.outer, *nest.inner], [*nest.before, *nest.updates, *nest.after])
+    var = best_variable([*nest.outer, *nest.inner], [*nest.before, *nest.updates, *nest.after])
     everything = [*nest.updates, *nest.after]
     lanes = _lanes(everything, target)
     if var is None:
@@ -139,7 +157,7 @@ def _order(loops: list[Var], var: Var | None) -> list[Var]:
     return [v for v in loops if v is var] + [v for v in reversed(loops) if v is not var]
 
 
-def _best(candidates: list[Var], body: list) -> Var | None:
+def best_variable(candidates: list[Var], body: list) -> Var | None:
     """The variable with the most accesses to neighbours; None where vectors would be wrong or of no use."""
     scored = [(score, v.extent, k, v) for k, v in enumerate(candidates) if (score := _score(v, body)) is not None]
     return max(scored)[3] if scored else None
