@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from danlu.compile import program
@@ -24,21 +25,17 @@ from danlu.graph import Op, Spec
 from danlu.guidance import user_line
 from danlu.ops.source import BUFFER, CONST, NUMBER
 from danlu.ops.table import PLACEHOLDER, number_spec
-from danlu.rehearsal import Script, follow, follow_backward, fulfilled, learned
+from danlu.rehearsal import begin, count, follow, follow_backward, follow_end, fulfilled, learn, scripts, turn
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Compiled, Interpreted, both_kinds, compiled
 from danlu.trace import MAX_PINNED, Runtime, Trace, Value, is_folded, is_free, note_line
 
 MAX_PENDING = 4096  # values that may wait: a loop that never reads anything is flushed at this bound
 
-SCRIPTS = 8  # that begin with the same call
-PATIENCE = 16  # times that a script may be left, more than it is followed to its end, before it is dropped
-
 _NUMBERS = {kind: number_spec(kind(0)) for kind in (bool, int, float)}
 _lock = threading.RLock()
 _local = threading.local()
 _programs: dict[Any, tuple[Compiled | Interpreted, tuple[int, ...]]] = {}
-_scripts: dict[tuple[Op, tuple], list[Script]] = {}  # first call → what may follow, the last that did at the front
 allocated: dict[Any, int] = {}  # line → bytes of the results that programs gave it, while they are profiled
 _statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0, "foreseen": 0}
 
@@ -161,11 +158,11 @@ def record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
             else:
                 result = follow(trace, op, inputs, attrs, differentiable)
                 if result is None:
-                    result = _turn(trace, lambda: follow(trace, op, inputs, attrs, differentiable))
+                    result = turn(trace, lambda: follow(trace, op, inputs, attrs, differentiable))
                 if result is not None:
                     return result
-        elif not trace.values and _scripts:
-            result = _begin(trace, op, inputs, attrs, differentiable)
+        elif not trace.values and scripts:
+            result = _begin(trace, op, attrs, partial(follow, trace, op, inputs, attrs, differentiable))
             if result is not None:
                 return result
         slots, specs, grad = [], [], False
@@ -207,32 +204,35 @@ def record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
     return result
 
 
-def _begin(trace: Trace, op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
+def update(op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: type) -> bool:
+    """Records an update in place and runs it with all that waits, where that is how a program is foreseen to end; else nothing is done.
+
+    `targets`: tensors whose storages are of a `kind`. They keep their values, which nobody else has: other threads that read one wait.
+    """
+    with _lock:
+        trace = _current()
+        if _watchers or _capture is not None or config.profile or not config.optimize:
+            return False
+        attempt = partial(follow_end, trace, op, inputs, attrs, targets, kind)
+        if not (attempt() if trace.script is not None else not trace.values and _begin(trace, op, attrs, attempt)):
+            return False
+        count(trace)
+        _statistics["foreseen"] += 1
+        running = trace.running = threading.Lock()
+        running.acquire()
+    try:
+        _execute_update(trace)
+    finally:
+        trace.forget()
+        running.release()
+    return True
+
+
+def _begin(trace: Trace, op: Op, attrs: tuple, attempt: Callable[[], Any]) -> Any:
     """The first call of a trace that has a script from now on; None where none begins with it."""
     if _watchers or _capture is not None or config.profile or not config.optimize:
         return None
-    for script in _scripts.get((op, attrs), ()):
-        trace.script, trace.at = script, 0
-        result = follow(trace, op, inputs, attrs, differentiable)
-        if result is not None:
-            return result
-    trace.script = None
-    return None
-
-
-def _turn(trace: Trace, attempt: Callable[[], Any]) -> Any:
-    """What `attempt` finds by a script that is the same up to here as the one that the trace has; None, and it has none, if no one fits."""
-    before = trace.script
-    first = before.calls[0]
-    for script in _scripts[first.op, first.attrs]:
-        if script is not before and script.begins_as(before, trace.at):
-            trace.script = script
-            result = attempt()
-            if result is not None and result is not False:
-                return result
-    trace.script = before
-    trace.leave()
-    return None
+    return begin(trace, op, attrs, attempt)
 
 
 def backward(ys: tuple) -> tuple[list[Value], list[Value]] | None:
@@ -241,7 +241,7 @@ def backward(ys: tuple) -> tuple[list[Value], list[Value]] | None:
         trace = _current()
         if trace.script is None:
             return None
-        return follow_backward(trace, ys) or _turn(trace, lambda: follow_backward(trace, ys))
+        return follow_backward(trace, ys) or turn(trace, lambda: follow_backward(trace, ys))
 
 
 def passed(order: Sequence[Value], leaves: Sequence[Value], grads: Sequence[Value]) -> None:
@@ -404,11 +404,7 @@ def _execute(trace: Trace) -> None:
     try:
         buffers = executable.run(trace.buffers, trace.numbers)
     except BaseException as error:
-        if trace.script is not None:
-            trace.leave()
-        _undo(trace)
-        if isinstance(error, DanluError):
-            raise Lines(trace.entries, trace.values, slots).blamed(error, trace.buffers, trace.numbers) from None
+        _fail(trace, slots, error)
         raise
     if _capture is not None:
         capture = capturing()
@@ -419,16 +415,13 @@ def _execute(trace: Trace) -> None:
             line = _line_of(trace, slot)
             allocated[line] = allocated.get(line, 0) + buffer.nbytes
     values: list[Any] = trace.values
-    for slot, buffer in zip(slots, buffers):
-        value = values[slot]
+    for value, buffer in zip(map(values.__getitem__, slots), buffers):
         value.buffer = buffer
         if not value.grad:
             value.inputs = ()
         elif value.note is not None and value.note.gate is not None:
             value.forget()
-    for (_, old), gone in zip(trace.replaced, lost):
-        if gone:
-            old.buffer = None  # its memory was given away
+    _lose(trace, lost)
 
 
 def _is_foreseen(trace: Trace) -> bool:
@@ -436,16 +429,52 @@ def _is_foreseen(trace: Trace) -> bool:
     if config.profile or not config.optimize or capturing() is not None:
         trace.leave()
         return False
-    if not (fulfilled(trace) or _turn(trace, lambda: fulfilled(trace))):
+    if not (fulfilled(trace) or turn(trace, lambda: fulfilled(trace))):
         return False
-    script = trace.script
-    script.hits += 1
-    first = script.calls[0]
-    known = _scripts[first.op, first.attrs]
-    if known[0] is not script:
-        known.sort(key=lambda s: s is not script)
+    count(trace)
     _statistics["foreseen"] += 1
     return True
+
+
+def _execute_update(trace: Trace) -> None:
+    """Runs a trace that ends with an update whose values stay (`update`): only the results of earlier calls are new."""
+    script = trace.script
+    kept, memory, values = trace.kept, script.kept.memory(trace.buffers), trace.values
+    _statistics["runs"] += 1
+    try:
+        new = script.executable.made(trace.buffers, trace.numbers)
+    except BaseException as error:
+        _fail(trace, script.slots, error)
+        raise
+    else:
+        for slot, k in script.kept.made:
+            value: Any = values[slot]
+            value.buffer = new[k]
+            if not value.grad:
+                value.inputs = ()
+        _lose(trace, script.overwritten)
+    finally:
+        for value, buffer in zip(kept, memory):
+            value.buffer = buffer
+
+
+def _lose(trace: Trace, lost: Sequence[bool]) -> None:
+    for (_, old), gone in zip(trace.replaced, lost):
+        if gone:
+            old.buffer = None  # its memory was given away
+
+
+def _fail(trace: Trace, slots: Sequence[int], error: BaseException) -> None:
+    """After an error in the data, which is raised with the user's line: storages hold again what they held before this program, so that a
+    bad label costs a step and not the model (a program overwrites no memory before it has looked for errors)."""
+    if trace.script is not None:
+        trace.leave()
+    for reference, old in reversed(trace.replaced):
+        storage = reference()
+        if storage is not None and storage.value.trace is trace and storage.value.buffer is None:
+            storage.set(old)
+    if isinstance(error, DanluError):
+        raise Lines(trace.entries, trace.values, slots).blamed(error, trace.buffers, trace.numbers) from None
 
 
 def _look_up(trace: Trace) -> tuple[Any, tuple[int, ...], list[bool]] | None:
@@ -465,30 +494,9 @@ def _look_up(trace: Trace) -> tuple[Any, tuple[int, ...], list[bool]] | None:
         found = _programs[key] = _make(trace, live, kept, given, again)
     elif isinstance(found[0], Compiled) and found[0].unrehearsed and not (kept or again or config.profile):
         found[0].unrehearsed -= 1
-        _learn(trace, found, given)
+        learn(trace, found, given)
     places = {place for place, _ in given}
     return *found, [old.buffer is not None and trace.places.get(id(old.buffer)) in places for _, old in trace.replaced]
-
-
-def _learn(trace: Trace, found: tuple[Any, tuple[int, ...]], given: tuple[tuple[int, int], ...]) -> None:
-    """Keeps what was recorded as a script, where it can be told."""
-    script = learned(trace, found, given)
-    if script is not None:
-        found[0].unrehearsed = 0
-        first = script.calls[0]
-        known = _scripts.setdefault((first.op, first.attrs), [])
-        for dropped in known[SCRIPTS - 1 :]:
-            dropped.executable.unrehearsed = 1
-        known[:] = [script, *[s for s in known[: SCRIPTS - 1] if s.misses <= s.hits + PATIENCE]]
-
-
-def _undo(trace: Trace) -> None:
-    """After an error in the data: storages hold again what they held before this program, so that a bad label costs a step and
-    not the model (a program overwrites no memory before it has looked for errors)."""
-    for reference, old in reversed(trace.replaced):
-        storage = reference()
-        if storage is not None and storage.value.trace is trace and storage.value.buffer is None:
-            storage.set(old)
 
 
 # ---- making a program ---------------------------------------------------------------------------------------------------------

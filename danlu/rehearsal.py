@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter, itemgetter
+from sys import getrefcount
 from typing import Any
 
 from danlu.autodiff import GRADIENT
@@ -25,6 +26,11 @@ from danlu.trace import Runtime, Trace, Value, is_folded, is_free, note_line
 Given = Sequence[tuple[int, int]]
 _handles = attrgetter("handles")
 _blank = Value.__new__
+
+
+SCRIPTS = 8  # that begin with the same call
+PATIENCE = 16  # times that a script may be left, more than it is followed to its end, before it is dropped
+scripts: dict[tuple[Op, tuple], list[Script]] = {}  # first call → what may follow, the last that did at the front
 
 
 class Call:
@@ -60,7 +66,7 @@ class Script:
     """The calls of a program that was recorded before, and in what state the trace was when it ran."""
 
     __slots__ = (
-        "calls", "entries", "executable", "handles", "hits", "misses", "num_buffers", "overwritten", "replaced", "results", "slots",
+        "calls", "entries", "executable", "held", "hits", "kept", "misses", "num_buffers", "overwritten", "replaced", "results", "slots",
     )  # fmt: skip
 
     def __init__(self, trace: Trace, calls: list[Call], found: tuple[Any, tuple[int, ...]], given: Given) -> None:
@@ -69,10 +75,11 @@ class Script:
         self.executable, self.slots = found
         slots = [v.slot for v in trace.values if v is not None and v.buffer is None]
         self.results = _picker(slots)
-        self.handles = [trace.values[s].handles for s in slots]  # type: ignore[union-attr]
+        self.held = [trace.values[s].handles > 0 for s in slots]  # type: ignore[union-attr]
         places = dict(given)
         self.replaced = [old.slot for _, old in trace.replaced]
         self.overwritten = [trace.places.get(id(old.buffer)) in places for _, old in trace.replaced]
+        self.kept = _kept(trace, calls[-1], self.executable, self.slots)
         self.hits = self.misses = 0
 
     def begins_as(self, other: Script, count: int) -> bool:
@@ -92,6 +99,57 @@ def _picker(slots: Sequence[int]) -> Callable[[Any], tuple]:
         (only,) = slots
         return lambda items: (items[only],)
     return itemgetter(*slots) if slots else lambda items: ()
+
+
+# ---- the scripts that there are ------------------------------------------------------------------------------------------
+
+
+def begin(trace: Trace, op: Op, attrs: tuple, attempt: Callable[[], Any]) -> Any:
+    """What `attempt` finds for the first call of a trace, by a script that it has from now on; None where none begins with it."""
+    for script in scripts.get((op, attrs), ()):
+        trace.script, trace.at = script, 0
+        result = attempt()
+        if result is not None and result is not False:
+            return result
+    trace.script = None
+    return None
+
+
+def turn(trace: Trace, attempt: Callable[[], Any]) -> Any:
+    """What `attempt` finds by a script that is the same up to here as the one that the trace has; None, and it has none, if no one fits."""
+    before = trace.script
+    first = before.calls[0]
+    for script in scripts[first.op, first.attrs]:
+        if script is not before and script.begins_as(before, trace.at):
+            trace.script = script
+            result = attempt()
+            if result is not None and result is not False:
+                return result
+    trace.script = before
+    trace.leave()
+    return None
+
+
+def count(trace: Trace) -> None:
+    """A trace has followed its script to the end: that comes first from now on."""
+    script = trace.script
+    script.hits += 1
+    first = script.calls[0]
+    known = scripts[first.op, first.attrs]
+    if known[0] is not script:
+        known.sort(key=lambda s: s is not script)
+
+
+def learn(trace: Trace, found: tuple[Any, tuple[int, ...]], given: tuple[tuple[int, int], ...]) -> None:
+    """Keeps what was recorded as a script, where it can be told."""
+    script = learned(trace, found, given)
+    if script is not None:
+        found[0].unrehearsed = 0
+        first = script.calls[0]
+        known = scripts.setdefault((first.op, first.attrs), [])
+        for dropped in known[SCRIPTS - 1 :]:
+            dropped.executable.unrehearsed = 1
+        known[:] = [script, *[s for s in known[: SCRIPTS - 1] if s.misses <= s.hits + PATIENCE]]
 
 
 # ---- learning ---------------------------------------------------------------------------------------------------------------
@@ -161,6 +219,59 @@ def _call(trace: Trace, entry: tuple, entries: int, new: list[tuple], slot: int)
     if results and results[0] in trace.passes:
         call.op, (call.freed, call.leaves) = None, trace.passes[results[0]]
     return call
+
+
+class Kept:
+    """Of a script that ends with an update in place: the values whose memory it writes over, and which stay what storages hold.
+
+    `pick` takes them from those of the trace, `memory` their memory from that of the trace; `counts`: how many references each has at
+    the end, where only its storage and the trace know it. `results`, `held`: what was recorded before the update, and whether somebody
+    holds it. `made`: which of
+    these are computed, each with its place among the new results of the program.
+    """
+
+    __slots__ = ("call", "counts", "held", "made", "memory", "pick", "results")
+
+    def __init__(self, call: Call, slots: list[int], places: list[int], counts: list[int]) -> None:
+        self.call = call
+        self.pick, self.memory, self.counts = _picker(slots), _picker(places), counts
+        self.made: list[tuple[int, int]] = []
+        self.results = _picker(())
+        self.held: list[bool] = []
+
+
+def _kept(trace: Trace, call: Call, executable: Any, slots: Sequence[int]) -> Kept | None:
+    """What the last call of a trace writes over, where that is the memory of all values that it replaces."""
+    count = len(call.results)
+    replaced, results = trace.replaced[-count:], trace.values[-count:]
+    outputs = dict(zip(slots, executable.outputs))
+    if not count or len(replaced) < count or results[0] in trace.passes:
+        return None
+    for (reference, old), new in zip(replaced, results):
+        heir, place = reference(), trace.places.get(id(old.buffer))
+        if heir is None or heir.value is not new or new.handles != 1 or old.slot not in trace.entries[-1][2]:  # type: ignore[union-attr]
+            return None
+        if new.slot not in outputs or tuple(outputs[new.slot].same or ()) != ("over", place):  # type: ignore[union-attr]
+            return None
+    histories = {id(v.inputs): v.inputs for v in trace.values if v is not None}.values()
+    olds = [old for _, old in replaced]
+    counts = [2 + _ASKED + sum(x is old for inputs in histories for x in inputs) for old in olds]
+    kept = Kept(call, [old.slot for old in olds], [trace.places[id(old.buffer)] for old in olds], counts)
+    return kept if _knows_the_others(kept, trace, executable, slots) else None
+
+
+def _knows_the_others(kept: Kept, trace: Trace, executable: Any, slots: Sequence[int]) -> bool:
+    """Adds the results of earlier calls, if those that are computed have memory of their own."""
+    first = len(trace.values) - len(kept.counts)
+    earlier = [v for v in trace.values[:first] if v is not None and v.buffer is None]
+    kept.results, kept.held = _picker([v.slot for v in earlier]), [v.handles > 0 for v in earlier]
+    made = [(slot, k) for slot, (is_old, k) in zip(slots, executable.arrangement) if slot < first and not is_old]
+    kept.made = made
+    return len(made) + len(kept.counts) == len(slots) and not executable.doubled
+
+
+_ASKED = next(map(getrefcount, (object(),)))  # references that asking for them takes; the storage and the trace have one each
+_ONCE = {2 + _ASKED}  # what is counted of memory that a value and the trace have
 
 
 # ---- following --------------------------------------------------------------------------------------------------------------
@@ -246,6 +357,9 @@ def _enter(trace: Trace, new: list[tuple], inputs: tuple) -> bool:
             x.trace = trace
             x.slot = len(values)
             values.append(x)
+        elif kind is NUMBER and type(x) is Runtime and type(x.value) is expected:
+            trace.numbers += both_kinds(x.value)
+            values.append(None)
         elif not _enter_number(trace, x, kind is CONST, expected, more):
             break
     else:
@@ -295,17 +409,63 @@ def follow_backward(trace: Trace, ys: tuple) -> tuple[list[Value], list[Value]] 
     return [values[s] for s in call.leaves], found  # type: ignore[misc]
 
 
+def follow_end(trace: Trace, op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: type) -> bool:
+    """Whether an update in place of `targets` (their storages are of a `kind`) is what a script ends with, and all that it would write
+    over is known to nobody else. Then the values are among the results of the trace, and have no memory until it has run."""
+    script = trace.script
+    call, kept = script.calls[trace.at], script.kept
+    if kept is None or call is not kept.call or call.op is not op or call.attrs != attrs or call.refused is False:
+        return False
+    if call.arity != len(inputs) or len(targets) != len(kept.counts):
+        return False
+    if call.new and not _enter(trace, call.new, inputs):
+        return False
+    values = trace.values
+    written = kept.pick(values)
+    if (
+        call.pick(values) == (inputs if call.chosen is None else call.chosen(inputs))  # type: ignore[misc]
+        and list(map(getrefcount, written)) == kept.counts
+        and set(map(getrefcount, kept.memory(trace.buffers))) == _ONCE
+        and _are_their_own(targets, written, kind)
+        and _is_as_before(trace, kept.results, kept.held, len(script.replaced) - len(written))
+    ):
+        trace.at += 1
+        trace.kept = written
+        for v in written:
+            v.buffer = None
+        return True
+    _withdraw(trace)
+    return False
+
+
+def _are_their_own(targets: Sequence[Any], written: tuple[Value, ...], kind: type) -> bool:
+    """Whether each value is that of the storage of its tensor and of no other, and its memory may be written over."""
+    for t, v in zip(targets, written):
+        storage, buffer = t._storage, v.buffer
+        if t._base is not None or storage.value is not v or type(storage) is not kind:
+            return False
+        if v.handles != 1 or v.held or buffer.shared or buffer.borrowed:  # type: ignore[union-attr]
+            return False
+    return True
+
+
 # ---- the end ----------------------------------------------------------------------------------------------------------------
 
 
 def fulfilled(trace: Trace) -> bool:
     """Whether the trace has come to the end of its script, with the same results held, and the same memory free to be written over."""
+    script = trace.script
+    at_end = script.calls[trace.at].entries == len(script.entries)
+    return at_end and _is_as_before(trace, script.results, script.held, len(script.replaced))
+
+
+def _is_as_before(trace: Trace, results: Callable[[Any], tuple], held: list[bool], count: int) -> bool:
+    """Whether the same results are held as in the script, and the same memory of the first `count` replaced values is free."""
     script, replaced = trace.script, trace.replaced
     if (
-        script.calls[trace.at].entries != len(script.entries)
-        or list(map(_handles, script.results(trace.values))) != script.handles
+        list(map(bool, map(_handles, results(trace.values)))) != held
         or len(set(trace.buffers)) != script.num_buffers
-        or len(replaced) != len(script.replaced)
+        or len(replaced) != count
     ):
         return False
     for (_, old), slot, over in zip(replaced, script.replaced, script.overwritten):

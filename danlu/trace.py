@@ -121,7 +121,7 @@ class Trace:
     """What one thread has recorded and not yet run."""
 
     __slots__ = (
-        "at", "buffers", "entries", "lines", "numbers", "passes", "pinned", "places", "replaced", "running", "script", "unforeseen", "values",
+        "at", "buffers", "entries", "kept", "lines", "numbers", "passes", "pinned", "places", "replaced", "running", "script", "unforeseen", "values",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -137,6 +137,7 @@ class Trace:
         ] = {}  # first gradient of a backward pass → what it let go, leaves
         self.unforeseen = False  # histories were let go in ways that a script does not know
         self.script: Any = None  # what is foreseen (danlu/rehearsal.py), and how many of its calls have come
+        self.kept: tuple[Value, ...] = ()  # values that the last call writes over, and which stay (danlu/rehearsal.py)
         self.at = self.pinned = 0
         self.running: Any = None
 
@@ -152,7 +153,7 @@ class Trace:
     def forget(self) -> None:
         """Lets everything go: values that were computed still know their trace, and must not keep its inputs alive."""
         self.entries, self.values, self.buffers, self.places, self.numbers, self.replaced = [], [], [], {}, [], []
-        self.passes, self.script = {}, None
+        self.passes, self.script, self.kept = {}, None, ()
 
     def append(self, entry: tuple, value: Value | None) -> int:
         """One more entry with one result; its slot."""

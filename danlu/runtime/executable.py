@@ -70,14 +70,17 @@ class Compiled:
 
     def run(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
         """The results, in memory of their own or, where they are the same, in that of an input."""
+        new = self.made(inputs, numbers)
+        return new if len(new) == len(self.outputs) else self._arrange(inputs, new)
+
+    def made(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
+        """The results that are in memory of their own."""
         new = [Buffer(n) for n in self.fresh]
         if self.main is not None:
             if self.pack_numbers is None:
                 self.pack_numbers = struct.Struct("qq" + "dq" * (len(numbers) // 2)).pack
             self._call(inputs, numbers, new)
-        if len(new) == len(self.outputs):
-            return new
-        return self._arrange(inputs, new)
+        return new
 
     def _call(self, inputs: Sequence[Buffer], numbers: Sequence[float | int], new: list[Buffer]) -> None:
         workspace = Buffer(self.workspace) if self.workspace else None

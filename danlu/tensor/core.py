@@ -427,9 +427,20 @@ def apply(op: Op | str, *inputs: Any, **attrs: Any) -> Any:
     """Records one op (or composite) of the table on tensors and Python numbers: one tensor, or a tuple for several results."""
     if type(op) is str:
         op = TABLE[op]
-    values = tuple([x._value() if isinstance(x, TensorCore) else _number(x) for x in inputs])
+    values = tuple(map(_input, inputs))
     result = record(op, values, tuple([attrs[a] for a in op.attrs]) if attrs else (), _mode.grad)  # type: ignore[union-attr]
     return wrap(result) if type(result) is Value else tuple([wrap(v) for v in result])
+
+
+def _input(x: Any) -> Any:
+    """A tensor or a number as an input of an operation."""
+    if not isinstance(x, TensorCore):
+        return _number(x)
+    if x._base is None and not x._cut and _reader is None:
+        value = x._storage.now
+        if not x._leaf or value.leaf is not None:
+            return value
+    return x._value()
 
 
 def _number(x: Any) -> Any:
@@ -465,8 +476,11 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
             _mode.updates.append((op, attrs, len(inputs), [x for x in inputs if type(x) in _NUMBERS]))  # type: ignore[arg-type]
             if _mode.dry:
                 return
-        values = tuple([x._value() if isinstance(x, TensorCore) else _number(x) for x in inputs])
-        results = record(op, values, tuple([attrs[a] for a in op.attrs]), False)  # type: ignore[union-attr]
+        values = tuple(map(_input, inputs))
+        options = tuple([attrs[a] for a in op.attrs])  # type: ignore[union-attr]
+        if engine.update(op, values, options, targets, Storage):  # type: ignore[arg-type]
+            return
+        results = record(op, values, options, False)  # type: ignore[arg-type]
         results = results if type(results) is tuple else (results,)
         # Writing into shared memory runs the program at once: the results that still wait for their storage must be among its results.
         waiting = [Storage(v) for v in results] if any(type(t._storage) is Shared for t in targets) else []

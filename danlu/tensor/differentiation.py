@@ -253,13 +253,16 @@ def backward_(ys: Sequence[TensorCore], gys: Sequence[Any], inputs: Any, retain_
         raise GradientError("backward: inputs= is empty; leave it out for all leaves")
     keep = create_graph if retain_graph is None else retain_graph
     leaves, grads = gradients(ys, gys, targets, keep, create_graph)
-    with set_grad_enabled(create_graph):
-        for tensor, g in zip(targets or [v.leaf() for v in leaves], grads):
-            if tensor is not None and g is not None:
-                accumulate(tensor, g)
-                if tensor._after:
-                    for hook in list(tensor._after.values()):
-                        hook(tensor)
+    for tensor, g in zip(targets or [v.leaf() for v in leaves], grads):
+        if tensor is None or g is None:
+            continue
+        if tensor.grad is None and not tensor._after:
+            tensor.grad = g
+            continue
+        with set_grad_enabled(create_graph):
+            accumulate(tensor, g)
+            for hook in list((tensor._after or {}).values()):
+                hook(tensor)
 
 
 def accumulate(tensor: TensorCore, g: TensorCore) -> None:
@@ -285,7 +288,7 @@ def gradients(
         for check in checks:
             check(values, seeds)
         # A loss that its user has let go is computed all the same: only that finds a target without a class.
-        current.differentiated = tuple([y for y in ys if not keep and y._spec.size == 1])
+        current.differentiated = () if keep else tuple([y for y, value in zip(ys, values) if value.spec.size == 1])
         return backward.gradients(values, seeds, targets, keep, create_graph, wrap)
     finally:
         current.grad = previous
