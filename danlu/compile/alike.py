@@ -82,10 +82,10 @@ def _described(group: Group, slots: dict[int, int]) -> tuple[Hashable, Own]:
 
 
 def _places(kernel: Kernel, own: Own, places: dict[int, Place]) -> list[Place]:
-    """Where the slots and the numbers of a kernel lie, in their order."""
+    """Where the slots and the numbers of a kernel lie, in their order; nowhere, where no kernel is left that touches a slot."""
     first = kernel.body[0]
     slots = [*own[0], *([first.workspace] if isinstance(first, Contract) and first.workspace is not None else [])]
-    return [*(places[s] for s in slots), *(Place(NUMBERS, 16 * k + half) for k in own[1] for half in (0, 8))]
+    return [*(places.get(s, Place(NOWHERE)) for s in slots), *(Place(NUMBERS, 16 * k + half) for k in own[1] for half in (0, 8))]
 
 
 class _Moved(Rewriter):
