@@ -52,7 +52,7 @@ class Writer:
 
     def __init__(self, b: Body) -> None:
         self.b = b
-        self.needed: dict[int, tuple[frozenset[Atom], frozenset[str]]] = {}
+        self.needed: dict[int, tuple[frozenset[Atom], frozenset[str | int]]] = {}
 
     # ---- statements -----------------------------------------------------------------------------------------------------
     def statements(self, body: list) -> None:
@@ -100,14 +100,15 @@ class Writer:
         if any(v.extent == 0 for v in inside):
             return
         begun = {x.total.name for x in statements(s.body) if isinstance(x, (Begin, Scan))}
+        begun |= {x.slot for x in statements(s.body) if isinstance(x, Store)}
         for e in expressions(s.body):
             if isinstance(e, Apply) and e.op is not TURNS and self.known(e) is None:  # turns have lanes only inside their loop
-                variables, totals = self.needs(e)
-                if variables.isdisjoint(inside) and totals.isdisjoint(begun):
+                variables, sources = self.needs(e)
+                if variables.isdisjoint(inside) and sources.isdisjoint(begun):
                     self.value(e)
 
-    def needs(self, root: Any) -> tuple[frozenset[Atom], frozenset[str]]:
-        """The loop variables and the accumulators that an expression depends on."""
+    def needs(self, root: Any) -> tuple[frozenset[Atom], frozenset[str | int]]:
+        """The loop variables that an expression depends on, and the accumulators and slots that it reads."""
         stack = [root]
         while stack:
             e = stack[-1]
@@ -118,8 +119,8 @@ class Writer:
             stack.pop()
             own = frozenset(a for ix in own_indices(e) for a in atoms_of(ix) if isinstance(a, Var))
             parts = [self.needed[id(c)] for c in children(e)]
-            names = frozenset({e.name}) if isinstance(e, Total) else frozenset()
-            self.needed[id(e)] = own.union(*(v for v, _ in parts)), names.union(*(t for _, t in parts))
+            read = frozenset({e.name} if isinstance(e, Total) else {e.slot} if isinstance(e, Load) else ())
+            self.needed[id(e)] = own.union(*(v for v, _ in parts)), read.union(*(t for _, t in parts))
         return self.needed[id(root)]
 
     def at(self, var: Var, register: str, body: list) -> None:

@@ -59,7 +59,10 @@ class TorchFinder(MetaPathFinder, Loader):
         """Fills a module with the names of what stands behind it."""
         values: dict[str, Any] = {}
         for source in reversed(_behind(module.__name__)):
-            values |= {name: value for name, value in vars(source).items() if _is_name(name, value)}
+            names = vars(source).keys() | set(
+                getattr(source, "__all__", ())
+            )  # those that are imported when they are first used too
+            values |= {name: value for name in names if _is_name(name, value := getattr(source, name))}
             module.__doc__ = source.__doc__
         public = [name for name in values if not name.startswith("_") and name not in DTYPE_WORDS]
         vars(module).update(values, __all__=public, __getattr__=_missing(module))

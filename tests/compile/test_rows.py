@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+import danlu
 from danlu.autodiff import gradient
 from danlu.compile import program
 from danlu.compile.alike import Alike
@@ -19,6 +20,7 @@ from danlu.compile.simplify import simplify
 from danlu.compile.target import TARGETS
 from danlu.graph import render
 from danlu.ops import composite, o  # noqa: F401  (the composites fill the table)
+from danlu.runtime.buffers import Buffer
 from danlu.testing import evaluate, inputs_of
 
 F = np.float32
@@ -168,3 +170,17 @@ def test_the_structures_have_the_values_of_the_references(name):
     arrays = [rng.standard_normal(s).astype(F) for s in shapes]
     made = make(*inputs_of(arrays))
     compare(arrays, list(made) if isinstance(made, tuple) else [made], tolerance=1e-5)
+
+
+def test_a_sum_of_a_row_that_lies_in_memory_is_read_after_it_is_stored():
+    """Its place is the same for all rows, so that it looks like a value of before the loop; what lay in the workspace was read."""
+    x = np.random.default_rng(0).normal(size=(3, 4)) + 1j * np.random.default_rng(1).normal(size=(3, 4))
+    centred = x - x.mean(1, keepdims=True)
+    expected = centred / (3 * np.sqrt((abs(centred) ** 2).sum(1, keepdims=True) / 3))
+    z = danlu.tensor(x, requires_grad=True)
+    y = z.std(1)
+    y.detach().numpy()
+    for nbytes in range(64, 8192, 64):  # what a workspace finds
+        Buffer(nbytes).as_numpy((nbytes // 8,), np.float64)[:] = 1e3
+    y.sum().backward()
+    np.testing.assert_allclose(z.grad.numpy(), expected, rtol=1e-12, atol=1e-12)

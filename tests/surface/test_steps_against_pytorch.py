@@ -16,7 +16,7 @@ import danlu
 
 STEPS, BATCH, CLASSES = 50, 64, 5
 OPTIMIZERS = {
-    "sgd": lambda optim, p: optim.SGD(p, lr=0.01, momentum=0.9),
+    "sgd": lambda optim, p: optim.SGD(p, lr=0.02, momentum=0.9),
     "adam": lambda optim, p: optim.Adam(p, lr=1e-3),
     "adamw": lambda optim, p: optim.AdamW(p, lr=1e-3, weight_decay=0.01),
     "rmsprop": lambda optim, p: optim.RMSprop(p, lr=1e-3, alpha=0.9),
