@@ -56,7 +56,7 @@ class Writer:
 
     # ---- statements -----------------------------------------------------------------------------------------------------
     def statements(self, body: list) -> None:
-        """The statements in order. Every value is computed before the first is stored: a store may overwrite what another reads."""
+        """The statements in order. Every value is computed before the first is stored: a store may overwrite what another, or a sum, reads."""
         for k, s in enumerate(body):
             if isinstance(s, Loop):
                 self.loop(s)
@@ -69,7 +69,7 @@ class Writer:
             elif isinstance(s, Accumulate):
                 self.accumulate(s)
             elif isinstance(s, Store):
-                for following in takewhile(lambda x: isinstance(x, Store), body[k:]):
+                for following in takewhile(lambda x: type(x) in (Store, Accumulate), body[k:]):
                     self.value(following.value)
                 self.store(s)
             else:

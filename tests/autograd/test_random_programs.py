@@ -37,6 +37,15 @@ def test_a_random_program_is_that_of_pytorch(seed):
     assert_same(found, theirs)
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize("seed", [5118, 5199, 5343, 5348, 5392])
+def test_a_longer_program_is_that_of_pytorch(seed):
+    """In these a sum within a row was taken after a store of the same row had written over what it reads."""
+    torch = pytest.importorskip("torch")
+    arrays = starts(seed)
+    assert_same(play(Eager(danlu), seed, arrays, steps=24), play(Functional(torch), seed, arrays, steps=24))
+
+
 def _total(seed: int, arrays: list[np.ndarray], order: int):
     """Σ of the results of a program, or of its gradient, and the leaves."""
     player = Player(Eager(danlu), seed, smooth=True)
