@@ -59,9 +59,8 @@ class TorchFinder(MetaPathFinder, Loader):
         """Fills a module with the names of what stands behind it."""
         values: dict[str, Any] = {}
         for source in reversed(_behind(module.__name__)):
-            names = vars(source).keys() | set(
-                getattr(source, "__all__", ())
-            )  # those that are imported when they are first used too
+            # `__all__` has those too that are imported when they are first used.
+            names = dict.fromkeys((*vars(source), *getattr(source, "__all__", ())))
             values |= {name: value for name in names if _is_name(name, value := getattr(source, name))}
             module.__doc__ = source.__doc__
         public = [name for name in values if not name.startswith("_") and name not in DTYPE_WORDS]
