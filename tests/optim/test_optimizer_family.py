@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import danlu
+import danlu.files
 from danlu import nn, optim
 from danlu.errors import DataError, DTypeError, GradientError, ShapeError
 from danlu.optim.optimizer import OptimizerStateError
