@@ -211,7 +211,7 @@ def update(op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: ty
     """
     with _lock:
         trace = _current()
-        if _watchers or _capture is not None or config.profile or not config.optimize:
+        if not _may_follow():
             return False
         attempt = partial(follow_end, trace, op, inputs, attrs, targets, kind)
         if not (attempt() if trace.script is not None else not trace.values and _begin(trace, op, attrs, attempt)):
@@ -230,9 +230,12 @@ def update(op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: ty
 
 def _begin(trace: Trace, op: Op, attrs: tuple, attempt: Callable[[], Any]) -> Any:
     """The first call of a trace that has a script from now on; None where none begins with it."""
-    if _watchers or _capture is not None or config.profile or not config.optimize:
-        return None
-    return begin(trace, op, attrs, attempt)
+    return begin(trace, op, attrs, attempt) if _may_follow() else None
+
+
+def _may_follow() -> bool:
+    """Whether traces may follow scripts: nobody looks at what is recorded, and programs are compiled."""
+    return not (_watchers or _capture is not None or config.profile or not config.optimize)
 
 
 def backward(ys: tuple) -> tuple[list[Value], list[Value]] | None:

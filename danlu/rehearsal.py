@@ -226,8 +226,7 @@ class Kept:
 
     `pick` takes them from those of the trace, `memory` their memory from that of the trace; `counts`: how many references each has at
     the end, where only its storage and the trace know it. `results`, `held`: what was recorded before the update, and whether somebody
-    holds it. `made`: which of
-    these are computed, each with its place among the new results of the program.
+    holds it. `made`: which of these are computed, each with its place among the new results of the program.
     """
 
     __slots__ = ("call", "counts", "held", "made", "memory", "pick", "results")
@@ -291,45 +290,34 @@ def follow(trace: Trace, op: Op, inputs: tuple, attrs: tuple, differentiable: bo
     trace.at += 1
     if call.many:
         return tuple(_results(trace, call, op, inputs))
-    spec, grad = call.results[0]
-    v = _blank(Value)
-    v.op = op
-    v.inputs = inputs
-    v.attrs = attrs
-    v.spec = spec
-    v.grad = grad
-    v.index = v.handles = v.held = 0
-    v.freed = False
-    v.buffer = v.leaf = v.note = None
-    v.trace = trace
-    v.slot = len(values)
-    values.append(v)
+    v = _result(trace, call, op, inputs, 0)
     if op.blamed:
         note_line(op, (v,))
     return v
 
 
 def _results(trace: Trace, call: Call, op: Op, inputs: tuple) -> list[Value]:
-    values, attrs, found = trace.values, call.attrs, []
-    slot = len(values)
-    for k, (spec, grad) in enumerate(call.results):
-        v = _blank(Value)
-        v.op = op
-        v.inputs = inputs
-        v.attrs = attrs
-        v.spec = spec
-        v.grad = grad
-        v.index = k
-        v.handles = v.held = 0
-        v.freed = False
-        v.buffer = v.leaf = v.note = None
-        v.trace = trace
-        v.slot = slot + k
-        found.append(v)
-    values += found
+    found = [_result(trace, call, op, inputs, k) for k in range(len(call.results))]
     if op.blamed:
         note_line(op, found)
     return found
+
+
+def _result(trace: Trace, call: Call, op: Op, inputs: tuple, k: int) -> Value:
+    """Result k of a call: what `Value(…)` makes, but that no history is counted as a reader (`Trace.leave` makes up for it)."""
+    v = _blank(Value)
+    v.op = op
+    v.inputs = inputs
+    v.attrs = call.attrs
+    v.spec, v.grad = call.results[k]
+    v.index = k
+    v.handles = v.held = 0
+    v.freed = False
+    v.buffer = v.leaf = v.note = None
+    v.trace = trace
+    v.slot = len(trace.values)
+    trace.values.append(v)
+    return v
 
 
 def _enter(trace: Trace, new: list[tuple], inputs: tuple) -> bool:

@@ -132,9 +132,8 @@ class Trace:
         self.numbers: list[float | int] = []
         self.lines: dict[int, Any] = {}  # slot → the user's line, while programs are profiled
         self.replaced: list[tuple[Any, Value]] = []  # (storage, weakly; the value that it held before it was written in place)
-        self.passes: dict[
-            Value, tuple[tuple[int, ...], tuple[int, ...]]
-        ] = {}  # first gradient of a backward pass → what it let go, leaves
+        # First gradient of a backward pass → the slots of what it let go, and of the leaves.
+        self.passes: dict[Value, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         self.unforeseen = False  # histories were let go in ways that a script does not know
         self.script: Any = None  # what is foreseen (danlu/rehearsal.py), and how many of its calls have come
         self.kept: tuple[Value, ...] = ()  # values that the last call writes over, and which stay (danlu/rehearsal.py)

@@ -15,9 +15,8 @@ from danlu.compile.kernel import Contract, Kernel, Load, Number, Rewriter, Store
 from danlu.compile.schedule import Group
 from danlu.graph import ELEMENTWISE, OPAQUE, SOURCE, is_memory, toposort
 
-Own = tuple[
-    tuple[int, ...], tuple[int, ...]
-]  # the slots and the Python numbers that a kernel works on, in the order of its graph
+# The slots and the Python numbers that a kernel works on, in the order of its graph.
+Own = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Alike:
@@ -73,9 +72,8 @@ def _described(group: Group, slots: dict[int, int]) -> tuple[Hashable, Own]:
         elif n.op.family == SOURCE and n.op.attrs[0] == "slot":
             described.append((n.op, numbers.setdefault(n.attrs[0], len(numbers)), n.spec))
         else:
-            attrs = (
-                repr(n.attrs) if n.attrs and n.op.family in (SOURCE, ELEMENTWISE) else n.attrs
-            )  # -0.0 equals 0 and is another number
+            # -0.0 equals 0 and is another number.
+            attrs = repr(n.attrs) if n.attrs and n.op.family in (SOURCE, ELEMENTWISE) else n.attrs
             described.append((n.op, attrs, n.spec, tuple(local[id(x)] for x in n.inputs), where))
     parts = tuple(tuple(local[id(n)] for n in nodes) for nodes in (group.nodes, group.core, group.stored))
     return (tuple(described), parts, group.shape), (tuple(own), tuple(numbers))

@@ -18,7 +18,7 @@ from danlu.compile.emit import Emitter, Value, ir_type
 from danlu.compile.micro import at, linear, loop, plus, times
 from danlu.dtype import DType
 
-NOWHERE = -(1 << 30)  # a place that no axis has
+OUTSIDE = -(1 << 30)  # a place that no axis has
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _where_others_exist(b: Emitter, place: str, others: Sequence[tuple[Source, s
     for source, x in others:
         one = b.instruction(f"icmp ult i64 {x}, {source.size}", dt.bool_)
         exists = one if exists is None else b.and_(exists, one)
-    return b.instruction(f"select i1 {exists.ref}, i64 {place}, i64 {NOWHERE}", dt.int64).ref  # type: ignore[union-attr]
+    return b.instruction(f"select i1 {exists.ref}, i64 {place}, i64 {OUTSIDE}", dt.int64).ref  # type: ignore[union-attr]
 
 
 def _inside(b: Emitter, place: str, step: int, size: int, lanes: int) -> Value:

@@ -59,9 +59,7 @@ class TorchFinder(MetaPathFinder, Loader):
         """Fills a module with the names of what stands behind it."""
         values: dict[str, Any] = {}
         for source in reversed(_behind(module.__name__)):
-            # `__all__` has those too that are imported when they are first used.
-            names = dict.fromkeys((*vars(source), *getattr(source, "__all__", ())))
-            values |= {name: value for name in names if _is_name(name, value := getattr(source, name))}
+            values |= {name: value for name, value in vars(source).items() if _is_name(name, value)}
             module.__doc__ = source.__doc__
         public = [name for name in values if not name.startswith("_") and name not in DTYPE_WORDS]
         vars(module).update(values, __all__=public, __getattr__=_missing(module))
@@ -100,12 +98,16 @@ def beside(fullname: str) -> list[str]:
 
 
 def _missing(module: ModuleType) -> Callable[[str], Any]:
-    """The `__getattr__` of a module: a submodule is imported, a function of torch.nn.functional found, everything else refused."""
+    """The `__getattr__` of a module: a submodule is imported, a name that danlu imports when it is first used, or a function of
+    torch.nn.functional found, everything else refused."""
 
     def find(name: str) -> Any:
         whole = f"{module.__name__}.{name}"
         if whole in SOURCES and exists(whole):
             return importlib.import_module(whole)
+        for source in _behind(module.__name__):
+            if name in getattr(source, "__all__", ()) and _is_name(name, value := getattr(source, name)):
+                return value
         if module.__name__ == "torch" and name in FUNCTIONAL:
             return getattr(functional, name)
         if module.__name__ == "torch" and name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):

@@ -7,7 +7,16 @@ from typing import Any
 from danlu.errors import DataError
 from danlu.nn.module import HookHandle, Module
 from danlu.nn.parameter import Parameter
-from danlu.nn.utils.parametrizations import as_matrix, check_steps, norm_except, output_axis, power_steps, vectors
+from danlu.nn.utils.parametrizations import (
+    as_matrix,
+    check_steps,
+    norm_except,
+    of_norm,
+    output_axis,
+    over_largest,
+    power_steps,
+    vectors,
+)
 from danlu.tensor import Tensor, no_grad
 
 _HOOKS = "_norms"  # attribute of a module: name of the weight → (hook, its handle)
@@ -37,8 +46,7 @@ class _WeightHook(_Hook):
         self.dim = dim
 
     def compute(self, module: Module, training: bool) -> Tensor:
-        g, v = getattr(module, self.name + "_g"), getattr(module, self.name + "_v")
-        return v * (g / norm_except(v, self.dim))
+        return of_norm(getattr(module, self.name + "_g"), getattr(module, self.name + "_v"), self.dim)
 
 
 class _SpectralHook(_Hook):
@@ -52,12 +60,8 @@ class _SpectralHook(_Hook):
         weight, u, v = (getattr(module, self.name + suffix) for suffix in self.suffixes)
         matrix = as_matrix(weight, self.dim)
         if training:
-            self.steps_of(matrix.detach(), u, v)
-        return weight / u.detach().clone().dot(matrix.mv(v.detach().clone()))
-
-    def steps_of(self, matrix: Tensor, u: Tensor, v: Tensor) -> None:
-        """v first, as PyTorch's older form has it."""
-        power_steps(matrix.T, v, u, self.steps, self.eps)
+            power_steps(matrix.detach().T, v, u, self.steps, self.eps)  # v first, as PyTorch's older form has it
+        return over_largest(weight, matrix, u, v)
 
 
 def _own(title: str, module: Module, name: str) -> Parameter:

@@ -24,13 +24,18 @@ def norm_except(v: Tensor, dim: int | None) -> Tensor:
     return (v * v).sum([k for k in range(v.ndim) if k != dim % v.ndim], keepdim=True).sqrt()
 
 
+def of_norm(g: Tensor, v: Tensor, dim: int | None) -> Tensor:
+    """g · v / ‖v‖"""
+    return v * (g / norm_except(v, dim))
+
+
 class _WeightNorm(Module):
     def __init__(self, dim: int | None) -> None:
         super().__init__()
         self.dim = dim
 
     def forward(self, g: Tensor, v: Tensor) -> Tensor:
-        return v * (g / norm_except(v, self.dim))
+        return of_norm(g, v, self.dim)
 
     def right_inverse(self, w: Tensor) -> tuple[Tensor, Tensor]:
         return norm_except(w, self.dim), w
@@ -78,6 +83,11 @@ def vectors(w: Tensor, count: int, eps: float) -> tuple[Tensor, Tensor]:
     return from_array(u), from_array(v)
 
 
+def over_largest(weight: Tensor, matrix: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """The weight by its largest singular value uᵀ W v; u and v as they are now, as later steps change them in place."""
+    return weight / u.detach().clone().dot(matrix.mv(v.detach().clone()))
+
+
 class _SpectralNorm(Module):
     _u: Tensor
     _v: Tensor
@@ -96,7 +106,7 @@ class _SpectralNorm(Module):
         matrix = as_matrix(weight, self.dim)
         if self.training:
             power_steps(matrix.detach(), self._u, self._v, self.steps, self.eps)
-        return weight / self._u.detach().clone().dot(matrix.mv(self._v.detach().clone()))
+        return over_largest(weight, matrix, self._u, self._v)
 
     def right_inverse(self, value: Tensor) -> Tensor:
         return value
