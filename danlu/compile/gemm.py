@@ -57,12 +57,14 @@ class Phase:
 def emit_phases(p: Plan) -> list[Phase]:
     """The parallel loops of a plan, in their order: pack, tiles, finish (the first and the last only where needed)."""
     phases, packing = [], sum(_pack_chunks(p, side) for side in range(2))
+    if p.contraction.slices:
+        packing = p.chunks if packing else 0
     if packing:
         phases.append(_phase(p, "pack", packing, _emit_pack))
     phases.append(_phase(p, "tiles", p.chunks, _emit_units if p.contraction.staging else _emit_tiles))
     if p.partial:
         lines = p.rows * prod(p.contraction.results)
-        phases.append(_phase(p, "finish", ceil(lines / _finish_grain(p)), _emit_finish))
+        phases.append(_phase(p, "finish", p.chunks if p.contraction.slices else ceil(lines / _finish_grain(p)), _emit_finish))
     return phases
 
 
@@ -74,15 +76,20 @@ def _phase(p: Plan, name: str, chunks: int, write: Callable) -> Phase:
 
 
 @contextmanager
-def _units(b: Emitter, begin: str, end: str, grain: int, units: int) -> Iterator[str]:
-    """The units of chunks begin … end-1."""
-    if units == 1:
-        yield "0"
+def _units(p: Plan, b: Emitter, begin: str, end: str, grain: int, box: tuple[int, ...]) -> Iterator[list[str]]:
+    """The units of chunks begin … end-1, each as its digits in the box; all units of a piece, its digits before them, where a chunk is one."""
+    pieces, units = p.contraction.pieces, prod(box)
+    if not pieces and units == 1:
+        yield micro.unravel(b, "0", box, b.size)
         return
-    each = b.size(grain)
-    first, last = micro.times(b, begin, each), micro.at_most(b, micro.times(b, end, each), units)
+    if pieces:
+        first, last = "0", b.size(units)
+    else:
+        each = b.size(grain)
+        first, last = micro.times(b, begin, each), micro.at_most(b, micro.times(b, end, each), units)
+    piece = micro.unravel(b, begin, pieces, b.size) if pieces else []
     with loop(b, first, last) as unit:
-        yield unit.index
+        yield [*piece, *micro.unravel(b, unit.index, box, b.size)]
 
 
 # ---- packing -------------------------------------------------------------------------------------------------------
@@ -96,7 +103,8 @@ def _pack_units(p: Plan, side: int) -> tuple[tuple[int, ...], int, int]:
         return (0,), 1, 1
     extent, width = _panel_width(p, side)
     block = min(max(1, p.contraction.k), max(16, PACK_ELEMENTS // width // 16 * 16))
-    batch = (size if stride else 1 for size, stride in zip(p.contraction.batch, source.strides, strict=True))
+    apart = [*zip(p.contraction.batch, source.strides, strict=True)][p.contraction.slices :]
+    batch = (size if stride else 1 for size, stride in apart)
     grain = max(1, PACK_ELEMENTS // (block * width))
     return (*batch, ceil(extent / width), ceil(p.contraction.k / block)), block, grain
 
@@ -115,6 +123,11 @@ def _pack_chunks(p: Plan, side: int) -> int:
 def _emit_pack(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
     """Chunks of the left operand, then those of the right one."""
     chunks, (left, right) = _pack_chunks(p, 0), p.sources
+    if p.contraction.slices:
+        for side, source in enumerate(p.sources):
+            if source:
+                _emit_pack_side(p, b, at, side, source, begin, end)
+        return
     if left:
         _emit_pack_side(p, b, at, 0, left, begin, micro.at_most(b, end, chunks))
     if right and not p.local:
@@ -128,8 +141,7 @@ def _emit_pack_side(p: Plan, b: Emitter, at: Pointers, side: int, source: Operan
     box, block, grain = _pack_units(p, side)
     shape = PanelShape(width, min(width, extent), p.contraction.k, _pack_lanes(p, width), _pack_block(p))
     pointer = at.a if (side == 0) == (p.axis == "n") else at.b
-    with _units(b, begin, end, grain, prod(box)) as unit:
-        *batch, panel, part = micro.unravel(b, unit, box, b.size)
+    with _units(p, b, begin, end, grain, box) as (*batch, panel, part):
         x = _inside(b, micro.times(b, panel, width), width, extent)
         start = micro.times(b, part, block)
         stop = micro.at_most(b, micro.plus(b, start, block), p.contraction.k)
@@ -164,8 +176,7 @@ def _emit_tiles(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogu
     pointers = (at.a, at.b) if p.axis == "n" else (at.b, at.a)
     tiles = ceil(p.rows / p.tile.rows)
     places = [at.workspace if source else pointer for source, pointer in zip(p.sources, pointers, strict=True)]
-    with _units(b, begin, end, p.grain, prod(p.units)) as unit:
-        *batch, part, block, panel = micro.unravel(b, unit, p.units, b.size)
+    with _units(p, b, begin, end, p.grain, p.units) as (*batch, part, block, panel):
         first = micro.times(b, block, b.size(p.row_tiles))
         last = micro.at_most(b, micro.plus(b, first, b.size(p.row_tiles)), tiles)
         give = _partial_store(p, at, part) if p.partial else epilogue
@@ -220,8 +231,7 @@ def _emit_units(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogu
     c, room, tiles = p.contraction, _room(p, b), ceil(p.rows / p.tile.rows)
     place = micro.plus(b, micro.times(b, begin, p.scratch[1]), b.size(p.scratch[0]))
     scratch = micro.at(b, at.workspace, place, p.tile.dtype)
-    with _units(b, begin, end, p.grain, prod(p.units)) as unit:
-        *batch, part, block = micro.unravel(b, unit, p.units, b.size)
+    with _units(p, b, begin, end, p.grain, p.units) as (*batch, part, block):
         first = micro.times(b, block, b.size(p.row_tiles))
         rows = first, micro.at_most(b, micro.plus(b, first, b.size(p.row_tiles)), tiles)
         if c.outer:
@@ -337,9 +347,10 @@ def _give(p: Plan, b: Emitter, value: Value, batch: list[str], y: str, x: str, m
 def _partials(p: Plan) -> Operand:
     """Partial sums in the workspace: [part, batch..., row, column]; `along` is the stride of the parts."""
     strides, size = [], p.rows * p.columns
-    for length in reversed(p.contraction.results):
-        strides.insert(0, size)
-        size *= length
+    for axis, length in reversed([*enumerate(p.contraction.results)]):
+        apart = axis >= p.contraction.slices
+        strides.insert(0, size if apart else 0)
+        size *= length if apart else 1
     return Operand(p.tile.dtype, tuple(strides), p.columns, size, p.partial_offset)
 
 
@@ -360,9 +371,8 @@ def _finish_grain(p: Plan) -> int:
 
 def _emit_finish(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogue: Epilogue) -> None:
     """Sums the parts in their order, row by row."""
-    sums, box = _partials(p), (*p.contraction.results, p.rows)
-    with _units(b, begin, end, _finish_grain(p), prod(box)) as unit:
-        *batch, row = micro.unravel(b, unit, box, b.size)
+    sums, box = _partials(p), (*p.contraction.results[p.contraction.slices :], p.rows)
+    with _units(p, b, begin, end, _finish_grain(p), box) as (*batch, row):
         line = sums.start(b, at.workspace, batch, "0", row)
         for start, stop, mask, lanes in _spans(p, b, str(p.columns), p.columns):
             with loop(b, start, stop, lanes) as x:

@@ -131,7 +131,8 @@ class Store:
 @dataclass(eq=False)
 class Contract:
     """A matrix product over loop variables. Before the pass `contraction`: `axes` are those of the result, a and b loads over
-    them and over summed variables. After it: `plan` is a plan of gemm.py, and `axes` is (batch …, m, n)."""
+    them and over summed variables. After it: `plan` is a plan of gemm.py, and `axes` is (batch …, m, n). `slices`: axes of
+    the batch of which a chunk has one piece."""
 
     a: Load
     b: Load
@@ -140,6 +141,7 @@ class Contract:
     body: list
     plan: Any = None
     workspace: int | None = None
+    slices: tuple[Var, ...] = ()
 
 
 @dataclass(eq=False)
@@ -150,6 +152,16 @@ class Call:
     attrs: tuple
     inputs: tuple[tuple[int, Any], ...]  # (slot, spec)
     outputs: tuple[tuple[int | None, Any], ...]
+
+
+@dataclass(eq=False)
+class Slices:
+    """Kernels of `count` chunks each, which run chunk by chunk: the first of each, then the second of each (passes/slices.py).
+    `workspace`: the slot of what a call keeps of a slice."""
+
+    count: int
+    members: list[Kernel]
+    workspace: int | None = None
 
 
 @dataclass(eq=False)
@@ -204,6 +216,14 @@ def statements(body: list) -> Iterator[Any]:
         yield s
         if isinstance(s, (Loop, Contract)):
             yield from statements(s.body)
+        elif isinstance(s, Slices):
+            for member in s.members:
+                yield from statements(member.body)
+
+
+def members(kernel: Kernel) -> list[Kernel]:
+    """The kernels that run slice by slice in one; a kernel without such is its own only member."""
+    return kernel.body[0].members if kernel.body and isinstance(kernel.body[0], Slices) else [kernel]
 
 
 def children(e: Any) -> tuple:
@@ -343,6 +363,10 @@ def _render_body(body: list, depth: int, lines: list[str]) -> None:
             given = ", ".join(f"b{slot}" for slot, _ in s.inputs)
             made = ", ".join("_" if slot is None else f"b{slot}" for slot, _ in s.outputs)
             lines.append(f"{pad}{made} = call {s.op.name}({given})")
+        elif isinstance(s, Slices):
+            lines.append(f"{pad}each of {s.count} slices")
+            for member in s.members:
+                _render_body(member.body, depth + 1, lines)
         elif isinstance(s, Fold):
             lines.append(f"{pad}{s.total.name} = fold {s.total.name}")
         elif isinstance(s, Accumulate):
@@ -412,6 +436,9 @@ def _verify_body(kernel: Kernel, body: list, scope: frozenset[Atom], totals: fro
             _verify_body(kernel, s.body, scope | {s.var}, totals, vector or s.kind == "vector")
         elif isinstance(s, Contract):
             _verify_body(kernel, s.body, scope | {*s.axes}, totals | {s.total.name}, True)
+        elif isinstance(s, Slices):
+            for member in s.members:
+                verify(member)
         elif isinstance(s, Begin):
             totals = totals | {s.total.name}
         elif isinstance(s, (Accumulate, Fold, Store)):
@@ -452,12 +479,20 @@ def verify_order(kernels: list[Kernel], ready: set[int]) -> None:
     """Checks that every piece of memory that is not `ready` is written by an earlier kernel than those that read it, or by an earlier
     part of the same row."""
     written = set(ready)
-    for kernel in kernels:
-        for part in ([s] for s in kernel.body[0].body) if len(kernel.groups) > 1 else (kernel.body,):
+    for kernel in (member for k in kernels for member in members(k)):
+        for part in _parts(kernel):
             reads, stores = _memory(part)
             if missing := reads - written - kernel.partial.keys():
                 _fail(kernel, f"b{min(missing)} is read before a kernel has written it")
             written |= stores
+
+
+def _parts(kernel: Kernel) -> list[list]:
+    """The body, or, where it goes row by row, the parts of a row."""
+    if len(kernel.groups) == 1:
+        return [kernel.body]
+    body = kernel.body[0].body
+    return [[s] for s in (body[0].body if len(body) == 1 and isinstance(body[0], Loop) else body)]
 
 
 def _memory(body: list) -> tuple[set[int], set[int]]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from math import prod
 from typing import Any
 
@@ -23,10 +24,11 @@ from danlu.compile.bfloat16 import in_float32
 from danlu.compile.body import FIRST, WORKSPACE, Place
 from danlu.compile.index import Var, i
 from danlu.compile.lower import Lowering
-from danlu.compile.passes import optimize
+from danlu.compile.passes import optimize, optimize_slice
 from danlu.compile.passes.memory import in_place, may_fail, over_each_other, plan_memory, results_last, touched
 from danlu.compile.passes.memory import written as written_by
 from danlu.compile.passes.rows import fuse
+from danlu.compile.passes.slices import slice_by_slice
 from danlu.compile.planes import in_planes
 from danlu.compile.schedule import Group, instructions, schedule
 from danlu.compile.simplify import simplify
@@ -70,13 +72,26 @@ class Label:
 @dataclass(frozen=True)
 class Step:
     """One step: the chunks of a function (`Program.texts`) on the memory of `places`; or, by its `kind`, library call `number`, or
-    the end of the program if an error was reported. `label`: which kernel it belongs to, of those that run."""
+    the end of the program if an error was reported. `label`: which kernel it belongs to, of those that run. `turns`: what a function
+    runs that itself runs others, slice after slice, `each` slices a chunk and `count` in all."""
 
     kind: str  # "run", "call" or "check"
     number: int = 0
     chunks: int = 0
     label: int = 0
     places: tuple[Place, ...] = ()
+    turns: tuple[Turn, ...] = ()
+    each: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A function of each slice, and the memory that it works on: which place of the step, and by how many bytes it lies further on for
+    each chunk of the step, where a chunk has memory of its own."""
+
+    number: int
+    places: tuple[tuple[int, int], ...]
 
 
 @dataclass
@@ -204,7 +219,11 @@ def _kernels(
     lowered = [k for k in lowered if k.body]
     alone = {id(k) for k in lowered}
     made = []
-    for k in fuse(lowered, results, machine):
+    for k in slice_by_slice(fuse(lowered, results, machine), results):
+        if isinstance(k.body[0], ir.Slices):
+            k.body[0].members[:] = [optimize_slice(m, machine, config.verify) for m in k.body[0].members]
+            made.append(k)
+            continue
         kernel = optimize(k, machine, config.verify) if id(k) not in alone else None
         if kernel is None:
             kernel = alike.kernel(groups[k.groups[0]], k.name, lambda k=k: optimize(k, machine, config.verify))
@@ -292,19 +311,39 @@ def _places(
     specs = {slots[id(n)]: n.spec for g in groups for n in g.stored if slots[id(n)] >= len(places)}
     alive = set().union(*map(touched, kernels))
     inner = {slot: spec.size * spec.dtype.itemsize for slot, spec in specs.items() if slot in alive}
-    for k in kernels:
+    pieces = [m for k in kernels for m in ir.members(k)]
+    for k in pieces:
         inner |= {slot: k.chunks * nbytes for slot, nbytes in k.local.items()} | k.partial
-    for k in kernels:
+    fresh_slots = count(max([*places, *specs, *inner], default=0) + 1)
+    for k in pieces:
         if isinstance(k.body[0], ir.Contract) and k.body[0].plan.workspace:
-            slot = k.body[0].workspace = max([*places, *specs, *inner]) + 1
+            slot = k.body[0].workspace = next(fresh_slots)
             inner[slot] = k.body[0].plan.workspace
-    local = set().union(*(k.local for k in kernels))
+    inside = {
+        slot: where for k in kernels if isinstance(k.body[0], ir.Slices) for slot, where in _inside(k, inner, fresh_slots).items()
+    }
+    local = set().union(*(k.local for k in (*kernels, *pieces)))
     whole = {slot: spec for slot, spec in specs.items() if slot not in local}
     results = {num_inputs + k: n.spec.size * n.dtype.itemsize for k, n in enumerate(computed) if num_inputs + k not in written}
     found, workspace = plan_memory(kernels, inner, results, over_each_other(kernels, whole))
     for slot, (result, offset) in found.items():
         places[slot] = Place(WORKSPACE if result is None else places[result].entry, offset)
+    for slot, (whole, offset) in inside.items():
+        places[slot] = Place(places[whole].entry, places[whole].offset + offset)
     return places, workspace
+
+
+def _inside(kernel: ir.Kernel, sizes: dict[int, int], fresh: Iterator[int]) -> dict[int, tuple[int, int]]:
+    """Where what a call keeps of a slice lies: {slot: (that of all of it, offset)}. Instead of these slots `sizes` gets the one of all."""
+    slices = kernel.body[0]
+    scratch = {m.body[0].workspace for m in slices.members if isinstance(m.body[0], ir.Contract)} & sizes.keys()
+    found, room = plan_memory(slices.members, kernel.local | {slot: sizes[slot] for slot in scratch})
+    slices.workspace = next(fresh)
+    kernel.local = dict.fromkeys(found, room)
+    for slot in found:
+        sizes.pop(slot, None)
+    sizes[slices.workspace] = kernel.chunks * room
+    return {slot: (slices.workspace, offset) for slot, (_, offset) in found.items()}
 
 
 def _steps(
@@ -324,9 +363,24 @@ def _steps(
         if not guarded and written_by(k) & over:
             steps.append(Step("check", label=label))
             guarded = True
+        if isinstance(first, ir.Slices):
+            steps.append(_sliced(k, alike, places, texts, label))
+            continue
         for f in alike.functions(k, places):
             steps.append(Step("run", texts.setdefault(f.text, len(texts)), f.chunks, label, f.places))
     return steps, list(texts), library
+
+
+def _sliced(kernel: ir.Kernel, alike: Alike, places: dict[int, Place], texts: dict[str, int], label: int) -> Step:
+    """The step of kernels that run slice after slice."""
+    functions = [f for m in ir.members(kernel) for f in alike.functions(m, places)]
+    own = {places[slot]: nbytes for slot, nbytes in kernel.local.items()}
+    used = [*dict.fromkeys(place for f in functions for place in f.places)]
+    turns = [
+        Turn(texts.setdefault(f.text, len(texts)), tuple((used.index(p), own.get(p, 0)) for p in f.places)) for f in functions
+    ]
+    count = kernel.body[0].count
+    return Step("slices", 0, kernel.chunks, label, tuple(used), tuple(turns), kernel.chunk, count)
 
 
 def _located(call: ir.Call, places: dict[int, Place]) -> LibraryCall:

@@ -42,7 +42,8 @@ class Contraction:
     """C[batch, m, n] = Σ_k A[batch, m, k] · B[batch, k, n]; strides in elements: (batch..., m, k) and (batch..., k, n).
 
     `outer`: so many of the last axes of the batch are summed as well, and C lacks them (the images, in the gradient of a convolution's
-    weight).
+    weight). `slices`: each chunk is one piece of so many of the first axes, whatever it takes, and has the workspace for itself
+    (passes/slices.py).
     """
 
     batch: tuple[int, ...]
@@ -56,11 +57,17 @@ class Contraction:
     dtype: DType = dt.float32
     outer: int = 0
     staging: Staging | None = None
+    slices: int = 0
 
     @property
     def results(self) -> tuple[int, ...]:
         """The batch axes of C."""
         return self.batch[: len(self.batch) - self.outer]
+
+    @property
+    def pieces(self) -> tuple[int, ...]:
+        """The batch axes of which each chunk has one piece."""
+        return self.batch[: self.slices]
 
     @property
     def members(self) -> tuple[int, ...]:
@@ -147,12 +154,12 @@ class Plan:
         staging = self.contraction.staging
         if staging:
             return (*self.contraction.results[: staging.units], self.k_blocks, self.row_blocks)
-        return (*self.contraction.results, self.k_blocks, self.row_blocks, self.panels)
+        return (*self.contraction.results[self.contraction.slices :], self.k_blocks, self.row_blocks, self.panels)
 
     @property
     def chunks(self) -> int:
         """Pieces that the tiles are cut into."""
-        return ceil(prod(self.units) / self.grain)
+        return prod(self.contraction.pieces) if self.contraction.slices else ceil(prod(self.units) / self.grain)
 
 
 # ---- the plan ------------------------------------------------------------------------------------------------------
@@ -364,7 +371,8 @@ def _power_of_two(x: int) -> int:
 
 def _pack_elements(p: _Problem, operand: Operand, extent: int) -> float:
     """Elements to copy for each batch: what batches share is copied once."""
-    return extent * p.c.k / prod(size for size, stride in zip(p.c.batch, operand.strides, strict=True) if stride == 0)
+    shared = zip(p.c.batch[p.c.slices :], operand.strides[p.c.slices :], strict=True)
+    return extent * p.c.k / prod(size for size, stride in shared if stride == 0)
 
 
 def _finish(p: _Problem, choice: _Choice, k_block: int | None) -> Plan:
@@ -388,7 +396,7 @@ def _finish(p: _Problem, choice: _Choice, k_block: int | None) -> Plan:
     columns = prod(c.results[c.staging.units :]) * p.columns if c.staging else draft.width
     work = max(1, _work(p, draft.row_tiles * tile.rows, columns, k_block * draft.group))
     draft = replace(draft, grain=max(1, CHUNK_WORK // work))
-    place += aligned(draft.k_blocks * prod(c.results) * c.m * c.n) if draft.partial else 0
+    place += aligned(draft.k_blocks * prod(c.results[c.slices :]) * c.m * c.n) if draft.partial else 0
     room = aligned(c.staging.box.size) + local if c.staging else 0
     return replace(draft, workspace=(place + draft.chunks * room) * p.dtype.itemsize, scratch=(place, room))
 
@@ -416,16 +424,17 @@ def _panels(p: _Problem, choice: _Choice) -> Iterator[tuple[Operand, bool, int, 
 
 
 def _packed_size(p: _Problem, operand: Operand, extent: int, width: int) -> int:
-    distinct = prod(size for size, stride in zip(p.c.batch, operand.strides, strict=True) if stride)
-    return distinct * ceil(extent / width) * width * p.c.k
+    apart = zip(p.c.batch[p.c.slices :], operand.strides[p.c.slices :], strict=True)
+    return prod(size for size, stride in apart if stride) * ceil(extent / width) * width * p.c.k
 
 
 def _packed(p: _Problem, operand: Operand, extent: int, width: int, offset: int) -> Operand:
     """The operand in panels of `width`, the batch axes that it does not depend on left out."""
     size, strides = ceil(extent / width) * width * p.c.k, []
-    for length, stride in zip(reversed(p.c.batch), reversed(operand.strides), strict=True):
-        strides.insert(0, size if stride else 0)
-        size *= length if stride else 1
+    for axis, (length, stride) in reversed([*enumerate(zip(p.c.batch, operand.strides, strict=True))]):
+        apart = stride and axis >= p.c.slices
+        strides.insert(0, size if apart else 0)
+        size *= length if apart else 1
     if width == 1:
         return Operand(p.dtype, tuple(strides), p.c.k, 1, offset)
     return Operand(p.dtype, tuple(strides), 1, width, offset, width * p.c.k)

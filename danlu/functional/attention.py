@@ -7,7 +7,7 @@ from math import inf, sqrt
 from typing import Any, NamedTuple
 
 from danlu.errors import DataError, DTypeError, ShapeError
-from danlu.functional.common import dropout, linear
+from danlu.functional.common import dropout, dropped, linear
 from danlu.ops import attention as ops
 from danlu.tensor import Tensor, apply
 from danlu.tensor.creation import cat
@@ -67,7 +67,7 @@ def scaled_dot_product_attention(
     options = {"scale": 1.0 / sqrt(max(query.shape[-1], 1)) if scale is None else float(scale), "causal": is_causal}
     masks = () if attn_mask is None else (attn_mask,)
     if dropout_p:
-        return dropout(apply(ops.attention_weights, query, key, *masks, **options), dropout_p) @ value
+        return apply(ops.attention_dropped, query, key, value, *dropped(dropout_p), *masks, **options)
     return apply(ops.attention, query, key, value, *masks, **options)
 
 

@@ -331,9 +331,13 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     _check_probability("dropout", p)
     if not training or p == 0.0:
         return input
-    seed, counter = random.changing_key()
-    scale = 0.0 if p == 1.0 else 1.0 / (1.0 - p)
-    return _result(input, apply(composite.dropout, input, seed, counter, float(p), scale), inplace)
+    return _result(input, apply(composite.dropout, input, *dropped(p)), inplace)
+
+
+def dropped(p: float) -> tuple[Any, ...]:
+    """What the op `dropout` is given beside its input: the next key of the random numbers, p, and by what the rest is multiplied."""
+    _check_probability("dropout", p)
+    return *random.changing_key(), float(p), 0.0 if p == 1.0 else 1.0 / (1.0 - p)
 
 
 # ---- losses -----------------------------------------------------------------------------------------------------------

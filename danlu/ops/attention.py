@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from math import inf
+from collections.abc import Callable
+from math import inf, prod
 
 from danlu import dtype as dt
 from danlu.graph import Node
 from danlu.ops.composite import check_floating
 from danlu.ops.table import composite
+
+HEADS = 8  # as many slices as pay (compile/passes/slices.py)
+LARGE = (
+    1 << 20
+)  # weights in all; of fewer the second computation costs more (0.7 of 3.3 ms for half as many) than memory is worth
 
 
 def _causal(o, rows: int, columns: int) -> Node:
@@ -34,5 +40,34 @@ def attention_weights(o, q: Node, k: Node, mask: Node | None = None, *, scale: f
 @composite(attrs=("scale", "causal"))
 def attention(o, q: Node, k: Node, v: Node, mask: Node | None = None, *, scale: float, causal: bool) -> Node:
     """softmax(q kᵀ · scale + mask) v (Vaswani et al. 2017, eq. 1)."""
-    given = () if mask is None else (mask,)
-    return o.matmul(o.attention_weights(q, k, *given, scale=scale, causal=causal), v)
+
+    def weighted(q: Node, k: Node, v: Node) -> Node:
+        return o.matmul(_weights(o, q, k, mask, scale, causal), v)
+
+    return _derived_anew(o, weighted, q, k, v)
+
+
+@composite(attrs=("scale", "causal"))
+def attention_dropped(
+    o, q: Node, k: Node, v: Node, seed: Node, counter: Node, p: Node, kept: Node, mask: Node | None = None, *, scale: float, causal: bool
+) -> Node:  # fmt: skip
+    """dropout(softmax(q kᵀ · scale + mask)) v; seed, counter, p and kept are those of `dropout`."""
+
+    def weighted(q: Node, k: Node, v: Node) -> Node:
+        return o.matmul(o.dropout(_weights(o, q, k, mask, scale, causal), seed, counter, p, kept), v)
+
+    return _derived_anew(o, weighted, q, k, v)
+
+
+def _weights(o, q: Node, k: Node, mask: Node | None, scale: float, causal: bool) -> Node:
+    return o.attention_weights(q, k, *(() if mask is None else (mask,)), scale=scale, causal=causal)
+
+
+def _derived_anew(o, weighted: Callable[..., Node], q: Node, k: Node, v: Node) -> Node:
+    """Many large weights are not kept: the derivative is that of the same computed again, head by head (compile/passes/slices.py), as in
+    Dao et al., FlashAttention (2022)."""
+    y = weighted(q, k, v)
+    heads = prod(y.shape[:-2])
+    if heads < HEADS or heads * q.shape[-2] * k.shape[-2] < LARGE:
+        return y
+    return o.carry(y, weighted(o.again(q), o.again(k), o.again(v)))

@@ -102,6 +102,11 @@ _movement(
     emit=_reshape_emit, rewrite=_reshape_again,
 )  # fmt: skip
 
+_movement(
+    "again", "The same tensor; what is computed from it is not shared with what is computed from the tensor itself, but computed again.",
+    infer=lambda x: x, numpy=lambda x: x, vjp=lambda o, g, y, x: (g,), emit=lambda i, index, shapes: [(0, index, ())],
+)  # fmt: skip
+
 # ---- permute ----------------------------------------------------------------------------------------------------------
 
 

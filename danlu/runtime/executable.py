@@ -14,7 +14,7 @@ import numpy as np
 from danlu.compile import llvm
 from danlu.compile.bfloat16 import in_float32
 from danlu.compile.body import CALLBACK, ERROR, FIRST, NUMBERS, STEPS, WORKSPACE, Place
-from danlu.compile.program import LibraryCall, Memory, Output, Program, Step
+from danlu.compile.program import LibraryCall, Memory, Output, Program, Step, Turn
 from danlu.dtype import DType, from_numpy
 from danlu.errors import DanluError
 from danlu.graph import SOURCE, Node, Spec, is_memory, known_as, toposort
@@ -290,7 +290,10 @@ def _pack(p: Program, extra: dict) -> bytes:
     fields = {
         "inputs": p.num_inputs, "workspace": p.workspace, "checks": p.checks, "extra": extra,
         "kernels": list(map(steps.key_of, p.texts)),
-        "steps": [[s.kind, s.number, s.chunks, s.label, [[x.entry, x.offset] for x in s.places]] for s in p.steps],
+        "steps": [
+            [s.kind, s.number, s.chunks, s.label, [[x.entry, x.offset] for x in s.places], [[t.number, t.places] for t in s.turns], s.each, s.count]
+            for s in p.steps
+        ],
         "outputs": [[o.nbytes, o.same] for o in p.outputs],
         "calls": [[c.op, repr(_plain(c.attrs)), list(map(_plain_memory, c.inputs)), list(map(_plain_memory, c.outputs))] for c in p.calls],
     }  # fmt: skip
@@ -305,7 +308,19 @@ def _unpack(data: bytes) -> tuple[Program, list[str], dict]:
         LibraryCall(op, _attrs(ast.literal_eval(attrs)), tuple(map(_memory, inputs)), tuple(m and _memory(m) for m in results))
         for op, attrs, inputs, results in head["calls"]
     ]
-    listed = [Step(kind, n, chunks, label, tuple(Place(*x) for x in places)) for kind, n, chunks, label, places in head["steps"]]
+    listed = [
+        Step(
+            kind,
+            n,
+            chunks,
+            label,
+            tuple(Place(*x) for x in places),
+            tuple(Turn(k, tuple(map(tuple, at))) for k, at in turns),
+            each,
+            count,
+        )
+        for kind, n, chunks, label, places, turns, each, count in head["steps"]
+    ]
     found = Program(listed, [], head["inputs"], outputs, head["workspace"], head["checks"], calls)
     return found, head["kernels"], head["extra"]
 

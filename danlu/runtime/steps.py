@@ -3,7 +3,9 @@
 A kernel is known by its text: its code is in memory as long as a program lives that runs it, else on disk, else LLVM makes it.
 A program in memory is a row of 64-bit words: how many addresses its largest step needs, where the counters of a profiled
 program are (or 0), then for each step its function (or what it is instead), chunks, kernel, number of places, and of each place
-the entry of the table and the offset. Walking them costs 1 ns an address.
+the entry of the table and the offset. Walking them costs 1 ns an address. A step that runs others slice after slice has as its first
+place the words of those, which stand behind the end: how many addresses the largest needs, slices of a chunk and in all, how many
+functions; of each the address, the number of places, and of each place its number in the step and the bytes from chunk to chunk.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from array import array
 from collections.abc import Sequence
 
 from danlu.compile import llvm, target
-from danlu.compile.body import ATTRIBUTES, CALLBACK, STEPS
+from danlu.compile.body import ATTRIBUTES, CALLBACK, STEPS, Place
 from danlu.compile.program import Step
 from danlu.config import config
 from danlu.runtime import cache
@@ -62,13 +64,34 @@ def _made(text: str) -> llvm.Module:
 def encoded(steps: Sequence[Step], functions: Sequence[llvm.Module], counters: int) -> array:
     """The words of a program."""
     addresses = [f.address("kernel") for f in functions]
-    words = array("Q", [max((len(s.places) for s in steps), default=0), counters])
+    words = array("Q", [max((len(s.places) + 1 for s in steps), default=0), counters])
+    behind = 2 + sum(4 + 2 * (len(s.places) + (s.kind == "slices")) for s in steps) + 1
+    turns = array("Q")
     for s in steps:
-        head = addresses[s.number] if s.kind == "run" else _CALL if s.kind == "call" else _CHECK
-        words.extend((head, s.chunks if s.kind == "run" else s.number, s.label, len(s.places)))
-        words.extend(x for place in s.places for x in (place.entry, place.offset))
+        places = [*s.places]
+        if s.kind == "slices":
+            places.insert(0, Place(STEPS, 8 * (behind + len(turns))))
+            turns.extend((max(len(t.places) for t in s.turns), s.each, s.count, len(s.turns)))
+            for t in s.turns:
+                turns.extend((addresses[t.number], len(t.places), *(x for place in t.places for x in place)))
+        head = {"run": lambda s=s: addresses[s.number], "slices": slicer, "call": lambda: _CALL, "check": lambda: _CHECK}[
+            s.kind
+        ]()
+        words.extend((head, s.number if s.kind == "call" else s.chunks, s.label, len(places)))
+        words.extend(x for place in places for x in (place.entry, place.offset))
     words.append(_END)
-    return words
+    return words + turns
+
+
+@functools.cache
+def slicer() -> int:
+    """The address of the function that runs others slice after slice."""
+    (module,) = modules([_SLICES + ATTRIBUTES])
+    _slicers.append(module)
+    return module.address("kernel")
+
+
+_slicers: list[llvm.Module] = []  # held: the code lives as long
 
 
 @functools.cache
@@ -77,6 +100,70 @@ def runner() -> llvm.Module:
     (module,) = modules([_TEXT.format(clock=target.host().clock, steps=STEPS, callback=CALLBACK, attributes=ATTRIBUTES)])
     return module
 
+
+# The addresses that a step of slices is given: its words, then its places.
+_SLICES = """
+define void @kernel(ptr %args, i64 %begin, i64 %end) #0 {
+entry:
+  %words = load ptr, ptr %args
+  %most = load i64, ptr %words
+  %each_at = getelementptr i64, ptr %words, i64 1
+  %each = load i64, ptr %each_at
+  %count_at = getelementptr i64, ptr %words, i64 2
+  %count = load i64, ptr %count_at
+  %turns_at = getelementptr i64, ptr %words, i64 3
+  %turns = load i64, ptr %turns_at
+  %first_turn = getelementptr i64, ptr %words, i64 4
+  %places = getelementptr i64, ptr %args, i64 1
+  %given = alloca i64, i64 %most, align 64
+  %first = mul i64 %begin, %each
+  %wanted = mul i64 %end, %each
+  %less = icmp ult i64 %wanted, %count
+  %last = select i1 %less, i64 %wanted, i64 %count
+  br label %slice
+slice:
+  %k = phi i64 [ %first, %entry ], [ %next_slice, %sliced ]
+  %next_slice = add i64 %k, 1
+  %more_slices = icmp ult i64 %k, %last
+  br i1 %more_slices, label %turn, label %done
+turn:
+  %t = phi i64 [ 0, %slice ], [ %next_turn, %run ]
+  %at = phi ptr [ %first_turn, %slice ], [ %place_at, %run ]
+  %next_turn = add i64 %t, 1
+  %more_turns = icmp ult i64 %t, %turns
+  br i1 %more_turns, label %fill, label %sliced
+sliced:
+  br label %slice
+fill:
+  %function = load ptr, ptr %at
+  %size_at = getelementptr i64, ptr %at, i64 1
+  %size = load i64, ptr %size_at
+  %listed = getelementptr i64, ptr %at, i64 2
+  br label %next
+next:
+  %n = phi i64 [ 0, %fill ], [ %following, %place ]
+  %place_at = getelementptr [2 x i64], ptr %listed, i64 %n
+  %more = icmp ult i64 %n, %size
+  br i1 %more, label %place, label %run
+place:
+  %number = load i64, ptr %place_at
+  %stride_at = getelementptr i64, ptr %place_at, i64 1
+  %stride = load i64, ptr %stride_at
+  %base_at = getelementptr i64, ptr %places, i64 %number
+  %base = load i64, ptr %base_at
+  %offset = mul i64 %stride, %begin
+  %address = add i64 %base, %offset
+  %goal = getelementptr i64, ptr %given, i64 %n
+  store i64 %address, ptr %goal
+  %following = add i64 %n, 1
+  br label %next
+run:
+  call void %function(ptr %given, i64 %k, i64 %next_slice)
+  br label %turn
+done:
+  ret void
+}
+"""
 
 # main runs the steps of one table of addresses; loop runs main on `count` tables, one after the other, stops at the first error and
 # returns how many ran without one.

@@ -229,6 +229,7 @@ SAMPLES: dict[str, list[Sample]] = {
         ((130,), dt.int32))],
     "reshape": [([f(4, 6)], {"shape": s}) for s in ((24,), (2, 2, 6), (3, 8), (4, 6, 1))] + [([f()], {"shape": (1, 1)}),
         ([f(0, 3)], {"shape": (2, 0)})],
+    "again": ONE,
     "permute": [([f(2, 3, 4)], {"dims": d}) for d in ((2, 1, 0), (1, 0, 2), (0, 1, 2))] + [([f()], {"dims": ()}),
         ([f(17, 33)], {"dims": (1, 0)})],
     "expand": [([f(1, 3)], {"shape": s}) for s in ((4, 3), (2, 5, 3), (1, 3), (0, 3))] + [([f()], {"shape": (2, 3)})],
@@ -318,6 +319,7 @@ SAMPLES: dict[str, list[Sample]] = {
         ([f(4, 4), f(4, 4), f(4, 4)], {"scale": 0.5, "causal": True}),
     ],
     "attention": [([f(2, 3, 4), f(2, 3, 4), f(2, 3, 2)], {"scale": 0.5, "causal": True})],
+    "attention_dropped": [([f(2, 3, 4), f(2, 3, 4), f(2, 3, 2), *SEEDS, p(), p()], {"scale": 0.5, "causal": True})],
     "unstack": [([f(3, 2)], {}), ([f(2, 3, 4)], {})],
     "recurrent_cell": [
         ([f(2, 3), f(2, 4), f(4, 3), f(4, 4)], {"cell": "tanh", "bias": False}),

@@ -6,6 +6,7 @@ after:  t0[m, n] = contract …, with a plan: register tiles, packing, chunks
 Every labelled axis is one of rows (m, only in the first operand), columns (n, only in the second), batch (in both and in the result)
 or summed (k). Several axes of one kind that walk memory as one are merged; further ones of rows and columns become batch,
 and of two summed axes the outer one is summed tile by tile.
+The axes of slices stay as they are.
 Needs: a Contract over labelled axes. Guarantees: axes are (batch …, m, n) and `plan` says how they run, or no Contract is left.
 """
 
@@ -40,14 +41,14 @@ def contraction(kernel: Kernel, target: Target) -> Kernel:
     if not (kernel.body and isinstance(kernel.body[0], Contract)):
         return kernel
     contract = kernel.body[0]
-    planned = boxed(contract, target) if contract.total.dtype.is_floating_point else None
+    planned = boxed(contract, target) if contract.total.dtype.is_floating_point and not contract.slices else None
     if planned is not None:
         return replace(kernel, body=[planned])
-    planned = _planned(contract, target) if contract.total.dtype.is_floating_point and _affine(contract) else None
+    planned = _planned(contract, target) if contract.total.dtype.is_floating_point and affine(contract) else None
     return replace(kernel, body=plain(contract) if planned is None else [planned])
 
 
-def _affine(c: Contract) -> bool:
+def affine(c: Contract) -> bool:
     """Whether both operands are memory that strides alone describe."""
     loads = (c.a, c.b)
     return all(isinstance(x, Load) and not x.guard for x in loads) and all(
@@ -69,19 +70,19 @@ def _planned(c: Contract, target: Target) -> Contract | None:
     c, k = _merge(c, sorted(summed(c), key=lambda v: -c.a.index.coefficient(v)))
     if len(k) > 2 or any(v.extent == 0 for v in (*c.axes, *k)):
         return None
-    axes = [v for v in c.axes if v.extent > 1]
+    axes = [v for v in c.axes if v.extent > 1 and v not in c.slices]
     in_a, in_b = ({a for a, _ in x.index.terms} for x in (c.a, c.b))
     c, rows = _merge(c, [v for v in axes if v in in_a and v not in in_b])
     c, columns = _merge(c, [v for v in axes if v not in in_a])
     c, both = _merge(c, [v for v in axes if v in in_a and v in in_b])
     m, n = (vs.pop() if vs else Var(name, 1) for vs, name in ((rows, "m"), (columns, "n")))
-    batch = (*both, *rows, *columns)
+    batch = (*c.slices, *both, *rows, *columns)
     *outer, depth = k or [Var("k", 1)]
     problem = gemm.Contraction(
         tuple(v.extent for v in (*batch, *outer)), m.extent, n.extent, depth.extent,
         tuple(c.a.index.coefficient(v) for v in (*batch, *outer, m, depth)),
         tuple(c.b.index.coefficient(v) for v in (*batch, *outer, depth, n)),
-        c.a.index.const, c.b.index.const, c.a.dtype, len(outer),
+        c.a.index.const, c.b.index.const, c.a.dtype, len(outer), slices=len(c.slices),
     )  # fmt: skip
     along = "m" if any(isinstance(s, Store) and s.index.coefficient(m) == 1 for s in c.body) else "n"
     return replace(c, axes=(*batch, m, n), plan=gemm.plan(problem, target, along))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from danlu.compile.index import Index, Var, atoms_of
-from danlu.compile.kernel import Call, Contract, Kernel, Load, Store, expressions, reports, statements
+from danlu.compile.kernel import Call, Contract, Kernel, Load, Slices, Store, expressions, reports, statements
 from danlu.graph import Spec
 
 ALIGNMENT = 64
@@ -23,7 +23,9 @@ def touched(kernel: Kernel) -> set[int]:
         elif isinstance(s, Call):
             found |= {slot for slot, _ in (*s.inputs, *s.outputs) if slot is not None}
         elif isinstance(s, Contract):
-            found |= {s.a.slot, s.b.slot} | ({s.workspace} if s.workspace is not None else set())
+            found |= {s.a.slot, s.b.slot}
+        if isinstance(s, (Contract, Slices)) and s.workspace is not None:
+            found.add(s.workspace)
     return found
 
 
@@ -76,7 +78,7 @@ def in_place(
 def _only_at(kernel: Kernel, slot: int, store: Store) -> bool:
     """Whether a kernel reads a slot only at the element that the store writes, or, where its rows have several parts, in parts of
     the same row that come before that."""
-    if any(isinstance(s, Contract) and slot in (s.a.slot, s.b.slot) for s in kernel.body):
+    if any(isinstance(s, Slices) or (isinstance(s, Contract) and slot in (s.a.slot, s.b.slot)) for s in kernel.body):
         return False
     parts, row = kernel.body, None
     if len(kernel.groups) > 1:

@@ -98,17 +98,22 @@ def _family(kernel: Kernel) -> Family:
 
 def _rows_of(kernel: Kernel) -> set[int]:
     """The sizes of the outer loops of a kernel, multiplied from the outermost inwards; none where rows depend on one another."""
-    found, size, body = set(), 1, kernel.body
-    for s in statements(body):
-        if not isinstance(s, (Loop, Begin, Accumulate, Store)) or isinstance(s, Scan) or (isinstance(s, Store) and not _plain(s)):
-            return set()
+    found, size, body = set(), 1, kernel.body if walks(kernel.body) else []
     while len(body) == 1 and isinstance(body[0], Loop):
         size, body = size * body[0].var.extent, body[0].body
         found.add(size)
     return found - {0}
 
 
-def _plain(s: Store) -> bool:
+def walks(body: list) -> bool:
+    """Whether statements are loops, sums and stores alone, each element stored once."""
+    found = [*statements(body)]
+    known = all(isinstance(s, (Loop, Begin, Accumulate, Store)) and not isinstance(s, Scan) for s in found)
+    return known and all(plain_store(s) for s in found if isinstance(s, Store))
+
+
+def plain_store(s: Store) -> bool:
+    """Whether a store writes elements that the loops count, once."""
     return s.mode == "set" and not any(isinstance(a, Position) for a in atoms_of(s.index))
 
 
@@ -243,7 +248,7 @@ def _view(kernel: Kernel, rows: int) -> View:
     body = Rewriter(dict(zip(parts, i.unravel(row, [v.extent for v in parts])))).body(body)
     strides: dict[int, int] = {}
     sizes: dict[int, int] = {}
-    for slot, index, nbytes in _accesses(body):
+    for slot, index, nbytes in accesses(body):
         stride = row_stride(index, row_variable(rows))
         if strides.setdefault(slot, stride) != stride:
             strides[slot] = 0
@@ -254,7 +259,7 @@ def _view(kernel: Kernel, rows: int) -> View:
     return View(body, strides, sizes, length, bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body)), across)
 
 
-def _accesses(body: list) -> Iterator[tuple[int, Index, int]]:
+def accesses(body: list) -> Iterator[tuple[int, Index, int]]:
     """(slot, index, bytes of an element) of every load and store."""
     for s in statements(body):
         if isinstance(s, Store):
@@ -279,10 +284,10 @@ def _kernel(family: Family, read: set[int], fresh: Iterator[int]) -> Kernel:
         row.add(_view(member, rows).body)
     items = _needed(row.items, set(read))
     sizes: dict[int, int] = {}
-    for slot, index, nbytes in _accesses(items):
+    for slot, index, nbytes in accesses(items):
         if slot in family.writes - read:
             sizes[slot] = -(-row_stride(index, row_variable(rows)) * nbytes // ALIGNMENT) * ALIGNMENT
-    items = _Local(sizes.keys(), {row_variable(rows): ZERO}).body(items)
+    items = Local(sizes.keys(), {row_variable(rows): ZERO}).body(items)
     items, more = _computed_once(items, fresh)
     groups = tuple(g for m in family.members for g in m.groups)
     chunk = max(k.chunk for k in family.members)
@@ -511,7 +516,7 @@ class _Renamed(Rewriter):
         return super()._statement(s)
 
 
-class _Local(Rewriter):
+class Local(Rewriter):
     """Some slots hold one row."""
 
     def __init__(self, slots: Collection[int], first: dict[Var, Index]) -> None:
