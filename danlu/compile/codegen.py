@@ -375,8 +375,8 @@ class Writer:
         mask = b.mask if kind != "one" else None
         if guard is not None and mask is not None:
             mask = b.and_(guard, mask)
-        if guard is None and mask is None and self.is_every_second(e.index):
-            kind, offset = "pairs", self.index_value(e.index, scalar=True).ref
+        if guard is None and mask is None and (told := "pairs" if self.is_every_second(e.index) else self.is_twice(e.index)):
+            kind, offset = told, self.index_value(e.index, scalar=True).ref
         return self.memory_load(
             e.slot, register_dtype(e.dtype), e.dtype, kind, offset, mask if guard is None or mask is not None else guard
         )
@@ -385,6 +385,16 @@ class Writer:
         """Whether the lanes are every second element of memory: two vectors and a shuffle, where a gather takes ten times as long."""
         b = self.b
         return b.vector is not None and b.lanes > 2 and index.coefficient(b.vector) == 2 and not self.varies(index)
+
+    def is_twice(self, index: Index) -> str:
+        """ "twice" where neighbours in memory are each read by two lanes, which half a vector and a shuffle do."""
+        b = self.b
+        varying = [(a, c) for a, c in index.terms if a == b.vector or self.atom_varies(a)]
+        if b.lanes < 4 or len(varying) != 1:
+            return ""
+        atom, c = varying[0]
+        half = isinstance(atom, Quotient) and (atom.divisor, atom.index.terms, atom.index.const) == (2, ((b.vector, 1),), 0)
+        return "twice" if half and c == 1 else ""
 
     def memory_load(self, slot: int, dtype: DType, stored: DType, kind: str, offset: Any, mask: Value | None) -> Value:
         """Memory → registers, converting bool and float16."""
@@ -425,6 +435,11 @@ class Writer:
             picked = ", ".join(f"i32 {k}" for k in [*range(0, n, 2), *range(n + 1, 2 * n, 2)])
             text = f"shufflevector {vector} {first.ref}, {vector} {second.ref}, <{n} x i32> <{picked}>"
             return b.instruction(text, stored, n)
+        if kind == "twice":
+            half = f"<{b.lanes // 2} x {memory_type(stored)}>"
+            text = f"load {half}, ptr {b.address(slot, stored, offset)}, align {stored.itemsize}"
+            few, picked = b.instruction(text, stored, b.lanes // 2), ", ".join(f"i32 {k // 2}" for k in range(b.lanes))
+            return b.instruction(f"shufflevector {half} {few.ref}, {half} poison, <{b.lanes} x i32> <{picked}>", stored, b.lanes)
         pointers = self.pointers(slot, stored, offset)
         mask = b.splat(mask if mask is not None else b.const(True, dt.bool_), b.lanes)
         b.declared.add(
