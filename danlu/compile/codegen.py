@@ -497,7 +497,9 @@ class Writer:
 def write_kernel(kernel: Kernel, places: dict[int, Place]) -> list[Function]:
     """The functions of one kernel in the order in which they run: one, or one for each phase of a contraction."""
     if kernel.body and isinstance(kernel.body[0], Contract):
-        return [_write_phase(phase, kernel.body[0], places) for phase in gemm.emit_phases(kernel.body[0].plan)]
+        return [
+            _write_phase(phase, kernel.body[0], places) for phase in gemm.emit_phases(kernel.body[0].plan, kernel.body[0].packed)
+        ]
     b = Body(places, kernel.local)
     Writer(b).statements(kernel.body)
     return [function(b, kernel.chunks)]

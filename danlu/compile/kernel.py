@@ -131,7 +131,8 @@ class Store:
 @dataclass(eq=False)
 class Contract:
     """A matrix product over loop variables. Before the pass `contraction`: `axes` are those of the result, a and b loads over
-    them and over summed variables. After it: `plan` is a plan of gemm.py, and `axes` is (batch …, m, n)."""
+    them and over summed variables. After it: `plan` is a plan of gemm.py, and `axes` is (batch …, m, n). `shared`: how many products of
+    the program read a, and b, as this one does; `packed`: an earlier one has left its panels in the workspace."""
 
     a: Load
     b: Load
@@ -140,6 +141,8 @@ class Contract:
     body: list
     plan: Any = None
     workspace: int | None = None
+    shared: tuple[int, int] = (1, 1)
+    packed: bool = False
 
 
 @dataclass(eq=False)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from math import prod
 from typing import Any
 
@@ -202,6 +203,7 @@ def _kernels(
     """A kernel for each group or for several that walk the same rows, as fast as the passes make them; equal groups share the work."""
     lowered = [ir.Kernel(f"k{n}", Lowering(g, slots).run(), groups=(n,)) for n, g in enumerate(groups) if not _empty(g)]
     lowered = [k for k in lowered if k.body]
+    _count_readers(lowered, groups)
     alone = {id(k) for k in lowered}
     made = []
     for k in fuse(lowered, results, machine):
@@ -211,6 +213,36 @@ def _kernels(
             kernel.groups = k.groups
         made.append(kernel)
     return made
+
+
+SHARED = 16  # products that read one operand, at most: from there on packing costs nothing
+
+
+def _count_readers(kernels: list[ir.Kernel], groups: list[Group]) -> None:
+    """Tells each contraction how many of the program read its operands as it does: the steps of a recurrent layer share their weight."""
+    found = [(k, k.body[0]) for k in kernels if isinstance(k.body[0], ir.Contract)]
+    forms = [[(side, x.slot, c.a.index, c.b.index, c.axes) for side, x in enumerate((c.a, c.b))] for _, c in found]
+    readers = Counter(form for both in forms for form in both)
+    for (k, c), (a, b) in zip(found, forms):
+        c.shared = groups[k.groups[0]].shared = min(readers[a], SHARED), min(readers[b], SHARED)
+
+
+def _share_panels(kernels: list[ir.Kernel], fresh: Iterator[int]) -> dict[int, int]:
+    """Gives products their workspaces: {slot: bytes}. Those with one plan that pack the same operand, and nothing else, share one; the
+    first of them packs."""
+    first: dict[tuple, int] = {}
+    sizes: dict[int, int] = {}
+    for c in (k.body[0] for k in kernels if isinstance(k.body[0], ir.Contract)):
+        if not c.plan.workspace:
+            continue
+        side = c.plan.reusable
+        key = None if side is None else (c.plan, (c.a, c.b)[side].slot)
+        c.packed = key in first
+        c.workspace = first[key] if c.packed else next(fresh)
+        sizes[c.workspace] = c.plan.workspace
+        if key is not None:
+            first[key] = c.workspace
+    return sizes
 
 
 def _empty(group: Group) -> bool:
@@ -294,10 +326,7 @@ def _places(
     inner = {slot: spec.size * spec.dtype.itemsize for slot, spec in specs.items() if slot in alive}
     for k in kernels:
         inner |= {slot: k.chunks * nbytes for slot, nbytes in k.local.items()} | k.partial
-    for k in kernels:
-        if isinstance(k.body[0], ir.Contract) and k.body[0].plan.workspace:
-            slot = k.body[0].workspace = max([*places, *specs, *inner]) + 1
-            inner[slot] = k.body[0].plan.workspace
+    inner |= _share_panels(kernels, count(max([-1, *places, *specs, *inner]) + 1))
     local = set().union(*(k.local for k in kernels))
     whole = {slot: spec for slot, spec in specs.items() if slot not in local}
     results = {num_inputs + k: n.spec.size * n.dtype.itemsize for k, n in enumerate(computed) if num_inputs + k not in written}

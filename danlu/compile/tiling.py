@@ -42,7 +42,7 @@ class Contraction:
     """C[batch, m, n] = Σ_k A[batch, m, k] · B[batch, k, n]; strides in elements: (batch..., m, k) and (batch..., k, n).
 
     `outer`: so many of the last axes of the batch are summed as well, and C lacks them (the images, in the gradient of a convolution's
-    weight).
+    weight). `shared`: how many products read A, and B, as this one does: the weight of a recurrent layer is packed once for all steps.
     """
 
     batch: tuple[int, ...]
@@ -56,6 +56,7 @@ class Contraction:
     dtype: DType = dt.float32
     outer: int = 0
     staging: Staging | None = None
+    shared: tuple[int, int] = (1, 1)
 
     @property
     def results(self) -> tuple[int, ...]:
@@ -135,6 +136,14 @@ class Plan:
     def partial(self) -> bool:
         """Whether tiles make partial sums, which are added up at the end."""
         return self.k_blocks > 1 or bool(self.contraction.staging and self.contraction.outer)
+
+    @property
+    def reusable(self) -> int | None:
+        """Which operand of the contraction (0: A, 1: B) is all that lies in the workspace, so that equal plans can share it."""
+        sides = [k for k, source in enumerate(self.sources) if source]
+        if len(sides) != 1 or self.partial or self.contraction.staging:
+            return None
+        return sides[0] if self.axis == "n" else 1 - sides[0]
 
     @property
     def local(self) -> bool:
@@ -250,8 +259,9 @@ def _choices(p: _Problem, forced: dict) -> Iterator[_Choice]:
 
 
 def _shapes(p: _Problem, variant: str) -> Iterator[tuple[int, int]]:
-    """(rows, vectors) of register tiles; two registers stay free: for the operand that is used at once, and for what LLVM
-    keeps across the loop (with none to spare, a hoisted mask made it spill sums: 4×3 of 16 registers ran at half speed)."""
+    """(rows, vectors) of register tiles; an eighth of the registers stays free: for the operand that is used at once, and for what LLVM
+    keeps across the loop (with none to spare, a hoisted mask made it spill sums: 4×3 of 16 registers ran at half speed; the constants of a
+    sigmoid after the product, 4×6 of 32: at two thirds)."""
     most = ceil(p.columns / p.wide) if variant == "columns" else p.columns
     if p.rows == 1 and variant == "columns":  # bound by memory: bursts of 512 bytes (128: six times slower, 4 KiB apart)
         yield 1, min(most, 512 // p.target.vector_bytes, p.target.registers - 4)
@@ -260,7 +270,7 @@ def _shapes(p: _Problem, variant: str) -> Iterator[tuple[int, int]]:
         if vectors > most or (variant == "k" and vectors & (vectors - 1)):
             continue
         for rows in range(1, min(p.rows, 24) + 1):
-            if rows * vectors + vectors + 2 <= p.target.registers:
+            if rows * vectors + vectors + p.target.registers // 8 <= p.target.registers:
                 yield rows, vectors
 
 
@@ -335,9 +345,10 @@ def _packing(
         along_k = single == 2
         return (p.c.staging.side == 1 and not along_k, p.c.staging.side == 0 and not along_k), cost
     pack = []
-    for operand, extent, factor in zip((p.left, p.right), (p.rows, p.columns), factors, strict=True):
+    shared = p.c.shared if p.axis == "n" else p.c.shared[::-1]
+    for operand, extent, factor, readers in zip((p.left, p.right), (p.rows, p.columns), factors, shared, strict=True):
         each = single if 1 in (operand.across, operand.along) else 2
-        copying = each * _pack_elements(p, operand, extent) * 64 / p.target.vector_bytes
+        copying = each * _pack_elements(p, operand, extent) * 64 / p.target.vector_bytes / readers
         wanted = forced["pack"][len(pack)] if "pack" in forced else copying < cost * (factor - 1)
         cost = cost + copying if wanted else cost * factor
         pack.append(wanted)
