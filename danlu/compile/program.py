@@ -235,13 +235,12 @@ def _share_panels(kernels: list[ir.Kernel], fresh: Iterator[int]) -> dict[int, i
     for c in (k.body[0] for k in kernels if isinstance(k.body[0], ir.Contract)):
         if not c.plan.workspace:
             continue
-        side = c.plan.reusable
-        key = None if side is None else (c.plan, (c.a, c.b)[side].slot)
-        c.packed = key in first
-        c.workspace = first[key] if c.packed else next(fresh)
+        side, c.workspace = c.plan.reusable, next(fresh)
+        if side is not None:
+            own, key = c.workspace, (c.plan, (c.a, c.b)[side].slot)
+            c.workspace = first.setdefault(key, own)
+            c.packed = c.workspace != own
         sizes[c.workspace] = c.plan.workspace
-        if key is not None:
-            first[key] = c.workspace
     return sizes
 
 
