@@ -46,6 +46,8 @@ from danlu.compile.kernel import (
 from danlu.dtype import DType
 from danlu.messages import message
 
+COUNTS = 1 << 10  # from here on a whole number is taken for a count
+
 
 class Writer:
     """Writes the statements of one kernel into a Body."""
@@ -262,7 +264,7 @@ class Writer:
         if isinstance(e, Load):
             return self.load(e)
         if isinstance(e, Constant):
-            return b.const(e.value, register_dtype(e.dtype))
+            return self.constant(e)
         if isinstance(e, Number):
             return self.number(e)
         if isinstance(e, Count):
@@ -288,6 +290,13 @@ class Writer:
             return e.op.emit(b, *args, *attrs)  # type: ignore[misc]
         given = {k: register_dtype(a) if isinstance(a, DType) else a for k, a in zip(names, e.attrs)}
         return e.op.emit(b, *args, **given)  # type: ignore[misc]
+
+    def constant(self, e: Constant) -> Value:
+        """A constant. A large whole one is a count of elements, of which a mean is taken: an argument, as the bounds of loops are."""
+        dtype = register_dtype(e.dtype)
+        if dtype.is_floating_point and COUNTS <= e.value < 2**53 and e.value == int(e.value):
+            return self.b.cast(Value(self.b.size(int(e.value)), dt.int64), dtype)
+        return self.b.const(e.value, dtype)
 
     def number(self, e: Number) -> Value:
         """A Python number: the table holds it twice, as float64 and as int64."""

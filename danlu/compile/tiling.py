@@ -169,6 +169,8 @@ CHUNK_WORK = 1 << 20  # flops or bytes in a chunk: about 10 µs, a hundred times
 PARALLEL = 64  # chunks that large work is cut into, at least
 CODE = 12  # what a register of a tile costs once: a small product is not worth the time that LLVM takes for a large tile
 PARTIALS = 1 << 28  # bytes of partial sums, at most
+ALIKE = 0.002  # of the cost: what the model cannot tell apart
+SMALL = 3000  # cost: a microsecond a step, where compiling a product takes ten milliseconds
 
 
 @dataclass(frozen=True)
@@ -216,8 +218,17 @@ def plan(c: Contraction, target: Target, axis: str = "n", **forced) -> Plan:
         'columns'
     """
     problem = _problem(c, target, axis)
-    best = min(_choices(problem, forced), key=lambda choice: choice.cost)
-    return _finish(problem, best, forced.get("k_block"))
+    return _finish(problem, _best(list(_choices(problem, forced))), forced.get("k_block"))
+
+
+def _best(choices: list[_Choice]) -> _Choice:
+    """The cheapest choice. Of those that are as good, the one that another batch size would make too: what is known need not be compiled."""
+    least = min(choice.cost for choice in choices)
+    most = least + max(ALIKE * least, min(SMALL, least / 5))
+    return min(
+        (c for c in choices if c.cost <= most),
+        key=lambda c: (c.variant, c.tile.rows % 2, abs(c.tile.vectors - 4) + abs(c.tile.rows - 4)),
+    )
 
 
 def _problem(c: Contraction, target: Target, axis: str) -> _Problem:
