@@ -48,7 +48,7 @@ class Alike:
             return write_kernel(kernel, places)
         _, key, own = self.known[id(kernel)]
         mine = _places(kernel, own, places)
-        apart = key, tuple(map(mine.index, mine))
+        apart = key, tuple(map(mine.index, mine)), isinstance(kernel.body[0], Contract) and kernel.body[0].packed
         if apart not in self.written:
             self.written[apart] = write_kernel(kernel, places), mine
         found, theirs = self.written[apart]
@@ -76,7 +76,7 @@ def _described(group: Group, slots: dict[int, int]) -> tuple[Hashable, Own]:
             attrs = repr(n.attrs) if n.attrs and n.op.family in (SOURCE, ELEMENTWISE) else n.attrs
             described.append((n.op, attrs, n.spec, tuple(local[id(x)] for x in n.inputs), where))
     parts = tuple(tuple(local[id(n)] for n in nodes) for nodes in (group.nodes, group.core, group.stored))
-    return (tuple(described), parts, group.shape), (tuple(own), tuple(numbers))
+    return (tuple(described), parts, group.shape, group.shared), (tuple(own), tuple(numbers))
 
 
 def _places(kernel: Kernel, own: Own, places: dict[int, Place]) -> list[Place]:

@@ -46,6 +46,8 @@ from danlu.compile.kernel import (
 from danlu.dtype import DType
 from danlu.messages import message
 
+COUNTS = 1 << 10  # from here on a whole number is taken for a count
+
 
 class Writer:
     """Writes the statements of one kernel into a Body."""
@@ -262,7 +264,7 @@ class Writer:
         if isinstance(e, Load):
             return self.load(e)
         if isinstance(e, Constant):
-            return b.const(e.value, register_dtype(e.dtype))
+            return self.constant(e)
         if isinstance(e, Number):
             return self.number(e)
         if isinstance(e, Count):
@@ -288,6 +290,13 @@ class Writer:
             return e.op.emit(b, *args, *attrs)  # type: ignore[misc]
         given = {k: register_dtype(a) if isinstance(a, DType) else a for k, a in zip(names, e.attrs)}
         return e.op.emit(b, *args, **given)  # type: ignore[misc]
+
+    def constant(self, e: Constant) -> Value:
+        """A constant. A large whole one is a count of elements, of which a mean is taken: an argument, as the bounds of loops are."""
+        dtype = register_dtype(e.dtype)
+        if dtype.is_floating_point and COUNTS <= e.value < 2**53 and e.value == int(e.value):
+            return self.b.cast(Value(self.b.size(int(e.value)), dt.int64), dtype)
+        return self.b.const(e.value, dtype)
 
     def number(self, e: Number) -> Value:
         """A Python number: the table holds it twice, as float64 and as int64."""
@@ -375,8 +384,8 @@ class Writer:
         mask = b.mask if kind != "one" else None
         if guard is not None and mask is not None:
             mask = b.and_(guard, mask)
-        if guard is None and mask is None and self.is_every_second(e.index):
-            kind, offset = "pairs", self.index_value(e.index, scalar=True).ref
+        if guard is None and mask is None and (told := "pairs" if self.is_every_second(e.index) else self.is_twice(e.index)):
+            kind, offset = told, self.index_value(e.index, scalar=True).ref
         return self.memory_load(
             e.slot, register_dtype(e.dtype), e.dtype, kind, offset, mask if guard is None or mask is not None else guard
         )
@@ -385,6 +394,16 @@ class Writer:
         """Whether the lanes are every second element of memory: two vectors and a shuffle, where a gather takes ten times as long."""
         b = self.b
         return b.vector is not None and b.lanes > 2 and index.coefficient(b.vector) == 2 and not self.varies(index)
+
+    def is_twice(self, index: Index) -> str:
+        """ "twice" where neighbours in memory are each read by two lanes, which half a vector and a shuffle do."""
+        b = self.b
+        varying = [(a, c) for a, c in index.terms if a == b.vector or self.atom_varies(a)]
+        if b.lanes < 4 or len(varying) != 1:
+            return ""
+        atom, c = varying[0]
+        half = isinstance(atom, Quotient) and (atom.divisor, atom.index.terms, atom.index.const) == (2, ((b.vector, 1),), 0)
+        return "twice" if half and c == 1 else ""
 
     def memory_load(self, slot: int, dtype: DType, stored: DType, kind: str, offset: Any, mask: Value | None) -> Value:
         """Memory → registers, converting bool and float16."""
@@ -425,6 +444,11 @@ class Writer:
             picked = ", ".join(f"i32 {k}" for k in [*range(0, n, 2), *range(n + 1, 2 * n, 2)])
             text = f"shufflevector {vector} {first.ref}, {vector} {second.ref}, <{n} x i32> <{picked}>"
             return b.instruction(text, stored, n)
+        if kind == "twice":
+            half = f"<{b.lanes // 2} x {memory_type(stored)}>"
+            text = f"load {half}, ptr {b.address(slot, stored, offset)}, align {stored.itemsize}"
+            few, picked = b.instruction(text, stored, b.lanes // 2), ", ".join(f"i32 {k // 2}" for k in range(b.lanes))
+            return b.instruction(f"shufflevector {half} {few.ref}, {half} poison, <{b.lanes} x i32> <{picked}>", stored, b.lanes)
         pointers = self.pointers(slot, stored, offset)
         mask = b.splat(mask if mask is not None else b.const(True, dt.bool_), b.lanes)
         b.declared.add(
@@ -482,7 +506,9 @@ class Writer:
 def write_kernel(kernel: Kernel, places: dict[int, Place]) -> list[Function]:
     """The functions of one kernel in the order in which they run: one, or one for each phase of a contraction."""
     if kernel.body and isinstance(kernel.body[0], Contract):
-        return [_write_phase(phase, kernel.body[0], places) for phase in gemm.emit_phases(kernel.body[0].plan)]
+        return [
+            _write_phase(phase, kernel.body[0], places) for phase in gemm.emit_phases(kernel.body[0].plan, kernel.body[0].packed)
+        ]
     b = Body(places, kernel.local)
     Writer(b).statements(kernel.body)
     return [function(b, kernel.chunks)]

@@ -54,12 +54,13 @@ class Phase:
 
 
 # ---- the phases ----------------------------------------------------------------------------------------------------
-def emit_phases(p: Plan) -> list[Phase]:
-    """The parallel loops of a plan, in their order: pack, tiles, finish (the first and the last only where needed)."""
+def emit_phases(p: Plan, packed: bool = False) -> list[Phase]:
+    """The parallel loops of a plan, in their order: pack, tiles, finish (the first and the last only where needed). packed: the workspace
+    holds the panels of an earlier product."""
     phases, packing = [], sum(_pack_chunks(p, side) for side in range(2))
     if p.contraction.slices:
         packing = p.chunks if packing else 0
-    if packing:
+    if packing and not packed:
         phases.append(_phase(p, "pack", packing, _emit_pack))
     phases.append(_phase(p, "tiles", p.chunks, _emit_units if p.contraction.staging else _emit_tiles))
     if p.partial:

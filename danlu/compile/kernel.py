@@ -132,7 +132,8 @@ class Store:
 class Contract:
     """A matrix product over loop variables. Before the pass `contraction`: `axes` are those of the result, a and b loads over
     them and over summed variables. After it: `plan` is a plan of gemm.py, and `axes` is (batch …, m, n). `slices`: axes of
-    the batch of which a chunk has one piece."""
+    the batch of which a chunk has one piece; `shared`: how many products of the program read a, and b, as this one does;
+    `packed`: an earlier one has left its panels in the workspace."""
 
     a: Load
     b: Load
@@ -142,6 +143,8 @@ class Contract:
     plan: Any = None
     workspace: int | None = None
     slices: tuple[Var, ...] = ()
+    shared: tuple[int, int] = (1, 1)
+    packed: bool = False
 
 
 @dataclass(eq=False)

@@ -217,6 +217,7 @@ def _kernels(
     """A kernel for each group or for several that walk the same rows, as fast as the passes make them; equal groups share the work."""
     lowered = [ir.Kernel(f"k{n}", Lowering(g, slots).run(), groups=(n,)) for n, g in enumerate(groups) if not _empty(g)]
     lowered = [k for k in lowered if k.body]
+    _count_readers(lowered, groups)
     alone = {id(k) for k in lowered}
     made = []
     for k in slice_by_slice(fuse(lowered, results, machine), results):
@@ -230,6 +231,35 @@ def _kernels(
             kernel.groups = k.groups
         made.append(kernel)
     return made
+
+
+SHARED = 16  # products that read one operand, at most: from there on packing costs nothing
+
+
+def _count_readers(kernels: list[ir.Kernel], groups: list[Group]) -> None:
+    """Tells each contraction how many of the program read its operands as it does: the steps of a recurrent layer share their weight."""
+    found = [(k, k.body[0]) for k in kernels if isinstance(k.body[0], ir.Contract)]
+    forms = [[(side, x.slot, c.a.index, c.b.index, c.axes) for side, x in enumerate((c.a, c.b))] for _, c in found]
+    readers = Counter(form for both in forms for form in both)
+    for (k, c), (a, b) in zip(found, forms):
+        c.shared = groups[k.groups[0]].shared = min(readers[a], SHARED), min(readers[b], SHARED)
+
+
+def _share_panels(kernels: list[ir.Kernel], fresh: Iterator[int]) -> dict[int, int]:
+    """Gives products their workspaces: {slot: bytes}. Those with one plan that pack the same operand, and nothing else, share one; the
+    first of them packs."""
+    first: dict[tuple, int] = {}
+    sizes: dict[int, int] = {}
+    for c in (k.body[0] for k in kernels if isinstance(k.body[0], ir.Contract)):
+        if not c.plan.workspace:
+            continue
+        side, c.workspace = None if c.slices else c.plan.reusable, next(fresh)
+        if side is not None:
+            own, key = c.workspace, (c.plan, (c.a, c.b)[side].slot)
+            c.workspace = first.setdefault(key, own)
+            c.packed = c.workspace != own
+        sizes[c.workspace] = c.plan.workspace
+    return sizes
 
 
 def _empty(group: Group) -> bool:
@@ -314,14 +344,10 @@ def _places(
     pieces = [m for k in kernels for m in ir.members(k)]
     for k in pieces:
         inner |= {slot: k.chunks * nbytes for slot, nbytes in k.local.items()} | k.partial
-    fresh_slots = count(max([*places, *specs, *inner], default=0) + 1)
-    for k in pieces:
-        if isinstance(k.body[0], ir.Contract) and k.body[0].plan.workspace:
-            slot = k.body[0].workspace = next(fresh_slots)
-            inner[slot] = k.body[0].plan.workspace
-    inside = {
-        slot: where for k in kernels if isinstance(k.body[0], ir.Slices) for slot, where in _inside(k, inner, fresh_slots).items()
-    }
+    fresh_slots = count(max([-1, *places, *specs, *inner]) + 1)
+    inner |= _share_panels(pieces, fresh_slots)
+    whole_slices = [k for k in kernels if isinstance(k.body[0], ir.Slices)]
+    inside = {slot: where for k in whole_slices for slot, where in _inside(k, inner, fresh_slots).items()}
     local = set().union(*(k.local for k in (*kernels, *pieces)))
     whole = {slot: spec for slot, spec in specs.items() if slot not in local}
     results = {num_inputs + k: n.spec.size * n.dtype.itemsize for k, n in enumerate(computed) if num_inputs + k not in written}

@@ -43,7 +43,8 @@ class Contraction:
 
     `outer`: so many of the last axes of the batch are summed as well, and C lacks them (the images, in the gradient of a convolution's
     weight). `slices`: each chunk is one piece of so many of the first axes, whatever it takes, and has the workspace for itself
-    (passes/slices.py).
+    (passes/slices.py). `shared`: how many products read A, and B, as this one does: the weight of a recurrent layer is packed once for
+    all steps.
     """
 
     batch: tuple[int, ...]
@@ -58,6 +59,7 @@ class Contraction:
     outer: int = 0
     staging: Staging | None = None
     slices: int = 0
+    shared: tuple[int, int] = (1, 1)
 
     @property
     def results(self) -> tuple[int, ...]:
@@ -144,6 +146,14 @@ class Plan:
         return self.k_blocks > 1 or bool(self.contraction.staging and self.contraction.outer)
 
     @property
+    def reusable(self) -> int | None:
+        """Which operand of the contraction (0: A, 1: B) is all that lies in the workspace, so that equal plans can share it."""
+        sides = [k for k, source in enumerate(self.sources) if source]
+        if len(sides) != 1 or self.partial or self.contraction.staging:
+            return None
+        return sides[0] if self.axis == "n" else 1 - sides[0]
+
+    @property
     def local(self) -> bool:
         """Whether the other operand of a box is packed by each unit for itself."""
         return bool(self.contraction.staging and self.contraction.outer and self.sources[1])
@@ -167,6 +177,8 @@ CHUNK_WORK = 1 << 20  # flops or bytes in a chunk: about 10 µs, a hundred times
 PARALLEL = 64  # chunks that large work is cut into, at least
 CODE = 12  # what a register of a tile costs once: a small product is not worth the time that LLVM takes for a large tile
 PARTIALS = 1 << 28  # bytes of partial sums, at most
+ALIKE = 0.002  # of the cost: what the model cannot tell apart
+SMALL = 3000  # cost: a microsecond a step, where compiling a product takes ten milliseconds
 
 
 @dataclass(frozen=True)
@@ -214,8 +226,17 @@ def plan(c: Contraction, target: Target, axis: str = "n", **forced) -> Plan:
         'columns'
     """
     problem = _problem(c, target, axis)
-    best = min(_choices(problem, forced), key=lambda choice: choice.cost)
-    return _finish(problem, best, forced.get("k_block"))
+    return _finish(problem, _best(list(_choices(problem, forced))), forced.get("k_block"))
+
+
+def _best(choices: list[_Choice]) -> _Choice:
+    """The cheapest choice. Of those that are as good, the one that another batch size would make too: what is known need not be compiled."""
+    least = min(choice.cost for choice in choices)
+    most = least + max(ALIKE * least, min(SMALL, least / 5))
+    return min(
+        (c for c in choices if c.cost <= most),
+        key=lambda c: (c.variant, c.tile.rows % 2, abs(c.tile.vectors - 4) + abs(c.tile.rows - 4)),
+    )
 
 
 def _problem(c: Contraction, target: Target, axis: str) -> _Problem:
@@ -257,8 +278,9 @@ def _choices(p: _Problem, forced: dict) -> Iterator[_Choice]:
 
 
 def _shapes(p: _Problem, variant: str) -> Iterator[tuple[int, int]]:
-    """(rows, vectors) of register tiles; two registers stay free: for the operand that is used at once, and for what LLVM
-    keeps across the loop (with none to spare, a hoisted mask made it spill sums: 4×3 of 16 registers ran at half speed)."""
+    """(rows, vectors) of register tiles; an eighth of the registers stays free: for the operand that is used at once, and for what LLVM
+    keeps across the loop (with none to spare, a hoisted mask made it spill sums: 4×3 of 16 registers ran at half speed; the constants of a
+    sigmoid after the product, 4×6 of 32: at two thirds)."""
     most = ceil(p.columns / p.wide) if variant == "columns" else p.columns
     if p.rows == 1 and variant == "columns":  # bound by memory: bursts of 512 bytes (128: six times slower, 4 KiB apart)
         yield 1, min(most, 512 // p.target.vector_bytes, p.target.registers - 4)
@@ -267,7 +289,7 @@ def _shapes(p: _Problem, variant: str) -> Iterator[tuple[int, int]]:
         if vectors > most or (variant == "k" and vectors & (vectors - 1)):
             continue
         for rows in range(1, min(p.rows, 24) + 1):
-            if rows * vectors + vectors + 2 <= p.target.registers:
+            if rows * vectors + vectors + p.target.registers // 8 <= p.target.registers:
                 yield rows, vectors
 
 
@@ -342,9 +364,10 @@ def _packing(
         along_k = single == 2
         return (p.c.staging.side == 1 and not along_k, p.c.staging.side == 0 and not along_k), cost
     pack = []
-    for operand, extent, factor in zip((p.left, p.right), (p.rows, p.columns), factors, strict=True):
+    shared = p.c.shared if p.axis == "n" else p.c.shared[::-1]
+    for operand, extent, factor, readers in zip((p.left, p.right), (p.rows, p.columns), factors, shared, strict=True):
         each = single if 1 in (operand.across, operand.along) else 2
-        copying = each * _pack_elements(p, operand, extent) * 64 / p.target.vector_bytes
+        copying = each * _pack_elements(p, operand, extent) * 64 / p.target.vector_bytes / readers
         wanted = forced["pack"][len(pack)] if "pack" in forced else copying < cost * (factor - 1)
         cost = cost + copying if wanted else cost * factor
         pack.append(wanted)

@@ -519,7 +519,7 @@ def running_statistics(
     o, running_mean: Node, running_var: Node, average: Node, variance: Node, momentum: Node, count: int
 ) -> tuple[Node, Node]:
     """r ← r + m (s − r) for the mean and for the unbiased variance of `count` values."""
-    unbiased = o.mul(variance, count / max(count - 1, 1))
+    unbiased = o.div(o.mul(variance, count), max(count - 1, 1))
     return toward(o, running_mean, average, momentum), toward(o, running_var, unbiased, momentum)
 
 

@@ -52,6 +52,23 @@ def test_a_deep_network_is_planned_once(monkeypatch):
     assert found.steps == wanted.steps and found.texts == wanted.texts
 
 
+def test_a_weight_that_many_products_read_is_packed_once():
+    """Nine steps of a recurrence: one of them packs the panels, all read them; the ninth product reads another weight."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape).astype(np.float32) / 16 for shape in ((32, 256), (1024, 256), (256, 1024), (1024, 256))]
+    h, w, back, other = inputs_of(arrays)
+    states = [h]
+    for _ in range(8):
+        gates = o.tanh(o.contract(w, states[-1], labels=("gk", "nk", "ng")))
+        states.append(o.contract(back, gates, labels=("kg", "ng", "nk")))
+    roots = [states[-1], o.contract(other, h, labels=("gk", "nk", "ng"))]
+    found = program.build(roots, len(arrays))
+    products = [s for s in found.steps if s.kind == "run"]
+    assert len(products) <= 2 * 8 + 3
+    for y, wanted in zip(native(roots, arrays), evaluate(roots, arrays), strict=True):
+        np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-4)
+
+
 def numbered(x, position):
     return o.mul(x, Node(NUMBER, (), (position, dt.float64), Spec((), dt.float32, True)))
 

@@ -60,6 +60,15 @@ def test_windows_of_two_by_two_and_back(planes, height, width):
     np.testing.assert_array_equal(x.grad.numpy(), expected)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 70), st.integers(1, 9), st.sampled_from(DTYPES))
+def test_each_element_twice(rows, n, seed, dtype):
+    array = np.random.default_rng(seed).integers(0, 100, (rows, n)).astype(dtype)
+    x, y = danlu.from_numpy(array.copy()), np.arange(2 * n).astype(dtype)
+    twice = x.reshape(rows, n, 1).expand(rows, n, 2).reshape(rows, 2 * n)
+    np.testing.assert_array_equal((twice * danlu.from_numpy(y.copy())).numpy(), np.repeat(array, 2, 1) * y)
+
+
 def test_turns_of_what_is_the_same_in_all_lanes():
     assert danlu.tensor([1, 2]).repeat(2, 3).tolist() == [[1, 2] * 3] * 2
     assert danlu.tensor([1.5, 2.5]).repeat(40).tolist() == [1.5, 2.5] * 40

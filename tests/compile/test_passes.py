@@ -9,11 +9,13 @@ from hypothesis import given
 
 from danlu import dtype as dt
 from danlu.compile.index import Var, i
-from danlu.compile.kernel import Kernel, Load, Loop, Store
+from danlu.compile.kernel import Accumulate, Begin, Kernel, Load, Loop, Store, Total, statements
 from danlu.compile.passes.memory import ALIGNMENT, plan_memory
+from danlu.compile.passes.vectorize import vectorize
 from danlu.compile.simplify import constant_of, simplify
+from danlu.compile.target import TARGETS
 from danlu.graph import toposort
-from danlu.ops import o
+from danlu.ops import TABLE, o
 from danlu.testing import evaluate, inputs_of
 
 ARRAYS = [np.arange(12.0).reshape(3, 4), np.ones((3, 4))]
@@ -104,3 +106,19 @@ def test_places_are_used_again():
     chain = [kernel([k], k + 1) for k in range(20)]
     _, total = plan_memory(chain, dict.fromkeys(range(1, 20), 1000))
     assert total <= 3 * 1024
+
+
+def test_a_sum_goes_along_neighbours_whatever_is_stored_after_it():
+    channel, row, column = Var("d0", 16), Var("r0", 8), Var("r1", 64)
+    total = Total("t0", TABLE["sum"], dt.float32)
+    x = Load(0, i.ravel([i.var(v) for v in (row, channel, column)], (8, 16, 64)), dt.float32)
+    inner = Loop(row, [Loop(column, [Accumulate(total, x)])])
+    stores = [Store(slot, i.var(channel), total, dt.float32) for slot in range(1, 6)]
+    made = vectorize(Kernel("k0", [Loop(channel, [Begin(total), inner, *stores])]), TARGETS[0])
+    assert [s.var for s in statements(made.body) if isinstance(s, Loop) and s.kind == "vector"] == [column]
+
+
+def test_a_loop_of_few_turns_fills_its_vectors():
+    turn = Var("d0", 4)
+    store = Store(1, i.var(turn), Load(0, i.var(turn), dt.float32), dt.float32)
+    assert vectorize(Kernel("k0", [Loop(turn, [store])]), TARGETS[0]).body[0].lanes == 4

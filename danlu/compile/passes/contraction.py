@@ -82,7 +82,7 @@ def _planned(c: Contract, target: Target) -> Contract | None:
         tuple(v.extent for v in (*batch, *outer)), m.extent, n.extent, depth.extent,
         tuple(c.a.index.coefficient(v) for v in (*batch, *outer, m, depth)),
         tuple(c.b.index.coefficient(v) for v in (*batch, *outer, depth, n)),
-        c.a.index.const, c.b.index.const, c.a.dtype, len(outer), slices=len(c.slices),
+        c.a.index.const, c.b.index.const, c.a.dtype, len(outer), slices=len(c.slices), shared=c.shared,
     )  # fmt: skip
     along = "m" if any(isinstance(s, Store) and s.index.coefficient(m) == 1 for s in c.body) else "n"
     return replace(c, axes=(*batch, m, n), plan=gemm.plan(problem, target, along))

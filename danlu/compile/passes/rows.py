@@ -254,8 +254,7 @@ def _view(kernel: Kernel, rows: int) -> View:
             strides[slot] = 0
         sizes[slot] = strides[slot] * nbytes
     length = _length(body)
-    loops = [s.var for s in statements(kernel.body) if isinstance(s, Loop)]
-    across = length > 1 and best_variable(loops, kernel.body) in parts
+    across = length > 1 and best_variable(kernel.body) in parts
     return View(body, strides, sizes, length, bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body)), across)
 
 

@@ -181,7 +181,7 @@ def _kernel(family: Family, own: set[int]) -> Kernel | None:
     for kernel, v in zip(family.members, views, strict=True):
         body = Local(own, dict.fromkeys(v.variables, ZERO)).body(v.body)
         if isinstance(body[0], Contract):
-            body = [replace(body[0], slices=tuple(v.variables))]
+            body = [replace(body[0], slices=tuple(v.variables), shared=(1, 1))]
         else:
             body = [Loop(v.variables[0], body)]
         members.append(replace(kernel, body=body, chunk=0))

@@ -10,6 +10,7 @@ a Fold after its loops. Needs: serial loops. Guarantees: at most one vector loop
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 
 from danlu.compile.index import Index, Position, Var, atoms_of
 from danlu.compile.kernel import (
@@ -92,11 +93,12 @@ def _take_apart(outer: list[Var], body: list) -> Nest:
 
 
 def _rebuild(nest: Nest, target: Target) -> list:
-    var = best_variable([*nest.outer, *nest.inner], [*nest.before, *nest.updates, *nest.after])
-    everything = [*nest.updates, *nest.after]
-    lanes = _lanes(everything, target)
+    var = _best_of(nest)
     if var is None:
         return _join(nest, None, 1)
+    lanes = _lanes([*nest.updates, *nest.after], target)
+    if 1 < var.extent < lanes and var.extent & (var.extent - 1) == 0:  # then all of them are full, and nothing needs a mask
+        lanes = var.extent
     scans = any(isinstance(s, Scan) for s in nest.updates)
     if var in nest.inner and var.extent >= MANY * lanes and not scans:
         lanes *= MANY
@@ -157,9 +159,18 @@ def _order(loops: list[Var], var: Var | None) -> list[Var]:
     return [v for v in loops if v is var] + [v for v in reversed(loops) if v is not var]
 
 
-def best_variable(candidates: list[Var], body: list) -> Var | None:
-    """The variable with the most accesses to neighbours; None where vectors would be wrong or of no use."""
-    scored = [(score, v.extent, k, v) for k, v in enumerate(candidates) if (score := _score(v, body)) is not None]
+def best_variable(body: list) -> Var | None:
+    """The variable of a nest that becomes its loop of vectors; None where vectors would be wrong or of no use."""
+    return _best_of(_take_apart([], body))
+
+
+def _best_of(nest: Nest) -> Var | None:
+    """The variable with the most accesses to neighbours, those after a sum counted as seldom as they are."""
+    scored, turns = [], max(1, prod(v.extent for v in nest.inner))
+    for k, v in enumerate([*nest.outer, *nest.inner]):
+        inside, after = _score(v, [*nest.before, *nest.updates]), _score(v, nest.after)
+        if inside is not None and after is not None:
+            scored.append((inside + after / turns - (WASTED if v.extent < 3 else 0), v.extent, k, v))
     return max(scored)[3] if scored else None
 
 
@@ -179,7 +190,7 @@ def _score(var: Var, body: list) -> float | None:
             total += -1.0 if every_second else _access(e.index, var)
     for ix in indices(body):
         total -= 1.0 * _inside(ix, var)
-    return total - (WASTED if var.extent < 3 else 0)
+    return total
 
 
 def _access(ix: Index, var: Var) -> float:
