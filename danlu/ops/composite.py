@@ -116,7 +116,7 @@ def softmax(o, x: Node, dim: int) -> Node:
     """exp(x) / Σ exp(x) along an axis."""
     check_floating("softmax", x)
     e = o.exp(_shifted(o, x, dim))
-    return o.div(e, o.sum(e, dims=(dim,), keepdim=True))
+    return o.mul(e, o.reciprocal(o.sum(e, dims=(dim,), keepdim=True)))
 
 
 @composite(attrs=("dim",))
