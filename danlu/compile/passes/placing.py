@@ -55,11 +55,11 @@ def _stores(kernel: Kernel) -> list[Store]:
     return [s for s in first.body if isinstance(s, Store)] if isinstance(first, Contract) else []
 
 
-def _variables(s: Loop) -> list[Var]:
-    found = [s.var]
-    while isinstance(s.body[0], Loop):
-        s = s.body[0]
+def _variables(s: object) -> list[Var]:
+    found = []
+    while isinstance(s, Loop):
         found.append(s.var)
+        s = s.body[0]
     return found
 
 
