@@ -12,6 +12,7 @@ from typing import Any
 from danlu.dtype import bfloat16
 from danlu.errors import GradientError
 from danlu.graph import COMPOSITE, CONTRACT, MOVEMENT, PICK, Node, Op, from_line, toposort
+from danlu.ops.movement import side_by_side
 from danlu.ops.table import narrowed, o, register, widened
 
 
@@ -62,7 +63,7 @@ def _total(grads: dict[int, Any], x: Node) -> Any:
     if found is None or type(x.spec) is tuple:
         return found
     if len(found) > 1:
-        parts = _stacked(found)
+        parts = side_by_side(_stacked(found))
         total = parts[0]
         for part in parts[1:]:
             total = o.add(total, part)

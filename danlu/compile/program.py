@@ -22,15 +22,15 @@ from danlu.compile import target
 from danlu.compile.alike import Alike
 from danlu.compile.bfloat16 import in_float32
 from danlu.compile.body import FIRST, WORKSPACE, Place
-from danlu.compile.index import Var, i
 from danlu.compile.lower import Lowering
 from danlu.compile.passes import optimize, optimize_slice
 from danlu.compile.passes.memory import in_place, may_fail, over_each_other, plan_memory, results_last, touched
 from danlu.compile.passes.memory import written as written_by
+from danlu.compile.passes.placing import place
 from danlu.compile.passes.rows import fuse
 from danlu.compile.passes.slices import slice_by_slice
 from danlu.compile.planes import in_planes
-from danlu.compile.schedule import Group, instructions, schedule
+from danlu.compile.schedule import Group, instructions, same_memory, schedule
 from danlu.compile.simplify import simplify
 from danlu.config import config
 from danlu.graph import CONTRACT, ELEMENTWISE, MOVEMENT, REDUCE, Node, Spec, is_memory, toposort
@@ -168,22 +168,6 @@ def _outputs(roots: Sequence[Node]) -> tuple[list[Output], list[Node]]:
     return outputs, computed
 
 
-def same_memory(node: Node) -> Node:
-    """The node under movements that leave every element in its place in memory (a reshape)."""
-    while node.op.family == MOVEMENT and len(node.inputs) == 1 and node.op.folds is None and _in_place(node):
-        node = node.inputs[0]
-    return node
-
-
-def _in_place(node: Node) -> bool:
-    source = node.inputs[0]
-    if source.spec.size != node.spec.size:
-        return False
-    point = tuple(i.var(Var(f"d{k}", n)) for k, n in enumerate(node.shape))
-    pieces = node.op.emit(i, point, [source.shape], **node.named_attrs)  # type: ignore[misc]
-    return not pieces[0][2] and i.ravel(pieces[0][1], source.shape) == i.ravel(point, node.shape)
-
-
 def _free(
     given: Sequence[tuple[int, int]], roots: Sequence[Node], computed: list[Node], outputs: list[Output], slots: dict[int, int]
 ) -> dict[int, int | None]:
@@ -220,7 +204,7 @@ def _kernels(
     _count_readers(lowered, groups)
     alone = {id(k) for k in lowered}
     made = []
-    for k in slice_by_slice(fuse(lowered, results, machine), results):
+    for k in slice_by_slice(fuse(place(lowered, results), results, machine), results):
         if isinstance(k.body[0], ir.Slices):
             k.body[0].members[:] = [optimize_slice(m, machine, config.verify) for m in k.body[0].members]
             made.append(k)

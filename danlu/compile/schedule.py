@@ -11,7 +11,7 @@ a scatter, a library call) and the elementwise work around it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import prod
@@ -342,21 +342,33 @@ def iterations(group: Group) -> int:
 
 
 def strided_view(x: Node) -> bool:
-    """Whether x is memory, or a view of it that strides alone describe."""
+    """Whether x is memory, or a view of it that strides alone describe: no fill, no quotient or remainder left."""
+    point = variables = tuple(i.var(Var(f"d{k}", n)) for k, n in enumerate(x.shape))
     while x.op.family == MOVEMENT:
-        if len(x.inputs) != 1 or not is_strided(x):
+        pieces = x.op.emit(i, point, [y.shape for y in x.inputs], **x.named_attrs)  # type: ignore[misc]
+        if len(pieces) != 1 or pieces[0][2]:
             return False
-        x = x.inputs[0]
-    return x.op.family != GATHER and (x.op.family != SOURCE or is_memory(x))
+        x, point = x.inputs[0], pieces[0][1]
+    linear = point is variables or all(isinstance(a, Var) for a, _ in i.ravel(point, x.shape).terms)
+    return linear and x.op.family != GATHER and (x.op.family != SOURCE or is_memory(x))
 
 
-def is_strided(x: Node) -> bool:
-    """Whether one movement maps an index to an index by strides alone: no fill, no quotient or remainder left."""
-    variables = [i.var(Var(f"d{k}", n)) for k, n in enumerate(x.shape)]
-    pieces = x.op.emit(i, tuple(variables), [y.shape for y in x.inputs], **x.named_attrs)  # type: ignore[misc]
-    return all(not guard for _, _, guard in pieces) and all(
-        isinstance(atom, Var) for _, index, _ in pieces for ix in index for atom, _ in ix.terms
-    )
+def same_memory(node: Node, known: Callable[[Node], bool] = lambda x: False) -> Node:
+    """The node under movements that leave every element in its place in memory (a reshape), down to one that is `known`."""
+    while node.op.family == MOVEMENT and len(node.inputs) == 1 and node.op.folds is None and _in_place(node):
+        node = node.inputs[0]
+        if known(node):
+            break
+    return node
+
+
+def _in_place(node: Node) -> bool:
+    source = node.inputs[0]
+    if source.spec.size != node.spec.size:
+        return False
+    point = tuple(i.var(Var(f"d{k}", n)) for k, n in enumerate(node.shape))
+    pieces = node.op.emit(i, point, [source.shape], **node.named_attrs)  # type: ignore[misc]
+    return not pieces[0][2] and i.ravel(pieces[0][1], source.shape) == i.ravel(point, node.shape)
 
 
 def schedule(roots: Sequence[Node]) -> list[Group]:

@@ -140,6 +140,15 @@ def exp_of(b, x, low=None, factor=None, halvings: int = 0):
     return scale(b, y if factor is None else b.mul(y, factor), bits)
 
 
+def small_exp_of(b, x):
+    """eˣ to three units of the last place where neither it nor x is large: half the instructions of `exp_of`."""
+    shift = number(b, 1.5 * 2.0 ** mantissa_bits(x), x)
+    moved = b.fma(x, number(b, constants("LOG2E", x)[0], x), shift)
+    r = b.fma(b.sub(moved, shift), number(b, -math.log(2), x), x)
+    y = b.fma(b.mul(r, r), polynomial(b, r, constants("EXP", x)), b.add(r, number(b, 1, x)))
+    return b.from_bits(b.add(b.bits(y), b.shl(b.bits(moved), integer(b, mantissa_bits(x), x))))
+
+
 def exp2_of(b, x):
     """2ˣ"""
     x = at_least(b, at_most(b, x, by_size(x, 128.0, 1024.0)), by_size(x, -151.0, -1076.0))

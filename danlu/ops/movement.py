@@ -310,6 +310,40 @@ _movement(
 )  # fmt: skip
 
 
+def side_by_side(parts: list[Node]) -> list[Node]:
+    """The parts of a sum, pads with zeros that lie side by side along one axis as one: what a tensor gets back that was split.
+
+    before: [pad(a, low 0, high 4), pad(b, low 2, high 2), pad(c, low 4, high 0)]       after: [cat(a, b, c)]
+    """
+    alike: dict[Any, list[Node]] = {}  # pads along one axis under the same movements
+    for p in parts:
+        *moves, pad = _under(p)
+        axes = [k for k, ends in enumerate(zip(*pad.attrs[:2])) if ends != (0, 0)] if pad.op.name == "pad" else []
+        if len(axes) == 1 and pad.attrs[2] == 0:
+            alike.setdefault((axes[0], pad.shape, *((m.op, m.attrs) for m in moves)), []).append(p)
+    for (axis, *_), found in alike.items():
+        pads = sorted((_under(p)[-1] for p in found), key=lambda x: x.attrs[0][axis])
+        lows, highs = zip(*((x.attrs[0][axis], x.shape[axis] - x.attrs[1][axis]) for x in pads))
+        if len(pads) == 1 or lows[1:] != highs[:-1]:
+            continue
+        whole = o.cat(*(x.inputs[0] for x in pads), dim=axis)
+        if (lows[0], highs[-1]) != (0, pads[0].shape[axis]):
+            whole = o.pad(whole, low=pads[0].attrs[0], high=pads[-1].attrs[1], value=0)
+        for move in reversed(_under(found[0])[:-1]):
+            whole = move.on((whole,))
+        parts = [whole, *(p for p in parts if all(p is not q for q in found))]
+    return parts
+
+
+def _under(x: Node) -> list[Node]:
+    """A node, those that it only moves, and the first one that is another op or fills gaps."""
+    chain = [x]
+    while x.op.family == MOVEMENT and x.op.folds is None and len(x.inputs) == 1:
+        x = x.inputs[0]
+        chain.append(x)
+    return chain
+
+
 def _slice_update_infer(x: Spec, v: Spec, starts, steps) -> Spec:
     return x
 

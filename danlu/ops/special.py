@@ -26,6 +26,7 @@ from danlu.ops.mathematics import (
     number,
     polynomial,
     product,
+    small_exp_of,
 )  # fmt: skip
 
 # ---- the error function -----------------------------------------------------------------------------------------------------
@@ -39,13 +40,12 @@ def _erf_near(b, x):
 def _erf_emit(b, x):
     size = b.abs(x)
     if x.dtype is dt.float32:  # erfc = e^P directly
-        beyond = at_most(b, size, 4.0)
-        complement = exp_of(b, polynomial(b, beyond, c.ERF_TAIL_32))
+        complement = small_exp_of(b, polynomial(b, at_most(b, size, 4.0), c.ERF_TAIL_32))
     else:
         beyond = at_least(b, at_most(b, size, 6.0), 0.5)
         complement = exp_of(b, *_minus_square(b, beyond), _erfc_scaled(b, beyond))
     far = b.copysign(b.sub(number(b, 1, x), complement), x)
-    return b.select(b.lt(size, number(b, 1, x)), b.copysign(_erf_near(b, x), x), far)
+    return b.select(b.ge(size, number(b, 1, x)), far, _erf_near(b, x))  # near is NaN for NaN
 
 
 def _erfc_scaled(b, x):

@@ -6,6 +6,7 @@ A place is free again after the last kernel that reads it, so a deep network nee
 from __future__ import annotations
 
 import sys
+from collections import Counter
 
 from danlu.compile.index import Index, Var, atoms_of
 from danlu.compile.kernel import Call, Contract, Kernel, Load, Slices, Store, expressions, reports, statements
@@ -59,13 +60,14 @@ def in_place(
     """
     uses = [touched(k) for k in kernels]
     last = {slot: k for k, used in enumerate(uses) for slot in used}
+    made = Counter(slot for kernel in kernels for slot in written(kernel))  # what several kernels write is begun by the first
     safe = max((k + 1 for k, kernel in enumerate(kernels) if may_fail(kernel)), default=0)
     chosen: dict[int, int] = {}
     for k, kernel in enumerate(kernels[safe:], safe):
         dying = {j for j in free if last.get(j) == k}
         stores = [s for s in statements(kernel.body) if isinstance(s, Store)] if dying else []
         for s in stores:
-            if s.slot not in results or s.slot in chosen or sum(x.slot == s.slot for x in stores) > 1:
+            if s.slot not in results or s.slot in chosen or made[s.slot] > 1 or sum(x.slot == s.slot for x in stores) > 1:
                 continue
             known = [j for j in dying if free[j] in (s.slot, None) and j not in chosen.values()]
             fits = sorted((free[j] is None, j) for j in known if inputs.get(j) is results[s.slot])

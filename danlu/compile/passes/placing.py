@@ -1,0 +1,122 @@
+"""L3. Pass over the whole program: a product writes its result where a copy would put it.
+
+before: t0[d0, d1] = contract …  { b2[32*d0 + d1] = t0 }      serial d0 < 64 { serial d1 < 32 { b4[96*d0 + d1 + 64] = b2[32*d0 + d1] } }
+after:  t0[d0, d1] = contract …  { b4[96*d0 + d1 + 64] = t0 }
+
+So what is put together of products (the gradient of queries, keys and values that one product made) is never copied.
+Needs: serial loops. Guarantees: what was copied has no other reader; a slot may be written by several kernels, each a part of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from math import prod
+
+from danlu.compile.index import Index, Var
+from danlu.compile.kernel import Call, Contract, Kernel, Load, Loop, Store, expressions
+
+Digits = list[tuple[int, int, int]]  # (step in the one memory, extent, step in the other)
+
+
+def place(kernels: list[Kernel], results: set[int]) -> list[Kernel]:
+    """The kernels without copies of products that nobody else reads; `results` are slots that are read after the program."""
+    makers = {s.slot: k for k, kernel in enumerate(kernels) for s in _stores(kernel) if s.slot not in results}
+    uses = Counter(slot for kernel in kernels for s in kernel.body for slot in _read(s))
+    made = list(kernels)
+    for k, kernel in enumerate(kernels):
+        kept, copies = [], [copy for s in kernel.body if (copy := _copy(s)) is not None]
+        if len(copies) < len(kernel.body):
+            continue
+        for s, copy in zip(kernel.body, copies):
+            maker = makers.get(copy.value.slot) if uses[copy.value.slot] == 1 else None
+            moved = None if maker is None else _moved(made[maker], copy, _variables(s))
+            if maker is None or moved is None:
+                kept.append(s)
+            else:
+                made[maker] = moved
+        if len(kept) < len(kernel.body):
+            made[k] = replace(kernel, body=kept)
+    return [k for k in made if k.body]
+
+
+def _read(s: object) -> set[int]:
+    """The slots that a statement of a kernel reads."""
+    found = {e.slot for e in expressions([s]) if isinstance(e, Load)}
+    if isinstance(s, Call):
+        return {slot for slot, _ in s.inputs}
+    return found | {s.a.slot, s.b.slot} if isinstance(s, Contract) else found
+
+
+def _stores(kernel: Kernel) -> list[Store]:
+    """What a product stores."""
+    first = kernel.body[0]
+    return [s for s in first.body if isinstance(s, Store)] if isinstance(first, Contract) else []
+
+
+def _variables(s: object) -> list[Var]:
+    found = []
+    while isinstance(s, Loop):
+        found.append(s.var)
+        s = s.body[0]
+    return found
+
+
+def _copy(s: object) -> Store | None:
+    """The store of loops that do nothing but move one piece of memory."""
+    while isinstance(s, Loop) and len(s.body) == 1:
+        s = s.body[0]
+    plain = isinstance(s, Store) and isinstance(s.value, Load) and s.mode == "set"
+    return s if plain and s.dtype is s.value.dtype and not s.value.guard else None
+
+
+def _moved(kernel: Kernel, copy: Store, variables: list[Var]) -> Kernel | None:
+    """The product that writes to where the copy does; None where strides do not say where that is, or do not let it write vectors."""
+    digits = _digits(copy, variables)
+    contract: Contract = kernel.body[0]
+    body = []
+    for s in contract.body:
+        if isinstance(s, Store) and s.slot == copy.value.slot:
+            terms = digits and _terms(s.index, digits)
+            if not terms or all(c != 1 for _, c in terms):
+                return None
+            s = Store(copy.slot, Index(terms, copy.index.const), s.value, s.dtype)
+        body.append(s)
+    return replace(kernel, body=[replace(contract, body=body)])
+
+
+def _digits(copy: Store, variables: list[Var]) -> Digits | None:
+    """The number of an element of the memory that is read, digit by digit from the last; None where loops and strides do not make it one."""
+    source, goal = copy.value.index, copy.index
+    if source.const or any(not isinstance(a, Var) for ix in (source, goal) for a, _ in ix.terms):
+        return None
+    found: Digits = []
+    size = 1
+    for step, v in sorted(((source.coefficient(v), v) for v in variables), key=lambda pair: pair[0]):
+        far = goal.coefficient(v)
+        if step != size:
+            return None
+        if found and far == found[-1][1] * found[-1][2]:  # both walk on together
+            near, extent, first = found.pop()
+            found.append((near, extent * v.extent, first))
+        else:
+            found.append((step, v.extent, far))
+        size *= v.extent
+    return found
+
+
+def _terms(index: Index, digits: Digits) -> list[tuple[Var, int]] | None:
+    """The index in the other memory of an element whose number is `index`."""
+    terms = []
+    if index.const or prod(v.extent for v, _ in index.terms) != prod(n for _, n, _ in digits):
+        return None
+    ends = [0] * len(digits)
+    for v, c in index.terms:
+        k = max(k for k, (step, _, _) in enumerate(digits) if step <= c)
+        step, extent, far = digits[k]
+        ends[k] += c // step * (v.extent - 1)
+        if c % step or ends[k] >= extent or not isinstance(v, Var):
+            return None
+        terms.append((v, c // step * far))
+    return terms
