@@ -10,11 +10,11 @@ Needs: serial loops. Guarantees: what was copied has no other reader; a slot may
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
+from typing import Any
 
-from danlu.compile.index import Index, Var
+from danlu.compile.index import Atom, Index, Var
 from danlu.compile.kernel import Call, Contract, Kernel, Load, Loop, Store, expressions
 
 Digits = list[tuple[int, int, int]]  # (step in the one memory, extent, step in the other)
@@ -55,7 +55,7 @@ def _stores(kernel: Kernel) -> list[Store]:
     return [s for s in first.body if isinstance(s, Store)] if isinstance(first, Contract) else []
 
 
-def _variables(s: object) -> list[Var]:
+def _variables(s: Any) -> list[Var]:
     found = []
     while isinstance(s, Loop):
         found.append(s.var)
@@ -63,7 +63,7 @@ def _variables(s: object) -> list[Var]:
     return found
 
 
-def _copy(s: object) -> Store | None:
+def _copy(s: Any) -> Store | None:
     """The store of loops that do nothing but move one piece of memory."""
     while isinstance(s, Loop) and len(s.body) == 1:
         s = s.body[0]
@@ -74,11 +74,11 @@ def _copy(s: object) -> Store | None:
 def _moved(kernel: Kernel, copy: Store, variables: list[Var]) -> Kernel | None:
     """The product that writes to where the copy does; None where strides do not say where that is, or do not let it write vectors."""
     digits = _digits(copy, variables)
-    contract: Contract = kernel.body[0]
+    contract, source = kernel.body[0], copy.value.slot
     body = []
     for s in contract.body:
-        if isinstance(s, Store) and s.slot == copy.value.slot:
-            terms = digits and _terms(s.index, digits)
+        if isinstance(s, Store) and s.slot == source:
+            terms = _terms(s.index, digits) if digits else None
             if not terms or all(c != 1 for _, c in terms):
                 return None
             s = Store(copy.slot, Index(terms, copy.index.const), s.value, s.dtype)
@@ -106,9 +106,9 @@ def _digits(copy: Store, variables: list[Var]) -> Digits | None:
     return found
 
 
-def _terms(index: Index, digits: Digits) -> list[tuple[Var, int]] | None:
+def _terms(index: Index, digits: Digits) -> list[tuple[Atom, int]] | None:
     """The index in the other memory of an element whose number is `index`."""
-    terms = []
+    terms: list[tuple[Atom, int]] = []
     if index.const or prod(v.extent for v, _ in index.terms) != prod(n for _, n, _ in digits):
         return None
     ends = [0] * len(digits)

@@ -144,7 +144,9 @@ def _join(families: list[Family], at: int, target: Target) -> bool:
 
 def _read_together(first: Family, second: Family) -> bool:
     """Whether one sums over columns rows that the other reads, too: the gradients of a norm's weight and of its input."""
-    return any(k.partial for k in first.members) != any(k.partial for k in second.members) and bool(first.touches & second.touches)
+    return any(k.partial for k in first.members) != any(k.partial for k in second.members) and bool(
+        first.touches & second.touches
+    )
 
 
 def _both(first: Family, second: Family, target: Target) -> Family | None:
@@ -192,7 +194,7 @@ def _in_parts(kernel: Kernel, fresh: Iterator[int]) -> list[Kernel] | None:
     length = -(-rows // max(1, min(PARTS, rows * width // PART)))
     if rows * width < SMALL * 2 or length < FEWEST // 2 or not all(type(s) is Accumulate for s in updates):
         return None
-    if best_variable([*columns, *summed], body) not in columns:
+    if best_variable(kernel.body) not in columns:
         return None
     row = i.ravel([i.var(v) for v in summed], [v.extent for v in summed])
     column = i.ravel([i.var(v) for v in columns], extents)
