@@ -67,8 +67,9 @@ def _copy(s: Any) -> Store | None:
     """The store of loops that do nothing but move one piece of memory."""
     while isinstance(s, Loop) and len(s.body) == 1:
         s = s.body[0]
-    plain = isinstance(s, Store) and isinstance(s.value, Load) and s.mode == "set"
-    return s if plain and s.dtype is s.value.dtype and not s.value.guard else None
+    if not isinstance(s, Store) or not isinstance(s.value, Load):
+        return None
+    return s if s.mode == "set" and s.dtype is s.value.dtype and not s.value.guard else None
 
 
 def _moved(kernel: Kernel, copy: Store, variables: list[Var]) -> Kernel | None:
