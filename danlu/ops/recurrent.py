@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from danlu.graph import OPAQUE, Node, Op, Spec
-from danlu.ops.table import composite, register
+from danlu.ops.table import composite, o, register
 
 # How many blocks of hidden_size rows the weights of a cell have, and how many states it carries on.
 GATES = {"tanh": 1, "relu": 1, "lstm": 4, "gru": 3}
@@ -32,7 +32,8 @@ def _unstack_vjp(o, gs, ys, x: Node):
 register(
     Op("unstack", OPAQUE, "The parts of a tensor along its first axis, all of which are wanted: their derivative is one tensor.",
        infer=lambda x: (Spec(x.shape[1:], x.dtype),) * x.shape[0], numpy=lambda x: tuple(x), vjp=_unstack_vjp,
-       jvp=lambda o, ys, xs, dxs: o.unstack(dxs[0]))
+       jvp=lambda o, ys, xs, dxs: o.unstack(dxs[0]),
+       folds=lambda index, x: o.reshape(_part(o, x, 0, index, 1), shape=x.shape[1:]))
 )  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def _inputs(o, cell: str, x: Node, w: Node, bias: tuple[Node, ...]) -> Node:
     y = _product(o, x, w)
     if not bias:
         return y
-    return o.add(y, bias[0] if cell == "gru" else o.add(*bias))
+    return o.add(bias[0] if cell == "gru" else o.add(*bias), y)  # in this order the sum is made with the product
 
 
 @composite(attrs=("cell", "bias"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from danlu.dtype import DType, bfloat16, float32
-from danlu.graph import ELEMENTWISE, SOURCE, Node, Op, Spec
+from danlu.graph import ELEMENTWISE, OPAQUE, SOURCE, Node, Op, Spec
 from danlu.graph import PICK as PICK_FAMILY
 from danlu.ops.table import as_dtype, composite, register
 
@@ -59,9 +59,11 @@ CARRY = register(
        folds=lambda specs, out: (None, None))
 )  # fmt: skip
 
+# A library call whose results are parts of its input says with `folds(index, *xs)` which movement one is: then it need not be made.
 PICK = register(
     Op("pick", PICK_FAMILY, "One result of an op that has several.", attrs=("index",), infer=lambda x, index: x[index],
-       numpy=lambda x, index: x[index])
+       numpy=lambda x, index: x[index],
+       rewrite=lambda x, index: x.op.folds(index, *x.inputs) if x.op.family == OPAQUE and x.op.folds else None)
 )  # fmt: skip
 
 
