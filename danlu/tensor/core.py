@@ -421,7 +421,12 @@ def wrap(value: Value) -> Any:
     storage = _blank(Storage)
     storage.value = value
     value.handles += 1
-    return _tensor(storage)
+    out: Any = _blank(_tensor_class)
+    out._storage = storage
+    out._chain = ()
+    out._cut = out._leaf = False
+    out._base = out._seen = out.grad = out._hooks = out._after = None
+    return out
 
 
 def _tensor(storage: Storage) -> Any:
