@@ -378,8 +378,16 @@ def _withdraw(trace: Trace) -> None:
     del trace.numbers[2 * sum(n[1] is NUMBER for c in calls for n in c.new) :]
 
 
-def follow_backward(trace: Trace, ys: tuple) -> tuple[list[Value], list[Value]] | None:
-    """The leaves and their gradients, if a backward pass over `ys` (roots and seeds) is what comes next; else None."""
+def follow_backward(trace: Trace, ys: tuple, full: Op | None = None) -> tuple[list[Value], list[Value]] | None:
+    """The leaves and their gradients, if a backward pass over `ys` (see `engine.backward`) is what comes next; else None."""
+    if full is not None:
+        (y,) = ys
+        seed = follow(trace, full, (1,), (y.spec.shape, y.spec.dtype), False)
+        found = None if seed is None else follow_backward(trace, (y, seed))
+        if seed is not None and found is None:
+            trace.at -= 1
+            _withdraw(trace)
+        return found
     call = trace.script.calls[trace.at]
     if call.freed is None:
         return None

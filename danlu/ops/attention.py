@@ -23,7 +23,9 @@ def projected_heads(o, x: Node, w: Node, b: Node | None = None, *, heads: int, p
     batch, rows, features = y.shape
     size = features // parts
     cut = [(k * size, (k + 1) * size) for k in range(parts)]
-    found = [o.slice(y, starts=(0, 0, low), stops=(batch, rows, high), steps=(1, 1, 1)) for low, high in cut] if parts > 1 else [y]
+    found = (
+        [o.slice(y, starts=(0, 0, low), stops=(batch, rows, high), steps=(1, 1, 1)) for low, high in cut] if parts > 1 else [y]
+    )
     return tuple(o.permute(o.reshape(p, shape=(batch, rows, heads, size // heads)), dims=(0, 2, 1, 3)) for p in found)
 
 

@@ -118,7 +118,9 @@ def _no_such_row(position: int, size: int) -> Phrase:
 def named_rows(o, w: Node, index: Node, name: str) -> Node:
     """y[…, :] = w[x[…], :]; nothing counts from the end: a negative index becomes one that does not exist."""
     if len(w.shape) != 2:
-        raise ShapeError("{name}: the weight has shape {shape}; expected (num_embeddings, embedding_dim)", name=name, shape=w.shape)
+        raise ShapeError(
+            "{name}: the weight has shape {shape}; expected (num_embeddings, embedding_dim)", name=name, shape=w.shape
+        )
     if index.dtype.kind not in "iu":
         raise DTypeError(
             "{name}: the input has dtype {dtype}; expected indices of an integer dtype: write input.long()",

@@ -9,6 +9,7 @@ from typing import Any
 from danlu import backward, engine
 from danlu.engine import Value, record
 from danlu.errors import GradientError
+from danlu.graph import Spec
 from danlu.ops import TABLE
 from danlu.tensor.core import FULL, TensorCore, wrap
 from danlu.tensor.modes import current, set_grad_enabled
@@ -284,6 +285,12 @@ def gradients(
         values = [y._value() for y in ys]
         targets = None if xs is None else [x._value() for x in xs]
         current.grad = create_graph
+        if targets is None and not (keep or create_graph or checks) and len(values) == 1 and gys[0] is None and values[0].grad:
+            _check_alone(values[0].spec)
+            current.differentiated = (ys[0],)
+            foreseen = engine.backward((values[0],), FULL)
+            if foreseen is not None:
+                return foreseen[0], list(map(wrap, foreseen[1]))
         seeds = [_seed(y, value, gy) for y, value, gy in zip(ys, values, gys)]
         for check in checks:
             check(values, seeds)
@@ -297,21 +304,26 @@ def gradients(
 checks: list[Any] = []  # functions (roots, seeds) that look at a backward pass before it runs (detect_anomaly)
 
 
+def _check_alone(spec: Spec) -> None:
+    """A tensor that is differentiated without a gradient is one real number."""
+    if spec.size != 1:
+        raise GradientError(
+            "backward of a tensor of shape {shape} without a gradient: only one element can be differentiated by itself. "
+            "Write loss.sum().backward() or loss.mean().backward(), or pass gradient= of that shape",
+            shape=spec.shape,
+        )
+    if spec.dtype.is_complex:
+        raise GradientError(
+            "backward of a {dtype} without a gradient: only a real number can be differentiated by itself. Write "
+            "y.abs().sum().backward() or another real loss, or pass gradient=",
+            dtype=spec.dtype.name,
+        )
+
+
 def _seed(y: TensorCore, value: Value, gy: Any) -> Value:
     """The gradient that comes from above."""
     if gy is None:
-        if value.spec.size != 1:
-            raise GradientError(
-                "backward of a tensor of shape {shape} without a gradient: only one element can be differentiated by itself. "
-                "Write loss.sum().backward() or loss.mean().backward(), or pass gradient= of that shape",
-                shape=value.spec.shape,
-            )
-        if value.spec.dtype.is_complex:
-            raise GradientError(
-                "backward of a {dtype} without a gradient: only a real number can be differentiated by itself. Write "
-                "y.abs().sum().backward() or another real loss, or pass gradient=",
-                dtype=value.spec.dtype.name,
-            )
+        _check_alone(value.spec)
         return record(FULL, (1,), (value.spec.shape, value.spec.dtype), False)  # type: ignore[return-value]
     given = gy._value()
     if given.spec.shape != value.spec.shape:
