@@ -157,16 +157,18 @@ def watch(watcher: Callable[[Sequence[Any], Any], None]) -> Iterator[None]:
 def record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
     """One call of an op on values and Python numbers; nothing is computed. Shapes and dtypes are checked now."""
     with _lock:
-        trace = _current()
-        if trace.script is not None:
-            if _watchers:
-                trace.leave()
-            else:
-                result = follow(trace, op, inputs, attrs, differentiable)
-                if result is None:
-                    result = turn(trace, lambda: follow(trace, op, inputs, attrs, differentiable))
-                if result is not None:
-                    return result
+        trace = _local.trace
+        if trace is None or trace.running is not None:
+            trace = _current()
+        if trace.script is not None and not _watchers:
+            result = follow(trace, op, inputs, attrs, differentiable)
+            if result is not None:
+                return result
+            result = turn(trace, partial(follow, trace, op, inputs, attrs, differentiable))
+            if result is not None:
+                return result
+        elif trace.script is not None:
+            trace.leave()
         elif not trace.values and scripts:
             result = _begin(trace, op, attrs, partial(follow, trace, op, inputs, attrs, differentiable))
             if result is not None:
@@ -251,7 +253,7 @@ def backward(ys: tuple, full: Op | None = None) -> tuple[list[Value], list[Value
         trace = _current()
         if trace.script is None or _watchers:
             return None
-        return follow_backward(trace, ys, full) or turn(trace, lambda: follow_backward(trace, ys, full))
+        return follow_backward(trace, ys, full) or turn(trace, partial(follow_backward, trace, ys, full))
 
 
 def passed(order: Sequence[Value], leaves: Sequence[Value], grads: Sequence[Value]) -> None:
@@ -439,7 +441,7 @@ def _is_foreseen(trace: Trace) -> bool:
     if config.profile or not config.optimize or capturing() is not None:
         trace.leave()
         return False
-    if not (fulfilled(trace) or turn(trace, lambda: fulfilled(trace))):
+    if not (fulfilled(trace) or turn(trace, partial(fulfilled, trace))):
         return False
     count(trace)
     _statistics["foreseen"] += 1

@@ -444,8 +444,8 @@ def apply(op: Op | str, *inputs: Any, **attrs: Any) -> Any:
     if type(op) is str:
         op = TABLE[op]
     values = tuple(map(_input, inputs))
-    result = record(op, values, tuple([attrs[a] for a in op.attrs]) if attrs else (), _mode.grad)  # type: ignore[union-attr]
-    return wrap(result) if type(result) is Value else tuple([wrap(v) for v in result])
+    result = record(op, values, tuple(map(attrs.__getitem__, op.attrs)) if attrs else (), _mode.grad)  # type: ignore[union-attr]
+    return wrap(result) if type(result) is Value else tuple(map(wrap, result))
 
 
 def _input(x: Any) -> Any:
@@ -493,7 +493,7 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
             if _mode.dry:
                 return
         values = tuple(map(_input, inputs))
-        options = tuple([attrs[a] for a in op.attrs])  # type: ignore[union-attr]
+        options = tuple(map(attrs.__getitem__, op.attrs))  # type: ignore[union-attr]
         if engine.update(op, values, options, targets, Storage):  # type: ignore[arg-type]
             return
         results = record(op, values, options, False)  # type: ignore[arg-type]

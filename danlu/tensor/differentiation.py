@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from operator import methodcaller
 from typing import Any
 
 from danlu import backward, engine
@@ -14,6 +15,9 @@ from danlu.ops import TABLE
 from danlu.tensor.core import FULL, TensorCore, wrap
 from danlu.tensor.modes import current, set_grad_enabled
 from danlu.tensor.storage import Storage
+
+
+_value = methodcaller("_value")
 
 
 class GradFn:
@@ -254,16 +258,23 @@ def backward_(ys: Sequence[TensorCore], gys: Sequence[Any], inputs: Any, retain_
         raise GradientError("backward: inputs= is empty; leave it out for all leaves")
     keep = create_graph if retain_graph is None else retain_graph
     leaves, grads = gradients(ys, gys, targets, keep, create_graph)
-    for tensor, g in zip(targets or [v.leaf() for v in leaves], grads):
+    for v, tensor, g in zip(leaves, targets or leaves, grads):
+        if tensor is v:
+            tensor = v.leaf()
         if tensor is None or g is None:
             continue
         if tensor.grad is None and not tensor._after:
             tensor.grad = g
-            continue
-        with set_grad_enabled(create_graph):
-            accumulate(tensor, g)
-            for hook in list((tensor._after or {}).values()):
-                hook(tensor)
+        else:
+            with set_grad_enabled(create_graph):
+                _add_to(tensor, g)
+
+
+def _add_to(tensor: TensorCore, g: TensorCore) -> None:
+    """Into the `.grad` that is there, then the hooks that wait for it."""
+    accumulate(tensor, g)
+    for hook in list((tensor._after or {}).values()):
+        hook(tensor)
 
 
 def accumulate(tensor: TensorCore, g: TensorCore) -> None:
@@ -282,8 +293,8 @@ def gradients(
     """The values to differentiate with respect to (all leaves, if `xs` is None) and the gradient of Σ ys · gys for each."""
     previous, current.grad = current.grad, True
     try:
-        values = [y._value() for y in ys]
-        targets = None if xs is None else [x._value() for x in xs]
+        values = list(map(_value, ys))
+        targets = None if xs is None else list(map(_value, xs))
         current.grad = create_graph
         if targets is None and not (keep or create_graph or checks) and len(values) == 1 and gys[0] is None and values[0].grad:
             _check_alone(values[0].spec)
