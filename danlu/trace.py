@@ -155,7 +155,7 @@ class Trace:
     def forget(self) -> None:
         """Lets everything go: values that were computed still know their trace, and must not keep its inputs alive."""
         self.entries = self.values = self.buffers = self.numbers = self.replaced = _NOTHING
-        self.places = self.passes = {}
+        self.places, self.passes = {}, {}
         self.script, self.kept = None, ()
 
     def append(self, entry: tuple, value: Value | None) -> int:

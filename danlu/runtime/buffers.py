@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,7 @@ class Buffer:
         if frozen or not self.nbytes:
             self.address = array.__array_interface__["data"][0]
         else:  # 0.4 instead of 2 µs
-            self.address = ctypes.addressof(ctypes.c_char.from_buffer(array))
+            self.address = ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
         return self
 
     def as_numpy(self, shape: tuple[int, ...], dtype) -> np.ndarray:
@@ -115,10 +116,10 @@ class Buffer:
                 needed=needed,
                 nbytes=self.nbytes,
             )
-        owner = self.owner
+        owner: Any = self.owner
         if isinstance(owner, np.ndarray) and not owner.flags.writeable:
             return np.ndarray(shape, dtype, owner)
-        view = View.from_address(self.address)
+        view: Any = View.from_address(self.address)
         view.buffer = self
         return np.ndarray(shape, dtype, view)
 

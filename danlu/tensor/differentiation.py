@@ -16,8 +16,7 @@ from danlu.tensor.core import FULL, TensorCore, wrap
 from danlu.tensor.modes import current, set_grad_enabled
 from danlu.tensor.storage import Storage
 
-
-_value = methodcaller("_value")
+_value, _leaf = methodcaller("_value"), methodcaller("leaf")
 
 
 class GradFn:
@@ -258,23 +257,16 @@ def backward_(ys: Sequence[TensorCore], gys: Sequence[Any], inputs: Any, retain_
         raise GradientError("backward: inputs= is empty; leave it out for all leaves")
     keep = create_graph if retain_graph is None else retain_graph
     leaves, grads = gradients(ys, gys, targets, keep, create_graph)
-    for v, tensor, g in zip(leaves, targets or leaves, grads):
-        if tensor is v:
-            tensor = v.leaf()
+    for tensor, g in zip(targets or map(_leaf, leaves), grads):
         if tensor is None or g is None:
             continue
         if tensor.grad is None and not tensor._after:
             tensor.grad = g
-        else:
-            with set_grad_enabled(create_graph):
-                _add_to(tensor, g)
-
-
-def _add_to(tensor: TensorCore, g: TensorCore) -> None:
-    """Into the `.grad` that is there, then the hooks that wait for it."""
-    accumulate(tensor, g)
-    for hook in list((tensor._after or {}).values()):
-        hook(tensor)
+            continue
+        with set_grad_enabled(create_graph):
+            accumulate(tensor, g)
+            for hook in list((tensor._after or {}).values()):
+                hook(tensor)
 
 
 def accumulate(tensor: TensorCore, g: TensorCore) -> None:
