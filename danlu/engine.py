@@ -34,7 +34,13 @@ MAX_PENDING = 4096  # values that may wait: a loop that never reads anything is 
 
 _NUMBERS = {kind: number_spec(kind(0)) for kind in (bool, int, float)}
 _lock = threading.RLock()
-_local = threading.local()
+
+
+class _Local(threading.local):
+    trace: Trace | None = None
+
+
+_local = _Local()
 _programs: dict[Any, tuple[Compiled | Interpreted, tuple[int, ...]]] = {}
 allocated: dict[Any, int] = {}  # line → bytes of the results that programs gave it, while they are profiled
 _statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0, "foreseen": 0}
@@ -96,7 +102,7 @@ def captured(capture: Capture) -> Iterator[None]:
 
 
 def _current() -> Trace:
-    trace = getattr(_local, "trace", None)
+    trace = _local.trace
     if trace is None or trace.running is not None:  # the second: another thread needed a value of it and ran it
         trace = _local.trace = Trace()
     return trace
@@ -151,16 +157,18 @@ def watch(watcher: Callable[[Sequence[Any], Any], None]) -> Iterator[None]:
 def record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
     """One call of an op on values and Python numbers; nothing is computed. Shapes and dtypes are checked now."""
     with _lock:
-        trace = _current()
-        if trace.script is not None:
-            if _watchers:
-                trace.leave()
-            else:
-                result = follow(trace, op, inputs, attrs, differentiable)
-                if result is None:
-                    result = turn(trace, lambda: follow(trace, op, inputs, attrs, differentiable))
-                if result is not None:
-                    return result
+        trace = _local.trace
+        if trace is None or trace.running is not None:
+            trace = _current()
+        if trace.script is not None and not _watchers:
+            result = follow(trace, op, inputs, attrs, differentiable)
+            if result is not None:
+                return result
+            result = turn(trace, partial(follow, trace, op, inputs, attrs, differentiable))
+            if result is not None:
+                return result
+        elif trace.script is not None:
+            trace.leave()
         elif not trace.values and scripts:
             result = _begin(trace, op, attrs, partial(follow, trace, op, inputs, attrs, differentiable))
             if result is not None:
@@ -238,13 +246,14 @@ def _may_follow() -> bool:
     return not (_watchers or _capture is not None or config.profile or not config.optimize)
 
 
-def backward(ys: tuple) -> tuple[list[Value], list[Value]] | None:
-    """A backward pass over `ys` (roots and seeds) that lets go the history, if it is foreseen: the leaves and their gradients."""
+def backward(ys: tuple, full: Op | None = None) -> tuple[list[Value], list[Value]] | None:
+    """A backward pass over `ys` that lets go the history, if it is foreseen: the leaves and their gradients. `ys`: roots and seeds, or one
+    root whose seed is the 1 that `full` makes."""
     with _lock:
         trace = _current()
-        if trace.script is None:
+        if trace.script is None or _watchers:
             return None
-        return follow_backward(trace, ys) or turn(trace, lambda: follow_backward(trace, ys))
+        return follow_backward(trace, ys, full) or turn(trace, partial(follow_backward, trace, ys, full))
 
 
 def passed(order: Sequence[Value], leaves: Sequence[Value], grads: Sequence[Value]) -> None:
@@ -432,7 +441,7 @@ def _is_foreseen(trace: Trace) -> bool:
     if config.profile or not config.optimize or capturing() is not None:
         trace.leave()
         return False
-    if not (fulfilled(trace) or turn(trace, lambda: fulfilled(trace))):
+    if not (fulfilled(trace) or turn(trace, partial(fulfilled, trace))):
         return False
     count(trace)
     _statistics["foreseen"] += 1

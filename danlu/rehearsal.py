@@ -66,7 +66,7 @@ class Script:
     """The calls of a program that was recorded before, and in what state the trace was when it ran."""
 
     __slots__ = (
-        "calls", "entries", "executable", "held", "hits", "kept", "misses", "num_buffers", "overwritten", "replaced", "results", "slots",
+        "calls", "entries", "executable", "family", "held", "hits", "kept", "misses", "num_buffers", "overwritten", "replaced", "results", "slots",
     )  # fmt: skip
 
     def __init__(self, trace: Trace, calls: list[Call], found: tuple[Any, tuple[int, ...]], given: Given) -> None:
@@ -80,6 +80,7 @@ class Script:
         self.replaced = [old.slot for _, old in trace.replaced]
         self.overwritten = [trace.places.get(id(old.buffer)) in places for _, old in trace.replaced]
         self.kept = _kept(trace, calls[-1], self.executable, self.slots)
+        self.family: list[Script] = []  # those that begin with the same call
         self.hits = self.misses = 0
 
     def begins_as(self, other: Script, count: int) -> bool:
@@ -118,8 +119,7 @@ def begin(trace: Trace, op: Op, attrs: tuple, attempt: Callable[[], Any]) -> Any
 def turn(trace: Trace, attempt: Callable[[], Any]) -> Any:
     """What `attempt` finds by a script that is the same up to here as the one that the trace has; None, and it has none, if no one fits."""
     before = trace.script
-    first = before.calls[0]
-    for script in scripts[first.op, first.attrs]:
+    for script in before.family:
         if script is not before and script.begins_as(before, trace.at):
             trace.script = script
             result = attempt()
@@ -134,10 +134,8 @@ def count(trace: Trace) -> None:
     """A trace has followed its script to the end: that comes first from now on."""
     script = trace.script
     script.hits += 1
-    first = script.calls[0]
-    known = scripts[first.op, first.attrs]
-    if known[0] is not script:
-        known.sort(key=lambda s: s is not script)
+    if script.family[0] is not script:
+        script.family.sort(key=lambda s: s is not script)
 
 
 def learn(trace: Trace, found: tuple[Any, tuple[int, ...]], given: tuple[tuple[int, int], ...]) -> None:
@@ -150,6 +148,7 @@ def learn(trace: Trace, found: tuple[Any, tuple[int, ...]], given: tuple[tuple[i
         for dropped in known[SCRIPTS - 1 :]:
             dropped.executable.unrehearsed = 1
         known[:] = [script, *[s for s in known[: SCRIPTS - 1] if s.misses <= s.hits + PATIENCE]]
+        script.family = known
 
 
 # ---- learning ---------------------------------------------------------------------------------------------------------------
@@ -379,8 +378,16 @@ def _withdraw(trace: Trace) -> None:
     del trace.numbers[2 * sum(n[1] is NUMBER for c in calls for n in c.new) :]
 
 
-def follow_backward(trace: Trace, ys: tuple) -> tuple[list[Value], list[Value]] | None:
-    """The leaves and their gradients, if a backward pass over `ys` (roots and seeds) is what comes next; else None."""
+def follow_backward(trace: Trace, ys: tuple, full: Op | None = None) -> tuple[list[Value], list[Value]] | None:
+    """The leaves and their gradients, if a backward pass over `ys` (see `engine.backward`) is what comes next; else None."""
+    if full is not None:
+        (y,) = ys
+        seed = follow(trace, full, (1,), (y.spec.shape, y.spec.dtype), False)
+        found = None if seed is None else follow_backward(trace, (y, seed))
+        if seed is not None and found is None:
+            trace.at -= 1
+            _withdraw(trace)
+        return found
     call = trace.script.calls[trace.at]
     if call.freed is None:
         return None
@@ -450,11 +457,10 @@ def fulfilled(trace: Trace) -> bool:
 def _is_as_before(trace: Trace, results: Callable[[Any], tuple], held: list[bool], count: int) -> bool:
     """Whether the same results are held as in the script, and the same memory of the first `count` replaced values is free."""
     script, replaced = trace.script, trace.replaced
-    if (
-        list(map(bool, map(_handles, results(trace.values)))) != held
-        or len(set(trace.buffers)) != script.num_buffers
-        or len(replaced) != count
-    ):
+    if len(set(trace.buffers)) != script.num_buffers or len(replaced) != count:
+        return False
+    handles = list(map(_handles, results(trace.values)))
+    if handles != held and list(map(bool, handles)) != held:  # mostly one storage holds each: 1 == True
         return False
     for (_, old), slot, over in zip(replaced, script.replaced, script.overwritten):
         if old.trace is not trace or old.slot != slot or (over and not is_free(old)):

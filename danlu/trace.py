@@ -117,6 +117,9 @@ class Runtime:
         self.value = value
 
 
+_NOTHING: Any = ()
+
+
 class Trace:
     """What one thread has recorded and not yet run."""
 
@@ -151,8 +154,9 @@ class Trace:
 
     def forget(self) -> None:
         """Lets everything go: values that were computed still know their trace, and must not keep its inputs alive."""
-        self.entries, self.values, self.buffers, self.places, self.numbers, self.replaced = [], [], [], {}, [], []
-        self.passes, self.script, self.kept = {}, None, ()
+        self.entries = self.values = self.buffers = self.numbers = self.replaced = _NOTHING
+        self.places, self.passes = {}, {}
+        self.script, self.kept = None, ()
 
     def append(self, entry: tuple, value: Value | None) -> int:
         """One more entry with one result; its slot."""

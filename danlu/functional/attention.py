@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from math import inf, sqrt
 from typing import Any, NamedTuple
 
 from danlu.errors import DataError, DTypeError, ShapeError
-from danlu.functional.common import dropout, dropped, linear
+from danlu.functional.common import dropout, dropped
 from danlu.ops import attention as ops
 from danlu.tensor import Tensor, apply
 from danlu.tensor.creation import cat
@@ -124,29 +124,18 @@ def _mask_of_scores(mask: Tensor | None, padding: Tensor | None, s: _Sizes, extr
     return apply("pad", mask, low=(0,) * mask.ndim, high=(*(0,) * (mask.ndim - 1), extra), value=0)
 
 
-def each_once(change: Callable[[Tensor], Tensor], query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """All three changed; those that are one tensor stay one, as they are then projected by one matrix product."""
-    q = change(query)
-    k = q if key is query else change(key)
-    return q, k, k if value is key else change(value)
-
-
-def _heads(x: Tensor, heads: int) -> Tensor:
-    """(N, L, heads · d) → (N, heads, L, d)."""
-    batch, length, features = x.shape
-    return x.reshape(batch, length, heads, features // heads).transpose(1, 2)
-
-
 def _projected(
-    inputs: tuple[Tensor, Tensor, Tensor], weight: Tensor | None, weights: tuple[Any, Any, Any], bias: Tensor | None
-) -> list[Tensor]:
-    """Query, key and value through their matrices: `weight` holds all three, or `weights` are three."""
+    inputs: tuple[Tensor, Tensor, Tensor], weight: Tensor | None, weights: tuple[Any, Any, Any], bias: Tensor | None, heads: int,
+    turned: bool,
+) -> Sequence[Tensor]:  # fmt: skip
+    """Query, key and value through their matrices, (N, heads, L, d): `weight` holds all three, or `weights` are three."""
     q, k, v = inputs
-    if weight is not None and q is k and k is v:
-        return list(linear(q, weight, bias).chunk(3, -1))
+    if weight is not None and q is k and k is v:  # one matrix product
+        whole = (q, weight) if bias is None else (q, weight, bias)
+        return apply(ops.projected_heads, *whole, heads=heads, parts=3, turned=turned)
     parts = list(weights) if weight is None else list(weight.chunk(3, 0))
-    biases = [None] * 3 if bias is None else list(bias.chunk(3, 0))
-    return [linear(x, w, b) for x, w, b in zip(inputs, parts, biases)]
+    given = [*zip(inputs, parts)] if bias is None else [*zip(inputs, parts, bias.chunk(3, 0))]
+    return [apply(ops.projected_heads, *one, heads=heads, parts=1, turned=turned)[0] for one in given]
 
 
 def _check_attention(inputs: tuple[Tensor, Tensor, Tensor], embed_dim: int, heads: int) -> None:
@@ -167,13 +156,6 @@ def _check_attention(inputs: tuple[Tensor, Tensor, Tensor], embed_dim: int, head
             embed_dim=embed_dim,
             heads=heads,
         )
-
-
-def _extended(x: Tensor, row: Tensor | None, zero: bool) -> Tensor:
-    """Keys or values (N, S, E) with a learned row behind them, then one of zeros."""
-    if row is not None:
-        x = cat([x, row.expand(x.shape[0], 1, x.shape[2])], 1)
-    return apply("pad", x, low=(0, 0, 0), high=(0, 1, 0), value=0) if zero else x
 
 
 def multi_head_attention_forward(
@@ -197,32 +179,44 @@ def multi_head_attention_forward(
         >>> y.flatten().tolist(), tuple(weights.shape)
         ([1.0, 1.0, 1.0, 1.0, 1.0, 1.0], (1, 3, 3))
     """
-    _check_attention((query, key, value), embed_dim_to_check, num_heads)
-    single = query.ndim == 2
-    if single:
-        query, key, value = each_once(lambda x: x.unsqueeze(1), query, key, value)
-        key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
+    masks, biases = (attn_mask, key_padding_mask), (in_proj_bias, bias_k, bias_v, out_proj_bias)
+    weights = (None if use_separate_proj_weight else in_proj_weight, q_proj_weight, k_proj_weight, v_proj_weight, out_proj_weight)
+    sizes, rate = (embed_dim_to_check, num_heads), dropout_p if training else 0.0
+    return attend(
+        (query, key, value), sizes, weights, biases, add_zero_attn, rate, masks, (static_k, static_v), need_weights,
+        average_attn_weights, is_causal, batch_first=False,
+    )  # fmt: skip
+
+
+def attend(
+    inputs: tuple[Tensor, Tensor, Tensor], sizes: tuple[int, int], weights: tuple[Any, ...], biases: tuple[Any, ...], zero: bool,
+    rate: float, masks: tuple[Any, Any], static: tuple[Any, Any], need_weights: bool, average: bool, is_causal: bool, batch_first: bool,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """`multi_head_attention_forward`, its arguments in groups: query, key, value; features and heads; the matrices of all three, of each,
+    and of the results; biases of these, of key and value, and of the results."""
+    attn_mask, padding = masks
+    _check_attention(inputs, *sizes)
     if is_causal and attn_mask is None:
         raise DataError("multi_head_attention_forward: is_causal=True without attn_mask; give the mask that it describes")
-    weights = (q_proj_weight, k_proj_weight, v_proj_weight)
-    inputs = each_once(lambda x: x.transpose(0, 1), query, key, value)  # (N, L, E): the rows of a sample lie together
-    q, k, v = _projected(inputs, None if use_separate_proj_weight else in_proj_weight, weights, in_proj_bias)
-    extra = (bias_k is not None) + add_zero_attn
-    q = _heads(q, num_heads)  # (N, heads, L, d)
-    k = _keys(k, bias_k, static_k, add_zero_attn, q)
-    v = _keys(v, bias_v, static_v, add_zero_attn, q)
-    sizes = _Sizes(q.shape[2], k.shape[2], q.shape[0], num_heads, q.shape[3])
-    causal = is_causal and key_padding_mask is None and not need_weights and not extra
-    masks = (None if causal else _added(attn_mask, q), _added(key_padding_mask, q))
-    mask = _mask_of_scores(*masks, sizes, extra)
-    rate = dropout_p if training else 0.0
+    single = inputs[0].ndim == 2
+    if single:
+        first = inputs[0].unsqueeze(0)
+        inputs = (first, *(first if x is inputs[0] else x.unsqueeze(0) for x in inputs[1:]))  # type: ignore[assignment]
+        padding = None if padding is None else padding.unsqueeze(0)
+    turned, extra = not (batch_first or single), (biases[1] is not None) + zero
+    q, k, v = _projected(inputs, weights[0], weights[1:4], biases[0], sizes[1], turned)
+    k = _keys(k, biases[1], static[0], zero, q)
+    v = _keys(v, biases[2], static[1], zero, q)
+    batch, heads, rows, features = q.shape
+    causal = is_causal and padding is None and not need_weights and not extra
+    parts = (None if causal else _added(attn_mask, q), _added(padding, q))
+    mask = _mask_of_scores(*parts, _Sizes(rows, k.shape[2], batch, heads, features), extra)
     y, shares = _weighted(q, k, v, mask, rate, causal, need_weights)
-    y = y.transpose(1, 2).reshape(sizes.batch, sizes.rows, embed_dim_to_check)
-    y = linear(y, out_proj_weight, out_proj_bias).transpose(0, 1)
-    if shares is not None and average_attn_weights:
+    y = apply(ops.joined_heads, y, weights[4], *(() if biases[3] is None else (biases[3],)), turned=turned)
+    if shares is not None and average:
         shares = shares.mean(1)
     if single:
-        return y[:, 0], None if shares is None else shares[0]
+        return y[0], None if shares is None else shares[0]
     return y, shares
 
 
@@ -238,11 +232,13 @@ def _weighted(
 
 
 def _keys(x: Tensor, row: Tensor | None, given: Tensor | None, zero: bool, q: Tensor) -> Tensor:
-    """Keys or values as (N, heads, S, d): projected ones, with what is put behind them, or those given."""
-    if given is None:
-        return _heads(_extended(x, row, zero), q.shape[1])
-    y: Any = given.reshape(q.shape[0], q.shape[1], given.shape[1], q.shape[3])
-    return apply("pad", y, low=(0,) * 4, high=(0, 0, 1, 0), value=0) if zero else y
+    """Keys or values (N, heads, S, d), projected ones or those given, with a learned row behind the former, then one of zeros."""
+    batch, heads, _, size = q.shape
+    if given is not None:
+        x = given.reshape(batch, heads, given.shape[1], size)
+    elif row is not None:
+        x = cat([x, row.reshape(1, heads, 1, size).expand(batch, heads, 1, size)], 2)
+    return apply("pad", x, low=(0,) * 4, high=(0, 0, 1, 0), value=0) if zero else x
 
 
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]

@@ -9,37 +9,10 @@ import numpy as np
 from danlu.dtype import int64
 from danlu.errors import DataError, DTypeError, ShapeError
 from danlu.functional.loss import _length
-from danlu.messages import Phrase
+from danlu.ops.composite import named_rows
 from danlu.tensor import Tensor, apply, from_array, no_grad
 
 # ---- embeddings -----------------------------------------------------------------------------------------------------------------
-
-
-def _rows(name: str, input: Tensor, weight: Tensor) -> Tensor:
-    """The index, where a negative one becomes one that does not exist: nothing counts from the end here."""
-    if weight.ndim != 2:
-        raise ShapeError(
-            "{name}: the weight has shape {shape}; expected (num_embeddings, embedding_dim)", name=name, shape=tuple(weight.shape)
-        )
-    if input.dtype.kind not in "iu":
-        raise DTypeError(
-            "{name}: the input has dtype {dtype}; expected indices of an integer dtype: write input.long()",
-            name=name,
-            dtype=input.dtype.name,
-        )
-    index = input.to(int64)
-    return apply("where", index < 0, index - weight.shape[0], index)
-
-
-def _no_such_row(position: int, size: int) -> Phrase:
-    """Negative indices were moved below −size."""
-    number = position + size if position < 0 else position
-    return Phrase(
-        "embedding: index {number} is out of range: the table has {size} rows; expected 0 … {last}, or a larger num_embeddings",
-        number=number,
-        size=size,
-        last=size - 1,
-    )
 
 
 def _padding_row(name: str, padding_idx: int | None, weight: Tensor) -> int | None:
@@ -72,10 +45,10 @@ def _renormalize(weight: Tensor, index: Tensor, max_norm: float, norm_type: floa
         weight.copy_(apply("where", long, weight * (max_norm / (length + 1e-7)), weight))
 
 
-def _looked_up(weight: Tensor, index: Tensor, padding: int | None, by_frequency: bool) -> Tensor:
+def _looked_up(name: str, weight: Tensor, index: Tensor, padding_idx: int | None, by_frequency: bool) -> Tensor:
     """The rows, (…, D); no derivative to the padding row, and each divided by how often it is read where that is wanted."""
-    y = apply("take", weight, index, dim=0)
-    y._value().note.explain = _no_such_row
+    y = apply(named_rows, weight, index, name=name)
+    padding = _padding_row(name, padding_idx, weight)
     if by_frequency:
         times = apply("take", _used(weight.detach(), index), index, dim=0).unsqueeze(-1)
         y = apply("carry", y, y / times)
@@ -102,10 +75,9 @@ def embedding(
         >>> F.embedding(danlu.tensor([1, 0]), danlu.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
         [[3.0, 4.0], [1.0, 2.0]]
     """
-    index = _rows("embedding", input, weight)
     if max_norm is not None:
-        _renormalize(weight, index, float(max_norm), float(norm_type))
-    return _looked_up(weight, index, _padding_row("embedding", padding_idx, weight), scale_grad_by_freq)
+        _renormalize(weight, input, float(max_norm), float(norm_type))
+    return _looked_up("embedding", weight, input, padding_idx, scale_grad_by_freq)
 
 
 def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Tensor, int]:
@@ -152,10 +124,11 @@ def embedding_bag(
     if per_sample_weights is not None and mode != "sum":
         raise DataError("embedding_bag: per_sample_weights with mode {mode!r}; expected mode='sum'", mode=mode)
     bag, count = _bags(input, offsets, include_last_offset)
-    index, padding = _rows("embedding_bag", input, weight).reshape(-1), _padding_row("embedding_bag", padding_idx, weight)
+    index = input.reshape(-1)
     if max_norm is not None:
         _renormalize(weight, index, float(max_norm), float(norm_type))
-    rows = _looked_up(weight, index, padding, scale_grad_by_freq)  # (L, D)
+    rows = _looked_up("embedding_bag", weight, index, padding_idx, scale_grad_by_freq)  # (L, D)
+    padding = _padding_row("embedding_bag", padding_idx, weight)
     kept: Tensor = apply("ne", index, -1 if padding is None else padding)
     if mode == "max":
         return _bag_max(rows, bag, kept, count)

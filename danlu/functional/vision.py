@@ -18,10 +18,15 @@ from danlu.ops import convolution as ops
 from danlu.tensor import Tensor, apply, from_array
 
 Size = int | Sequence[int]
+_INTEGERS = {int}
 
 
 def sizes(name: str, word: str, value: Size, d: int, least: int = 1) -> tuple[int, ...]:
     """An option as one integer an axis; DataError where it is not, or is too small."""
+    if type(value) is int and value >= least:
+        return (value,) * d
+    if type(value) is tuple and len(value) == d and set(map(type, value)) == _INTEGERS and min(value) >= least:
+        return value
     given = (value,) * d if isinstance(value, int) else tuple(value)
     given = given * d if len(given) == 1 else given
     if len(given) != d or any(isinstance(n, bool) or not hasattr(n, "__index__") or n < least for n in given):

@@ -7,7 +7,7 @@ from typing import Any
 
 from danlu.dtype import DType
 from danlu.errors import DataError
-from danlu.functional.attention import each_once, multi_head_attention_forward
+from danlu.functional.attention import attend
 from danlu.functional.common import dropout, softmax
 from danlu.nn import init
 from danlu.nn.linear import Linear, check_size
@@ -95,18 +95,13 @@ class MultiheadAttention(Module):
         attn_mask: Tensor | None = None, average_attn_weights: bool = True, is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """The results of all heads through out_proj, and the weights; is_causal says that attn_mask is the causal one."""
-        turned = self.batch_first and query.ndim == 3
-        if turned:
-            query, key, value = each_once(lambda x: x.transpose(0, 1), query, key, value)
-        y, weights = multi_head_attention_forward(
-            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,
-            self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, training=self.training,
-            key_padding_mask=key_padding_mask, need_weights=need_weights, attn_mask=attn_mask,
-            use_separate_proj_weight=not self._qkv_same_embed_dim, q_proj_weight=self.q_proj_weight,
-            k_proj_weight=self.k_proj_weight, v_proj_weight=self.v_proj_weight, average_attn_weights=average_attn_weights,
-            is_causal=is_causal,
+        weights = (self.in_proj_weight, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight, self.out_proj.weight)
+        biases = (self.in_proj_bias, self.bias_k, self.bias_v, self.out_proj.bias)
+        sizes, rate = (self.embed_dim, self.num_heads), self.dropout if self.training else 0.0
+        return attend(
+            (query, key, value), sizes, weights, biases, self.add_zero_attn, rate, (attn_mask, key_padding_mask), (None, None),
+            need_weights, average_attn_weights, is_causal, self.batch_first,
         )  # fmt: skip
-        return (y.transpose(0, 1) if turned else y), weights
 
 
 # ---- scores -------------------------------------------------------------------------------------------------------------------

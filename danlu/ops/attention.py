@@ -22,6 +22,28 @@ def _causal(o, rows: int, columns: int) -> Node:
     return o.ge(i, o.reshape(o.iota(shape=(columns,), dtype=dt.int64), shape=(1, columns)))
 
 
+@composite(attrs=("heads", "parts", "turned"))
+def projected_heads(o, x: Node, w: Node, b: Node | None = None, *, heads: int, parts: int, turned: bool) -> tuple[Node, ...]:
+    """x wᵀ + b cut into `parts`, each with its heads apart: (N, L, E), or (L, N, E) if turned → (N, heads, L, d) of each part."""
+    y = o.linear(o.permute(x, dims=(1, 0, 2)) if turned else x, w, *(() if b is None else (b,)))
+    batch, rows, features = y.shape
+    size = features // parts
+    cut = [(k * size, (k + 1) * size) for k in range(parts)]
+    found = (
+        [o.slice(y, starts=(0, 0, low), stops=(batch, rows, high), steps=(1, 1, 1)) for low, high in cut] if parts > 1 else [y]
+    )
+    return tuple(o.permute(o.reshape(p, shape=(batch, rows, heads, size // heads)), dims=(0, 2, 1, 3)) for p in found)
+
+
+@composite(attrs=("turned",))
+def joined_heads(o, y: Node, w: Node, b: Node | None = None, *, turned: bool) -> Node:
+    """The heads (N, heads, L, d) side by side, through a matrix: (N, L, E), or (L, N, E) if turned."""
+    batch, heads, rows, size = y.shape
+    z = o.reshape(o.permute(y, dims=(0, 2, 1, 3)), shape=(batch, rows, heads * size))
+    z = o.linear(z, w, *(() if b is None else (b,)))
+    return o.permute(z, dims=(1, 0, 2)) if turned else z
+
+
 @composite(attrs=("scale", "causal"))
 def attention_weights(o, q: Node, k: Node, mask: Node | None = None, *, scale: float, causal: bool) -> Node:
     """softmax(q kᵀ · scale + mask); a mask of bools is true where a key may be looked at; a query that may look at none gets zeros."""

@@ -103,6 +103,34 @@ def _linear_message(x: tuple[int, ...], w: tuple[int, ...]) -> Phrase:
     )
 
 
+def _no_such_row(position: int, size: int) -> Phrase:
+    """Negative indices were moved below −size."""
+    number = position + size if position < 0 else position
+    return Phrase(
+        "embedding: index {number} is out of range: the table has {size} rows; expected 0 … {last}, or a larger num_embeddings",
+        number=number,
+        size=size,
+        last=size - 1,
+    )
+
+
+@composite(attrs=("name",), explain=_no_such_row)
+def named_rows(o, w: Node, index: Node, name: str) -> Node:
+    """y[…, :] = w[x[…], :]; nothing counts from the end: a negative index becomes one that does not exist."""
+    if len(w.shape) != 2:
+        raise ShapeError(
+            "{name}: the weight has shape {shape}; expected (num_embeddings, embedding_dim)", name=name, shape=w.shape
+        )
+    if index.dtype.kind not in "iu":
+        raise DTypeError(
+            "{name}: the input has dtype {dtype}; expected indices of an integer dtype: write input.long()",
+            name=name,
+            dtype=index.dtype.name,
+        )
+    index = o.cast(index, dtype=dt.int64)
+    return o.take(w, o.where(o.lt(index, 0), o.sub(index, w.shape[0]), index), dim=0)
+
+
 # ---- softmax and its logarithm ------------------------------------------------------------------------------------------
 
 

@@ -97,7 +97,7 @@ def _reshape_again(x: Node, shape: tuple[int, ...]) -> Node | None:
 
 _movement(
     "reshape", "The same elements in row-major order under another shape.", attrs=("shape",), infer=_reshape_infer,
-    numpy=lambda x, shape: np.reshape(x, shape),
+    numpy=lambda x, shape: x.reshape(shape),
     vjp=lambda o, g, y, x, shape: (o.reshape(g, shape=x.shape),),
     emit=_reshape_emit, rewrite=_reshape_again,
 )  # fmt: skip

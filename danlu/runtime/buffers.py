@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -89,8 +91,12 @@ class Buffer:
                 strides=array.strides,
             )
         self = cls.__new__(cls)
-        self.owner, self.nbytes, self.shared, self.borrowed = array, array.nbytes, False, borrowed or not array.flags.writeable
-        self.address = array.__array_interface__["data"][0]
+        frozen = not array.flags.writeable
+        self.owner, self.nbytes, self.shared, self.borrowed = array, array.nbytes, False, borrowed or frozen
+        if frozen or not self.nbytes:
+            self.address = array.__array_interface__["data"][0]
+        else:  # 0.4 instead of 2 µs
+            self.address = ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
         return self
 
     def as_numpy(self, shape: tuple[int, ...], dtype) -> np.ndarray:
@@ -110,7 +116,12 @@ class Buffer:
                 needed=needed,
                 nbytes=self.nbytes,
             )
-        return np.asarray(View(self, shape, dtype))
+        owner: Any = self.owner
+        if isinstance(owner, np.ndarray) and not owner.flags.writeable:
+            return np.ndarray(shape, dtype, owner)
+        view: Any = View.from_address(self.address)
+        view.buffer = self
+        return np.ndarray(shape, dtype, view)
 
     def __del__(self) -> None:
         block = self.owner
@@ -131,16 +142,10 @@ class Exchanged(Buffer):
     exchanged = True
 
 
-class View:
-    """What NumPy asks for: where the numbers are; it is the array's base and holds the buffer."""
+class View(ctypes.c_char * (1 << 46)):
+    """What an array of NumPy has for its base: memory from an address on, as much as is asked for; it holds the buffer."""
 
-    __slots__ = ("__array_interface__", "buffer")
-
-    def __init__(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        owner = buffer.owner
-        frozen = isinstance(owner, np.ndarray) and not owner.flags.writeable
-        self.buffer = buffer
-        self.__array_interface__ = {"shape": shape, "typestr": dtype.str, "data": (buffer.address, frozen), "version": 3}
+    __slots__ = ("buffer",)
 
 
 _by_nbytes: dict[int, list[_Block]] = {}  # the free list of each small byte count that was asked for

@@ -7,6 +7,7 @@ import ctypes
 import json
 import struct
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ _MAIN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 _LOOP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 _LIBRARY = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int64)
 _ERROR = struct.Struct("qq")
+_address = attrgetter("address")
 Blamed = Callable[[DanluError, Sequence[Any], Sequence["float | int"]], DanluError]
 
 
@@ -75,7 +77,7 @@ class Compiled:
 
     def made(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
         """The results that are in memory of their own."""
-        new = [Buffer(n) for n in self.fresh]
+        new = list(map(Buffer, self.fresh))
         if self.main is not None:
             if self.pack_numbers is None:
                 self.pack_numbers = struct.Struct("qq" + "dq" * (len(numbers) // 2)).pack
@@ -93,8 +95,8 @@ class Compiled:
             workspace.address if workspace is not None else 0,
             self.steps_address,
             0,
-            *[b.address for b in inputs],
-            *[b.address for b in new],
+            *map(_address, inputs),
+            *map(_address, new),
         )
         self.main(table, current_pool().address or None)  # type: ignore[misc]
         if self.failure is not None:

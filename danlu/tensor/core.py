@@ -52,7 +52,7 @@ def _move(name: str, inputs: tuple[Value, ...], attrs: tuple) -> Value:
 class TensorCore:
     """State and differentiation; the operations are in the classes that `Tensor` is made of."""
 
-    __slots__ = ("__weakref__", "_after", "_base", "_chain", "_cut", "_hooks", "_leaf", "_seen", "_storage", "grad")
+    __slots__ = ("__weakref__", "_after", "_base", "_chain", "_cut", "_hooks", "_leaf", "_seen", "_shaped", "_storage", "grad")
 
     _storage: Storage
     _chain: tuple[tuple[str, tuple], ...]
@@ -66,7 +66,8 @@ class TensorCore:
         self._base: Any = None  # the tensor that a view looks at
         self._cut = False  # detached: reading it gives no derivative
         self._leaf = False  # requires_grad was set on it: gradients are collected in .grad
-        # Of a view: (value of the storage, value of the view). Of a detached tensor that was written: (value of the storage, a
+        # `_shaped`, of a view only: (spec of the storage, spec of the view).
+        # `_seen`, of a view: (value of the storage, value of the view). Of a detached tensor that was written: (value of the storage, a
         # storage that holds its own: one with the derivative of what was written).
         self._seen: tuple[Value, Any] | None = None
         self.grad = None
@@ -106,7 +107,7 @@ class TensorCore:
             return self._seen[1]
         value = source
         if source.buffer is not None and not source.grad and _reader is None and any(name == "slice" for name, _ in self._chain):
-            value = self._taken()
+            value = self._taken(source)
         else:
             for name, attrs in self._chain:
                 value = _move(name, (value,), attrs)
@@ -115,10 +116,11 @@ class TensorCore:
             self._seen = None
         return value
 
-    def _taken(self) -> Value:
+    def _taken(self, source: Value) -> Value:
         """A part of memory as memory: x[i : i + 32] in a loop gives one program for every i, and nothing is copied."""
-        array = self._array()
-        if not _is_plain(array) or realize(self._storage.value).exchanged:
+        buffer, spec = source.buffer, source.spec
+        array = self._moved(buffer.as_numpy(spec.shape, spec.dtype.numpy))  # type: ignore[union-attr]
+        if buffer.exchanged or not _is_plain(array):  # type: ignore[union-attr]
             array = array.copy()
         return engine.leaf(Buffer.from_numpy(array), self._spec)
 
@@ -158,11 +160,11 @@ class TensorCore:
 
     def _view(self, name: str, attrs: tuple) -> Any:
         """A tensor that looks at this one through a movement."""
-        out = type(self)._plain(None, self._storage)
-        out._base = self._root()
+        out = _tensor(self._storage)
+        root = out._base = self._root()
         out._chain = (*self._chain, (name, attrs))
         out._cut = (self._cut and self._base is not None) or not _mode.grad
-        TABLE[name].result((self._spec,), attrs)  # errors now, on this line
+        out._shaped = root._storage.value.spec, TABLE[name].result((self._spec,), attrs)  # errors now, on this line
         return out
 
     def _become(self, view: Any) -> Any:
@@ -174,7 +176,7 @@ class TensorCore:
         if self._base is None:  # what is now called the root gets an object of its own; the views of this one find it (`_root`)
             root = self._plain(None, self._storage)
             root._cut, root._seen, self._base, self._cut = self._cut, self._seen, root, False
-        self._chain, self._seen = view._chain, None
+        self._chain, self._seen, self._shaped = view._chain, None, view._shaped
         return self
 
     @classmethod
@@ -261,9 +263,13 @@ class TensorCore:
     def _spec(self) -> Spec:
         if self._base is None:
             return self._storage.value.spec
-        spec = self._root()._spec
-        for name, attrs in self._chain:
-            spec = TABLE[name].result((spec,), attrs)
+        before, spec = self._shaped  # of the root, and of the view of that
+        root = self._root()._storage.value.spec
+        if root is not before:
+            spec = root
+            for name, attrs in self._chain:
+                spec = TABLE[name].result((spec,), attrs)
+            self._shaped = root, spec
         return spec
 
     # ---- what has a derivative ------------------------------------------------------------------------------------------
@@ -343,7 +349,7 @@ class TensorCore:
         if self._base is None:
             return out
         view = self._plain(None, self._storage)  # the same view of the detached whole
-        view._base, view._chain = out, self._chain
+        view._base, view._chain, view._shaped = out, self._chain, self._shaped
         return view
 
 
@@ -423,13 +429,23 @@ def wrap(value: Value) -> Any:
     return out
 
 
+def _tensor(storage: Storage) -> Any:
+    """A new tensor of a storage."""
+    out: Any = _blank(_tensor_class)
+    out._storage = storage
+    out._chain = ()
+    out._cut = out._leaf = False
+    out._base = out._seen = out.grad = out._hooks = out._after = None
+    return out
+
+
 def apply(op: Op | str, *inputs: Any, **attrs: Any) -> Any:
     """Records one op (or composite) of the table on tensors and Python numbers: one tensor, or a tuple for several results."""
     if type(op) is str:
         op = TABLE[op]
     values = tuple(map(_input, inputs))
-    result = record(op, values, tuple([attrs[a] for a in op.attrs]) if attrs else (), _mode.grad)  # type: ignore[union-attr]
-    return wrap(result) if type(result) is Value else tuple([wrap(v) for v in result])
+    result = record(op, values, tuple(map(attrs.__getitem__, op.attrs)) if attrs else (), _mode.grad)  # type: ignore[union-attr]
+    return wrap(result) if type(result) is Value else tuple(map(wrap, result))
 
 
 def _input(x: Any) -> Any:
@@ -477,7 +493,7 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
             if _mode.dry:
                 return
         values = tuple(map(_input, inputs))
-        options = tuple([attrs[a] for a in op.attrs])  # type: ignore[union-attr]
+        options = tuple(map(attrs.__getitem__, op.attrs))  # type: ignore[union-attr]
         if engine.update(op, values, options, targets, Storage):  # type: ignore[arg-type]
             return
         results = record(op, values, options, False)  # type: ignore[arg-type]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from operator import methodcaller
 from typing import Any
 
 from danlu import backward, engine
 from danlu.engine import Value, record
 from danlu.errors import GradientError
+from danlu.graph import Spec
 from danlu.ops import TABLE
 from danlu.tensor.core import FULL, TensorCore, wrap
 from danlu.tensor.modes import current, set_grad_enabled
 from danlu.tensor.storage import Storage
+
+_value, _leaf = methodcaller("_value"), methodcaller("leaf")
 
 
 class GradFn:
@@ -253,7 +257,7 @@ def backward_(ys: Sequence[TensorCore], gys: Sequence[Any], inputs: Any, retain_
         raise GradientError("backward: inputs= is empty; leave it out for all leaves")
     keep = create_graph if retain_graph is None else retain_graph
     leaves, grads = gradients(ys, gys, targets, keep, create_graph)
-    for tensor, g in zip(targets or [v.leaf() for v in leaves], grads):
+    for tensor, g in zip(targets or map(_leaf, leaves), grads):
         if tensor is None or g is None:
             continue
         if tensor.grad is None and not tensor._after:
@@ -281,9 +285,15 @@ def gradients(
     """The values to differentiate with respect to (all leaves, if `xs` is None) and the gradient of Σ ys · gys for each."""
     previous, current.grad = current.grad, True
     try:
-        values = [y._value() for y in ys]
-        targets = None if xs is None else [x._value() for x in xs]
+        values = list(map(_value, ys))
+        targets = None if xs is None else list(map(_value, xs))
         current.grad = create_graph
+        if targets is None and not (keep or create_graph or checks) and len(values) == 1 and gys[0] is None and values[0].grad:
+            _check_alone(values[0].spec)
+            current.differentiated = (ys[0],)
+            foreseen = engine.backward((values[0],), FULL)
+            if foreseen is not None:
+                return foreseen[0], list(map(wrap, foreseen[1]))
         seeds = [_seed(y, value, gy) for y, value, gy in zip(ys, values, gys)]
         for check in checks:
             check(values, seeds)
@@ -297,21 +307,26 @@ def gradients(
 checks: list[Any] = []  # functions (roots, seeds) that look at a backward pass before it runs (detect_anomaly)
 
 
+def _check_alone(spec: Spec) -> None:
+    """A tensor that is differentiated without a gradient is one real number."""
+    if spec.size != 1:
+        raise GradientError(
+            "backward of a tensor of shape {shape} without a gradient: only one element can be differentiated by itself. "
+            "Write loss.sum().backward() or loss.mean().backward(), or pass gradient= of that shape",
+            shape=spec.shape,
+        )
+    if spec.dtype.is_complex:
+        raise GradientError(
+            "backward of a {dtype} without a gradient: only a real number can be differentiated by itself. Write "
+            "y.abs().sum().backward() or another real loss, or pass gradient=",
+            dtype=spec.dtype.name,
+        )
+
+
 def _seed(y: TensorCore, value: Value, gy: Any) -> Value:
     """The gradient that comes from above."""
     if gy is None:
-        if value.spec.size != 1:
-            raise GradientError(
-                "backward of a tensor of shape {shape} without a gradient: only one element can be differentiated by itself. "
-                "Write loss.sum().backward() or loss.mean().backward(), or pass gradient= of that shape",
-                shape=value.spec.shape,
-            )
-        if value.spec.dtype.is_complex:
-            raise GradientError(
-                "backward of a {dtype} without a gradient: only a real number can be differentiated by itself. Write "
-                "y.abs().sum().backward() or another real loss, or pass gradient=",
-                dtype=value.spec.dtype.name,
-            )
+        _check_alone(value.spec)
         return record(FULL, (1,), (value.spec.shape, value.spec.dtype), False)  # type: ignore[return-value]
     given = gy._value()
     if given.spec.shape != value.spec.shape:

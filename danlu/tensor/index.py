@@ -16,10 +16,13 @@ from danlu.tensor.core import TensorCore, apply, from_array
 def _items(index: Any, ndim: int) -> list:
     """The index as a list with `...` written out; one entry for each axis and each None."""
     items = list(index) if isinstance(index, tuple) else [index]
-    items = [_as_index(x) for x in items]
-    if sum(isinstance(x, TensorCore) for x in items) > 1:  # beside others a 0-d index is a number: it must not be broadcast
-        items = [int(x) if isinstance(x, TensorCore) and not x._spec.shape else x for x in items]  # type: ignore[arg-type]
-    used = sum(_axes_used(x) for x in items)
+    if _PLAIN.issuperset(map(type, items)):
+        used = len(items) - items.count(None) - items.count(Ellipsis)
+    else:
+        items = [_as_index(x) for x in items]
+        if sum(isinstance(x, TensorCore) for x in items) > 1:  # beside others a 0-d index is a number: it must not be broadcast
+            items = [int(x) if isinstance(x, TensorCore) and not x._spec.shape else x for x in items]  # type: ignore[arg-type]
+        used = sum(_axes_used(x) for x in items)
     if used > ndim:
         raise AxisError(
             "too many indices: {used} for a tensor with {ndim} {axes}",
@@ -31,8 +34,11 @@ def _items(index: Any, ndim: int) -> list:
     if len(dots) > 1:
         raise AxisError("an index may hold one `...` only")
     at = dots[0] if dots else len(items)
-    fill = [slice(None)] * (ndim - used)
-    return items[:at] + fill + items[at + 1 :]
+    items[at : at + 1] = [slice(None)] * (ndim - used)
+    return items
+
+
+_PLAIN = {int, slice, type(None), type(Ellipsis)}
 
 
 def _as_index(x: Any) -> Any:
@@ -97,6 +103,16 @@ class Indexing(TensorCore):
             if x is None:
                 shape.append(1)
                 continue
+            if type(x) is slice:
+                n = own[axis]
+                start, stop, step = x.indices(n)
+                if step < 0:
+                    raise AxisError("a slice with a negative step is not supported, as in PyTorch; write x.flip(dim)")
+                stop = max(start, stop)
+                shape.append(-(-(stop - start) // step))
+                spans.append((start, stop, step))
+                axis += 1
+                continue
             if isinstance(x, bool):  # one more axis, of size 1 or 0
                 advanced[len(shape)] = from_array(np.zeros(int(x), np.int64))
                 shape.append(1)
@@ -114,12 +130,6 @@ class Indexing(TensorCore):
                 advanced[len(shape)] = x
                 start, stop, step = 0, n, 1
                 shape.append(n)
-            elif isinstance(x, slice):
-                start, stop, step = x.indices(n)
-                if step < 0:
-                    raise AxisError("a slice with a negative step is not supported, as in PyTorch; write x.flip(dim)")
-                stop = max(start, stop)
-                shape.append(-(-(stop - start) // step))
             else:
                 if not -n <= x < n:
                     raise AxisError(
@@ -130,7 +140,7 @@ class Indexing(TensorCore):
             spans.append((start, stop, step))
             axis += 1
         view: Any = self
-        if any(span != (0, n, 1) for span, n in zip(spans, own)):
+        if spans != [(0, n, 1) for n in own]:
             view = view._view("slice", tuple(zip(*spans)))
         if view._spec.shape != tuple(shape):
             view = view._view("reshape", (tuple(shape),))

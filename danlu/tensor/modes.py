@@ -98,7 +98,7 @@ class no_grad(_Switch):
     mode = False
 
     def __new__(cls, function: Any = None) -> Any:
-        self = super().__new__(cls)
+        self = object.__new__(cls)
         return self if function is None else self(function)
 
     def __enter__(self) -> None:

@@ -46,8 +46,9 @@ class Storage:
         self.value = value
         if old.leaf is not None and old.inputs and value.grad:  # retain_grad follows the tensor
             value.leaf, old.leaf = old.leaf, None
-        if old.buffer is not None and value.trace is not None:
-            value.trace.replaced.append((weakref.ref(self), old))
+        trace = value.trace
+        if old.buffer is not None and trace is not None and trace.running is None:
+            trace.replaced.append((weakref.ref(self), old))
 
     def __del__(self) -> None:
         self.value.handles -= 1
