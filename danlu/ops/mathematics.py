@@ -192,9 +192,9 @@ def _sigmoid_numpy(x):
 
 def _expm1_numpy(x):
     """NumPy's, of complex numbers with what C99 says of eˣ: its own formula makes NaN of 0 · ∞. At infinity the one less is exact."""
-    out = np.asarray(np.expm1(x))
+    out: Any = np.asarray(np.expm1(x))
     if x.dtype.kind == "c":
-        e = np.asarray(np.exp(x))
+        e = np.exp(x)
         out.real, out.imag = np.where(np.isinf(x.real), e.real - 1, out.real), e.imag
     return out
 
