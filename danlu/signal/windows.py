@@ -185,7 +185,7 @@ def cosine(M: int, *, sym: bool = True, dtype: DType | None = None, requires_gra
     >>> danlu.signal.windows.cosine(3)
     tensor([0.5000, 1.0000, 0.5000])
     """
-    points = M if sym or M == 1 else M + 1
+    points = max(1, M if sym or M == 1 else M + 1)
     return _window("cosine", M, sym, dtype, lambda t: np.sin(math.pi / points * (np.arange(M) + 0.5)), requires_grad)
 
 

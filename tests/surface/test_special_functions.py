@@ -286,6 +286,7 @@ def test_windows_equal_their_formulas():
     close(w.cosine(4), np.sin(np.pi / 8 * np.array([1, 3, 5, 7])), 1e-6)
     close(w.cosine(3, sym=False), np.sin(np.pi / 8 * np.array([1, 3, 5])), 1e-6)
     close(w.cosine(1, sym=False), [1.0], 1e-6)
+    assert [w.cosine(0).shape, w.exponential(0).shape, w.nuttall(0).shape] == [(0,)] * 3
     close(w.nuttall(5), [0.0003628, 0.2269824, 1.0, 0.2269824, 0.0003628], 1e-6)
 
 
