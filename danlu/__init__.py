@@ -398,6 +398,7 @@ if TYPE_CHECKING:
     from danlu.files import load, save
     from danlu.func import vmap
     from danlu.profiling import memory_summary, profile
+    from danlu.signal.short_time import istft, stft
     from danlu.signal.windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
     from danlu.teaching import explain
 
@@ -407,6 +408,8 @@ _LATER |= dict.fromkeys(
     ("bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window"), "danlu.signal.windows"
 )
 _LATER |= {
+    "stft": "danlu.signal.short_time",
+    "istft": "danlu.signal.short_time",
     "load": "danlu.files",
     "save": "danlu.files",
     "explain": "danlu.teaching",
@@ -649,6 +652,7 @@ __all__ = [
     "isneginf",
     "isposinf",
     "isreal",
+    "istft",
     "kaiser_window",
     "kron",
     "kthvalue",
@@ -801,6 +805,7 @@ __all__ = [
     "stack",
     "std",
     "std_mean",
+    "stft",
     "sub",
     "subtract",
     "sum",

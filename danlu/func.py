@@ -373,18 +373,41 @@ def jvp(func: Callable[..., Any], primals: tuple, tangents: tuple, *, strict: bo
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
         raise GradientError("jvp: primals and tangents are tuples, one entry for each argument: jvp(f, (x,), (dx,))")
     run = _Run(func, primals, {}, range(len(primals)), has_aux)
+    if strict and not all(y.grad for y in run.ys):
+        raise GradientError("jvp: an output does not depend on the primals (strict=True)")
+    change = _change(run, tangents)
+    return (run.output, change, run.aux) if has_aux else (run.output, change)
+
+
+def _change(run: _Run, tangents: tuple) -> Any:
+    """What the output changes by when the primals change by the tangents."""
     given, _ = _tensors(list(tangents), Phrase("a tangent"))
     if [d._spec.shape for d in given] != [x.spec.shape for x in run.xs]:
         shapes, expected = [d._spec.shape for d in given], [x.spec.shape for x in run.xs]
         raise GradientError(
             "jvp: the tangents have shapes {shapes}; expected those of the primals, {expected}", shapes=shapes, expected=expected
         )
-    if strict and not all(y.grad for y in run.ys):
-        raise GradientError("jvp: an output does not depend on the primals (strict=True)")
     dxs = [d._value() for d in given]
     found = run.pushed(dxs, is_grad_enabled() and (run.outer or any(d.grad for d in dxs)))
-    change = run.rebuild_outputs([wrap(v) for v in found])
-    return (run.output, change, run.aux) if has_aux else (run.output, change)
+    return run.rebuild_outputs([wrap(v) for v in found])
+
+
+def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """(output, function): the function takes changes of the primals and gives that of the output; `func` is called once.
+
+    ẏ = J ẋ
+
+    Shapes: the function takes tangents of the shapes of the primals and gives one of the shape of the output.
+
+    Raises GradientError where shapes differ.
+
+    >>> import danlu
+    >>> y, push = danlu.func.linearize(lambda x: x ** 2, danlu.tensor([1.0, 2.0]))
+    >>> push(danlu.tensor([1.0, 0.0])), push(danlu.tensor([0.0, 1.0]))
+    (tensor([2., 0.]), tensor([0., 4.]))
+    """
+    run = _Run(func, primals, {}, range(len(primals)), False)
+    return run.output, lambda *tangents: _change(run, tangents)
 
 
 def hvp(func: Callable[..., Any], primals: tuple, tangents: tuple) -> Any:
@@ -624,4 +647,4 @@ def _check_names(given: dict, places: dict, strict: bool) -> None:
         raise GradientError("functional_call: strict=True and {missing} are not given", missing=missing)
 
 
-__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "vjp", "vmap"]
+__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "linearize", "vjp", "vmap"]

@@ -140,6 +140,7 @@ def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: DType |
     """
     columns = n_rows if n_cols is None else n_cols
     row = arange(n_rows, device=device).reshape(n_rows, 1)
+    k = max(-n_rows, min(k, columns))  # further away every diagonal is empty; int64 has an end
     return (row + k == arange(columns)).to(dtype or dt.float32)
 
 

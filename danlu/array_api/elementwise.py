@@ -133,8 +133,7 @@ def sign(x: Tensor, /) -> Tensor:
     tensor([-1.,  0.])
     """
     if x.dtype.kind == "c":
-        size = x.abs()
-        return x / apply("where", size == 0, 1.0, size)
+        return x.sgn()
     found = Tensor.sign(x)
     return apply("where", x.isnan(), x, found) if x.dtype.kind == "f" else found
 

@@ -102,7 +102,7 @@ def all(x: Tensor, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:
     >>> xp.all(xp.asarray([True, False]))
     tensor(False)
     """
-    return _over(x, axis, keepdims, Tensor.all)
+    return _over(x.to(dt.bool_), axis, keepdims, Tensor.all)
 
 
 def any(x: Tensor, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:
@@ -112,7 +112,7 @@ def any(x: Tensor, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:
     >>> xp.any(xp.asarray([True, False]))
     tensor(True)
     """
-    return _over(x, axis, keepdims, Tensor.any)
+    return _over(x.to(dt.bool_), axis, keepdims, Tensor.any)
 
 
 def count_nonzero(x: Tensor, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:

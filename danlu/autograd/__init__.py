@@ -3,6 +3,7 @@
 from danlu.autograd import functional
 from danlu.autograd.anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from danlu.autograd.function import Function, FunctionCtx, once_differentiable
+from danlu.autograd.gradcheck import gradcheck, gradgradcheck
 from danlu.autograd.gradient import backward, grad, inference_mode
 from danlu.guidance import unknown
 from danlu.teaching import compare
@@ -19,6 +20,8 @@ __all__ = [
     "enable_grad",
     "functional",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "inference_mode",
     "is_anomaly_enabled",
     "is_grad_enabled",

@@ -99,7 +99,8 @@ def sgn(o, x: Node) -> Node:
     if not x.dtype.is_complex:
         return o.sign(x)
     size = o.abs(x)
-    return o.div(x, o.where(o.eq(size, 0), 1, size))
+    none = o.eq(size, 0)
+    return o.complex(*(o.div(o.where(none, 0, part), o.where(none, 1, size)) for part in (o.real(x), o.imag(x))))
 
 
 @composite

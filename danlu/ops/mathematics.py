@@ -199,9 +199,18 @@ def _sigmoid_numpy(x):
     return np.where(x < 0, e, 1).astype(x.dtype) / (1 + e)
 
 
+def _expm1_numpy(x):
+    """NumPy's, of complex numbers with what C99 says of eˣ: its own formula makes NaN of 0 · ∞. At infinity the one less is exact."""
+    out: Any = np.asarray(np.expm1(x))
+    if x.dtype.kind == "c":
+        e = np.exp(x)
+        out.real, out.imag = np.where(np.isinf(x.real), e.real - 1, out.real), e.imag
+    return out
+
+
 floating("exp", "eˣ", np.exp, exp_of, [REAL], partials=(lambda o, y, x: y,))
 floating("exp2", "2ˣ", np.exp2, exp2_of, [REAL], partials=(lambda o, y, x: o.mul(y, math.log(2)),))
-floating("expm1", "eˣ - 1, accurate near 0.", np.expm1, expm1_of, [REAL], partials=(lambda o, y, x: o.add(y, 1),))
+floating("expm1", "eˣ - 1, accurate near 0.", _expm1_numpy, expm1_of, [REAL], partials=(lambda o, y, x: o.add(y, 1),))
 floating("sigmoid", "1 / (1 + e⁻ˣ)", _sigmoid_numpy, sigmoid_of, [REAL], partials=(lambda o, y, x: o.mul(y, o.sub(1, y)),))
 floating("tanh", "The hyperbolic tangent.", np.tanh, tanh_of, [REAL], partials=(lambda o, y, x: o.sub(1, o.mul(y, y)),))
 

@@ -8,6 +8,8 @@ rule refuses complex numbers; movements, gathers and scatters need none.
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -167,8 +169,9 @@ def _quotient(o, x: Planes, y: Planes) -> Planes:
     """x / y by Smith's way (1962): the larger part of y is divided by, so that no square overflows."""
     wide = o.ge(o.abs(y.re), o.abs(y.im))
     large, small = o.where(wide, y.re, y.im), o.where(wide, y.im, y.re)
-    ratio = o.where(o.eq(large, 0), 0, o.div(small, large))
-    by = o.add(large, o.mul(small, ratio))
+    none = o.logical_and(o.eq(large, 0), o.eq(small, 0))
+    ratio = o.where(none, 0, o.div(small, large))
+    by = o.where(none, 0, o.add(large, o.mul(small, ratio)))
     first, second = o.where(wide, x.re, x.im), o.where(wide, x.im, x.re)
     re = o.div(o.add(first, o.mul(second, ratio)), by)
     im = o.div(o.sub(second, o.mul(first, ratio)), by)
@@ -227,10 +230,27 @@ def _size(o, x: Planes) -> Node:
     return o.hypot(x.re, x.im)
 
 
-def _exponential(o, x: Planes) -> Planes:
-    """e^re (cos im + i sin im); a real number stays real."""
-    size = o.exp(x.re)
-    return Planes(o.mul(size, o.cos(x.im)), o.where(o.eq(x.im, 0), x.im, o.mul(size, o.sin(x.im))))
+def _blind(o, x: Planes, *sizes: float) -> Node:
+    """Where re is ± one of `sizes` and the angle im is infinite or NaN: what Annex G of C99 says of it is no product."""
+    found = functools.reduce(o.logical_or, [o.eq(o.abs(x.re), size) for size in sizes])
+    return o.logical_and(found, o.logical_not(o.isfinite(x.im)))
+
+
+def _real_stays(o, x: Planes, im: Node) -> Node:
+    """The imaginary part of f(x) for a real f: 0 for a real x, also where re is infinite or NaN."""
+    return o.where(o.eq(x.im, 0), x.im, im)
+
+
+def _exponential(o, x: Planes, less_one: bool = False) -> Planes:
+    """e^re (cos im + i sin im). Less one, the real part is (e^re - 1) cos im - 2 sin²(im / 2): no difference of numbers near 1."""
+    blind, size, cos = _blind(o, x, math.inf), o.exp(x.re), o.cos(x.im)
+    im = o.where(blind, o.sub(size, size), o.mul(size, o.sin(x.im)))  # 0 from 0, NaN from infinity
+    if less_one:
+        size, half = o.expm1(x.re), o.sin(o.mul(x.im, 0.5))
+        re = o.sub(o.mul(size, cos), o.mul(o.mul(half, half), 2.0))
+    else:
+        re = o.mul(size, cos)
+    return Planes(o.where(blind, size, re), _real_stays(o, x, im))
 
 
 def _logarithm(o, x: Planes) -> Planes:
@@ -243,37 +263,42 @@ def _logarithm(o, x: Planes) -> Planes:
 
 
 def _root(o, x: Planes) -> Planes:
-    """t = √((|x| + |re|) / 2) is one part of the root, im / 2t the other."""
+    """t = √((|x| + |re|) / 2) is one part of the root, im / 2t the other; both are infinite where im is."""
     t = o.sqrt(o.add(o.mul(_size(o, x), 0.5), o.mul(o.abs(x.re), 0.5)))
     other = o.div(o.abs(x.im), o.mul(o.where(o.eq(t, 0), 1.0, t), 2.0))
+    t, other = (o.where(o.isinf(x.im), math.inf, part) for part in (t, other))
     right = o.ge(x.re, 0)
     return Planes(o.where(right, t, other), o.copysign(o.where(right, other, t), x.im))
 
 
-def _sine(o, x: Planes) -> Planes:
-    return Planes(o.mul(o.sin(x.re), o.cosh(x.im)), o.mul(o.cos(x.re), o.sinh(x.im)))
-
-
-def _cosine(o, x: Planes) -> Planes:
-    return Planes(o.mul(o.cos(x.re), o.cosh(x.im)), o.neg(o.mul(o.sin(x.re), o.sinh(x.im))))
-
-
 def _hyperbolic_sine(o, x: Planes) -> Planes:
-    return Planes(o.mul(o.sinh(x.re), o.cos(x.im)), o.mul(o.cosh(x.re), o.sin(x.im)))
+    """sinh re cos im + i cosh re sin im"""
+    re = o.where(_blind(o, x, 0.0, math.inf), o.mul(x.re, x.re), o.mul(o.sinh(x.re), o.cos(x.im)))
+    return Planes(re, _real_stays(o, x, o.mul(o.cosh(x.re), o.sin(x.im))))
 
 
 def _hyperbolic_cosine(o, x: Planes) -> Planes:
-    return Planes(o.mul(o.cosh(x.re), o.cos(x.im)), o.mul(o.sinh(x.re), o.sin(x.im)))
+    """cosh re cos im + i sinh re sin im"""
+    re = o.where(_blind(o, x, math.inf), o.abs(x.re), o.mul(o.cosh(x.re), o.cos(x.im)))
+    im = o.where(_blind(o, x, 0.0), x.re, o.mul(o.sinh(x.re), o.sin(x.im)))
+    return Planes(re, o.where(o.eq(x.im, 0), o.mul(o.copysign(1.0, x.re), x.im), im))
 
 
 def _hyperbolic_tangent(o, x: Planes) -> Planes:
     """Kahan 1987: with t = tan im, s = sinh re, β = 1 + t²: (β s √(1 + s²) + i t) / (1 + β s²). Far from 0 it is ±1."""
     far = 20.0 if x.re.dtype is dt.float32 else 40.0
-    re = o.where(o.gt(x.re, far), far, o.where(o.lt(x.re, -far), -far, x.re))
-    t, s = o.tan(x.im), o.sinh(re)
+    near = o.where(o.gt(x.re, far), far, o.where(o.lt(x.re, -far), -far, x.re))
+    t, s = o.tan(x.im), o.sinh(near)
     beta = o.add(o.mul(t, t), 1.0)
     by = o.add(o.mul(beta, o.mul(s, s)), 1.0)
-    return Planes(o.div(o.mul(beta, o.mul(s, o.cosh(re))), by), o.div(t, by))
+    re = o.div(o.mul(beta, o.mul(s, o.cosh(near))), by)
+    re = o.where(_blind(o, x, 0.0, math.inf), o.div(near, far), re)  # 0 or ±1
+    return Planes(re, _real_stays(o, x, o.where(o.isinf(x.re), o.copysign(0.0, t), o.div(t, by))))
+
+
+def _of_turned(rule: Any, back: Any = lambda o, y: y) -> Any:
+    """cos x = cosh(-ix), sin x = i sinh(-ix), tan x = i tanh(-ix)"""
+    return lambda o, x: back(o, rule(o, _turned_back(o, x)))
 
 
 def _sigmoid(o, x: Planes) -> Planes:
@@ -294,16 +319,16 @@ def _both(word: str, test: str) -> Any:
 _LN2, _LN10 = 0.6931471805599453, 2.302585092994046
 RULES: dict[str, Any] = {
     "mul": _product, "div": _quotient, "reciprocal": _inverse, "pow": _power, "abs": _size, "cast": _cast, "pad": _pad, "contract": _contract,
-    "exp": _exponential, "log": _logarithm, "sqrt": _root, "sin": _sine, "cos": _cosine, "sinh": _hyperbolic_sine,
-    "cosh": _hyperbolic_cosine, "tanh": _hyperbolic_tangent, "sigmoid": _sigmoid,
+    "exp": _exponential, "expm1": lambda o, x: _exponential(o, x, less_one=True), "log": _logarithm, "sqrt": _root,
+    "sinh": _hyperbolic_sine, "cosh": _hyperbolic_cosine, "tanh": _hyperbolic_tangent, "sigmoid": _sigmoid,
+    "sin": _of_turned(_hyperbolic_sine, _turned), "cos": _of_turned(_hyperbolic_cosine), "tan": _of_turned(_hyperbolic_tangent, _turned),
     "rsqrt": lambda o, x: _inverse(o, _root(o, x)),
-    "tan": lambda o, x: _turned_back(o, _hyperbolic_tangent(o, _turned(o, x))),
     "exp2": lambda o, x: _exponential(o, _scaled(o, x, _LN2)),
     "log2": lambda o, x: _scaled(o, _logarithm(o, x), 1 / _LN2), "log10": lambda o, x: _scaled(o, _logarithm(o, x), 1 / _LN10),
     "eq": _both("logical_and", "eq"), "ne": _both("logical_or", "ne"), "isnan": _both("logical_or", "isnan"),
     "isinf": _both("logical_or", "isinf"), "isfinite": _both("logical_and", "isfinite"),
     **dict.fromkeys(("add", "sub", "neg", "where", "contiguous", "stop", "carry", "sum", "cumsum"), EACH),
-    **dict.fromkeys(("prod", "cumprod", "expm1", "log1p", "asin", "acos", "atan", "asinh", "acosh", "atanh"), LIBRARY),
+    **dict.fromkeys(("prod", "cumprod", "log1p", "asin", "acos", "atan", "asinh", "acosh", "atanh"), LIBRARY),
 }  # fmt: skip
 for _name, _rule in RULES.items():
     TABLE[_name].planes = _rule

@@ -149,6 +149,58 @@ def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: DType | None 
     return _window("gaussian", M, sym, dtype, lambda t: np.exp(-0.5 * (t * half / std) ** 2), requires_grad)
 
 
+def exponential(
+    M: int,
+    *,
+    center: float | None = None,
+    tau: float = 1.0,
+    sym: bool = True,
+    dtype: DType | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """e^(-|k - center| / tau); the center is the middle unless sym=False says where it is.
+
+    Shapes: → (M).
+
+    >>> import danlu
+    >>> danlu.signal.windows.exponential(3)
+    tensor([0.3679, 1.0000, 0.3679])
+    """
+    if tau <= 0 or (sym and center is not None):
+        raise ShapeError(
+            "exponential: tau={tau}, center={center}; expected tau above 0, and a center with sym=False alone",
+            tau=tau,
+            center=center,
+        )
+    middle = (M - 1 if sym or M == 1 else M) / 2 if center is None else center
+    return _window("exponential", M, sym, dtype, lambda t: np.exp(-np.abs(np.arange(M) - middle) / tau), requires_grad)
+
+
+def cosine(M: int, *, sym: bool = True, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """sin(π (k + ½) / M): half a wave; M + 1 instead of M with sym=False.
+
+    Shapes: → (M).
+
+    >>> import danlu
+    >>> danlu.signal.windows.cosine(3)
+    tensor([0.5000, 1.0000, 0.5000])
+    """
+    points = max(1, M if sym or M == 1 else M + 1)
+    return _window("cosine", M, sym, dtype, lambda t: np.sin(math.pi / points * (np.arange(M) + 0.5)), requires_grad)
+
+
+def nuttall(M: int, *, sym: bool = True, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """Σ (-1)ⁱ aᵢ cos(2π i k / (M - 1)), a = 0.3635819, 0.4891775, 0.1365995, 0.0106411: side lobes below -98 dB.
+
+    Shapes: → (M).
+
+    >>> import danlu
+    >>> danlu.signal.windows.nuttall(5, dtype=danlu.float64)[1:4]
+    tensor([0.2270, 1.0000, 0.2270], dtype=danlu.float64)
+    """
+    return _cosines("nuttall", M, (0.3635819, 0.4891775, 0.1365995, 0.0106411), sym, dtype, requires_grad)
+
+
 # ---- the older names: periodic windows of the top level ---------------------------------------------------------------------------
 
 
@@ -229,4 +281,6 @@ def kaiser_window(
     return kaiser(window_length, beta=beta, sym=not periodic, dtype=dtype, requires_grad=requires_grad)
 
 
-__all__ = ["bartlett", "blackman", "gaussian", "general_cosine", "general_hamming", "hamming", "hann", "kaiser"]
+__all__ = [
+    "bartlett", "blackman", "cosine", "exponential", "gaussian", "general_cosine", "general_hamming", "hamming", "hann", "kaiser", "nuttall",
+]  # fmt: skip

@@ -221,6 +221,10 @@ class Tensor(
             return array.astype(dtype)
         return array.copy() if copy else array
 
+    def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: bool = False) -> Tensor:
+        """What NumPy's own functions give of a tensor: `numpy.sin(x)` is a tensor too."""
+        return from_array(np.asarray(array), True)
+
     def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:
             raise ExchangeError("a tensor that requires grad is not handed to another library; write x.detach()")

@@ -197,7 +197,7 @@ class TensorCore:
         spec = self._spec
         if value.spec is not spec:
             value = _fitted(value, spec)
-        elif value.grad and value.handles:  # another tensor holds it: each has its own gradient, hooks and memory
+        elif value.grad and (value.handles or not _mode.grad):  # another tensor has it: each has its own gradient and memory
             value = _move("reshape", (value,), (spec.shape,))
         by_view = self._cut and self._base is not None  # made under no_grad: what is written has no derivative
         if self._chain:

@@ -443,23 +443,28 @@ class Shape(TensorCore):
 
     @_named_axis
     def any(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """True where any element is not zero.
+        """True where any element is not zero (1 of uint8, which stays uint8).
 
         y = max [x ≠ 0]
 
         Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
         """
-        return self.to(dt.bool_)._reduced("any", dim, keepdim)  # type: ignore[attr-defined]
+        return self._truth("any", dim, keepdim)
 
     @_named_axis
     def all(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """True where every element is not zero.
+        """True where every element is not zero (1 of uint8, which stays uint8).
 
         y = Π [x ≠ 0]
 
         Shapes: (*) → (), or without the axes of dim; keepdim leaves them with size 1.
         """
-        return self.to(dt.bool_)._reduced("all", dim, keepdim)  # type: ignore[attr-defined]
+        return self._truth("all", dim, keepdim)
+
+    def _truth(self, name: str, dim: Any, keepdim: bool) -> Any:
+        """Of bool; PyTorch's of uint8, in which truth values once were, stays uint8."""
+        found = self.to(dt.bool_)._reduced(name, dim, keepdim)  # type: ignore[attr-defined]
+        return found.to(dt.uint8) if self._spec.dtype is dt.uint8 else found
 
     def _position(self, name: str, dim: int | None, keepdim: bool) -> Any:
         if dim is None:

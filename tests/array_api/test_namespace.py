@@ -282,3 +282,16 @@ def test_scikit_learn_and_scipy_take_tensors():
     given = {**os.environ, "SCIPY_ARRAY_API": "1"}
     done = subprocess.run([sys.executable, "-c", LIBRARIES], capture_output=True, text=True, timeout=120, check=False, env=given)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("k", [2**63, -(2**63) - 1, 2, -2, 1])
+def test_a_diagonal_may_be_far_away(k):
+    assert xp.eye(2, 2, k=k).tolist() == [[0, float(k == 1)], [0, 0]]
+
+
+def test_the_sign_of_a_complex_number():
+    z = np.array([0, complex(-0.0, -0.0), 3 - 4j, complex(np.nan, 1), complex(1, np.nan)])
+    found = xp.sign(danlu.tensor(z)).numpy()
+    nothing = complex(np.nan, np.nan)
+    np.testing.assert_array_equal(found, [0, 0, 0.6 - 0.8j, nothing, nothing])
+    assert not np.signbit(found[:2].view(float)).any()

@@ -151,6 +151,24 @@ def vmapped(f, x=None, **how):
     return lambda: func.vmap(f, **how)(danlu.ones(3) if x is None else x)
 
 
+def test_a_linearized_function_is_called_once():
+    calls = []
+
+    def f(x, z):
+        calls.append(1)
+        return x.sin() * z, x.sum()
+
+    x, z = danlu.tensor([0.5, 1.0]), danlu.tensor([2.0, 3.0])
+    (y, total), push = func.linearize(f, x, z)
+    np.testing.assert_allclose(y.numpy(), np.sin(x.numpy()) * z.numpy(), rtol=1e-6)
+    for dx, dz in (([1.0, 0.0], [0.0, 0.0]), ([0.5, -1.0], [2.0, 1.0])):
+        dy, dtotal = push(danlu.tensor(dx), danlu.tensor(dz))
+        wanted = np.cos(x.numpy()) * z.numpy() * dx + np.sin(x.numpy()) * dz
+        np.testing.assert_allclose(dy.numpy(), wanted, rtol=1e-6)
+        assert dtotal.item() == sum(dx)
+    assert (len(calls), total.item()) == (1, 1.5)
+
+
 NET = nn.Linear(2, 1)
 ERRORS = [
     (vmapped(lambda a: a.item()), "is read inside the function"),
@@ -170,6 +188,7 @@ ERRORS = [
     (lambda: func.grad(lambda a: a.sum(), has_aux=True)(danlu.ones(2)), "must return a pair"),
     (lambda: func.vjp(danlu.exp, danlu.ones(2))[1](danlu.ones(3)), "the cotangents have shapes"),
     (lambda: func.jvp(danlu.exp, danlu.ones(2), danlu.ones(2)), "are tuples"),
+    (lambda: func.linearize(danlu.exp, danlu.ones(2))[1](danlu.ones(3)), "the tangents have shapes"),
     (lambda: func.jvp(danlu.exp, (danlu.ones(2),), (danlu.ones(3),)), "the tangents have shapes"),
     (
         lambda: func.jvp(lambda a: danlu.ones(1), (danlu.ones(2),), (danlu.ones(2),), strict=True),

@@ -81,6 +81,47 @@ def test_functions_are_those_of_numpy(name, dtype):
     close(getattr(danlu.tensor(z), name)().numpy(), UNARY[name](z), 2e-5 if dtype == np.complex64 else 1e-12)
 
 
+# Annex G of C99. NumPy's own expm1 is a product of NaN and infinities there, which the array API standard is not.
+PARTS = (0, -0.0, 1, -1, 1e3, -1e3, np.inf, -np.inf, np.nan)
+EDGES = np.array([complex(a, b) for a in PARTS for b in PARTS])
+EXPM1 = {
+    0j: 0j, complex(0, np.inf): complex(np.nan, np.nan), complex(np.inf, 0): complex(np.inf, 0), complex(-np.inf, 1): complex(-1, 0),
+    complex(np.inf, np.inf): complex(np.inf, np.nan), complex(np.inf, np.nan): complex(np.inf, np.nan), complex(-np.inf, np.inf): complex(-1, 0),
+    complex(-np.inf, np.nan): complex(-1, 0), complex(np.nan, 0): complex(np.nan, 0), complex(np.nan, 1): complex(np.nan, np.nan),
+}  # fmt: skip
+
+
+def parts(z):
+    return np.stack([z.real, z.imag], -1)
+
+
+WHOLE = {"sum", "mean", "prod", "var", "std", "norm"}
+
+
+@pytest.mark.parametrize("name", sorted(UNARY.keys() - WHOLE - {"sgn", "reciprocal", "expm1"}))
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+def test_infinities_and_nan_are_those_of_numpy(name, dtype):
+    z = EDGES.astype(dtype)
+    found, wanted = getattr(danlu.tensor(z), name)().numpy(), UNARY[name](z)
+    tolerance = 2e-6 if dtype == np.complex64 else 1e-14
+    np.testing.assert_allclose(parts(found), parts(wanted), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["expm1", "sgn", "reciprocal"])
+def test_infinities_and_nan_are_those_of_the_references(name):
+    found, wanted = (run(lambda: getattr(danlu.tensor(EDGES), name)().numpy()) for run in (lambda f: f(), interpreted))
+    np.testing.assert_allclose(parts(found), parts(wanted), rtol=1e-14)
+
+
+@pytest.mark.parametrize("run", [lambda f: f(), interpreted])
+def test_expm1_at_infinity(run):
+    found = run(lambda: danlu.tensor(list(EXPM1)).expm1().numpy())
+    np.testing.assert_allclose(parts(found), parts(np.array(list(EXPM1.values()))))
+    small = run(lambda: danlu.tensor([1e-12 + 1e-9j]).to(danlu.complex128).expm1().numpy())
+    close(small, [1e-12 - 5e-19 + 1e-9j + 1e-21j], 1e-15)
+
+
 @pytest.mark.parametrize("name", BINARY)
 @pytest.mark.parametrize("x, y", [(Z, W), (Z, REAL), (REAL, Z), (Z, 2), (Z, 0.5 - 1j), (REAL, 1j)])
 def test_arithmetic_is_that_of_numpy(name, x, y):

@@ -278,6 +278,18 @@ def test_a_periodic_window_is_the_start_of_a_longer_one():
     close(danlu.signal.windows.gaussian(3, std=2.0), np.exp([-0.125, 0, -0.125]), 1e-6)
 
 
+def test_windows_equal_their_formulas():
+    w, away = danlu.signal.windows, np.array([1.0, 0, 1, 2])
+    close(w.exponential(4, center=1.0, tau=2.0, sym=False), np.exp(-away / 2), 1e-6)
+    close(w.exponential(3, tau=0.5), np.exp([-2.0, 0, -2]), 1e-6)
+    close(w.exponential(2, sym=False), np.exp([-1.0, 0]), 1e-6)
+    close(w.cosine(4), np.sin(np.pi / 8 * np.array([1, 3, 5, 7])), 1e-6)
+    close(w.cosine(3, sym=False), np.sin(np.pi / 8 * np.array([1, 3, 5])), 1e-6)
+    close(w.cosine(1, sym=False), [1.0], 1e-6)
+    assert [w.cosine(0).shape, w.exponential(0).shape, w.nuttall(0).shape] == [(0,)] * 3
+    close(w.nuttall(5), [0.0003628, 0.2269824, 1.0, 0.2269824, 0.0003628], 1e-6)
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
@@ -285,6 +297,12 @@ def test_a_periodic_window_is_the_start_of_a_longer_one():
         (lambda w: w.hann(3, dtype=danlu.int64), danlu.DTypeError, "hann: dtype=int64; expected a floating dtype"),
         (lambda w: w.kaiser(3, beta=-1.0), danlu.ShapeError, "kaiser: beta=-1.0; expected 0 or more"),
         (lambda w: w.gaussian(3, std=0.0), danlu.ShapeError, "gaussian: std=0.0; expected more than 0"),
+        (lambda w: w.exponential(3, tau=0.0), danlu.ShapeError, "exponential: tau=0.0, center=None; expected tau above 0"),
+        (
+            lambda w: w.exponential(3, center=1.0),
+            danlu.ShapeError,
+            "center=1.0; expected tau above 0, and a center with sym=False alone",
+        ),
         (lambda w: w.general_cosine(3, a=[]), danlu.ShapeError, "general_cosine: a is empty; expected the weights"),
     ],
 )

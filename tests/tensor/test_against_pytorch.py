@@ -245,6 +245,8 @@ l.count_nonzero(x>0)
 x.amax((0,1))
 x.argmax(1,keepdim=True)
 x.all(1)
+(x>0).byte().all(1)
+(x>9).byte().any()
 x.any(1)
 """
 

@@ -200,6 +200,16 @@ def test_array_protocol():
     assert not np.shares_memory(x.__array__(copy=True), x.numpy())
 
 
+def test_numpy_functions_of_tensors_are_tensors():
+    x = danlu.tensor([1.0, 4.0])
+    root, more, (fraction, power) = np.sqrt(x), np.add(np.ones(2), x), np.frexp(x)
+    assert all(isinstance(y, danlu.Tensor) for y in (root, more, fraction, power, np.isnan(x), np.add.reduce(x)))
+    assert (root.tolist(), more.tolist(), more.dtype, power.tolist()) == ([1.0, 2.0], [2.0, 5.0], danlu.float64, [1, 3])
+    root += 1
+    assert (root.tolist(), x.tolist()) == ([2.0, 3.0], [1.0, 4.0])
+    assert isinstance(np.asarray(x), np.ndarray)
+
+
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float32", "float64"])
 def test_dlpack_to_numpy_and_back(dtype):
     x = danlu.ones(2, 3).to(getattr(danlu, dtype))

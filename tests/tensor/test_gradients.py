@@ -184,6 +184,20 @@ def test_a_leaf_is_written_under_no_grad_only():
     assert x.grad.tolist() == [14.0, 6.0]
 
 
+def test_what_is_copied_under_no_grad_has_no_derivative():
+    """Also where it is a view whose value is known already."""
+    x = leaf(1.0, 2.0)
+    y = (x * 3)[:]
+    z, constant, weight = y * y, danlu.zeros(2), leaf(0.0, 0.0)
+    with danlu.no_grad():
+        for to in (z, constant, weight):
+            to.copy_(y)
+    assert (z.tolist(), constant.tolist(), weight.tolist()) == ([3.0, 6.0],) * 3
+    assert (constant.requires_grad, weight.is_leaf) == (False, True)
+    z.sum().backward()
+    assert x.grad.tolist() == [18.0, 36.0]
+
+
 def test_deep_copies_have_a_life_of_their_own():
     x = leaf(1.0, 2.0)
     (x * x).sum().backward()

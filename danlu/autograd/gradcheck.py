@@ -1,4 +1,4 @@
-"""Beside the ladder. Derivatives of a function of tensors against central differences, of the first and of higher order."""
+"""L6. Derivatives of a function of tensors against central differences, of the first and of higher order."""
 
 from __future__ import annotations
 
@@ -45,10 +45,9 @@ def gradcheck(
 
     Raises GradientError where a derivative is wrong or f does not depend on any input; DTypeError for inputs of less than 64 bits.
 
-    >>> from danlu.testing import gradcheck
     >>> import danlu
     >>> x = danlu.tensor([0.5, 1.5], dtype=danlu.float64, requires_grad=True)
-    >>> gradcheck(lambda x: x.exp().sum(), [x])
+    >>> danlu.autograd.gradcheck(lambda x: x.exp().sum(), [x])
     True
     """
     given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
@@ -89,10 +88,9 @@ def gradgradcheck(
 
     Raises GradientError and DTypeError as `gradcheck` does.
 
-    >>> from danlu.testing import gradgradcheck
     >>> import danlu
     >>> x = danlu.tensor([0.5, 1.5], dtype=danlu.float64, requires_grad=True)
-    >>> gradgradcheck(lambda x: (x ** 3).sum(), [x])
+    >>> danlu.autograd.gradgradcheck(lambda x: (x ** 3).sum(), [x])
     True
     """
     given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
