@@ -82,9 +82,29 @@ NAMES = {d.name: d for d in ALL}
 _BY_NUMPY = {d.numpy: d for d in ALL}
 
 
+_default = float32
+
+
+def default() -> DType:
+    """What Python floats become, and whole numbers where a float comes out: float32, unless `danlu.set_default_dtype` said otherwise."""
+    return _default
+
+
+def set_default(dtype: DType) -> None:
+    """Changes it (engine.py does, which knows what depends on it)."""
+    global _default
+    _default = dtype
+
+
+def as_float(dtype: DType) -> DType:
+    """A floating dtype is its own; of every other it is the default."""
+    return dtype if dtype.kind == "f" else _default
+
+
 def to_complex(dtype: DType) -> DType:
-    """The complex dtype whose parts hold this one."""
-    return complex128 if dtype is float64 or dtype is complex128 else complex64
+    """The complex dtype whose parts hold this one; whole numbers become those of the default dtype."""
+    wide = float64 if _default is float64 and not dtype.differentiable else dtype
+    return complex128 if wide is float64 or wide is complex128 else complex64
 
 
 def to_real(dtype: DType) -> DType:

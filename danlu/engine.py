@@ -17,14 +17,16 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from danlu import dtype as dt
 from danlu.compile import program
 from danlu.config import config
+from danlu.dtype import DType
 from danlu.entries import Lines, graph_of, refuse_traced
 from danlu.errors import DanluError
 from danlu.graph import Op, Spec
 from danlu.guidance import user_line
 from danlu.ops.source import BUFFER, CONST, NUMBER
-from danlu.ops.table import PLACEHOLDER, number_spec
+from danlu.ops.table import PLACEHOLDER, TABLE, number_spec
 from danlu.rehearsal import begin, count, follow, follow_backward, follow_end, fulfilled, learn, scripts, turn
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Compiled, Interpreted, both_kinds, compiled
@@ -106,6 +108,44 @@ def _current() -> Trace:
     if trace is None or trace.running is not None:  # the second: another thread needed a value of it and ran it
         trace = _local.trace = Trace()
     return trace
+
+
+# ---- the default dtype --------------------------------------------------------------------------------------------------------
+
+
+def set_default_dtype(dtype: DType) -> None:
+    """What Python floats become from now on, and whole numbers where a float comes out; in all threads.
+
+    What was recorded before, here or in other threads, keeps the dtypes that it was recorded with.
+    """
+    global _local
+    flush()
+    with _lock:
+        _local = threading.local()
+        _switch(dtype)
+    changed()
+
+
+def _switch(dtype: DType) -> None:
+    dt.set_default(dtype)
+    _NUMBERS[float] = number_spec(0.0)
+    for op in TABLE.values():
+        op.cache.clear()
+
+
+@contextmanager
+def _recorded(trace: Trace) -> Iterator[None]:
+    """Inside, the default dtype is that with which the trace was recorded."""
+    now = dt.default()
+    if trace.default is now:
+        yield
+        return
+    with _lock:
+        _switch(trace.default)
+        try:
+            yield
+        finally:
+            _switch(now)
 
 
 # ---- recording --------------------------------------------------------------------------------------------------------------
@@ -486,7 +526,8 @@ def _fail(trace: Trace, slots: Sequence[int], error: BaseException) -> None:
         if storage is not None and storage.value.trace is trace and storage.value.buffer is None:
             storage.set(old)
     if isinstance(error, DanluError):
-        raise Lines(trace.entries, trace.values, slots).blamed(error, trace.buffers, trace.numbers) from None
+        with _recorded(trace):
+            raise Lines(trace.entries, trace.values, slots).blamed(error, trace.buffers, trace.numbers) from None
 
 
 def _look_up(trace: Trace) -> tuple[Any, tuple[int, ...], list[bool]] | None:
@@ -499,14 +540,16 @@ def _look_up(trace: Trace) -> tuple[Any, tuple[int, ...], list[bool]] | None:
     _hold_recipes(trace)
     given = _given(trace)
     again = tuple([k for k, v in enumerate(values) if v is not None and v.note and v.note.recompute]) if kept else ()
-    key = (tuple(trace.entries), live, kept, given, again)
+    key = (tuple(trace.entries), live, kept, given, again, trace.default)
     key = (*key, tuple(trace.lines.items())) if config.profile else key
     found = _programs.get(key)
     if found is None or config.optimize is isinstance(found[0], Interpreted):
-        found = _programs[key] = _make(trace, live, kept, given, again)
+        with _recorded(trace):
+            found = _programs[key] = _make(trace, live, kept, given, again)
     elif isinstance(found[0], Compiled) and found[0].unrehearsed and not (kept or again or config.profile):
         found[0].unrehearsed -= 1
-        learn(trace, found, given)
+        with _recorded(trace):
+            learn(trace, found, given)
     places = {place for place, _ in given}
     return *found, [old.buffer is not None and trace.places.get(id(old.buffer)) in places for _, old in trace.replaced]
 
@@ -559,7 +602,7 @@ def _made(
     trace: Trace, live: tuple[int, ...], kept: tuple[int, ...], given: tuple[tuple[int, int], ...], again: tuple[int, ...]
 ) -> tuple[Compiled | Interpreted, tuple[int, ...]]:
     if config.optimize:
-        text = repr((trace.entries, live, kept, given, again))
+        text = repr((trace.entries, live, kept, given, again, trace.default.name))
 
         def build() -> tuple[program.Program, dict]:
             roots, replace, slots = graph_of(trace.entries, live, kept, again, trace.lines)

@@ -12,7 +12,7 @@ from danlu.graph import Node, Spec, from_line, toposort
 from danlu.guidance import quoted
 from danlu.messages import message
 from danlu.ops.source import BUFFER, CONST, NUMBER, aliased, stopped
-from danlu.ops.table import PLACEHOLDER, number_spec, o
+from danlu.ops.table import PLACEHOLDER, as_dtype, number_spec, o
 from danlu.runtime.executable import Interpreted
 
 
@@ -52,7 +52,7 @@ def replay(entries: Sequence[tuple], lines: dict[int, Any] | None = None) -> tup
             nodes.append(Node(CONST, (), (entry[1], dtype), Spec((), dtype, True)))
         elif head is NUMBER:
             dtype = dt.float64 if entry[1] is float else dt.int64
-            weak = dt.float32 if entry[1] is float else dt.bool_ if entry[1] is bool else dt.int64
+            weak = dt.default() if entry[1] is float else dt.bool_ if entry[1] is bool else dt.int64
             nodes.append(Node(NUMBER, (), (entry[2], dtype), Spec((), weak, True)))
         elif head is PLACEHOLDER:
             nodes.append(Node(PLACEHOLDER, (), (), entry[1]))
@@ -73,6 +73,7 @@ def _replay_history(entry: tuple, nodes: list[Node], known: dict[int, Node]) -> 
     _, op, attrs, slots, index, place, grad, spec = entry
     result = getattr(o, op.name)(*[nodes[s] for s in slots], **dict(zip(op.attrs, attrs)))
     node = result[index] if isinstance(result, tuple) else result
+    node = as_dtype(node, spec.dtype)  # another one only where the default dtype has changed since
     node = stopped(node) if not grad else aliased(node) if any(node is nodes[s] for s in slots) else node
     if place >= 0:
         node = Node(node.op, node.inputs, node.attrs, node.spec)  # its own node: an input must not be taken for it

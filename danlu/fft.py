@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from danlu.dtype import DType, float32
+from danlu.dtype import DType, default
 from danlu.errors import AxisError, DTypeError, ShapeError
 from danlu.ops.fourier import ADJOINT_NORM
 from danlu.ops.movement import normalize_axis
@@ -413,7 +413,7 @@ def fftfreq(n: int, d: float = 1.0, *, dtype: DType | None = None, requires_grad
     tensor([ 0.0000,  0.2500, -0.5000, -0.2500])
     """
     half = (n + 1) // 2
-    whole = cat([arange(0, half, dtype=dtype or float32), arange(-(n // 2), 0, dtype=dtype or float32)])
+    whole = cat([arange(0, half, dtype=dtype or default()), arange(-(n // 2), 0, dtype=dtype or default())])
     return _required(whole / (n * d), requires_grad)
 
 
@@ -428,7 +428,7 @@ def rfftfreq(n: int, d: float = 1.0, *, dtype: DType | None = None, requires_gra
     >>> danlu.fft.rfftfreq(4)
     tensor([0.0000, 0.2500, 0.5000])
     """
-    return _required(arange(0, n // 2 + 1, dtype=dtype or float32) / (n * d), requires_grad)
+    return _required(arange(0, n // 2 + 1, dtype=dtype or default()) / (n * d), requires_grad)
 
 
 def _required(x: Tensor, requires_grad: bool) -> Tensor:

@@ -178,7 +178,7 @@ def rand(
     danlu.Size([2, 3])
     """
     check_device(device)
-    return _draw("uniform", sizes(size), dtype or dt.float32, generator, requires_grad=requires_grad)
+    return _draw("uniform", sizes(size), dtype or dt.default(), generator, requires_grad=requires_grad)
 
 
 @made_as_out
@@ -196,7 +196,7 @@ def randn(
     danlu.Size([2, 3])
     """
     check_device(device)
-    return _draw("normal", sizes(size), dtype or dt.float32, generator, requires_grad=requires_grad)
+    return _draw("normal", sizes(size), dtype or dt.default(), generator, requires_grad=requires_grad)
 
 
 @made_as_out
@@ -331,7 +331,7 @@ def normal(
     if size is None:
         size = np.broadcast_shapes(*(tuple(x.shape) for x in (mean, std) if isinstance(x, Tensor)))
     given = [x.dtype for x in (mean, std) if isinstance(x, Tensor)]
-    return _draw("normal", tuple(size), dtype or (given[0] if given else dt.float32), generator) * std + mean
+    return _draw("normal", tuple(size), dtype or (given[0] if given else dt.default()), generator) * std + mean
 
 
 @with_out

@@ -30,7 +30,9 @@ _blank = Value.__new__
 
 SCRIPTS = 8  # that begin with the same call
 PATIENCE = 16  # times that a script may be left, more than it is followed to its end, before it is dropped
-scripts: dict[tuple[Op, tuple], list[Script]] = {}  # first call → what may follow, the last that did at the front
+scripts: dict[
+    tuple[Op, tuple, Any], list[Script]
+] = {}  # first call, default dtype → what may follow, the last that did at the front
 
 
 class Call:
@@ -107,7 +109,7 @@ def _picker(slots: Sequence[int]) -> Callable[[Any], tuple]:
 
 def begin(trace: Trace, op: Op, attrs: tuple, attempt: Callable[[], Any]) -> Any:
     """What `attempt` finds for the first call of a trace, by a script that it has from now on; None where none begins with it."""
-    for script in scripts.get((op, attrs), ()):
+    for script in scripts.get((op, attrs, trace.default), ()):
         trace.script, trace.at = script, 0
         result = attempt()
         if result is not None and result is not False:
@@ -144,7 +146,7 @@ def learn(trace: Trace, found: tuple[Any, tuple[int, ...]], given: tuple[tuple[i
     if script is not None:
         found[0].unrehearsed = 0
         first = script.calls[0]
-        known = scripts.setdefault((first.op, first.attrs), [])
+        known = scripts.setdefault((first.op, first.attrs, trace.default), [])
         for dropped in known[SCRIPTS - 1 :]:
             dropped.executable.unrehearsed = 1
         known[:] = [script, *[s for s in known[: SCRIPTS - 1] if s.misses <= s.hits + PATIENCE]]

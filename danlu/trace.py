@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from math import copysign
 from typing import Any
 
+from danlu import dtype
 from danlu.graph import Node, Op, Spec
 from danlu.guidance import Line, user_line
 from danlu.runtime.buffers import Buffer
@@ -124,7 +125,8 @@ class Trace:
     """What one thread has recorded and not yet run."""
 
     __slots__ = (
-        "at", "buffers", "entries", "kept", "lines", "numbers", "passes", "pinned", "places", "replaced", "running", "script", "unforeseen", "values",
+        "at", "buffers", "default", "entries", "kept", "lines", "numbers", "passes", "pinned", "places", "replaced", "running", "script",
+        "unforeseen", "values",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -142,6 +144,7 @@ class Trace:
         self.kept: tuple[Value, ...] = ()  # values that the last call writes over, and which stay (danlu/rehearsal.py)
         self.at = self.pinned = 0
         self.running: Any = None
+        self.default = dtype.default()  # the default dtype under which it is recorded
 
     def place(self, buffer: Buffer) -> int:
         """The number of a buffer among the inputs of the program."""

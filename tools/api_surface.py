@@ -168,9 +168,9 @@ def _raises(paragraph: str) -> list[str]:
 NO_FORMULA = (
     r"danlu\.load_ipython_extension",
     r"danlu\.(\w*Error|DType|Generator|Size|Tensor|device|config|__version__|compile|load|save|tensor|as_tensor|asarray|from_\w+"
-    r"|manual_seed|(initial_)?seed|(get|set)_rng_state|(get|set)_num_threads|set_language|set_printoptions|(no|enable|set|is)_grad\w*|set_grad_enabled|is_grad_enabled|inference_mode"
+    r"|manual_seed|(initial_)?seed|(get|set)_rng_state|(get|set)_num_threads|(get|set)_default_dtype|set_language|set_printoptions|(no|enable|set|is)_grad\w*|set_grad_enabled|is_grad_enabled|inference_mode"
     r"|is_tensor|is_complex|memory_summary|atleast_\dd|broadcast_(shapes|tensors))",
-    r"danlu\.data\.\w+",
+    r"danlu\.(data\.\w+|vision\.models\.(get_model|list_models))",
     r"danlu\.train\.(Callback|Checkpoint|EarlyStopping|History|Interrupt|Loop|MetricsLog|fit|predict|progress)",
     r"danlu\.testing\.(evaluate|inputs_of)",
     r"danlu\.autograd\.(Function|FunctionCtx|compare|detect_anomaly|is_anomaly_enabled|once_differentiable|set_detect_anomaly)",
@@ -183,9 +183,10 @@ NO_FORMULA = (
 )
 # What neither takes nor gives tensors.
 NO_TENSORS = (
-    r"danlu\.(\w*Error|DType|Generator|Size|device|config|__version__|load|save|manual_seed|(initial_)?seed|(get|set)_rng_state|(get|set)_num_threads"
+    r"danlu\.(\w*Error|DType|Generator|Size|device|config|__version__|load|save|manual_seed|(initial_)?seed|(get|set)_rng_state|(get|set)_num_threads|(get|set)_default_dtype"
     r"|set_language|set_printoptions|no_grad|enable_grad|set_grad_enabled|is_grad_enabled|inference_mode|compile|profile|memory_summary|load_ipython_extension)",
     r"danlu\.autograd\.(FunctionCtx|detect_anomaly|is_anomaly_enabled|set_detect_anomaly)",
+    r"danlu\.vision\.models\.(get_model|list_models)",
     r"danlu\.data\.(Table|read_csv|\w*Sampler|(Chain|Concat|Iterable|Stack)Dataset|default_convert|get_worker_info)",
     r"danlu\.(distributions\.register_kl|linalg\.LinAlgError|optim\.lr_scheduler\.\w+|optim\.swa_utils\.SWALR)",
     r"danlu\.train\.(Callback|Checkpoint|EarlyStopping|History|Interrupt|Loop|MetricsLog|progress)",

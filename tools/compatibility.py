@@ -54,7 +54,6 @@ REASONS = (
     ("nn.functional.margin_ranking_loss", "reference", AT_NAN),
     ("special.bessel_j*", "*", "PyTorch's values are off by 5e-8 in float64; danlu's agree with mpmath to 1e-13 (tested)."),
     ("nn.CTCLoss", "*", "See `nn.functional.ctc_loss` above: the values agree, the gradients through `log_softmax` too."),
-    ("nn.FractionalMaxPool*", "*", "Not planned: hardly used; `nn.AdaptiveMaxPool2d`."),
     ("optim.LBFGS", "*", "Without a line search and with lr=1 the iteration diverges in these cases: parameters reach 10⁵, and PyTorch's own run "
      "with inputs tilted by one rounding error differs from itself as much. The converging cases agree to 10⁻⁸."),
     ("optim.Muon", "*", "Its iterations run on bfloat16: where a sum ends between two of its numbers, the order of additions decides which is taken "
@@ -68,7 +67,6 @@ GROUPS = (
     ("orthogonal polynomials", ("special.*polynomial*",), "for specialists; NumPy has them: `numpy.polynomial`"),
     ("further Bessel and Airy functions", ("special.airy*", "special.*bessel*"), "`special.i0` and `i1` are there; SciPy has the others"),
     ("LAPACK's packed factors", ("linalg.ldl*", "geqrf", "ormqr"), "for specialists; `linalg.qr`, `lu` and `cholesky` give the factors"),
-    ("random pooling", ("nn.functional.fractional*",), "hardly used; `adaptive_max_pool2d`"),
     ("histograms of several variables", ("histogramdd",), "`numpy.histogramdd`"),
 )  # fmt: skip
 

@@ -46,7 +46,7 @@ def linspace(
     >>> xp.linspace(0, 1, 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
-    kind = dtype or result_type(start, stop, dt.float32)
+    kind = dtype or result_type(start, stop, dt.default())
     return tensor(np.linspace(start, stop, num, endpoint=endpoint), kind, device=device)
 
 
@@ -61,7 +61,7 @@ def full(shape: Any, fill_value: Any, *, dtype: DType | None = None, device: Any
 
 
 def zeros(shape: Any, *, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """Zeros, float32 unless said otherwise.
+    """Zeros, of the default dtype (float32) unless said otherwise.
 
     >>> from danlu import array_api as xp
     >>> xp.zeros(2)
@@ -71,7 +71,7 @@ def zeros(shape: Any, *, dtype: DType | None = None, device: Any = None) -> Tens
 
 
 def ones(shape: Any, *, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """Ones, float32 unless said otherwise.
+    """Ones, of the default dtype (float32) unless said otherwise.
 
     >>> from danlu import array_api as xp
     >>> xp.ones(2)
@@ -141,7 +141,7 @@ def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: DType |
     columns = n_rows if n_cols is None else n_cols
     row = arange(n_rows, device=device).reshape(n_rows, 1)
     k = max(-n_rows, min(k, columns))  # further away every diagonal is empty; int64 has an end
-    return (row + k == arange(columns)).to(dtype or dt.float32)
+    return (row + k == arange(columns)).to(dtype or dt.default())
 
 
 def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:

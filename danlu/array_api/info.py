@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from danlu.array_api.types import KINDS, KNOWN
-from danlu.dtype import DType
+from danlu.dtype import DType, default, int64, to_complex
 from danlu.tensor import CPU, Device
 
 
@@ -31,8 +31,8 @@ class Info:
 
     def default_dtypes(self, *, device: Any = None) -> dict[str, DType]:
         """The dtypes that results have where nothing else says one."""
-        names = {"real floating": "float32", "complex floating": "complex64", "integral": "int64", "indexing": "int64"}
-        return {kind: KNOWN[name] for kind, name in names.items()}
+        real = default()
+        return {"real floating": real, "complex floating": to_complex(real), "integral": int64, "indexing": int64}
 
     def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
         """The dtypes by name, all or those of a kind."""

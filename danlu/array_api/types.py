@@ -108,9 +108,6 @@ def _level_of(number: Any) -> int:
     return next(k for k, kind in enumerate((bool, int, float, complex)) if isinstance(number, kind))
 
 
-_DEFAULTS = ("bool", "int64", "float32", "complex64")
-
-
 def scalar_dtype(number: Any, dtype: DType | None) -> DType:
     """The dtype that a Python number takes beside arrays of `dtype`: theirs, if they are of its kind or a higher one."""
     level = _level_of(number)
@@ -118,7 +115,7 @@ def scalar_dtype(number: Any, dtype: DType | None) -> DType:
         return dtype
     if level == 3 and dtype is dt.float64:
         return dt.complex128
-    return KNOWN[_DEFAULTS[level]]
+    return (dt.bool_, dt.int64, dt.default(), dt.to_complex(dt.default()))[level]
 
 
 def result_type(*arrays_and_dtypes: Any) -> DType:

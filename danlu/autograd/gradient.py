@@ -51,6 +51,7 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
@@ -61,6 +62,7 @@ def grad(
 
     allow_unused: None for an input on which no output depends, instead of an error. materialize_grads: zeros for it.
     create_graph: the result can be differentiated again. is_grads_batched: grad_outputs has one axis more in front, and the result too.
+    only_inputs: a word of old scripts; other leaves never get anything.
 
     Shapes: outputs, and grad_outputs of equal shapes → gradients of the shapes of the inputs.
 
@@ -83,7 +85,7 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     if is_grads_batched:
         rows = zip(*[g.unbind(0) for g in _seeds(ys, grad_outputs, "grad_outputs")])
-        every = [grad(ys, xs, row, True, create_graph, allow_unused, False, materialize_grads) for row in rows]
+        every = [grad(ys, xs, row, True, create_graph, True, allow_unused, False, materialize_grads) for row in rows]
         return tuple(None if column[0] is None else stack(column) for column in zip(*every))
     _, found = gradients(ys, _seeds(ys, grad_outputs, "grad_outputs"), xs, keep, create_graph)
     if not (allow_unused or materialize_grads) and any(g is None for g in found):

@@ -22,7 +22,7 @@ from danlu.tensor import Size, Tensor, no_grad, tensor
 
 def as_tensors(name: str, **given: Any) -> list[Tensor]:
     """The parameters as tensors of a floating dtype; Python numbers take that of the tensors beside them."""
-    dtype = next((x.dtype for x in given.values() if isinstance(x, Tensor)), dt.float32)
+    dtype = next((x.dtype for x in given.values() if isinstance(x, Tensor)), dt.default())
     made = [x if isinstance(x, Tensor) else _number(name, key, x, dtype) for key, x in given.items()]
     for key, x in zip(given, made):
         if not x.dtype.is_floating_point:
@@ -37,7 +37,7 @@ def as_tensors(name: str, **given: Any) -> list[Tensor]:
 
 def _number(name: str, key: str, x: Any, dtype: Any) -> Tensor:
     if isinstance(x, (bool, int, float, np.number)):
-        return tensor(float(x), dtype if dtype.is_floating_point else dt.float32)
+        return tensor(float(x), dt.as_float(dtype))
     raise DTypeError(
         "{name}: {key} is {kind}; expected a tensor or a number: write danlu.tensor({key})",
         name=name,

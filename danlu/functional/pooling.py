@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from danlu.dtype import float32
+from danlu.dtype import as_float
 from danlu.errors import DataError, ShapeError
 from danlu.functional.vision import Size, batched, rounded_once, sizes
 from danlu.ops import pooling as ops
@@ -166,8 +166,7 @@ def _avg_pool(
         if divisor is not None or not any((*low, *high)) or (include and high == low):
             y = y / float(divisor or prod(kernel))
         else:
-            dtype = x.dtype if x.dtype.is_floating_point else float32
-            y = y / from_array(_counts(shape, kernel, strides, low, high, include, dtype.numpy))
+            y = y / from_array(_counts(shape, kernel, strides, low, high, include, as_float(x.dtype).numpy))
         return y if x.dtype.is_floating_point else y.trunc().to(x.dtype)
 
     return batched(name, input, d, partial(rounded_once, run))

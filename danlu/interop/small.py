@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from danlu import random as numbers
+from danlu.errors import warn
+from danlu.guidance import outside
 from danlu.nn import Module
 from danlu.tensor import Device, Tensor
 
@@ -26,9 +28,25 @@ class DataParallel(Module):
         return self.module(*inputs, **named)
 
 
+_told: set[str] = set()  # what a process was warned of
+
+
 def _same(function: Any = None, *_: Any, **__: Any) -> Any:
-    """What is compiled in PyTorch is the function itself here: every step is compiled already."""
+    """The function itself: every step is compiled already."""
     return function if function is not None else _same
+
+
+def _not_scripted(function: Any = None, *_: Any, **__: Any) -> Any:
+    """The function itself, with a warning once: it is no program of its own that could be saved."""
+    if not _told:
+        _told.add("jit")
+        warn(
+            "torch.jit.script and torch.jit.trace give back what they are given: danlu compiles every step as it is. There is no program to "
+            "save; keep model.state_dict()",
+            UserWarning,
+            outside(),
+        )
+    return function if function is not None else _not_scripted
 
 
 def _variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Tensor:
@@ -61,10 +79,14 @@ def _assert_close(
 layers = SimpleNamespace(__doc__="torch.nn.parallel.", DataParallel=DataParallel, DistributedDataParallel=DataParallel)
 jit = SimpleNamespace(
     __doc__="torch.jit: nothing is left to compile.",
-    script=_same,
-    trace=_same,
+    script=_not_scripted,
+    trace=_not_scripted,
     ignore=_same,
     export=_same,
+    unused=_same,
+    freeze=_same,
+    optimize_for_inference=_same,
+    is_tracing=lambda: False,
     is_scripting=lambda: False,
 )
 autograd = SimpleNamespace(__doc__="torch.autograd.", Variable=_variable)

@@ -97,6 +97,8 @@ PLANS: dict[str, Phrase] = {
     "torch.cuda": Phrase("not planned: danlu runs on the CPU"),
     "torch.distributed": Phrase("not planned: danlu runs in one process, on all its cores"),
     "torch.jit": Phrase("not needed: every step is compiled; call the module itself"),
+    "torch.jit.load": Phrase("not planned: programs of TorchScript; save the state dict with PyTorch and load that"),
+    "torch.jit.save": Phrase("there is no program to save: torch.save(model.state_dict(), path)"),
     "torch.fx": Phrase("not planned: the graph of danlu is danlu.explain's to show"),
     "torch.nn.utils.prune": Phrase("not planned: multiply with a mask, in torch.nn.utils.parametrize.register_parametrization"),
     "torch.onnx": Phrase("planned: files for other programs"),

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 import danlu
-from danlu.dtype import DType, check_dtype, float32
-from danlu.errors import DataError
+from danlu.dtype import DType, default
 from danlu.interop.gpu import amp
 from danlu.tensor import Tensor
 from danlu.tensor.arithmetic import check_device
@@ -30,11 +29,12 @@ default_generator = danlu.random.default_generator
 class finfo:
     """The limits of a floating dtype.
 
-    >>> finfo(float32).eps
+    >>> finfo(danlu.float32).eps
     1.1920928955078125e-07
     """
 
-    def __init__(self, type: DType = float32) -> None:
+    def __init__(self, type: DType | None = None) -> None:
+        type = type or default()
         found = np.finfo(type.numpy) if type is not danlu.bfloat16 else _Bfloat16
         self.bits, self.dtype = found.bits, type.name
         self.eps, self.max, self.min, self.tiny, self.resolution = map(
@@ -154,24 +154,9 @@ CharTensor, ByteTensor, BoolTensor = (
 # ---- defaults and switches
 
 
-def get_default_dtype() -> DType:
-    """float32."""
-    return float32
-
-
-def set_default_dtype(d: DType) -> None:
-    """Takes float32, which it is. Raises: DataError for another dtype."""
-    check_dtype(d)
-    if d is not float32:
-        raise DataError(
-            "the default dtype is float32 and stays so; give dtype={dtype!r} where a tensor is made, or model.to({dtype!r})",
-            dtype=d,
-        )
-
-
 def set_default_tensor_type(t: Any) -> None:
     """`set_default_dtype` with a typed constructor or its name."""
-    set_default_dtype(_element(t))
+    danlu.set_default_dtype(_element(t))
 
 
 def _element(kind: Any) -> DType:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from danlu.dtype import in_memory
+from danlu.dtype import default, in_memory
 from danlu.errors import DataError, ShapeError
 from danlu.functional.common import relu
 from danlu.nn import init
@@ -21,7 +21,7 @@ from danlu.nn.module import Module
 from danlu.nn.normalization import BatchNorm2d
 from danlu.nn.parameter import Parameter, filled
 from danlu.random import Generator
-from danlu.tensor import Tensor, apply, from_array
+from danlu.tensor import Tensor, apply, from_array, tensor
 from danlu.tensor.creation import cat
 
 
@@ -147,8 +147,8 @@ class SinusoidalEncoding(Module):
         super().__init__()
         size, self.max_len = check_size("SinusoidalEncoding", "embed_dim", embed_dim), max_len
         angles = np.arange(max_len)[:, None] * np.exp(-log(10000.0) * (np.arange(size) // 2 * 2) / size)  # (max_len, D)
-        table = np.where(np.arange(size) % 2 == 0, np.sin(angles), np.cos(angles)).astype(np.float32)
-        self.register_buffer("encoding", from_array(table), persistent=False)
+        table = np.where(np.arange(size) % 2 == 0, np.sin(angles), np.cos(angles))
+        self.register_buffer("encoding", tensor(table, default()), persistent=False)
         self.dropout = Dropout(dropout)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -345,7 +345,7 @@ class Perceptron(Module):
             mistakes.append(wrong)
             if not wrong:
                 break
-        self.weight.data, self.bias.data = from_array(w.astype(np.float32)), from_array(np.asarray(b, np.float32))
+        self.weight.data, self.bias.data = tensor(w, self.weight.dtype), tensor(b, self.bias.dtype)
         return mistakes
 
 

@@ -54,6 +54,7 @@ from danlu.functional.common import (
     tanh,
 )
 from danlu.functional.ctc import ctc_loss
+from danlu.functional.fractional import fractional_max_pool2d, fractional_max_pool3d
 from danlu.functional.grid import affine_grid, grid_sample
 from danlu.functional.loss import (
     cosine_embedding_loss,
@@ -166,6 +167,8 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gaussian_nll_loss",
     "gelu",
     "glu",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from danlu.dtype import DType, bfloat16, float16, float32, float64
@@ -94,6 +95,8 @@ class Module:
     """
 
     training: bool = True
+    _version = 1  # of its state, as PyTorch counts; `_since`: from which version on it has a name
+    _since: Mapping[str, int] = MappingProxyType({})
     _hooks: Hooks | None = None
     _parameter_names: dict[str, None]
     _buffer_names: dict[str, bool]  # name → is it part of the state_dict
@@ -477,13 +480,18 @@ class Module:
 
     def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> OrderedDict[str, Tensor]:
         """Name → tensor of all parameters and persistent buffers; the tensors share memory with the module's."""
-        return OrderedDict((prefix + name, value if keep_vars else value.detach()) for name, value in self._state())
+        state = OrderedDict((prefix + name, value if keep_vars else value.detach()) for name, value in self._state())
+        versions = {
+            (prefix + path).rstrip("."): {"version": m._version} for path, m in self.named_modules(remove_duplicate=False)
+        }
+        setattr(state, "_metadata", versions)  # noqa: B010 (PyTorch's name; what reads states asks for it)
+        return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> IncompatibleKeys:
         """Copies tensors into parameters and buffers of the same names; all or nothing.
 
         Args:
-            strict: every name must occur on both sides.
+            strict: every name must occur on both sides (but for batch norm's count of batches, which files from before 2018 lack).
             assign: takes the given tensors' values with their dtype instead of casting them to the module's.
 
         Raises:
@@ -492,7 +500,8 @@ class Module:
         if not isinstance(state_dict, Mapping):
             raise DTypeError("load_state_dict expects a dict of names to tensors, got {kind}", kind=type(state_dict).__name__)
         own = dict(self._state())
-        missing = [k for k in own if k not in state_dict]
+        newer = self._newer_than(getattr(state_dict, "_metadata", {}))
+        missing = [k for k in own if k not in state_dict and k not in newer]
         unexpected = [k for k in state_dict if k not in own]
         problems = _key_problems(missing, unexpected) if strict else []
         problems += [
@@ -507,6 +516,15 @@ class Module:
             for name in own.keys() & state_dict.keys():
                 _load(own[name], state_dict[name], assign)
         return IncompatibleKeys(missing, unexpected)
+
+    def _newer_than(self, versions: Mapping[str, Any]) -> set[str]:
+        """The names that states of these versions do not have yet; a state that says no version may be old."""
+        return {
+            f"{path}.{name}" if path else name
+            for path, module in self.named_modules(remove_duplicate=False)
+            for name, since in module._since.items()
+            if (versions.get(path, {}).get("version") or 0) < since
+        }
 
     # ---- text ------------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 from danlu.dtype import DType, int64
@@ -81,6 +82,7 @@ class _BatchNorm(Module):
     num_batches_tracked: Tensor | None
     ranks: tuple[int, ...]
     expected: tuple[str, ...]
+    _version, _since = 2, MappingProxyType({"num_batches_tracked": 2})
 
     def __init__(
         self,

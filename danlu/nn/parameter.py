@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from danlu.dtype import DType, float32, in_memory
+from danlu.dtype import DType, default, in_memory
 from danlu.tensor import Tensor, from_array
 from danlu.tensor.arithmetic import check_device
 from danlu.tensor.exchange import as_tensor
@@ -64,7 +64,7 @@ def filled(shape: tuple[int, ...], value: float, dtype: DType | None = None, dev
     """A tensor of one number that is memory from the start: state that were a computation would be part of the first program
     only, and the second step would need a program of its own."""
     check_device(device)
-    kind = dtype or float32
+    kind = dtype or default()
     # np.zeros is given memory when it is first touched: a large weight that is drawn later costs nothing here.
     return from_array(np.zeros(shape, kind.numpy) if value == 0 else in_memory(np.full(shape, value), kind))
 

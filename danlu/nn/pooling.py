@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from danlu.errors import DataError
 from danlu.functional import pooling as F
+from danlu.functional.fractional import fractional_max_pool
 from danlu.nn.module import Module
 from danlu.tensor import Tensor
 
@@ -112,6 +114,58 @@ class _AdaptiveMaxPool(Module):
     def extra_repr(self) -> str:
         """The number of parts."""
         return f"output_size={self.output_size}"
+
+
+class _FractionalMaxPool(Module):
+    """The largest element of windows whose distances are drawn."""
+
+    dims: int
+
+    def __init__(
+        self, kernel_size: Size, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if (output_size is None) == (output_ratio is None):
+            raise DataError("{name}: expected either output_size or output_ratio", name=type(self).__name__)
+        self.kernel_size, self.output_size, self.output_ratio = kernel_size, output_size, output_ratio
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+
+    def forward(self, input: Tensor) -> Any:
+        """max over the windows; with return_indices also where they lie."""
+        options = (self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples)
+        return fractional_max_pool(self.dims, input, *options)
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """The largest element of windows whose distances are drawn, of (N, C, H, W); see danlu.nn.functional.fractional_max_pool2d.
+
+    Raises: DataError unless one of output_size and output_ratio is given.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> tuple(nn.FractionalMaxPool2d(2, output_ratio=0.7)(danlu.ones(1, 1, 10, 10)).shape)
+        (1, 1, 7, 7)
+    """
+
+    dims = 2
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """The largest element of windows whose distances are drawn, of (N, C, D, H, W); see danlu.nn.functional.fractional_max_pool3d.
+
+    Raises: DataError unless one of output_size and output_ratio is given.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> tuple(nn.FractionalMaxPool3d(2, output_size=3)(danlu.ones(1, 1, 6, 6, 6)).shape)
+        (1, 1, 3, 3, 3)
+    """
+
+    dims = 3
 
 
 class MaxPool1d(_MaxPool):
@@ -326,6 +380,8 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",

@@ -7,7 +7,7 @@ from copy import deepcopy
 from math import inf
 from typing import Any
 
-from danlu.dtype import DType, float32
+from danlu.dtype import DType, default
 from danlu.errors import DataError, ShapeError
 from danlu.functional import common as F
 from danlu.nn import init
@@ -292,7 +292,7 @@ class Transformer(Module):
             >>> nn.Transformer.generate_square_subsequent_mask(2).tolist()
             [[0.0, -inf], [0.0, 0.0]]
         """
-        return apply("full", -inf, shape=(sz, sz), dtype=dtype or float32).triu(1)
+        return apply("full", -inf, shape=(sz, sz), dtype=dtype or default()).triu(1)
 
 
 __all__ = [

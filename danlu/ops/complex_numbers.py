@@ -90,7 +90,7 @@ def _lifted(o, g: Node, x: Node) -> Node:
 def complex_number(o, re: Node, im: Node) -> Node:
     """A Python complex number: like other numbers it takes the dtype of what it meets, with all its digits."""
     pair = o.complex(as_dtype(re, dt.float64), as_dtype(im, dt.float64))
-    return Node(pair.op, pair.inputs, (), Spec((), dt.complex64, True))
+    return Node(pair.op, pair.inputs, (), Spec((), dt.to_complex(dt.default()), True))
 
 
 @composite
@@ -110,7 +110,7 @@ def angle(o, x: Node) -> Node:
         none = o.eq(x, 0)
         im, re = o.imag(x), o.real(x)
         return o.where(none, o.stop(o.atan2(im, re)), o.atan2(o.where(none, 0, im), o.where(none, 1, re)))
-    x = x if x.dtype.is_floating_point else o.cast(x, dtype=dt.float32)
+    x = as_dtype(x, dt.as_float(x.dtype))
     return o.where(o.isnan(x), o.stop(x), o.where(o.lt(x, 0), math.pi, o.like(0, x)))
 
 

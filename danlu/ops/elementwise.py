@@ -168,7 +168,7 @@ def _div_jvp(o, z, xs, dxs):
     return o.div(o.neg(change) if dx is None else o.sub(dx, change), y)
 
 
-elementwise("div", "x / y, true division: integers become float32.", numpy=quiet(np.true_divide),
+elementwise("div", "x / y, true division: integers become the default dtype.", numpy=quiet(np.true_divide),
             emit=lambda b, x, y: b.div(x, y), vjp=_div_vjp, jvp=_div_jvp, result="float",
             sample=[REAL, (0.5, 4.0, "positive")])  # fmt: skip
 elementwise("reciprocal", "1 / x", numpy=quiet(lambda x: x.dtype.type(1) / x), emit=lambda b, x: b.div(_one(b, x), x),

@@ -64,7 +64,9 @@ def _half_vjp(o, g: Node, y: Node, x: Node, dims: tuple[int, ...], norm: str, si
     n = x.shape[dims[-1]]
     place = o.iota(shape=tuple(n if k == dims[-1] else 1 for k in range(len(x.shape))), dtype=dt.int64)
     once = o.logical_or(o.eq(place, 0), o.eq(o.mul(place, 2), size))
-    return (o.mul(o.real_transform(g, dims=dims, norm=ADJOINT_NORM[norm]), o.where(once, 1.0, 2.0)),)
+    return (
+        o.mul(o.real_transform(g, dims=dims, norm=ADJOINT_NORM[norm]), o.where(once, o.number(1.0, dt.to_real(g.dtype)), 2.0)),
+    )
 
 
 _transform(
@@ -101,9 +103,7 @@ def fourier(o, x: Node, sizes: tuple[int, ...], dims: tuple[int, ...], norm: str
 @composite(attrs=("sizes", "dims", "norm"))
 def real_fourier(o, x: Node, sizes: tuple[int, ...], dims: tuple[int, ...], norm: str) -> Node:
     """The half of the forward transform that says all about real numbers."""
-    return o.real_transform(
-        resized(o, x if x.dtype.is_floating_point else o.cast(x, dtype=dt.float32), dims, sizes), dims=dims, norm=norm
-    )
+    return o.real_transform(resized(o, as_dtype(x, dt.as_float(x.dtype)), dims, sizes), dims=dims, norm=norm)
 
 
 @composite(attrs=("sizes", "dims", "norm"))

@@ -26,14 +26,14 @@ FAR = 10  # the series begins here: its first term left out is below 1e-17
 
 
 def _infer(x: Spec, *rest: Spec, **attrs: Any) -> Spec:
-    return Spec(x.shape, x.dtype if x.dtype.is_floating_point else dt.float32)
+    return Spec(x.shape, dt.as_float(x.dtype))
 
 
 def _in_double(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    """The function computed in float64, its result in the dtype of x (float32 for integers)."""
+    """The function computed in float64, its result in the dtype of x (of integers it is left as it is)."""
 
     def numpy(x: np.ndarray, *rest: np.ndarray, **attrs: Any) -> np.ndarray:
-        dtype = x.dtype if x.dtype.kind == "f" else np.float32
+        dtype = x.dtype if x.dtype.kind == "f" else np.float64
         with np.errstate(all="ignore"):
             return np.asarray(function(*(a.astype(np.float64) for a in (x, *rest)), **attrs)).astype(dtype)
 

@@ -82,7 +82,7 @@ def in_double(emit: Any) -> Any:
 
 
 def floating(name: str, doc: str, numpy: Any, emit: Any, sample: Any, **derivative: Any) -> None:
-    """A function of floats: integers become float32 before it."""
+    """A function of floats: integers become the default dtype before it."""
     elementwise(name, doc, numpy=quiet(numpy), emit=emit, result="float", sample=sample, **derivative)
 
 

@@ -10,8 +10,8 @@ from danlu.ops.table import composite
 
 
 def _real(o, x: Node) -> Node:
-    """x as a float: integers and bools become float32."""
-    return x if x.dtype.differentiable else o.cast(x, dtype=dt.float32)
+    """x as a float: integers and bools become the default dtype."""
+    return x if x.dtype.differentiable else o.cast(x, dtype=dt.default())
 
 
 @composite

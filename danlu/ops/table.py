@@ -73,7 +73,7 @@ def promote_specs(specs: list[Spec]) -> DType:
         if for_level is not None and (result is None or _category(for_level) > _category(result)):
             complex_float = for_level.is_complex and result is not None and result.is_floating_point
             result = dt.to_complex(result) if complex_float else for_level  # type: ignore[arg-type]
-    return result or dt.float32
+    return result or dt.default()
 
 
 def _category(dtype: DType) -> int:
@@ -81,7 +81,7 @@ def _category(dtype: DType) -> int:
 
 
 def elementwise_infer(name: str, result: str) -> Callable[..., Spec]:
-    """The shape rule of an elementwise op. `result`: "same" as the promoted inputs, "float" (integers become float32), "bool"."""
+    """The shape rule of an elementwise op. `result`: "same" as the promoted inputs, "float" (integers become the default dtype), "bool"."""
 
     def infer(*specs: Spec, **attrs: Any) -> Spec:
         shape = broadcast_shapes(name, [s.shape for s in specs])
@@ -89,7 +89,7 @@ def elementwise_infer(name: str, result: str) -> Callable[..., Spec]:
         if result == "bool":
             dtype = dt.bool_
         elif result == "float" and not dtype.differentiable:
-            dtype = dt.float32
+            dtype = dt.default()
         return Spec(shape, dtype, all(s.weak for s in specs))
 
     return infer
@@ -260,9 +260,9 @@ def number_spec(value: Any) -> Spec:
     if isinstance(value, int):
         return Spec((), dt.int64, True)
     if isinstance(value, float):
-        return Spec((), dt.float32, True)
+        return Spec((), dt.default(), True)
     if isinstance(value, complex):
-        return Spec((), dt.complex64, True)
+        return Spec((), dt.to_complex(dt.default()), True)
     raise DTypeError("expected a tensor or a number, got {kind}", kind=type(value).__name__)
 
 
@@ -288,9 +288,9 @@ o: Any = OpTable()
 
 
 def together(o, name: str, *xs: Node, whole: bool = False) -> list[Node]:
-    """The operands with one shape and one dtype; integers become float32 unless `whole`."""
+    """The operands with one shape and one dtype; integers become the default dtype unless `whole`."""
     shape, dtype = broadcast_shapes(name, [x.shape for x in xs]), promote_specs([x.spec for x in xs])
-    if not whole and not dtype.is_floating_point:
-        dtype = dt.float32
+    if not whole:
+        dtype = dt.as_float(dtype)
     xs = tuple(as_dtype(x, dtype) for x in xs)
     return [x if x.shape == shape else o.expand(x, shape=shape) for x in xs]

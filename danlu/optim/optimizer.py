@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from danlu.dtype import in_memory
+from danlu.dtype import default, float64, in_memory
 from danlu.engine import changed, flush, settle
 from danlu.errors import DanluError, DataError, DTypeError, GradientError, warn
 from danlu.guidance import check_keywords, outside
@@ -67,8 +67,8 @@ def filled_state(p: Tensor, value: float, shape: tuple[int, ...] | None = None) 
 
 
 def single(x: float) -> float:
-    """A number of the state in float32, in which PyTorch keeps it: runs agree digit for digit, and so do their files."""
-    return float(np.float32(x))
+    """A number of the state as PyTorch keeps it, in float32 unless float64 is the default dtype: runs agree digit for digit."""
+    return float(x if default() is float64 else np.float32(x))
 
 
 def check_betas(optimizer: str, betas: Any) -> None:

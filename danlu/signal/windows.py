@@ -23,7 +23,7 @@ def _window(name: str, M: int, sym: bool, dtype: DType | None, shape: Callable[[
     """shape(t) at M points t from -1 to 1 (or to just before it)."""
     if isinstance(M, bool) or not isinstance(M, int) or M < 0:
         raise ShapeError("{name}: M={M!r}; expected a whole number of points, 0 or more", name=name, M=M)
-    dtype = dtype or dt.float32
+    dtype = dtype or dt.default()
     if not dtype.is_floating_point:
         raise DTypeError("{name}: dtype={dtype_name}; expected a floating dtype", name=name, dtype_name=dtype.name)
     period = M - 1 if sym else M

@@ -416,7 +416,7 @@ set_tensor_class(Tensor)
 def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """A tensor of a copy of the data: numbers, nested lists, NumPy arrays, tensors.
 
-    Python floats become float32, integers int64; arrays keep their dtype.
+    Python floats become the default dtype (float32), integers int64; arrays keep their dtype.
 
     Shapes: nested lists or an array of shape (*) → (*); a number → ().
 
@@ -469,7 +469,7 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray:
             hint=_not_numbers(array),
         )
     if dtype is None and not arrays and array.dtype in (np.float64, np.complex128):
-        dtype = dt.float32 if array.dtype == np.float64 else dt.complex64
+        dtype = dt.default() if array.dtype == np.float64 else dt.to_complex(dt.default())
     return dt.in_memory(array, dtype) if dtype else np.array(array, order="C")
 
 

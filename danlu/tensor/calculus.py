@@ -123,7 +123,7 @@ def _slope(y: Tensor, axis: int, step: Any, edge_order: int) -> Tensor:
             size=n,
             expected=edge_order + 1,
         )
-    y = y if y.dtype.is_floating_point else y.to(dt.float32)
+    y = y.to(dt.as_float(y.dtype))
     if isinstance(step, Tensor) and step.ndim == 1:
         if step.shape[0] != n:
             raise ShapeError(
@@ -183,7 +183,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
         )
     x = input.reshape(1, -1) if input.ndim < 2 else input
     weights = _weights(x, fweights, aweights)
-    x = x if x.dtype.is_floating_point else x.to(dt.float32)
+    x = x.to(dt.as_float(x.dtype))
     if weights is None:
         centred = x - x.mean(1, True)
         total, spread = float(x.shape[1]), centred
@@ -326,7 +326,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 
 
 def scalar_tensor(s: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """A 0-d tensor of a number; float32 if nothing else is said.
+    """A 0-d tensor of a number; the default dtype if nothing else is said.
 
     y = s
 
@@ -336,7 +336,7 @@ def scalar_tensor(s: Any, *, dtype: DType | None = None, requires_grad: bool = F
     >>> danlu.scalar_tensor(3)
     tensor(3.)
     """
-    return tensor(s, dtype or dt.float32, requires_grad)
+    return tensor(s, dtype or dt.default(), requires_grad)
 
 
 # These functions make tensors, and the Tensor is made before them: so their methods join here.

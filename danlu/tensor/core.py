@@ -533,20 +533,20 @@ def from_array(array: np.ndarray, borrowed: bool = False) -> Any:
 
 
 def _from_user(first: Any, more: tuple) -> Value:
-    """What `Tensor(2, 3)` and `Tensor(data)` hold: zeros of these sizes, or the data, in float32."""
+    """What `Tensor(2, 3)` and `Tensor(data)` hold: zeros of these sizes, or the data, in the default dtype."""
     if isinstance(first, (int, np.integer)):
         first, more = (int(first), *more), ()
-        return record(FULL, (0,), (tuple(int(n) for n in first), dt.float32), False)  # type: ignore[return-value]
+        return record(FULL, (0,), (tuple(int(n) for n in first), dt.default()), False)  # type: ignore[return-value]
     if more:
         raise DTypeError(
             "Tensor({kind}, …): give sizes, or data alone; danlu.tensor(data, dtype=...) takes a dtype", kind=type(first).__name__
         )
     if isinstance(first, TensorCore):
-        return _fitted(first._value(), Spec(first._spec.shape, dt.float32))
+        return _fitted(first._value(), Spec(first._spec.shape, dt.default()))
     if type(first).__name__ == "Size":
-        return record(FULL, (0,), (tuple(first), dt.float32), False)  # type: ignore[return-value]
+        return record(FULL, (0,), (tuple(first), dt.default()), False)  # type: ignore[return-value]
     try:
-        return from_array(np.array(first, np.float32, order="C"))._value()
+        return from_array(dt.in_memory(first, dt.default()))._value()
     except (TypeError, ValueError):
         raise DTypeError(
             "Tensor({kind}): expected sizes or numbers; write danlu.tensor(data)", kind=type(first).__name__

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from danlu import dtype as dt
+from danlu import engine
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
@@ -17,6 +18,36 @@ from danlu.tensor import Tensor, apply, tensor
 from danlu.tensor.arithmetic import check_device
 from danlu.tensor.results import made_as_out, with_out
 from danlu.tensor.shape import sizes
+
+
+def get_default_dtype() -> DType:
+    """What Python floats become, and whole numbers where a float comes out; the dtype of new parameters.
+
+    >>> import danlu
+    >>> danlu.get_default_dtype()
+    danlu.float32
+    """
+    return dt.default()
+
+
+def set_default_dtype(d: DType) -> None:
+    """The dtype that Python floats have from now on, tensors that are made without a dtype, new parameters, and the quotients of whole numbers.
+
+    Complex numbers get the dtype whose parts hold it (complex64 for float16 and bfloat16).
+
+    Raises: DTypeError for a dtype that is not floating.
+
+    >>> import danlu
+    >>> danlu.set_default_dtype(danlu.float64); danlu.tensor(0.1).dtype
+    danlu.float64
+    >>> danlu.set_default_dtype(danlu.float32)
+    """
+    dt.check_dtype(d)
+    if not d.is_floating_point:
+        raise DTypeError(
+            "set_default_dtype: {dtype} is not floating; expected float16, bfloat16, float32 or float64", dtype=d.name
+        )
+    engine.set_default_dtype(d)
 
 
 def _made(out: Any, requires_grad: bool, device: Any = None) -> Tensor:
@@ -44,15 +75,15 @@ def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_gra
             [7., 7.]])
     """
     if dtype is None:
-        dtype = dt.bool_ if isinstance(fill_value, bool) else dt.int64 if isinstance(fill_value, int) else dt.float32
-        dtype = dt.complex64 if isinstance(fill_value, complex) else dtype
+        dtype = dt.bool_ if isinstance(fill_value, bool) else dt.int64 if isinstance(fill_value, int) else dt.default()
+        dtype = dt.to_complex(dtype) if isinstance(fill_value, complex) else dtype
     shape = _check_sizes("full", sizes((size,)))
     return _made(apply("full", fill_value, shape=shape, dtype=dtype), requires_grad, device)
 
 
 @made_as_out
 def zeros(*size: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
-    """Zeros, float32 unless said otherwise: zeros(2, 3).
+    """Zeros, of the default dtype (float32) unless said otherwise: zeros(2, 3).
 
     y[i, j, …] = 0
 
@@ -62,12 +93,12 @@ def zeros(*size: Any, dtype: DType | None = None, requires_grad: bool = False, d
     >>> danlu.zeros(3)
     tensor([0., 0., 0.])
     """
-    return full(sizes(size), 0, dtype=dtype or dt.float32, requires_grad=requires_grad, device=device)
+    return full(sizes(size), 0, dtype=dtype or dt.default(), requires_grad=requires_grad, device=device)
 
 
 @made_as_out
 def ones(*size: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
-    """Ones, float32 unless said otherwise: ones(2, 3).
+    """Ones, of the default dtype (float32) unless said otherwise: ones(2, 3).
 
     y[i, j, …] = 1
 
@@ -77,7 +108,7 @@ def ones(*size: Any, dtype: DType | None = None, requires_grad: bool = False, de
     >>> danlu.ones(3)
     tensor([1., 1., 1.])
     """
-    return full(sizes(size), 1, dtype=dtype or dt.float32, requires_grad=requires_grad, device=device)
+    return full(sizes(size), 1, dtype=dtype or dt.default(), requires_grad=requires_grad, device=device)
 
 
 @made_as_out
@@ -159,7 +190,7 @@ def arange(
 
     y[i] = start + i · step
 
-    Shapes: → (⌈(end - start) / step⌉); int64 of integers, else float32.
+    Shapes: → (⌈(end - start) / step⌉); int64 of integers, else the default dtype.
 
     >>> import danlu
     >>> danlu.arange(3)
@@ -179,7 +210,7 @@ def arange(
             step=step,
         )
     if dtype is None:
-        dtype = dt.int64 if all(isinstance(v, int) for v in (start, end, step)) else dt.float32
+        dtype = dt.int64 if all(isinstance(v, int) for v in (start, end, step)) else dt.default()
     count = ceil((end - start) / step)
     exact = dt.float64 if dtype.differentiable else dt.int64
     numbers = apply("iota", shape=(count,), dtype=exact)
@@ -204,10 +235,10 @@ def linspace(
     if not isinstance(steps, int) or steps < 0:
         raise ShapeError("linspace: steps={steps}; expected a whole number, 0 or more", steps=steps)
     if isinstance(start, complex) or isinstance(end, complex) or (dtype is not None and dtype.is_complex):
-        return tensor(np.linspace(complex(start), complex(end), steps), dtype or dt.complex64, requires_grad)
+        return tensor(np.linspace(complex(start), complex(end), steps), dtype or dt.to_complex(dt.default()), requires_grad)
     if dtype is not None and not dtype.is_floating_point:
         return tensor(_whole_steps(int(start), int(end), int(steps)), dtype)
-    return tensor(np.linspace(float(start), float(end), int(steps)), dtype or dt.float32, requires_grad)
+    return tensor(np.linspace(float(start), float(end), int(steps)), dtype or dt.default(), requires_grad)
 
 
 def _whole_steps(start: int, end: int, steps: int) -> np.ndarray:
@@ -231,7 +262,7 @@ def logspace(
     tensor([  1.,  10., 100.])
     """
     powers = float(base) ** np.linspace(float(start), float(end), int(steps))
-    return tensor(powers, dtype or dt.float32, requires_grad)
+    return tensor(powers, dtype or dt.default(), requires_grad)
 
 
 @made_as_out
@@ -249,7 +280,7 @@ def eye(n: int, m: int | None = None, *, dtype: DType | None = None, requires_gr
     """
     columns = n if m is None else m
     row = arange(n).reshape(n, 1)
-    return _made((row == arange(columns)).to(dtype or dt.float32), requires_grad)
+    return _made((row == arange(columns)).to(dtype or dt.default()), requires_grad)
 
 
 def _check_list(name: str, tensors: Any) -> None:

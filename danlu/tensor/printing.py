@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from danlu.dtype import readable
+from danlu.dtype import bool_, default, int64, readable, to_complex
 from danlu.errors import DataError
 
 THRESHOLD: float = 1000
@@ -62,8 +62,9 @@ def _remarks(tensor: Any) -> list[str]:
     spec, remarks = tensor._spec, []
     if spec.size == 0 and len(spec.shape) != 1:
         remarks.append(f"size={tuple(spec.shape)}")
-    plain = ("float32",) if spec.size == 0 else ("float32", "int64", "bool", "complex64")
-    if spec.dtype.name not in plain:
+    usual = default()
+    plain = (usual,) if spec.size == 0 else (usual, to_complex(usual), int64, bool_)
+    if spec.dtype not in plain:
         remarks.append(f"dtype={spec.dtype!r}")
     if tensor._leaf:
         remarks.append("requires_grad=True")

@@ -224,7 +224,7 @@ class Sorting(TensorCore):
         if not row._spec.ndim:
             raise ShapeError("searchsorted: the sorted row is 0-d; expected at least 1 axis")
         if not isinstance(input, TensorCore):
-            row = row.float() if isinstance(input, float) and not row._spec.dtype.is_floating_point else row
+            row = row.to(dt.as_float(row._spec.dtype)) if isinstance(input, float) else row
             input = apply("full", input, shape=(), dtype=row._spec.dtype)
         if row._spec.dtype is not input._spec.dtype:
             raise DTypeError(

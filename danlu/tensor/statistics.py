@@ -155,7 +155,7 @@ class Statistics(TensorCore):
             most = z.real.detach().amax(dim, True)
             total = (z - most).exp().sum(dim, True).log() + most
             return total if keepdim else total.sum(dim)
-        x: Any = self if self._spec.dtype.is_floating_point else self.float()  # type: ignore[attr-defined]
+        x: Any = self.to(dt.as_float(self._spec.dtype))  # type: ignore[attr-defined]
         axes = x._axes("logsumexp", dim)
         if not prod(x._spec.shape[k] for k in axes):
             return x.sum(dim, keepdim).log()
@@ -282,5 +282,5 @@ def _between(row: Any, rank: Any, interpolation: str) -> Any:
     if interpolation in ("lower", "higher"):
         return row.gather(-1, (low if interpolation == "lower" else high).long())
     a, b = row.gather(-1, low.long()), row.gather(-1, high.long())
-    weight = rank - low if interpolation == "linear" else apply("where", high > low, 0.5, 0.0)
+    weight = rank - low if interpolation == "linear" else (high > low).to(row._spec.dtype) * 0.5
     return a + (b - a) * weight

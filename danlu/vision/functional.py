@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from danlu.data.loader import to_array
-from danlu.dtype import DType, float32
+from danlu.dtype import DType, default, float32, float64
 from danlu.errors import DataError, DTypeError, ShapeError
 from danlu.messages import Phrase
 from danlu.tensor import Tensor
@@ -95,7 +95,8 @@ def to_tensor(pic: Any) -> Tensor:
         pixels = pil_to_tensor(pic).numpy()
     if pixels.dtype != np.uint8:
         return from_numpy(np.ascontiguousarray(pixels))
-    return from_numpy(np.divide(pixels, np.float32(255), dtype=np.float32, order="C"))
+    wide = float64 if default() is float64 else float32
+    return from_numpy(np.divide(pixels, 255, dtype=wide.numpy, order="C")).to(default())
 
 
 def to_pil_image(pic: Any, mode: str | None = None) -> Any:

@@ -228,3 +228,11 @@ def test_retain_grad_follows_a_tensor_that_is_written_in_place():
     y.mul_(3)
     y.sum().backward()
     assert (y.grad.tolist(), w.grad.tolist()) == ([1.0, 1.0], [6.0, 6.0])
+
+
+def test_words_of_old_scripts():
+    """The place of only_inputs among the arguments is PyTorch's; it says nothing any more."""
+    x, y = danlu.tensor(2.0, requires_grad=True), danlu.tensor(3.0, requires_grad=True)
+    (g,) = danlu.autograd.grad(outputs=x**2, inputs=x, create_graph=True, retain_graph=True, only_inputs=True)
+    assert g.item() == 4.0 and g.requires_grad
+    assert danlu.autograd.grad(x**2, [x, y], None, False, False, True, True)[1] is None

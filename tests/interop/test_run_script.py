@@ -148,8 +148,7 @@ def test_without_a_gpu(run):
             loss = layer(torch.ones(3, 2)).mean()
         scaler.scale(loss).backward(), scaler.step(optimizer), scaler.update()
         print((loss - layer(torch.ones(3, 2)).mean()).item(), list(layer.state_dict()))
-        for call in (torch.ones(2).cuda, lambda: torch.ones(2).to("cuda"), lambda: layer.to("cuda"), torch.cuda.current_device,
-                     lambda: torch.set_default_dtype(torch.float64)):
+        for call in (torch.ones(2).cuda, lambda: torch.ones(2).to("cuda"), lambda: layer.to("cuda"), torch.cuda.current_device):
             try:
                 call()
             except RuntimeError as error:
@@ -160,7 +159,6 @@ def test_without_a_gpu(run):
     refusal = "device 'cuda' is not available: danlu runs on the CPU. Leave device out, or write device='cpu'"
     assert lines[:2] == ["False 0 False None", "3.0 ['module.weight', 'module.bias']"], done.stderr
     assert lines[2:5] == [refusal] * 3 and lines[5].startswith("there is no GPU: danlu runs on the CPU, on all its cores. Ask ")
-    assert lines[6].startswith("the default dtype is float32 and stays so; give dtype=torch.float64 ")
 
 
 def test_types_as_pytorch_prints_them(run):
@@ -328,3 +326,36 @@ def test_plans_speak_of_what_is_not_there():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_scripting_gives_back_what_it_is_given_and_says_so_once(run):
+    done = run(
+        """
+        import warnings
+        import torch
+        warnings.simplefilter("always")
+
+        @torch.jit.script
+        def double(x):
+            return 2 * x
+
+        @torch.jit.ignore
+        def never(x):
+            return x
+
+        net = torch.nn.Linear(2, 1)
+        scripted, traced = torch.jit.script(net), torch.jit.trace(net, torch.ones(1, 2))
+        print(double(torch.ones(2)), scripted is net, traced is net, torch.jit.is_scripting())
+        for name in ("save", "load"):
+            try:
+                getattr(torch.jit, name)(net, "net.pt")
+            except AttributeError as error:
+                print(error)
+        """
+    )
+    assert done.stdout.splitlines() == [
+        "tensor([2., 2.]) True True False",
+        "torch.jit.save is not in danlu (there is no program to save: torch.save(model.state_dict(), path))",
+        "torch.jit.load is not in danlu (not planned: programs of TorchScript; save the state dict with PyTorch and load that)",
+    ], done.stderr
+    assert done.stderr.count("torch.jit.script and torch.jit.trace give back what they are given") == 1

@@ -298,6 +298,11 @@ CASES = [
         ShapeError,
         "dot: got shapes (2, 3) and (2, 3); expected two vectors of one length; danlu.matmul takes matrices",
     ),
+    (
+        lambda: danlu.set_default_dtype(danlu.int64),
+        DTypeError,
+        "set_default_dtype: int64 is not floating; expected float16, bfloat16, float32 or float64",
+    ),
     (lambda: danlu.zeros(2, -3), ShapeError, "full: shape (2, -3) has a negative size; sizes are 0 or more"),
     (
         lambda: danlu.arange(0, 5, -1),

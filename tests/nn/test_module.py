@@ -383,3 +383,22 @@ def test_no_gpu_for_modules():
     assert repr(nn.Linear(1, 1, bias=False).load_state_dict(state, strict=False)) == (
         "_IncompatibleKeys(missing_keys=['weight'], unexpected_keys=['more'])"
     )
+
+
+def test_a_state_from_before_batches_were_counted_fits():
+    """PyTorch's rule: a state without a version, or of version 1, may lack batch norm's count; one of version 2 may not."""
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    net(danlu.ones(4, 2)), net(danlu.ones(4, 2))
+    state = net.state_dict()
+    assert state._metadata == {"": {"version": 1}, "0": {"version": 1}, "1": {"version": 2}}
+    old = {name: value for name, value in state.items() if "num_batches" not in name}
+    other = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    found = other.load_state_dict(old)
+    assert not found.missing_keys and other[1].num_batches_tracked.item() == 0
+    assert net.load_state_dict(old) == found and net[1].num_batches_tracked.item() == 2
+    state.pop("1.num_batches_tracked")
+    with pytest.raises(StateError, match=r"missing keys: '1\.num_batches_tracked'"):
+        other.load_state_dict(state)
+    with pytest.raises(StateError, match=r"missing keys: '1\.running_mean'$"):
+        other.load_state_dict({name: value for name, value in old.items() if name != "1.running_mean"})
+    assert other.state_dict(prefix="a.")._metadata.keys() == {"a", "a.0", "a.1"}

@@ -421,3 +421,61 @@ def test_tables_against_pytorch(text):
         results.append([y.detach().numpy(), layer.weight.grad.numpy()])
     for got, wanted in zip(*results):
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+# ---- fractional pooling -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("d", "size", "out"), [(2, (9, 8), (5, 3)), (3, (6, 5, 7), (3, 1, 4))])
+def test_fractional_max_pool_by_loops(d, size, out):
+    """Where the windows begin, and their largest elements, by loops over the definition of Graham's intervals."""
+    rng = np.random.default_rng(0)
+    x, u, kernel = rng.normal(size=(2, 3, *size)).astype(np.float32), rng.random((2, 3, d)).astype(np.float32), 2
+    found, places = getattr(F, f"fractional_max_pool{d}d")(danlu.tensor(x), kernel, out, None, True, danlu.tensor(u))
+    for n, c in np.ndindex(2, 3):
+        draws = u[n, c][::-1] if d == 2 else u[n, c]
+        begins = []
+        for draw, whole, parts in zip(draws, size, out):
+            alpha = np.float32(whole - kernel) / np.float32(max(1, parts - 1))
+            begins.append([int((k + draw) * alpha) - int(draw * alpha) for k in range(parts - 1)] + [whole - kernel])
+        for at in np.ndindex(*out):
+            window = tuple(slice(b[k], b[k] + kernel) for b, k in zip(begins, at))
+            assert found.numpy()[(n, c, *at)] == x[n, c][window].max() == x[n, c].ravel()[places.numpy()[(n, c, *at)]]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("d", [2, 3])
+def test_fractional_max_pool_against_pytorch(d):
+    torch = pytest.importorskip("torch")
+    x, u = np.random.default_rng(1).normal(size=(2, 3, 9, 8, 7)[: d + 2]), np.random.default_rng(2).random((2, 3, d))
+    results = []
+    for lib in (danlu, torch):
+        a = lib.tensor(x).requires_grad_()
+        pool = getattr(lib.nn, f"FractionalMaxPool{d}d")(2, output_ratio=0.6, return_indices=True, _random_samples=lib.tensor(u))
+        y, places = pool(a)
+        (y * y).sum().backward()
+        results.append([y.detach().numpy(), places.numpy(), a.grad.numpy()])
+    for ours, theirs in zip(*results):
+        np.testing.assert_allclose(ours, theirs)
+
+
+def test_fractional_max_pool_draws_its_windows():
+    danlu.manual_seed(0)
+    x = danlu.arange(400.0).reshape(20, 20).expand(1, 40, 20, 20)
+    y = nn.FractionalMaxPool2d(2, output_size=13)(x)
+    assert y.shape == (1, 40, 13, 13) and len({tuple(row) for row in y[0, :, :, 0].tolist()}) > 1
+    assert F.fractional_max_pool2d(x[0], (2, 3), output_ratio=(0.5, 0.25)).shape == (40, 10, 5)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: F.fractional_max_pool2d(danlu.ones(1, 1, 4, 4), 2), DataError, "fractional_max_pool2d: expected either output_size or output_ratio"),
+        (lambda: nn.FractionalMaxPool2d(2, 3, 0.5), DataError, "FractionalMaxPool2d: expected either output_size or output_ratio"),
+        (lambda: F.fractional_max_pool2d(danlu.ones(1, 1, 4, 4), 2, None, 1.5), DataError, "output_ratio is 1.5; expected numbers between 0 and 1"),
+        (lambda: F.fractional_max_pool2d(danlu.ones(1, 1, 4, 4), 3, 3), ShapeError, r"\(3, 3\) windows of \(3, 3\) do not fit into \(4, 4\)"),
+    ],
+)  # fmt: skip
+def test_fractional_max_pool_refusals(call, kind, text):
+    with pytest.raises(kind, match=text):
+        call()

@@ -204,6 +204,8 @@ def make(name: str, classes: int = 1000) -> nn.Module:
         "resnet18": lambda: Residual((2, 2, 2, 2), False, classes),
         "resnet34": lambda: Residual((3, 4, 6, 3), False, classes),
         "resnet50": lambda: Residual((3, 4, 6, 3), True, classes),
+        "resnet101": lambda: Residual((3, 4, 23, 3), True, classes),
+        "resnet152": lambda: Residual((3, 8, 36, 3), True, classes),
         "alexnet": lambda: alexnet(classes),
         "mobilenet_v2": lambda: mobilenet_v2(classes),
         "mobilenet_v3_large": lambda: mobilenet_v3("large", classes),

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 import danlu
-from danlu.errors import DataError, MissingFileError
+from danlu.errors import DataError, DTypeError, MissingFileError, ShapeError
 from danlu.vision import datasets
 from danlu.vision.io import ImageReadMode, read_image
 from danlu.vision.transforms import ToTensor
+from danlu.vision.utils import make_grid, save_image
 
 Image = pytest.importorskip("PIL.Image")
 RNG = np.random.default_rng(0)
@@ -184,3 +185,45 @@ def test_an_archive_leads_nowhere_else(tmp_path):
         "archive.tar.gz",
         "inside/cifar/data.bin",
     ]
+
+
+# ---- grids ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_grid_has_each_image_in_its_place():
+    images = RNG.random((5, 3, 4, 6)).astype(np.float32)
+    grid = make_grid(danlu.tensor(images), nrow=3, padding=1, pad_value=0.25).numpy()
+    expected = np.full((3, 2 * 5 + 1, 3 * 7 + 1), 0.25, np.float32)
+    for k, (row, column) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]):
+        expected[:, row * 5 + 1 : row * 5 + 5, column * 7 + 1 : column * 7 + 7] = images[k]
+    np.testing.assert_array_equal(grid, expected)
+    assert make_grid(list(danlu.tensor(images))).shape == (3, 8, 42)
+
+
+def test_a_grid_of_grey_images_and_of_one():
+    grey = danlu.tensor(RNG.random((1, 4, 4)))
+    assert make_grid(grey).shape == make_grid(grey[0]).shape == (3, 4, 4)
+    np.testing.assert_array_equal(make_grid(grey)[2].numpy(), grey[0].numpy())
+
+
+def test_a_grid_of_other_ranges():
+    x = danlu.tensor([[[[-1.0, 1.0]]], [[[3.0, 7.0]]]])
+    whole = make_grid(x, normalize=True, padding=0).numpy()[0]
+    each = make_grid(x, normalize=True, scale_each=True, padding=0).numpy()[0]
+    cut = make_grid(x, normalize=True, value_range=(0, 4), padding=0).numpy()[0]
+    assert (whole.tolist(), each.tolist(), cut.tolist()) == ([[0, 0.25, 0.5, 1]], [[0, 1, 0, 1]], [[0, 0.25, 0.75, 1]])
+
+
+def test_a_grid_as_a_file(tmp_path):
+    net = danlu.nn.Conv2d(3, 3, 1)
+    save_image(net(danlu.rand(4, 3, 5, 5)), tmp_path / "grid.png", nrow=2)
+    save_image(danlu.tensor([[[0.0, 0.5, 1.0, 2.0]]]), tmp_path / "one.png")
+    assert read_image(tmp_path / "grid.png").shape == (3, 16, 16)
+    assert read_image(tmp_path / "one.png")[0].tolist() == [[0, 128, 255, 255]]
+
+
+def test_what_is_no_grid():
+    with pytest.raises(DTypeError, match="make_grid: expected a tensor or a list of tensors, got ndarray"):
+        make_grid(IMAGES)
+    with pytest.raises(ShapeError, match=r"make_grid: images have shape \(N, C, H, W\), \(C, H, W\) or \(H, W\); got \(4,\)"):
+        make_grid(danlu.ones(4))

@@ -17,7 +17,8 @@ from danlu.vision import models
 # torchvision's own tables of its models (and the sums of their layers in the papers).
 PARAMETERS = {
     "alexnet": 61_100_840, "mobilenet_v2": 3_504_872, "mobilenet_v3_large": 5_483_032, "mobilenet_v3_small": 2_542_856,
-    "resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032, "vgg11": 132_863_336, "vgg11_bn": 132_868_840,
+    "resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032,
+    "resnet101": 44_549_160, "resnet152": 60_192_808, "wide_resnet50_2": 68_883_240, "vgg11": 132_863_336, "vgg11_bn": 132_868_840,
     "vgg13": 133_047_848, "vgg13_bn": 133_053_736, "vgg16": 138_357_544, "vgg16_bn": 138_365_992, "vgg19": 143_667_240,
     "vgg19_bn": 143_678_248,
 }  # fmt: skip
@@ -34,6 +35,18 @@ def undrawn(monkeypatch):
     monkeypatch.setattr(init, "_drawn", lambda op, tensor, *rest: tensor)
 
 
+# ---- by name ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_models_by_name(undrawn):
+    assert models.get_model("ResNet18", weights=None, num_classes=4).fc.out_features == 4
+    assert models.list_models(include="vgg1*", exclude=["*_bn", "vgg19"]) == ["vgg11", "vgg13", "vgg16"]
+    with pytest.raises(
+        DataError, match=r"get_model: there is no model 'resnet20'; did you mean 'resnet50'\?; the names are alexnet, "
+    ):
+        models.get_model("resnet20")
+
+
 # ---- sizes and names -------------------------------------------------------------------------------------------------------------
 
 
@@ -43,7 +56,8 @@ def test_published_numbers_of_parameters(name, undrawn):
 
 
 def test_every_function_is_in_the_table():
-    assert {name for name in models.__all__ if name.islower()} == set(PARAMETERS)
+    assert {name for name in models.__all__ if name.islower()} == {*PARAMETERS, "get_model", "list_models"}
+    assert models.list_models() == sorted(PARAMETERS)
 
 
 @pytest.mark.parametrize(

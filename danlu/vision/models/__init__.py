@@ -1,6 +1,7 @@
 """L8. Networks for images, with torchvision's names, shapes and state dicts. In a process of `danlu run` this is `torchvision.models`."""
 
 from danlu.guidance import unknown
+from danlu.vision.models.catalogue import get_model, list_models
 from danlu.vision.models.mobile import (
     InvertedResidual,
     MobileBlock,
@@ -24,7 +25,17 @@ from danlu.vision.models.plain import (
     vgg19,
     vgg19_bn,
 )
-from danlu.vision.models.resnet import BasicBlock, Bottleneck, ResNet, resnet18, resnet34, resnet50
+from danlu.vision.models.resnet import (
+    BasicBlock,
+    Bottleneck,
+    ResNet,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+    resnet152,
+    wide_resnet50_2,
+)
 
 __getattr__ = unknown(__name__, globals())
 
@@ -40,12 +51,16 @@ __all__ = [
     "ResNet",
     "SqueezeExcitation",
     "alexnet",
+    "get_model",
+    "list_models",
     "mobilenet_v2",
     "mobilenet_v3_large",
     "mobilenet_v3_small",
     "resnet18",
     "resnet34",
     "resnet50",
+    "resnet101",
+    "resnet152",
     "vgg11",
     "vgg11_bn",
     "vgg13",
@@ -54,4 +69,5 @@ __all__ = [
     "vgg16_bn",
     "vgg19",
     "vgg19_bn",
+    "wide_resnet50_2",
 ]

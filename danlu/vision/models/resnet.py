@@ -230,3 +230,60 @@ def resnet50(pretrained: Any = False, progress: bool = True, *, weights: Any = N
         Linear(in_features=2048, out_features=10, bias=True)
     """
     return built("resnet50", lambda: ResNet(Bottleneck, (3, 4, 6, 3), **options), pretrained, weights)
+
+
+def resnet101(pretrained: Any = False, progress: bool = True, *, weights: Any = None, **options: Any) -> ResNet:
+    """ResNet-101: 3, 4, 23 and 3 Bottlenecks, 44,549,160 parameters (He et al. 2016, table 1). The options are those of ResNet.
+
+    y = fc(mean over H, W of layer4(layer3(layer2(layer1(maxpool(relu(bn1(conv1(x)))))))))
+
+    Shapes: input (N, 3, H, W) → (N, num_classes).
+
+    Raises: DataError for weights that would have to be downloaded: `weights=` takes None or the path of a state dict.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.vision.models import resnet101
+        >>> resnet101(num_classes=10).fc
+        Linear(in_features=2048, out_features=10, bias=True)
+    """
+    return built("resnet101", lambda: ResNet(Bottleneck, (3, 4, 23, 3), **options), pretrained, weights)
+
+
+def resnet152(pretrained: Any = False, progress: bool = True, *, weights: Any = None, **options: Any) -> ResNet:
+    """ResNet-152: 3, 8, 36 and 3 Bottlenecks, 60,192,808 parameters (He et al. 2016, table 1). The options are those of ResNet.
+
+    y = fc(mean over H, W of layer4(layer3(layer2(layer1(maxpool(relu(bn1(conv1(x)))))))))
+
+    Shapes: input (N, 3, H, W) → (N, num_classes).
+
+    Raises: DataError for weights that would have to be downloaded: `weights=` takes None or the path of a state dict.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.vision.models import resnet152
+        >>> resnet152(num_classes=10).fc
+        Linear(in_features=2048, out_features=10, bias=True)
+    """
+    return built("resnet152", lambda: ResNet(Bottleneck, (3, 8, 36, 3), **options), pretrained, weights)
+
+
+def wide_resnet50_2(pretrained: Any = False, progress: bool = True, *, weights: Any = None, **options: Any) -> ResNet:
+    """Wide ResNet-50-2: ResNet-50 with 3 × 3 convolutions of twice the width, 68,883,240 parameters
+    (Zagoruyko & Komodakis 2016). The options are those of ResNet.
+
+    y = fc(mean over H, W of layer4(layer3(layer2(layer1(maxpool(relu(bn1(conv1(x)))))))))
+
+    Shapes: input (N, 3, H, W) → (N, num_classes).
+
+    Raises: DataError for weights that would have to be downloaded: `weights=` takes None or the path of a state dict.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.vision.models import wide_resnet50_2
+        >>> wide_resnet50_2(num_classes=10).fc
+        Linear(in_features=2048, out_features=10, bias=True)
+    """
+    return built(
+        "wide_resnet50_2", lambda: ResNet(Bottleneck, (3, 4, 6, 3), **{"width_per_group": 128, **options}), pretrained, weights
+    )

@@ -17,8 +17,6 @@ M = TypeVar("M", bound=Module)
 def built(name: str, make: Callable[[], M], pretrained: Any, weights: Any) -> M:
     """A model as it is drawn, or with the state dict of a file.
 
-    Files from before 2018 lack the batch counts of batch norm, which then stay 0.
-
     Raises:
         DataError: weights that are neither None nor the path of a file: those of a peer's collection are not downloaded.
         StateError: a file whose state does not fit the model.
@@ -33,9 +31,8 @@ def built(name: str, make: Callable[[], M], pretrained: Any, weights: Any) -> M:
             name=name,
             asked=asked,
         )
-    state, net = load(asked), make()
-    counts = {key: value for key, value in net.state_dict().items() if key.endswith("num_batches_tracked")}
-    net.load_state_dict({**counts, **state} if isinstance(state, dict) else state)
+    net = make()
+    net.load_state_dict(load(asked))
     return net
 
 
