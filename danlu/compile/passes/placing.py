@@ -10,9 +10,9 @@ Needs: serial loops. Guarantees: what was copied has no other reader; a slot may
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 from danlu.compile.index import Index, Var
 from danlu.compile.kernel import Call, Contract, Kernel, Load, Loop, Store, expressions
@@ -41,7 +41,7 @@ def place(kernels: list[Kernel], results: set[int]) -> list[Kernel]:
     return [k for k in made if k.body]
 
 
-def _read(s: object) -> set[int]:
+def _read(s: Any) -> set[int]:
     """The slots that a statement of a kernel reads."""
     found = {e.slot for e in expressions([s]) if isinstance(e, Load)}
     if isinstance(s, Call):
@@ -55,7 +55,7 @@ def _stores(kernel: Kernel) -> list[Store]:
     return [s for s in first.body if isinstance(s, Store)] if isinstance(first, Contract) else []
 
 
-def _variables(s: object) -> list[Var]:
+def _variables(s: Any) -> list[Var]:
     found = []
     while isinstance(s, Loop):
         found.append(s.var)
@@ -63,27 +63,26 @@ def _variables(s: object) -> list[Var]:
     return found
 
 
-def _copy(s: object) -> Store | None:
+def _copy(s: Any) -> Store | None:
     """The store of loops that do nothing but move one piece of memory."""
     while isinstance(s, Loop) and len(s.body) == 1:
         s = s.body[0]
-    plain = isinstance(s, Store) and isinstance(s.value, Load) and s.mode == "set"
-    return s if plain and s.dtype is s.value.dtype and not s.value.guard else None
+    if not isinstance(s, Store) or not isinstance(s.value, Load) or s.mode != "set":
+        return None
+    return s if s.dtype is s.value.dtype and not s.value.guard else None
 
 
 def _moved(kernel: Kernel, copy: Store, variables: list[Var]) -> Kernel | None:
     """The product that writes to where the copy does; None where strides do not say where that is, or do not let it write vectors."""
     digits = _digits(copy, variables)
     contract: Contract = kernel.body[0]
-    body = []
-    for s in contract.body:
-        if isinstance(s, Store) and s.slot == copy.value.slot:
-            terms = digits and _terms(s.index, digits)
-            if not terms or all(c != 1 for _, c in terms):
-                return None
-            s = Store(copy.slot, Index(terms, copy.index.const), s.value, s.dtype)
-        body.append(s)
-    return replace(kernel, body=[replace(contract, body=body)])
+    at = next(k for k, s in enumerate(contract.body) if isinstance(s, Store) and s.slot == copy.value.slot)
+    store = contract.body[at]
+    terms = None if digits is None else _terms(store.index, digits)
+    if not terms or all(c != 1 for _, c in terms):
+        return None
+    store = Store(copy.slot, Index(terms, copy.index.const), store.value, store.dtype)
+    return replace(kernel, body=[replace(contract, body=[*contract.body[:at], store, *contract.body[at + 1 :]])])
 
 
 def _digits(copy: Store, variables: list[Var]) -> Digits | None:
@@ -113,10 +112,12 @@ def _terms(index: Index, digits: Digits) -> list[tuple[Var, int]] | None:
         return None
     ends = [0] * len(digits)
     for v, c in index.terms:
+        if not isinstance(v, Var):
+            return None
         k = max(k for k, (step, _, _) in enumerate(digits) if step <= c)
         step, extent, far = digits[k]
         ends[k] += c // step * (v.extent - 1)
-        if c % step or ends[k] >= extent or not isinstance(v, Var):
+        if c % step or ends[k] >= extent:
             return None
         terms.append((v, c // step * far))
     return terms

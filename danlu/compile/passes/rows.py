@@ -139,7 +139,9 @@ def _join(families: list[Family], at: int, target: Target) -> bool:
 
 def _read_together(first: Family, second: Family) -> bool:
     """Whether one sums over columns rows that the other reads, too: the gradients of a norm's weight and of its input."""
-    return any(k.partial for k in first.members) != any(k.partial for k in second.members) and bool(first.touches & second.touches)
+    return any(k.partial for k in first.members) != any(k.partial for k in second.members) and bool(
+        first.touches & second.touches
+    )
 
 
 def _both(first: Family, second: Family, target: Target) -> Family | None:
