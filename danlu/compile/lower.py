@@ -88,20 +88,23 @@ class Lowering:
         if node.op.family != MOVEMENT or len(node.inputs) < 2 or (node is not first and self._elsewhere(node)):
             return []
         pieces = node.op.emit(i, point, [x.shape for x in node.inputs], **node.named_attrs)  # type: ignore[misc]
-        along = [a for _, _, guard in pieces for _, ix, _ in guard for a, _ in ix.terms]
-        if len(set(along)) != 1 or any(len(guard) != 1 or guard[0][0] != "within" for _, _, guard in pieces):
+        along = {a for _, _, guard in pieces for _, ix, _ in guard for a, c in ix.terms if c == 1 and isinstance(a, Var)}
+        if len(along) != 1 or any([(kind, len(ix.terms)) for kind, ix, _ in guard] != [("within", 1)] for _, _, guard in pieces):
             return []
-        run = prod(v.extent for v in axes[axes.index(along[0]) + 1 :]) * min(guard[0][2] for _, _, guard in pieces)
-        if len(pieces) < PARTS and run < RUN:
+        (along,) = along
+        spans = [(-ix.const, n) for _, _, [(_, ix, n)] in pieces]
+        run = prod(v.extent for v in axes[axes.index(along) + 1 :]) * min(n for _, n in spans)
+        tiled = all(first >= 0 and first + n <= along.extent for first, n in spans) and sum(n for _, n in spans) == along.extent
+        if not tiled or (len(pieces) < PARTS and run < RUN):
             return []
         loops = []
         for source, index, [(_, place, size)] in pieces:
-            part = Var(along[0].name, size)
-            here = {along[0]: i.affine(i.var(part), 1, -place.const)}
+            part = Var(along.name, size)
+            here = {along: i.affine(i.var(part), 1, -place.const)}
             at = tuple(substitute(ix, here) for ix in whole)
             value = self.value(node.inputs[source], tuple(substitute(ix, here) for ix in index), ())
             store = Store(self.slots[id(home)], i.ravel(at, first.shape), value, home.dtype)
-            loops += nest([part if v == along[0] else v for v in axes], [store])
+            loops += nest([part if v == along else v for v in axes], [store])
         return loops
 
     def _elsewhere(self, node: Node) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from danlu.compile.index import Atom, Index, Var
+from danlu.compile.index import Index, Var
 from danlu.compile.kernel import Call, Contract, Kernel, Load, Loop, Store, expressions
 
 Digits = list[tuple[int, int, int]]  # (step in the one memory, extent, step in the other)
@@ -41,7 +41,7 @@ def place(kernels: list[Kernel], results: set[int]) -> list[Kernel]:
     return [k for k in made if k.body]
 
 
-def _read(s: object) -> set[int]:
+def _read(s: Any) -> set[int]:
     """The slots that a statement of a kernel reads."""
     found = {e.slot for e in expressions([s]) if isinstance(e, Load)}
     if isinstance(s, Call):
@@ -67,24 +67,22 @@ def _copy(s: Any) -> Store | None:
     """The store of loops that do nothing but move one piece of memory."""
     while isinstance(s, Loop) and len(s.body) == 1:
         s = s.body[0]
-    if not isinstance(s, Store) or not isinstance(s.value, Load):
+    if not isinstance(s, Store) or not isinstance(s.value, Load) or s.mode != "set":
         return None
-    return s if s.mode == "set" and s.dtype is s.value.dtype and not s.value.guard else None
+    return s if s.dtype is s.value.dtype and not s.value.guard else None
 
 
 def _moved(kernel: Kernel, copy: Store, variables: list[Var]) -> Kernel | None:
     """The product that writes to where the copy does; None where strides do not say where that is, or do not let it write vectors."""
     digits = _digits(copy, variables)
-    contract, source = kernel.body[0], copy.value.slot
-    body = []
-    for s in contract.body:
-        if isinstance(s, Store) and s.slot == source:
-            terms = _terms(s.index, digits) if digits else None
-            if not terms or all(c != 1 for _, c in terms):
-                return None
-            s = Store(copy.slot, Index(terms, copy.index.const), s.value, s.dtype)
-        body.append(s)
-    return replace(kernel, body=[replace(contract, body=body)])
+    contract: Contract = kernel.body[0]
+    at = next(k for k, s in enumerate(contract.body) if isinstance(s, Store) and s.slot == copy.value.slot)
+    store = contract.body[at]
+    terms = None if digits is None else _terms(store.index, digits)
+    if not terms or all(c != 1 for _, c in terms):
+        return None
+    store = Store(copy.slot, Index(terms, copy.index.const), store.value, store.dtype)
+    return replace(kernel, body=[replace(contract, body=[*contract.body[:at], store, *contract.body[at + 1 :]])])
 
 
 def _digits(copy: Store, variables: list[Var]) -> Digits | None:
@@ -107,17 +105,19 @@ def _digits(copy: Store, variables: list[Var]) -> Digits | None:
     return found
 
 
-def _terms(index: Index, digits: Digits) -> list[tuple[Atom, int]] | None:
+def _terms(index: Index, digits: Digits) -> list[tuple[Var, int]] | None:
     """The index in the other memory of an element whose number is `index`."""
-    terms: list[tuple[Atom, int]] = []
+    terms = []
     if index.const or prod(v.extent for v, _ in index.terms) != prod(n for _, n, _ in digits):
         return None
     ends = [0] * len(digits)
     for v, c in index.terms:
+        if not isinstance(v, Var):
+            return None
         k = max(k for k, (step, _, _) in enumerate(digits) if step <= c)
         step, extent, far = digits[k]
         ends[k] += c // step * (v.extent - 1)
-        if c % step or ends[k] >= extent or not isinstance(v, Var):
+        if c % step or ends[k] >= extent:
             return None
         terms.append((v, c // step * far))
     return terms
