@@ -29,6 +29,7 @@ from danlu.tensor.device import CPU, Device, Placement
 from danlu.tensor.differentiation import Differentiation
 from danlu.tensor.index import Indexing
 from danlu.tensor.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from danlu.tensor.picking import Picking
 from danlu.tensor.pointwise import Pointwise
 from danlu.tensor.printing import text
 from danlu.tensor.products import Products
@@ -64,7 +65,7 @@ _VERSIONED = int(np.__version__.split(".")[0]) >= 2  # whether NumPy's __dlpack_
 
 
 class Tensor(
-    Products, Pointwise, Special, Rearranging, Replacing, Scanning, Sorting, Statistics, Complex, Arithmetic, Shape, Indexing,
+    Products, Pointwise, Special, Rearranging, Picking, Replacing, Scanning, Sorting, Statistics, Complex, Arithmetic, Shape, Indexing,
     Differentiation, Placement,
 ):  # fmt: skip
     """Numbers of one dtype on axes, computed when they are read, and what they were computed from.

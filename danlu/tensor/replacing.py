@@ -9,7 +9,8 @@ from danlu.errors import DTypeError, ShapeError
 from danlu.ops.movement import normalize_axis
 from danlu.tensor.arithmetic import _in_place
 from danlu.tensor.core import TensorCore, apply
-from danlu.tensor.rearrange import _vector, _with, at_least_1d
+from danlu.tensor.picking import _vector, _with
+from danlu.tensor.rearrange import at_least_1d
 
 
 def _written(name: str, out: Any, view: Any, src: TensorCore) -> Any:
