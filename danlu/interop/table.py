@@ -9,7 +9,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "torch": ("danlu.interop.toplevel", "danlu"),
     "torch.accelerator": ("danlu.interop.gpu:accelerator",),
     "torch.amp": ("danlu.interop.gpu:amp",),
-    "torch.autograd": ("danlu.interop.small:autograd", "danlu.autograd"),
+    "torch.autograd": ("danlu.interop.small:autograd", "danlu.autograd", "danlu.testing"),
     "torch.autograd.function": ("danlu.autograd",),
     "torch.autograd.functional": ("danlu.autograd.functional",),
     "torch.autograd.grad_mode": ("danlu.autograd",),
