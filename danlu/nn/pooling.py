@@ -120,6 +120,7 @@ class _FractionalMaxPool(Module):
     """The largest element of windows whose distances are drawn."""
 
     dims: int
+    _random_samples: Tensor | None
 
     def __init__(
         self, kernel_size: Size, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
