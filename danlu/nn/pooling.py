@@ -120,6 +120,7 @@ class _FractionalMaxPool(Module):
     """The largest element of windows whose distances are drawn."""
 
     dims: int
+    _random_samples: Tensor | None
 
     _random_samples: Tensor | None
 
