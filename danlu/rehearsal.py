@@ -391,11 +391,14 @@ def follow_backward(trace: Trace, ys: tuple, full: Op | None = None) -> tuple[li
             _withdraw(trace)
         return found
     call = trace.script.calls[trace.at]
-    if call.freed is None:
+    if call.freed is None or len(ys) != 2 * call.attrs[0]:
+        return None
+    if call.new and (call.new[-1][0] >= len(ys) or not _enter(trace, call.new, ys)):  # a seed that was computed before
         return None
     values = trace.values
     inputs = call.pick(values)  # type: ignore[misc]
-    if inputs[: len(ys)] != ys or len(ys) != 2 * call.attrs[0]:
+    if inputs[: len(ys)] != ys:
+        _withdraw(trace)
         return None
     trace.at += 1
     found = _results(trace, call, GRADIENT, inputs)

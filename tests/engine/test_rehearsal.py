@@ -494,6 +494,17 @@ def test_the_history_is_used_up_in_a_foreseen_step_too():
     loop.run(twice)
 
 
+def test_a_seed_that_was_computed_before_is_taken_along():
+    """It comes into the foreseen step by the backward pass alone."""
+    w = danlu.linspace(-2, 2, 9).requires_grad_()
+    for k in range(6):
+        w.grad, seed = None, danlu.full((9,), float(k))
+        danlu.engine.flush()
+        (w * w).backward(seed)
+        danlu.engine.flush()
+        np.testing.assert_allclose(w.grad.numpy(), 2 * k * w.detach().numpy(), rtol=1e-6)
+
+
 def test_an_error_in_the_data_names_the_line_and_costs_one_step():
     loop = Loop()
     loop.run(lambda *_: None)
