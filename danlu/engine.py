@@ -121,7 +121,7 @@ def set_default_dtype(dtype: DType) -> None:
     global _local
     flush()
     with _lock:
-        _local = threading.local()
+        _local = _Local()
         _switch(dtype)
     changed()
 

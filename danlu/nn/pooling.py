@@ -122,8 +122,6 @@ class _FractionalMaxPool(Module):
     dims: int
     _random_samples: Tensor | None
 
-    _random_samples: Tensor | None
-
     def __init__(
         self, kernel_size: Size, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
         _random_samples: Tensor | None = None,
