@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import os
 import random
 import shutil
@@ -36,6 +37,12 @@ hypothesis.settings.load_profile("danlu")
 
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/*.txt anew instead of comparing with them")
+
+
+def pytest_collection_finish(session):
+    """What is there by now stays there: a test that collects garbage need not look at twelve thousand other tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_deselected(items):

@@ -34,15 +34,16 @@ class Shortcut(nn.Module):
 
 
 class Residual(nn.Module):
-    """ResNet (He et al. 2016, table 1)."""
+    """ResNet (He et al. 2016, table 1); `wide`: how many times as many channels the inner convolutions have (Zagoruyko, Komodakis 2016)."""
 
-    def __init__(self, counts: tuple[int, ...], deep: bool, classes: int) -> None:
+    def __init__(self, counts: tuple[int, ...], deep: bool, classes: int, wide: int = 1) -> None:
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
         before = 64
         for stage, count in enumerate(counts):
             width, blocks = 64 * 2**stage, []
-            convolutions = [(1, width), (3, width), (1, 4 * width)] if deep else [(3, width), (3, width)]
+            inner = wide * width
+            convolutions = [(1, inner), (3, inner), (1, 4 * width)] if deep else [(3, width), (3, width)]
             for i in range(count):
                 blocks.append(Shortcut(before, convolutions, 2 if stage and not i else 1))
                 before = convolutions[-1][1]
@@ -206,6 +207,7 @@ def make(name: str, classes: int = 1000) -> nn.Module:
         "resnet50": lambda: Residual((3, 4, 6, 3), True, classes),
         "resnet101": lambda: Residual((3, 4, 23, 3), True, classes),
         "resnet152": lambda: Residual((3, 8, 36, 3), True, classes),
+        "wide_resnet50_2": lambda: Residual((3, 4, 6, 3), True, classes, wide=2),
         "alexnet": lambda: alexnet(classes),
         "mobilenet_v2": lambda: mobilenet_v2(classes),
         "mobilenet_v3_large": lambda: mobilenet_v3("large", classes),
