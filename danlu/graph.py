@@ -183,6 +183,11 @@ def is_memory(node: Node) -> bool:
     return node.op.family == SOURCE and node.op.attrs == ("slot", "spec")
 
 
+def is_plain_movement(node: Node) -> bool:
+    """Whether every element of a node is an element of its one input."""
+    return node.op.family == MOVEMENT and len(node.inputs) == 1 and node.op.folds is None
+
+
 def known_as(node: Node, replace: dict[int, Node]) -> Node:
     """The node whose value this one is known to have: `replace` holds (by id) what is known as another."""
     while id(node) in replace:

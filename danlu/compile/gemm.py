@@ -347,12 +347,10 @@ def _give(p: Plan, b: Emitter, value: Value, batch: list[str], y: str, x: str, m
 # ---- long k: partial sums, then their sum -------------------------------------------------------------------------
 def _partials(p: Plan) -> Operand:
     """Partial sums in the workspace: [part, batch..., row, column]; `along` is the stride of the parts."""
-    strides, size = [], p.rows * p.columns
-    for axis, length in reversed([*enumerate(p.contraction.results)]):
-        apart = axis >= p.contraction.slices
-        strides.insert(0, size if apart else 0)
-        size *= length if apart else 1
-    return Operand(p.tile.dtype, tuple(strides), p.columns, size, p.partial_offset)
+    lengths, size = p.contraction.results, p.rows * p.columns
+    apart = [k >= p.contraction.slices for k in range(len(lengths))]
+    whole = size * prod(lengths[p.contraction.slices :])
+    return Operand(p.tile.dtype, tiling.one_after_another(lengths, apart, size), p.columns, whole, p.partial_offset)
 
 
 def _partial_store(p: Plan, at: Pointers, part: str) -> Epilogue:

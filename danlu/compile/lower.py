@@ -35,7 +35,7 @@ from danlu.compile.kernel import (
 from danlu.compile.schedule import Group, same_memory
 from danlu.compile.windows import labelled, reading
 from danlu.dtype import DType, bool_, int64
-from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCAN, SCATTER, SOURCE, Node
+from danlu.graph import CONTRACT, ELEMENTWISE, GATHER, MOVEMENT, OPAQUE, REDUCE, SCAN, SCATTER, SOURCE, Node, is_plain_movement
 
 Point = tuple[Index, ...]
 PARTS = 4  # parts of a movement that are worth loops of their own, however short
@@ -82,7 +82,7 @@ class Lowering:
         node = first = same_memory(home, self._elsewhere)
         axes = self._axes(node.shape)
         whole = point = tuple(map(i.var, axes))
-        while _plain(node) and (node is first or not self._elsewhere(node)):
+        while is_plain_movement(node) and (node is first or not self._elsewhere(node)):
             [(_, point, _)] = node.op.emit(i, point, [node.inputs[0].shape], **node.named_attrs)  # type: ignore[misc]
             node = node.inputs[0]
         if node.op.family != MOVEMENT or len(node.inputs) < 2 or (node is not first and self._elsewhere(node)):
@@ -263,11 +263,6 @@ class Lowering:
         size = shapes[0][axis]
         position = Position(Apply(LOCATE, (convert(read, int64), holds(guard)), (size,), int64), size)
         return node.op.emit(i, point, Index(((position, 1),)), shapes, **node.named_attrs)  # type: ignore[misc]
-
-
-def _plain(node: Node) -> bool:
-    """Whether every element of a node is an element of its one input."""
-    return node.op.family == MOVEMENT and len(node.inputs) == 1 and node.op.folds is None
 
 
 def run(rule, value):

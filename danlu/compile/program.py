@@ -75,7 +75,7 @@ class Step:
     the end of the program if an error was reported. `label`: which kernel it belongs to, of those that run. `turns`: what a function
     runs that itself runs others, slice after slice, `each` slices a chunk and `count` in all."""
 
-    kind: str  # "run", "call" or "check"
+    kind: str  # "run", "slices", "call" or "check"
     number: int = 0
     chunks: int = 0
     label: int = 0

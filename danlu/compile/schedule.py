@@ -35,6 +35,7 @@ from danlu.graph import (
     Node,
     Op,
     is_memory,
+    is_plain_movement,
     toposort,
 )
 
@@ -359,7 +360,7 @@ def strided_view(x: Node) -> bool:
 
 def same_memory(node: Node, known: Callable[[Node], bool] = lambda x: False) -> Node:
     """The node under movements that leave every element in its place in memory (a reshape), down to one that is `known`."""
-    while node.op.family == MOVEMENT and len(node.inputs) == 1 and node.op.folds is None and _in_place(node):
+    while is_plain_movement(node) and _in_place(node):
         node = node.inputs[0]
         if known(node):
             break

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from danlu.graph import ELEMENTWISE, MOVEMENT, SOURCE, Node, from_line, known_as, toposort
+from danlu.graph import ELEMENTWISE, SOURCE, Node, from_line, is_plain_movement, known_as, toposort
 from danlu.ops.table import o
 
 
 def constant_of(node: Node) -> Any:
     """The Python value of a node that is one constant everywhere, else None."""
-    while node.op.family == MOVEMENT and len(node.inputs) == 1 and node.op.folds is None:
+    while is_plain_movement(node):
         node = node.inputs[0]
     if node.op.family == SOURCE and node.op.attrs == ("value", "dtype"):
         return node.op.numpy(*node.attrs)[()]  # type: ignore[misc]

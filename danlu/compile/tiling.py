@@ -7,7 +7,7 @@ at the end. Everything follows from shape, strides and target, so that no sum de
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil, prod
@@ -453,14 +453,20 @@ def _packed_size(p: _Problem, operand: Operand, extent: int, width: int) -> int:
 
 def _packed(p: _Problem, operand: Operand, extent: int, width: int, offset: int) -> Operand:
     """The operand in panels of `width`, the batch axes that it does not depend on left out."""
-    size, strides = ceil(extent / width) * width * p.c.k, []
-    for axis, (length, stride) in reversed([*enumerate(zip(p.c.batch, operand.strides, strict=True))]):
-        apart = stride and axis >= p.c.slices
-        strides.insert(0, size if apart else 0)
-        size *= length if apart else 1
+    apart = [k >= p.c.slices and stride != 0 for k, stride in enumerate(operand.strides)]
+    strides = one_after_another(p.c.batch, apart, ceil(extent / width) * width * p.c.k)
     if width == 1:
-        return Operand(p.dtype, tuple(strides), p.c.k, 1, offset)
-    return Operand(p.dtype, tuple(strides), 1, width, offset, width * p.c.k)
+        return Operand(p.dtype, strides, p.c.k, 1, offset)
+    return Operand(p.dtype, strides, 1, width, offset, width * p.c.k)
+
+
+def one_after_another(lengths: Sequence[int], apart: Sequence[bool], size: int) -> tuple[int, ...]:
+    """The strides of axes, row-major, of which one element takes `size`; 0 for those along which all is the same, which take no room."""
+    strides: list[int] = []
+    for length, own in zip(reversed(lengths), reversed(apart), strict=True):
+        strides.insert(0, size if own else 0)
+        size *= length if own else 1
+    return tuple(strides)
 
 
 def aligned(elements: int) -> int:

@@ -103,12 +103,16 @@ def _linear_message(x: tuple[int, ...], w: tuple[int, ...]) -> Phrase:
     )
 
 
+def _as_given(position: int, size: int) -> int:
+    """The number that the user wrote: negative ones were moved below −size, as nothing counts from the end here."""
+    return position + size if position < 0 else position
+
+
 def _no_such_row(position: int, size: int) -> Phrase:
-    """Negative indices were moved below −size."""
-    number = position + size if position < 0 else position
+    """Of the rows of an embedding."""
     return Phrase(
         "embedding: index {number} is out of range: the table has {size} rows; expected 0 … {last}, or a larger num_embeddings",
-        number=number,
+        number=_as_given(position, size),
         size=size,
         last=size - 1,
     )
@@ -434,11 +438,10 @@ def _weighted_mean(o, loss: Node, weights: Node, reduction: str) -> Node:
 
 
 def _no_such_class(position: int, size: int) -> Phrase:
-    """Of a gather by class: negative ones were moved below −size."""
-    number = position + size if position < 0 else position
+    """Of a gather by class."""
     return Phrase(
         "class {number} of the target is out of range: the input has {size} classes; expected class indices 0 … {last}",
-        number=number,
+        number=_as_given(position, size),
         size=size,
         last=size - 1,
     )

@@ -74,9 +74,9 @@ def encoded(steps: Sequence[Step], functions: Sequence[llvm.Module], counters: i
             turns.extend((max(len(t.places) for t in s.turns), s.each, s.count, len(s.turns)))
             for t in s.turns:
                 turns.extend((addresses[t.number], len(t.places), *(x for place in t.places for x in place)))
-        head = {"run": lambda s=s: addresses[s.number], "slices": slicer, "call": lambda: _CALL, "check": lambda: _CHECK}[
-            s.kind
-        ]()
+        head = _CALL if s.kind == "call" else _CHECK
+        if s.kind in ("run", "slices"):
+            head = addresses[s.number] if s.kind == "run" else slicer().address("kernel")
         words.extend((head, s.number if s.kind == "call" else s.chunks, s.label, len(places)))
         words.extend(x for place in places for x in (place.entry, place.offset))
     words.append(_END)
@@ -84,14 +84,10 @@ def encoded(steps: Sequence[Step], functions: Sequence[llvm.Module], counters: i
 
 
 @functools.cache
-def slicer() -> int:
-    """The address of the function that runs others slice after slice."""
+def slicer() -> llvm.Module:
+    """The code that runs functions slice after slice."""
     (module,) = modules([_SLICES + ATTRIBUTES])
-    _slicers.append(module)
-    return module.address("kernel")
-
-
-_slicers: list[llvm.Module] = []  # held: the code lives as long
+    return module
 
 
 @functools.cache

@@ -94,12 +94,17 @@ def _only_at(kernel: Kernel, slot: int, store: Store) -> bool:
     return True
 
 
-def row_stride(index: Index, row: Var) -> int:
-    """The elements from row to row of an access that lies inside its row's piece of memory, else 0."""
-    stride = index.coefficient(row)
-    rest = Index([(a, c) for a, c in index.terms if a != row], index.const)
+def row_stride(index: Index, *rows: Var) -> int:
+    """The elements from row to row of an access that lies inside its row's piece of memory, else 0. Of several variables the values,
+    row-major, are the number of the row."""
+    stride, inner = index.coefficient(rows[-1]), 1
+    for v in reversed(rows):
+        if index.coefficient(v) != stride * inner:
+            return 0
+        inner *= v.extent
+    rest = Index([(a, c) for a, c in index.terms if a not in rows], index.const)
     low, high = rest.bounds()
-    return stride if low >= 0 and high < stride and row not in atoms_of(rest) else 0
+    return stride if low >= 0 and high < stride and {*rows}.isdisjoint(atoms_of(rest)) else 0
 
 
 def over_each_other(kernels: list[Kernel], specs: dict[int, Spec]) -> dict[int, int]:

@@ -43,6 +43,7 @@ from danlu.compile.kernel import (
     statements,
 )
 from danlu.compile.lower import convert, nest
+from danlu.compile.passes.families import Members, in_step, join, pieces
 from danlu.compile.passes.memory import ALIGNMENT, row_stride, touched, written
 from danlu.compile.passes.vectorize import best_variable
 from danlu.compile.schedule import emitted
@@ -89,12 +90,9 @@ def fuse(kernels: list[Kernel], results: set[int], target: Target) -> list[Kerne
 
 
 @dataclass(frozen=True)
-class Family:
-    """Kernels that become one, in order. `rows`: the numbers of rows in which they can be seen; one number once they are several."""
+class Family(Members):
+    """`rows`: the numbers of rows in which the kernels can be seen; one number once they are several."""
 
-    members: tuple[Kernel, ...]
-    touches: set[int]
-    writes: set[int]
     rows: set[int]
 
 
@@ -125,21 +123,12 @@ def plain_store(s: Store) -> bool:
 
 
 def _join(families: list[Family], at: int, target: Target) -> bool:
-    """A family becomes one with each earlier one that shares its rows, the latest first; in the place of the one or of the other,
-    as what lies between them allows. Whether there was one."""
-    joined = False
-    for k in reversed(range(at)):
-        first, second = families[k], families[at]
-        if not first.rows & second.rows or not (first.writes & second.touches or _read_together(first, second)):
-            continue
-        between = families[k + 1 : at]
-        up = not any(f.writes & second.touches for f in between)
-        down = not any(f.touches & first.writes for f in between)
-        both = _both(first, second, target) if up or down else None
-        if both is not None:
-            families[k : at + 1] = [both, *between] if up else [*between, both]
-            at, joined = k if up else at - 1, True
-    return joined
+    """A family becomes one with each earlier one that shares its rows. Whether there was one."""
+    return join(families, at, _related, lambda first, second: _both(first, second, target))
+
+
+def _related(first: Family, second: Family) -> bool:
+    return bool(first.rows & second.rows and (first.writes & second.touches or _read_together(first, second)))
 
 
 def _read_together(first: Family, second: Family) -> bool:
@@ -156,9 +145,7 @@ def _both(first: Family, second: Family, target: Target) -> Family | None:
         views = [_view(k, rows) for k in members]
         if not any(v.reduces for v in views) or any(v.across for v in views):
             continue
-        shared = (first.writes | second.writes) & first.touches & second.touches
-        strides = [{v.strides[slot] for v in views if slot in v.strides} for slot in shared]
-        if all(len(s) == 1 and 0 not in s for s in strides) and _pays(members, views, rows, target):
+        if in_step(first, second, (v.strides for v in views)) and _pays(members, views, rows, target):
             return Family(members, first.touches | second.touches, first.writes | second.writes, {rows})
     return None
 
@@ -269,13 +256,7 @@ def _view(kernel: Kernel, rows: int) -> View:
         size, body = size * body[0].var.extent, body[0].body
     row = i.var(row_variable(rows))
     body = Rewriter(dict(zip(parts, i.unravel(row, [v.extent for v in parts])))).body(body)
-    strides: dict[int, int] = {}
-    sizes: dict[int, int] = {}
-    for slot, index, nbytes in accesses(body):
-        stride = row_stride(index, row_variable(rows))
-        if strides.setdefault(slot, stride) != stride:
-            strides[slot] = 0
-        sizes[slot] = strides[slot] * nbytes
+    strides, sizes = pieces(accesses(body), row_variable(rows))
     length = _length(body)
     across = length > 1 and best_variable(kernel.body) in parts
     return View(body, strides, sizes, length, bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body)), across)

@@ -12,13 +12,14 @@ Guarantees: each member has one chunk for each slice, and its memory of a slice 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
 
-from danlu.compile.index import ZERO, Index, Var, atoms_of, i
+from danlu.compile.index import ZERO, Index, Var, i
 from danlu.compile.kernel import Contract, Kernel, Loop, Rewriter, Slices
 from danlu.compile.passes.contraction import affine, summed
+from danlu.compile.passes.families import Members, in_step, join, pieces
 from danlu.compile.passes.memory import touched, written
 from danlu.compile.passes.rows import Local, accesses, plain_store, walks
 
@@ -33,7 +34,7 @@ def slice_by_slice(kernels: list[Kernel], results: set[int]) -> list[Kernel]:
     families: list[Family] = []
     for kernel in kernels:
         families.append(Family((kernel,), touched(kernel), written(kernel), _slices_of(kernel)))
-        _join(families)
+        join(families, len(families) - 1, _related, _both)
     readers = Counter(slot for f in families for k in f.members for slot in touched(k))
     made: list[Kernel] = []
     for f in families:
@@ -45,12 +46,9 @@ def slice_by_slice(kernels: list[Kernel], results: set[int]) -> list[Kernel]:
 
 
 @dataclass(frozen=True)
-class Family:
-    """Kernels that become one, in order; `count` slices, 0 where any number will do or, for one kernel, none."""
+class Family(Members):
+    """`count` slices, 0 where any number will do or, for one kernel, none."""
 
-    members: tuple[Kernel, ...]
-    touches: set[int]
-    writes: set[int]
     count: int
 
 
@@ -67,33 +65,17 @@ def batch(c: Contract) -> list[Var]:
     return [v for v in c.axes if v.extent > 1 and all(ix.coefficient(v) for ix in everywhere)]
 
 
-def _join(families: list[Family]) -> None:
-    """The last family becomes one with each earlier one whose slices it continues, the latest first; in the place of the one or of the
-    other, as what lies between them allows."""
-    at = len(families) - 1
-    for k in reversed(range(at)):
-        first, second = families[k], families[at]
-        if not first.writes & second.touches or max(first.count, second.count) < FEWEST:
-            continue
-        between = families[k + 1 : at]
-        up = not any(f.writes & second.touches for f in between)
-        down = not any(f.touches & first.writes for f in between)
-        both = _both(first, second) if up or down else None
-        if both is not None:
-            families[k : at + 1] = [both, *between] if up else [*between, both]
-            at = k if up else at - 1
+def _related(first: Family, second: Family) -> bool:
+    return max(first.count, second.count) >= FEWEST and bool(first.writes & second.touches)
 
 
 def _both(first: Family, second: Family) -> Family | None:
     """Both as one, where what one writes and the other touches is cut into the same slices."""
     count = max(first.count, second.count)
     members = first.members + second.members
-    views = [view(k, count) for k in members]
-    if {first.count, second.count} - {0, count} or not all(views):
-        return None
-    shared = (first.writes | second.writes) & first.touches & second.touches
-    strides = [{v.strides[slot] for v in views if v and slot in v.strides} for slot in shared]
-    if not all(len(found) == 1 and 0 not in found for found in strides):
+    views = [v for k in members if (v := view(k, count))]
+    fit = {first.count, second.count} <= {0, count} and len(views) == len(members)
+    if not fit or not in_step(first, second, (v.strides for v in views)):
         return None
     return Family(members, first.touches | second.touches, first.writes | second.writes, count)
 
@@ -104,7 +86,7 @@ def _both(first: Family, second: Family) -> Family | None:
 @dataclass(frozen=True)
 class View:
     """A kernel as slices. `variables`: whose values, row-major, are the number of the slice; `strides`: for each slot the elements from
-    slice to slice where all accesses lie inside the slice's piece, else 0; `sizes`: the bytes of an element."""
+    slice to slice where all accesses lie inside the slice's piece, else 0; `sizes`: the bytes of these pieces."""
 
     body: list
     variables: list[Var]
@@ -120,14 +102,7 @@ def view(kernel: Kernel, count: int) -> View | None:
         body, variables = kernel.body, batch(kernel.body[0])
     else:
         return None
-    strides: dict[int, int] = {}
-    sizes: dict[int, int] = {}
-    for slot, index, nbytes in _accesses(body):
-        stride = _stride(index, variables)
-        if strides.setdefault(slot, stride) != stride:
-            strides[slot] = 0
-        sizes[slot] = nbytes
-    return View(body, variables, strides, sizes) if body else None
+    return View(body, variables, *pieces(_accesses(body), *variables)) if body else None
 
 
 def _outermost(kernel: Kernel, count: int) -> list:
@@ -156,25 +131,13 @@ def _accesses(body: list) -> Iterator[tuple[int, Index, int]]:
             yield from ((x.slot, x.index, x.dtype.itemsize) for x in (s.a, s.b))
 
 
-def _stride(index: Index, variables: Sequence[Var]) -> int:
-    """The elements from slice to slice of an access that lies inside the slice's piece of memory, else 0."""
-    stride, inner = index.coefficient(variables[-1]), 1
-    for v in reversed(variables):
-        if index.coefficient(v) != stride * inner:
-            return 0
-        inner *= v.extent
-    rest = Index([(a, c) for a, c in index.terms if a not in variables], index.const)
-    low, high = rest.bounds()
-    return stride if low >= 0 and high < stride and not {*variables} & {*atoms_of(rest)} else 0
-
-
 # ---- the kernel of a family ---------------------------------------------------------------------------------------------
 
 
 def _kernel(family: Family, own: set[int]) -> Kernel | None:
     """One kernel of many, `own` slots of which hold a slice; None where that saves too little."""
     views = [v for k in family.members if (v := view(k, family.count))]
-    sizes = {slot: v.strides[slot] * v.sizes[slot] for v in views for slot in own & v.strides.keys()}
+    sizes = {slot: v.sizes[slot] for v in views for slot in own & v.sizes.keys()}
     if not sizes or sum(sizes.values()) * family.count < LARGE:
         return None
     members = []
