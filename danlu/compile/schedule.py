@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import accumulate
 from math import prod
 
 from danlu.compile.emit import Emitter, Value
@@ -45,7 +44,7 @@ CHEAP = 8
 AGAIN = (
     96  # instructions per element that its readers may spend on a value that is not stored: 4 bytes written and read take 2 ns
 )
-FAR = 1 << 18  # bytes stored until a value is read from which on it is worth that: it does not stay in the second cache as long
+FAR = 1 << 18  # bytes from which on a value is worth that: it does not stay in the second cache until it is read
 FEW = 4096  # elements that stay in the first cache: rows and columns of factors, whose work codegen moves out of loops
 LARGE = 128  # nodes of one group at most: past it registers spill, and LLVM's time grows faster than the code
 
@@ -269,7 +268,6 @@ class Scheduler:
     # ---- step 4 -------------------------------------------------------------------------------------------------------
     def _compute_again(self) -> None:
         memory = {id(n) for g in self.groups for n in g.stored} | {id(n) for n in self.order if is_memory(n)}
-        self.passed = [0, *accumulate(sum(n.spec.size * n.dtype.itemsize for n in g.stored) for g in self.groups)]
         for group in self.groups:
             until = {id(n): last for n in group.stored if (last := self._read_cheaply_until(n, group))}
             gone = self._computed_again(group, until, memory)
@@ -284,16 +282,14 @@ class Scheduler:
             memory = (memory | {id(n) for n in group.stored}) - gone
 
     def _read_cheaply_until(self, node: Node, group: Group) -> int:
-        """The last group that reads an elementwise value which has left the caches by then; 0 if it must lie in memory, or is read more than
-        once an element."""
-        if node.op.family != ELEMENTWISE or self._must_be_memory(node):
+        """The last group that reads a large elementwise value; 0 if it must lie in memory, or is read more than once an element."""
+        if node.op.family != ELEMENTWISE or node.spec.size * node.dtype.itemsize < FAR or self._must_be_memory(node):
             return 0
         outside = [u for u in self.users[id(node)] if self.group_of.get(id(u)) is not group or u in group.core]
         readers = [self.group_of[id(r)] for u in outside for r in ([u] if id(u) in self.group_of else self._readers(u))]
         if any(g is group or iterations(g) > node.spec.size or (g.core and g.core[0].op.family == SCATTER) for g in readers):
             return 0
-        last = max((g.position for g in readers), default=0)
-        return last if self.passed[last] - self.passed[group.position] >= FAR else 0
+        return max(g.position for g in readers)
 
     def _computed_again(self, group: Group, until: dict[int, int], memory: set[int]) -> set[int]:
         """Which of the stored values (`until`: id → last reader) follow from the others and from what else is in memory as long."""

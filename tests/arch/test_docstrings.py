@@ -6,6 +6,7 @@ import ast
 import doctest
 import importlib
 import inspect
+import tempfile
 import types
 from pathlib import Path
 
@@ -69,6 +70,7 @@ PROGRAMS = ("__main__", "interop.child")  # importing them does something: the s
 def test_examples_run(name, tmp_path, monkeypatch):
     module = importlib.import_module(name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     for test in doctest.DocTestFinder(exclude_empty=True).find(module, name):

@@ -52,19 +52,6 @@ def test_a_gelu_keeps_its_input_and_its_result():
     assert len([n for n in stored(few) if n.shape == (16, 256)]) > 3  # small values are stored: reading them costs less
 
 
-def test_small_values_of_a_long_sequence_are_computed_again():
-    """A step of a recurrent layer stores little, but all are written before the first is read again."""
-    x, w = inputs_of([np.ones((16, 64), np.float32), np.ones((64, 64), np.float32)])
-
-    def of_a_step(steps):
-        h = x
-        for _ in range(steps):
-            h = o.sigmoid(o.matmul(h, w))
-        return len([n for n in stored([h, *gradient(h, o.like(1.0, h), [x, w])]) if n.shape == x.shape]) / steps
-
-    assert of_a_step(80) < of_a_step(4)
-
-
 def test_the_gradients_of_a_gelu_are_right():
     arrays, roots = layers(512)
     for got, wanted in zip(native(roots, arrays), evaluate(roots, arrays)):
