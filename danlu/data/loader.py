@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from danlu.data.dataset import Dataset, IterableDataset, Subset, TensorDataset, seed_of, seeded
+from danlu.data.shared import keep_heap, room
 from danlu.data.workers import Exhausted, Plan, Workers, drawing
 from danlu.errors import DataError, DTypeError
 from danlu.random import Generator, get_state
-from danlu.tensor import Tensor
+from danlu.tensor import Tensor, from_array
 from danlu.tensor.exchange import from_numpy
 
 BLOCK = 1 << 23  # bytes of a block of batches: it is read again soon, from the cache
@@ -236,6 +237,7 @@ class Maker:
     drop_last: bool
 
     def __call__(self, dataset: Any) -> Callable[[Any], Any]:
+        keep_heap()
         if isinstance(dataset, IterableDataset):
             return self._streamed(iter(dataset))
         if self.batch_size is None and not self.batched:
@@ -375,7 +377,7 @@ def default_collate(samples: list[Any]) -> Any:
         if len({len(sample) for sample in samples}) > 1:
             raise DataError("the samples of a batch have different numbers of fields; give collate_fn to join them")
         return _rebuild(first, [default_collate(list(field)) for field in zip(*samples)])
-    return from_numpy(_stack(samples))
+    return from_array(_stack(samples))
 
 
 def _rebuild(like: Any, values: list[Any]) -> Any:
@@ -396,4 +398,5 @@ def _stack(samples: list[Any]) -> np.ndarray:
             first_shape=shapes[0],
             second_shape=shapes[1],
         )
-    return np.stack(arrays)
+    dtype = np.result_type(*{array.dtype for array in arrays})
+    return np.stack(arrays, out=room((len(arrays), *arrays[0].shape), dtype))

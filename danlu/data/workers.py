@@ -1,7 +1,8 @@
 """L7. The loader's worker processes: each makes every n-th batch, so that the order never depends on which one is faster.
 
 The n-th of W workers has a pipe of its own and answers its tasks in turn; the loader reads the pipes in turn. A batch crosses the pipe as a
-pickle between two processes of ours, its arrays beside it without a copy; nothing is ever unpickled that another program wrote.
+pickle between two processes of ours, its arrays in memory that both share (danlu/data/shared.py); nothing is ever unpickled that another program
+wrote.
 
 Random numbers that a data set draws come from a seed of (loader, epoch, place of the batch): danlu's, Python's `random` and NumPy's global ones
 are set before a batch is made and put back after it. So a batch is the same in any worker, and in the process itself.
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import pickle
 import queue
 import random
@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from danlu import random as numbers
+from danlu.data import shared
 from danlu.errors import DataError
 from danlu.runtime.pool import set_num_threads
-from danlu.tensor import Tensor
+from danlu.tensor import Tensor, from_array
 from danlu.tensor.exchange import from_numpy
 
 if TYPE_CHECKING:
@@ -79,57 +80,31 @@ class _Pickler(pickle.Pickler):
 
 
 def _tensor(array: np.ndarray, requires_grad: bool, kind: type | None) -> Any:
-    plain = from_numpy(array)
+    plain = from_array(array) if array.flags.c_contiguous else from_numpy(array)
     if kind is not None:
         return kind(plain, requires_grad)  # a Parameter
     return plain.requires_grad_() if requires_grad else plain
 
 
-def _send(pipe: Connection, value: Any) -> None:
-    """A value, its arrays behind it as they lie in memory."""
+def _send(pipe: Connection, value: Any, lender: shared.Lender) -> None:
+    """A value, its arrays in shared memory."""
     arrays: list[pickle.PickleBuffer] = []
     body = io.BytesIO()
     _Pickler(body, protocol=5, buffer_callback=arrays.append).dump(value)
-    views = [array.raw() for array in arrays]
-    pipe.send_bytes(pickle.dumps((body.getvalue(), [view.nbytes for view in views])))
-    for view in views:
-        if view.nbytes:
-            _write(pipe, view)
+    new: list[Any] = []
+    parts = [lender.part(array.raw(), new) for array in arrays]
+    pipe.send_bytes(pickle.dumps((body.getvalue(), parts)))
+    lender.hand_over(pipe, new)
 
 
-def _receive(pipe: Connection) -> Any:
-    body, sizes = pickle.loads(pipe.recv_bytes())
-    arrays = [np.empty(size, np.uint8) for size in sizes]
-    for array in arrays:
-        if array.nbytes:
-            _read(pipe, array.data)
-    return pickle.loads(body, buffers=arrays)
-
-
-# A Connection reads what it receives in pieces and joins them, which takes four times as long as the bytes themselves.
-
-
-def _write(pipe: Connection, view: memoryview) -> None:
-    if not hasattr(os, "readv"):
-        return pipe.send_bytes(view)
-    while view.nbytes:
-        view = view[os.write(pipe.fileno(), view) :]
-
-
-def _read(pipe: Connection, view: memoryview) -> None:
-    if not hasattr(os, "readv"):
-        pipe.recv_bytes_into(view)
-        return
-    while view.nbytes:
-        count = os.readv(pipe.fileno(), [view])
-        if not count:
-            raise EOFError
-        view = view[count:]
+def _receive(pipe: Connection, borrower: shared.Borrower) -> Any:
+    body, parts = pickle.loads(pipe.recv_bytes())
+    return pickle.loads(body, buffers=[borrower.array(part, pipe) for part in parts])
 
 
 def _packed(value: Any) -> bytes:
     body = io.BytesIO()
-    _Pickler(body).dump(value)
+    _Pickler(body, protocol=5).dump(value)
     return body.getvalue()
 
 
@@ -221,34 +196,38 @@ def _listen(pipe: Connection, tasks: queue.SimpleQueue) -> None:
     """Takes tasks from the pipe as they come, so that the loader never waits to give one."""
     with contextlib.suppress(EOFError, OSError):
         while True:
-            tasks.put(_receive(pipe))
+            tasks.put(pickle.loads(pipe.recv_bytes()))
     tasks.put(None)
 
 
 def _answer(number: int, pipe: Connection, plan: Any, tasks: queue.SimpleQueue, first: tuple[str, Any] | None) -> None:
+    lender = shared.begin_lending()
     run, fetch = None, None
     while (task := tasks.get()) is not None:
+        freed, now, seeds, places = task
+        lender.take_back(freed)
         answer = first
         try:
             if answer is None:
-                with drawing(task[1]):
-                    if run != task[0] or fetch is None:
-                        run, fetch = task[0], plan.make(plan.dataset)  # a new pass: iterators begin again
-                    answer = BATCH, fetch(task[2])
+                with drawing(seeds):
+                    if run != now or fetch is None:
+                        run, fetch = now, plan.make(plan.dataset)  # a new pass: iterators begin again
+                    answer = BATCH, fetch(places)
         except Exhausted:
             answer = END, None
         except Exception as error:  # whatever it is, the loader raises it
             answer = _failure(number, error)
-        _reply(number, pipe, task[0], answer)
+        _reply(number, pipe, now, answer, lender)
+        del answer  # its memory is free for the next batch but one
 
 
-def _reply(number: int, pipe: Connection, run: int, answer: Any) -> None:
+def _reply(number: int, pipe: Connection, run: int, answer: Any, lender: shared.Lender) -> None:
     try:
-        _send(pipe, (run, *answer))
+        _send(pipe, (run, *answer), lender)
     except (BrokenPipeError, ConnectionResetError):
         raise
     except Exception as error:  # a batch that cannot be pickled
-        _send(pipe, (run, *_failure(number, error)))
+        _send(pipe, (run, *_failure(number, error)), lender)
 
 
 # ---- in the loader
@@ -263,6 +242,7 @@ class Workers:
         self.count, self.timeout, self.ahead, self.run = count, timeout, ahead, 0
         self.pipes: list[Connection] = []
         self.processes: list[Any] = []
+        self.borrowers = [shared.Borrower() for _ in range(count)]
         context = context if hasattr(context, "Process") else multiprocessing.get_context(context or default_method())
         forks = context.get_start_method() == "fork"
         given: Any = plan if forks else _packed(plan)
@@ -309,7 +289,7 @@ class Workers:
 
     def _give(self, number: int, task: tuple[tuple[int, ...], Any]) -> None:
         try:
-            _send(self.pipes[number], (self.run, *task))
+            self.pipes[number].send_bytes(_packed((self.borrowers[number].freed(), self.run, *task)))
         except (BrokenPipeError, ConnectionResetError):
             raise self._died(number) from None
 
@@ -323,7 +303,7 @@ class Workers:
                     timeout=self.timeout,
                 )
             try:
-                run, *answer = _receive(self.pipes[number])
+                run, *answer = _receive(self.pipes[number], self.borrowers[number])
             except (EOFError, ConnectionResetError):
                 raise self._died(number) from None
             if run == self.run:
