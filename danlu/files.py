@@ -12,6 +12,7 @@ import os
 import secrets
 import struct
 import zlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +26,7 @@ from danlu.formats.numbers import decoded, stored_dtype
 from danlu.formats.numpy_file import MAGIC as NUMPY_MAGIC
 from danlu.formats.numpy_file import as_leaf, read_npy, read_npz
 from danlu.formats.torch_file import LEGACY, read_legacy, read_zip
+from danlu.formats.unpickle import is_metadata
 from danlu.guidance import meant
 from danlu.messages import Phrase, message
 from danlu.tensor import Tensor, from_array
@@ -329,11 +331,10 @@ def _flatten(value: Any, place: str, arrays: dict[str, np.ndarray], depth: int) 
     if isinstance(value, np.ndarray):
         return {"array": _store(value, place, arrays)}
     if isinstance(value, dict):
-        return {
-            "dict": [
-                [_key(k, place), _flatten(v, f"{place}.{k}" if place else str(k), arrays, depth + 1)] for k, v in value.items()
-            ]
-        }
+        pairs = [[_key(k, place), _flatten(v, f"{place}.{k}" if place else str(k), arrays, depth + 1)] for k, v in value.items()]
+        if not isinstance(value, OrderedDict):
+            return {"dict": pairs}
+        return {"ordered": [pairs, _flatten(getattr(value, "_metadata", None), f"{place}._metadata", arrays, depth + 1)]}
     if isinstance(value, (list, tuple)):
         kind = "tuple" if isinstance(value, tuple) else "list"
         return {kind: [_flatten(v, f"{place}.{i}" if place else str(i), arrays, depth + 1) for i, v in enumerate(value)]}
@@ -395,12 +396,26 @@ def _restore(value: Any, arrays: dict[str, np.ndarray], name: str, depth: int) -
         if not isinstance(body, str) or body not in arrays:
             raise DataError("{name}: the structure names the tensor {key!r}, which the file does not hold", name=name, key=body)
         return from_array(arrays[body]) if kind == "tensor" else arrays[body]
-    if kind not in ("dict", "list", "tuple") or not isinstance(body, list):
+    if kind not in ("dict", "list", "tuple", "ordered") or not isinstance(body, list):
         raise DataError("{name}: the structure of the state is damaged", name=name)
     if kind == "dict":
         return {_pair(item, name)[0]: _restore(item[1], arrays, name, depth + 1) for item in body}
+    if kind == "ordered":
+        return _ordered(body, arrays, name, depth)
     items = [_restore(item, arrays, name, depth + 1) for item in body]
     return tuple(items) if kind == "tuple" else items
+
+
+def _ordered(body: list[Any], arrays: dict[str, np.ndarray], name: str, depth: int) -> OrderedDict[Any, Any]:
+    """[pairs, versions of modules or None] as what `state_dict()` gives."""
+    pairs, metadata = body if len(body) == 2 else (None, None)
+    versions = _restore(metadata, arrays, name, depth + 1)
+    if not isinstance(pairs, list) or not (versions is None or is_metadata(versions)):
+        raise DataError("{name}: the structure of the state is damaged", name=name)
+    found = OrderedDict((_pair(item, name)[0], _restore(item[1], arrays, name, depth + 1)) for item in pairs)
+    if versions is not None:
+        setattr(found, "_metadata", versions)  # noqa: B010 (PyTorch's name)
+    return found
 
 
 def _pair(item: Any, name: str) -> list:

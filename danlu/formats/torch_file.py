@@ -6,6 +6,7 @@ the bytes are known, descriptions become tensors. Two tensors with the same view
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,7 +19,7 @@ from danlu import dtype as dt
 from danlu.errors import DataError
 from danlu.formats.archive import Archive
 from danlu.formats.numbers import STORED, decoded, stored_dtype
-from danlu.formats.unpickle import Name, Unpickler
+from danlu.formats.unpickle import Name, Unpickler, is_metadata
 from danlu.messages import Phrase, message
 from danlu.tensor import from_array
 
@@ -122,7 +123,7 @@ def _of_type(build: Any, kind: Any, arguments: Any, state: Any = None) -> Any:
 
 
 def _dictionary(items: Any = ()) -> dict[Any, Any]:
-    pairs = list(items.items()) if type(items) is dict else items
+    pairs = list(items.items()) if isinstance(items, dict) else items
     if type(pairs) not in (tuple, list) or not all(
         type(p) in (tuple, list) and len(p) == 2 and type(p[0]) in (str, int) for p in pairs
     ):
@@ -131,7 +132,7 @@ def _dictionary(items: Any = ()) -> dict[Any, Any]:
 
 
 _BUILDERS: dict[str, Callable[..., Any]] = {
-    "collections.OrderedDict": _dictionary,
+    "collections.OrderedDict": lambda items=(): OrderedDict(_dictionary(items)),
     "collections.Counter": _dictionary,
     "collections.defaultdict": lambda factory=None, items=(): _dictionary(items),
     "torch.Size": lambda sizes=(): _counts(sizes),
@@ -198,13 +199,21 @@ class _Reader:
             return self._made(value)
         if isinstance(value, Name):
             return self._named(value)
-        if type(value) is dict:
-            return {k: self._finish(v, depth + 1) for k, v in value.items()}
+        if type(value) in (dict, OrderedDict):
+            return self._with_metadata(type(value)((k, self._finish(v, depth + 1)) for k, v in value.items()), value, depth)
         if type(value) in (list, tuple):
             return type(value)([self._finish(v, depth + 1) for v in value])
         if isinstance(value, _Storage):
             raise DataError("{name}: a storage that no tensor views; save tensors", name=self.name)
         return value
+
+    def _with_metadata(self, finished: Any, value: Any, depth: int) -> Any:
+        """A dictionary with the versions of modules that a state_dict carries, if this is one."""
+        if hasattr(value, "_metadata"):
+            finished._metadata = self._finish(value._metadata, depth + 1)
+            if not is_metadata(finished._metadata):
+                raise DataError("{name}: the versions in a state_dict are no table; the file is damaged", name=self.name)
+        return finished
 
     def _named(self, name: Name) -> Any:
         found = getattr(dt, _DTYPES.get(name.text, ""), None)

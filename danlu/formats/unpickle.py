@@ -8,6 +8,7 @@ the lengths of all opcodes and imports nothing.
 from __future__ import annotations
 
 import pickletools
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,6 +19,18 @@ from danlu.messages import Phrase, message
 
 Builders = Mapping[str, Callable[..., Any]]
 _MARK = object()
+
+
+def is_metadata(value: Any) -> bool:
+    """Whether a value is what a state_dict says of its modules: {path: {"version": number or None, ...}}.
+
+    >>> is_metadata({"": {"version": 1}}), is_metadata({"": 1})
+    (True, False)
+    """
+    return isinstance(value, dict) and all(
+        type(path) is str and isinstance(said, dict) and isinstance(said.get("version"), int | None)
+        for path, said in value.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -93,8 +106,9 @@ class Unpickler:
                 return values
         raise ValueError(message("no mark"))
 
-    def _top(self, kind: type) -> Any:
-        if not self.stack or type(self.stack[-1]) is not kind:
+    def _top(self, *kinds: type) -> Any:
+        kind = kinds[0]
+        if not self.stack or type(self.stack[-1]) not in kinds:
             raise ValueError(message("expected a {kind}", kind=kind.__name__))
         return self.stack[-1]
 
@@ -113,7 +127,7 @@ class Unpickler:
         self.stack.append(tuple(values[::-1]))
 
     def _set_items(self, items: list[Any]) -> None:
-        target = self._top(dict)
+        target = self._top(dict, OrderedDict)
         if len(items) % 2:
             raise ValueError(message("a key without a value"))
         for key, value in zip(items[::2], items[1::2]):
@@ -155,17 +169,18 @@ class Unpickler:
 
     def _build(self, _: Any) -> None:
         state = self._pop()
-        if type(self.stack[-1]) is not dict or type(state) is not dict:
+        if type(self.stack[-1]) is not OrderedDict or type(state) is not dict:
             what = self.stack[-1]
             raise self.refused(what.text if isinstance(what, Name) else type(what).__name__)
-        # the attributes of an OrderedDict (a state_dict's _metadata) are no part of its content
+        if "_metadata" in state:  # the versions of a state_dict; other attributes of an OrderedDict are no part of its content
+            setattr(self.stack[-1], "_metadata", state["_metadata"])  # noqa: B010
 
     def _new_object(self, _: Any) -> None:
         called, arguments = self._two()
         text = called.text if isinstance(called, Name) else type(called).__name__
         if text != "collections.OrderedDict" or arguments != ():
             raise self.refused(text, getattr(called, "place", None))
-        self.stack.append({})
+        self.stack.append(OrderedDict())
 
     def _persistent(self, _: Any) -> None:
         self.stack.append(self.persistent(self._pop()))
@@ -213,4 +228,4 @@ _ACTIONS: dict[str, Callable[[Unpickler, Any], Any]] = {
     "BINPERSID": Unpickler._persistent,
 }
 
-__all__ = ["Name", "Unpickler"]
+__all__ = ["Name", "Unpickler", "is_metadata"]

@@ -88,6 +88,33 @@ def test_dictionaries_of_other_kinds():
     assert load(zipped(Call((Name("collections Counter"), ({"x": 2},))), {})) == {"x": 2}
 
 
+def versioned(metadata) -> bytes:
+    """A state_dict with what it says of its modules, as PyTorch pickles it."""
+    ordered = Call((Name("collections OrderedDict"), ([("a", 1)],)))
+    return zipped(b"\x80\x02" + pickled(ordered) + pickled({"_metadata": metadata}) + b"b.", {})
+
+
+def test_a_state_keeps_the_versions_of_its_modules():
+    written = {"": {"version": 1}, "0": {"version": None}, "1": {"version": 2}}
+    state = load(versioned(Call((Name("collections OrderedDict"), (list(written.items()),)))))
+    assert type(state) is OrderedDict and state._metadata == written  # type: ignore[attr-defined]
+    again = files.unpack(files.pack({"model": state, "step": 3}))
+    assert type(again["model"]) is OrderedDict and again["model"]._metadata == written and again["step"] == 3
+    assert not hasattr(files.unpack(files.pack(OrderedDict(a=1))), "_metadata")
+    model = danlu.nn.Sequential(danlu.nn.Linear(2, 3), danlu.nn.BatchNorm1d(3))
+    state = model.state_dict()
+    del state["1.num_batches_tracked"]
+    with pytest.raises(RuntimeError, match=r"1\.num_batches_tracked"):  # the state says that it should be there
+        model.load_state_dict(files.unpack(files.pack(state)))
+    state._metadata["1"]["version"] = 1  # type: ignore[attr-defined]
+    model.load_state_dict(files.unpack(files.pack(state)))
+
+
+@pytest.mark.parametrize("metadata", [3, {"": 1}, {1: {"version": 1}}, {"": {"version": "new"}}])
+def test_versions_that_are_none_are_damage(metadata):
+    assert "the versions in a state_dict are no table; the file is damaged" in refusal(versioned(metadata))
+
+
 class Evil:
     def __reduce__(self):
         return os.system, ("touch hacked",)

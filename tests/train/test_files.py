@@ -220,6 +220,9 @@ def structured(structure) -> bytes:
         ({"dict": [["a"]]}, "the structure of the state is damaged"),
         ({"dict": [[[1], 2]]}, "the structure of the state is damaged"),
         ({"list": [], "dict": []}, "the structure of the state is damaged"),
+        ({"ordered": [[["a", 1]]]}, "the structure of the state is damaged"),
+        ({"ordered": [[["a", 1]], {"dict": [["", 2]]}]}, "the structure of the state is damaged"),
+        ({"ordered": [3, None]}, "the structure of the state is damaged"),
     ],
 )
 def test_a_damaged_structure_is_named(structure, message):
