@@ -103,7 +103,7 @@ def _missing(module: ModuleType) -> Callable[[str], Any]:
 
     def find(name: str) -> Any:
         whole = f"{module.__name__}.{name}"
-        if whole in SOURCES and exists(whole):
+        if exists(whole):
             return importlib.import_module(whole)
         for source in _behind(module.__name__):
             if name in getattr(source, "__all__", ()) and _is_name(name, value := getattr(source, name)):
@@ -142,5 +142,7 @@ def _speak() -> None:
     setattr(DType, "__repr__", lambda dtype: f"torch.{dtype.name}")  # noqa: B010
     setattr(Size, "__repr__", lambda size: f"torch.Size({list(size)})")  # noqa: B010
     setattr(Tensor, "type", as_type)  # noqa: B010
+    setattr(Tensor, "is_sparse", False)  # noqa: B010
+    setattr(Tensor, "is_inference", lambda tensor: False)  # noqa: B010
     setattr(Extremum, "library", "torch")  # noqa: B010
     Tensor.__module__, Parameter.__module__ = "torch", "torch.nn.parameter"

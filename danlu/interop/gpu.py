@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -37,6 +38,12 @@ def _synchronize(device: Any = None) -> None:
     flush()
 
 
+@contextlib.contextmanager
+def _switches(**_: Any) -> Iterator[None]:
+    """Switches that nothing reads."""
+    yield
+
+
 cuda = SimpleNamespace(
     __doc__="torch.cuda on a machine without a GPU.",
     is_available=_no, is_initialized=_no, is_bf16_supported=_no, is_current_stream_capturing=_no,
@@ -61,7 +68,7 @@ accelerator = SimpleNamespace(
 absent = SimpleNamespace(__doc__="A backend that is not there.", is_available=_no, is_built=_no, enabled=False)
 cudnn = SimpleNamespace(
     __doc__="Switches that nothing reads.",
-    is_available=_no, version=_nothing, enabled=False, benchmark=False, deterministic=True, allow_tf32=False, flags=contextlib.nullcontext,
+    is_available=_no, version=_nothing, enabled=False, benchmark=False, deterministic=True, allow_tf32=False, flags=_switches,
 )  # fmt: skip
 cuda_backend = SimpleNamespace(
     __doc__="Switches that nothing reads.", is_built=_no, matmul=SimpleNamespace(allow_tf32=False), enable_flash_sdp=_nothing,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +13,8 @@ from danlu import random as numbers
 from danlu.errors import warn
 from danlu.guidance import outside
 from danlu.nn import Module
+from danlu.nn.conv import _Conv
+from danlu.nn.normalization import _BatchNorm
 from danlu.tensor import Device, Tensor
 
 
@@ -26,6 +28,25 @@ class DataParallel(Module):
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the module gives."""
         return self.module(*inputs, **named)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch norm of any number of axes: in one process there is nobody to agree with."""
+
+    ranks, expected = (2, 3, 4, 5), ("(N, {C}, *)",)
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Any, process_group: Any = None) -> Any:
+        """The module itself."""
+        return module
+
+
+class _Loss(Module):
+    """The base of PyTorch's losses, for losses of one's own."""
+
+    def __init__(self, *_: Any, reduction: str = "mean") -> None:
+        super().__init__()
+        self.reduction = reduction
 
 
 _told: set[str] = set()  # what a process was warned of
@@ -76,7 +97,16 @@ def _assert_close(
     )
 
 
-layers = SimpleNamespace(__doc__="torch.nn.parallel.", DataParallel=DataParallel, DistributedDataParallel=DataParallel)
+def _times(count: int) -> Any:
+    """One number for each axis, or as many as are given."""
+    return lambda x: tuple(x) if isinstance(x, Iterable) else (x,) * count
+
+
+sizes_module = SimpleNamespace(
+    __doc__="torch.nn.modules.utils.", _single=_times(1), _pair=_times(2), _triple=_times(3), _quadruple=_times(4), _ntuple=_times
+)
+bases = SimpleNamespace(__doc__="Bases that scripts derive from.", _ConvNd=_Conv, _Loss=_Loss, _WeightedLoss=_Loss)
+layers = SimpleNamespace(__doc__="torch.nn.parallel.", DataParallel=DataParallel, DistributedDataParallel=DataParallel, SyncBatchNorm=SyncBatchNorm)
 jit = SimpleNamespace(
     __doc__="torch.jit: nothing is left to compile.",
     script=_not_scripted,

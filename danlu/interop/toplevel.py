@@ -106,6 +106,11 @@ def is_inference_mode_enabled() -> builtins.bool:
     return not danlu.is_grad_enabled()
 
 
+def is_autocast_enabled(device_type: str = "cuda") -> builtins.bool:
+    """False: float32 stays float32."""
+    return False
+
+
 def is_nonzero(input: Tensor) -> builtins.bool:
     """The truth of a tensor of one element."""
     return builtins.bool(input)

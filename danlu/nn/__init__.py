@@ -144,6 +144,7 @@ from danlu.nn.padding import (
     ZeroPad3d,
 )
 from danlu.nn.parameter import (
+    Buffer,
     Parameter,
     UninitializedParameter,
 )
@@ -169,6 +170,9 @@ from danlu.nn.pooling import (
     MaxPool1d,
     MaxPool2d,
     MaxPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
 )
 from danlu.nn.rectifier import (
     CELU,
@@ -240,6 +244,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Buffer",
     "Bilinear",
     "BilinearScore",
     "CTCLoss",
@@ -316,6 +321,9 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Mish",
     "Module",
     "ModuleDict",

@@ -20,6 +20,9 @@ class _List(Module):
         values = self.__dict__
         return [values[name] for name in self._module_names]
 
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.isdigit()]
+
     def _replace(self, modules: Iterable[Module]) -> None:
         """Forgets all submodules and registers these in order."""
         for name in list(self._module_names):
@@ -69,6 +72,18 @@ class _List(Module):
             self.append(module)
         return self
 
+    def __iadd__(self, modules: Iterable[Module]):
+        return self.extend(modules)
+
+    def __add__(self, other: Iterable[Module]):
+        return self._like([*self._named("_module_names").items()][:0]).extend([*self, *other])
+
+    def pop(self, index: int = -1) -> Module:
+        """Takes a module out and gives it back."""
+        module = self[index]
+        del self[index]
+        return module
+
     def insert(self, index: int, module: Module):
         """Adds a module before position `index`."""
         modules = self._list()
@@ -111,6 +126,14 @@ class Sequential(_List):
 
     def _like(self, named: list[tuple[str, Module]]) -> Sequential:
         return type(self)(OrderedDict(named))
+
+    def __mul__(self, count: int) -> Sequential:
+        return Sequential(*(list(self) * count))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, count: int) -> Sequential:
+        return self.extend(list(self) * (count - 1))
 
     def forward(self, input: Any) -> Any:
         """Each module in turn."""

@@ -112,6 +112,7 @@ from danlu.functional.sparse import (
     embedding_bag,
     one_hot,
 )
+from danlu.functional.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 from danlu.functional.vision import (
     channel_shuffle,
     conv1d,
@@ -198,6 +199,9 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "max_unpool1d",
     "max_unpool2d",
     "max_unpool3d",

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from danlu.dtype import DType, bfloat16, float16, float32, float64
 from danlu.engine import capturing, changed
@@ -17,29 +16,13 @@ from danlu.errors import DanluError, DataError, DTypeError, ShapeError
 from danlu.guidance import check_keywords
 from danlu.messages import Phrase, message
 from danlu.nn.backward_hooks import BackwardHooks
-from danlu.nn.parameter import Parameter
+from danlu.nn.parameter import Buffer, Parameter
 from danlu.nn.registry import Registry
+from danlu.nn.state import HookHandle, IncompatibleKeys, StateError, Stateful, listing
 from danlu.nn.teaching import name_layer, name_meant, refuse_data, warn_of_hidden
-from danlu.tensor import Tensor, no_grad
-from danlu.tensor.exchange import as_tensor
+from danlu.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
-
-
-class StateError(DanluError, RuntimeError):
-    """A state_dict that does not fit the module: keys are missing, unexpected or of another shape."""
-
-
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict(strict=False)` left out on either side."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-    def __repr__(self) -> str:
-        if not any(self):
-            return "<All keys matched successfully>"
-        return f"_IncompatibleKeys(missing_keys={self.missing_keys!r}, unexpected_keys={self.unexpected_keys!r})"
 
 
 class Hooks:
@@ -50,27 +33,11 @@ class Hooks:
         self.after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
         self.backward_before: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
         self.backward_after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
+        self.always: list[Callable[..., Any]] = []  # those of `after` that run after an error too
         self.count = 0
 
 
-class HookHandle:
-    """Removes a hook: `handle.remove()`, or at the end of a `with` block."""
-
-    def __init__(self, hooks: OrderedDict, key: int) -> None:
-        self._hooks, self._key = hooks, key
-
-    def remove(self) -> None:
-        """Takes the hook away; a second call does nothing."""
-        self._hooks.pop(self._key, None)
-
-    def __enter__(self) -> HookHandle:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.remove()
-
-
-class Module:
+class Module(Stateful):
     """The base of layers and models: parameters, buffers and submodules are found in its attributes.
 
     y = forward(x)
@@ -95,8 +62,6 @@ class Module:
     """
 
     training: bool = True
-    _version = 1  # of its state, as PyTorch counts; `_since`: from which version on it has a name
-    _since: Mapping[str, int] = MappingProxyType({})
     _hooks: Hooks | None = None
     _parameter_names: dict[str, None]
     _buffer_names: dict[str, bool]  # name → is it part of the state_dict
@@ -145,8 +110,15 @@ class Module:
             before, after = ([hook for hook, _ in chain.values()] for chain in (hooks.backward_before, hooks.backward_after))
             watched = BackwardHooks(self, before, after)
             inputs = watched.enter(inputs)
-        result = self.forward(*inputs, **named)
-        for hook, with_kwargs in list(hooks.after.values()):
+        after = list(hooks.after.values())
+        try:
+            result = self.forward(*inputs, **named)
+        except BaseException:
+            for hook, with_kwargs in after:
+                if hook in hooks.always:
+                    hook(self, inputs, named, None) if with_kwargs else hook(self, inputs, None)
+            raise
+        for hook, with_kwargs in after:
             given = hook(self, inputs, named, result) if with_kwargs else hook(self, inputs, result)
             result = result if given is None else given
         return result if watched is None else watched.leave(result)
@@ -157,9 +129,13 @@ class Module:
         """`hook(module, inputs)` before forward; what it returns replaces the inputs."""
         return self._add_hook("before", hook, prepend, with_kwargs)
 
-    def register_forward_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> HookHandle:
-        """`hook(module, inputs, output)` after forward; what it returns replaces the output."""
-        return self._add_hook("after", hook, prepend, with_kwargs)
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> HookHandle:
+        """`hook(module, inputs, output)` after forward; what it returns replaces the output. `always_call`: after an error too, with None."""
+        handle = self._add_hook("after", hook, prepend, with_kwargs)
+        self.__dict__["_hooks"].always += [hook] if always_call else []
+        return handle
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
         """`hook(module, grad_output)` when the gradients of the outputs are known; what it returns replaces them."""
@@ -187,6 +163,8 @@ class Module:
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             self.register_module(name, value)
+        elif isinstance(value, Buffer):
+            self.register_buffer(name, value, value.persistent)
         else:
             self._set_plain(name, value)
 
@@ -372,7 +350,7 @@ class Module:
                         layer=type(module).__name__,
                         name=name,
                         target=target,
-                        listing=_listing(module._modules),
+                        listing=listing(module._modules),
                     )
                 )
             module = child
@@ -390,10 +368,34 @@ class Module:
                     layer=type(module).__name__,
                     name=name,
                     target=target,
-                    listing=_listing(module._parameters),
+                    listing=listing(module._parameters),
                 )
             )
         return found
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer under a dotted path."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        found = module._buffers.get(name)
+        if found is None:
+            raise AttributeError(
+                message(
+                    "{layer} has no buffer {name!r} (of path {target!r}); it has {listing}",
+                    layer=type(module).__name__,
+                    name=name,
+                    target=target,
+                    listing=listing(module._buffers),
+                )
+            )
+        return found
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Puts a module under a dotted path, in the place of what stands there; `strict`: only where something stands."""
+        path, _, name = target.rpartition(".")
+        if strict:
+            self.get_submodule(target)
+        self.get_submodule(path).register_module(name, module)
 
     # ---- modes and conversions -----------------------------------------------------------------------------------------
 
@@ -431,7 +433,9 @@ class Module:
         return self
 
     def to(self: M, *args: Any, **kwargs: Any) -> M:
-        """Parameters and buffers of floating point as another dtype: `to(danlu.float64)`; `to("cpu")` changes nothing."""
+        """Parameters and buffers of floating point as another dtype: `to(danlu.float64)`; `to("cpu")` changes nothing, nor does
+        `memory_format`: layers choose the order in memory themselves."""
+        kwargs.pop("memory_format", None)
         for tensor in (*self.parameters(), *self.buffers()):
             if tensor.dtype.is_floating_point:
                 tensor.data = tensor.detach().to(*args, **kwargs)
@@ -442,6 +446,10 @@ class Module:
     def type(self: M, dst_type: DType) -> M:
         """`to(dtype)`."""
         return self.to(dst_type)
+
+    def to_empty(self: M, *, device: Any, recurse: bool = True) -> M:
+        """`to(device)`; the numbers stay what they are."""
+        return self.to(device)
 
     def float(self: M) -> M:
         """Parameters and buffers as float32."""
@@ -463,68 +471,13 @@ class Module:
         """Nothing: danlu computes on the CPU."""
         return self
 
+    def share_memory(self: M) -> M:
+        """Nothing: processes of danlu share the memory of batches, not of parameters."""
+        return self
+
     def cuda(self: M, device: Any = None) -> M:
         """Raises DTypeError: there is no GPU. Write `to(device)` with a device that was asked for."""
         return self.to("cuda")
-
-    # ---- state -----------------------------------------------------------------------------------------------------------
-
-    def _state(self) -> Iterator[tuple[str, Tensor]]:
-        """Every parameter and persistent buffer with its dotted name, shared ones under each of their names."""
-        for path, module in self.named_modules(remove_duplicate=False):
-            kept = [n for n, persistent in module.__dict__.get("_buffer_names", {}).items() if persistent]
-            for name in (*module.__dict__.get("_parameter_names", ()), *kept):
-                value = module.__dict__[name]
-                if value is not None:
-                    yield (f"{path}.{name}" if path else name), value
-
-    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> OrderedDict[str, Tensor]:
-        """Name → tensor of all parameters and persistent buffers; the tensors share memory with the module's."""
-        state = OrderedDict((prefix + name, value if keep_vars else value.detach()) for name, value in self._state())
-        versions = {
-            (prefix + path).rstrip("."): {"version": m._version} for path, m in self.named_modules(remove_duplicate=False)
-        }
-        setattr(state, "_metadata", versions)  # noqa: B010 (PyTorch's name; what reads states asks for it)
-        return state
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> IncompatibleKeys:
-        """Copies tensors into parameters and buffers of the same names; all or nothing.
-
-        Args:
-            strict: every name must occur on both sides (but for batch norm's count of batches, which files from before 2018 lack).
-            assign: takes the given tensors' values with their dtype instead of casting them to the module's.
-
-        Raises:
-            StateError: names every key that is missing, unexpected or of another shape.
-        """
-        if not isinstance(state_dict, Mapping):
-            raise DTypeError("load_state_dict expects a dict of names to tensors, got {kind}", kind=type(state_dict).__name__)
-        own = dict(self._state())
-        newer = self._newer_than(getattr(state_dict, "_metadata", {}))
-        missing = [k for k in own if k not in state_dict and k not in newer]
-        unexpected = [k for k in state_dict if k not in own]
-        problems = _key_problems(missing, unexpected) if strict else []
-        problems += [
-            _shape_problem(k, own[k], state_dict[k]) for k in own if k in state_dict and not _fits(own[k], state_dict[k])
-        ]
-        if problems:
-            problem = "\n  ".join(map(str, problems))
-            raise StateError(
-                "load_state_dict: the state does not fit {layer}:\n  {problem}", layer=type(self).__name__, problem=problem
-            )
-        with no_grad():
-            for name in own.keys() & state_dict.keys():
-                _load(own[name], state_dict[name], assign)
-        return IncompatibleKeys(missing, unexpected)
-
-    def _newer_than(self, versions: Mapping[str, Any]) -> set[str]:
-        """The names that states of these versions do not have yet; a state that says no version may be old."""
-        return {
-            f"{path}.{name}" if path else name
-            for path, module in self.named_modules(remove_duplicate=False)
-            for name, since in module._since.items()
-            if (versions.get(path, {}).get("version") or 0) < since
-        }
 
     # ---- text ------------------------------------------------------------------------------------------------------------
 
@@ -564,49 +517,6 @@ def _check_name(module: Module, kind: str, name: str) -> None:
         raise KeyError(
             message("{layer} already has an attribute {name!r}; choose another name", layer=type(module).__name__, name=name)
         )
-
-
-def _listing(names: Mapping[str, Any]) -> str | Phrase:
-    return ", ".join(map(repr, names)) or Phrase("none")
-
-
-# ---- loading ------------------------------------------------------------------------------------------------------------------
-
-
-def _key_problems(missing: list[str], unexpected: list[str]) -> list[Phrase]:
-    problems = []
-    if missing:
-        problems.append(Phrase("missing keys: {keys}", keys=_listing(dict.fromkeys(missing))))
-    if unexpected:
-        keys = _listing(dict.fromkeys(unexpected))
-        problems.append(Phrase("unexpected keys: {keys}; strict=False leaves them out", keys=keys))
-    return problems
-
-
-def _fits(own: Tensor, given: Any) -> bool:
-    return hasattr(given, "shape") and tuple(given.shape) == tuple(own.shape)
-
-
-def _shape_problem(name: str, own: Tensor, given: Any) -> Phrase:
-    expected = tuple(own.shape)
-    if not hasattr(given, "shape"):
-        return Phrase(
-            "{name}: got {kind}; expected a tensor of shape {expected}", name=name, kind=type(given).__name__, expected=expected
-        )
-    return Phrase(
-        "size mismatch for {name}: the given tensor has shape {shape}, the module's {expected}",
-        name=name,
-        shape=tuple(given.shape),
-        expected=expected,
-    )
-
-
-def _load(own: Tensor, given: Any, assign: bool) -> None:
-    value = as_tensor(given).detach()
-    if assign:
-        own.data = value
-    else:
-        own.copy_(value)
 
 
 __all__ = ["HookHandle", "IncompatibleKeys", "Module", "ShapeError", "StateError"]

@@ -43,6 +43,31 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
+class Buffer(Tensor):
+    """A tensor that becomes one of a module's buffers when it is assigned to an attribute: state that is not trained.
+
+    persistent=False leaves it out of the state_dict.
+
+    Shapes: data (*) → (*).
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> class Scale(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.scale = nn.Buffer(danlu.ones(1))
+        >>> list(Scale().state_dict())
+        ['scale']
+    """
+
+    __slots__ = ("persistent",)
+
+    def __init__(self, data: Any = (), *, persistent: bool = True) -> None:
+        super().__init__(as_tensor(data).detach()._value())
+        self.persistent = persistent
+
+
 class UninitializedParameter(Parameter):
     """A parameter of a lazy layer before its first input: its size is not known yet.
 
@@ -69,4 +94,4 @@ def filled(shape: tuple[int, ...], value: float, dtype: DType | None = None, dev
     return from_array(np.zeros(shape, kind.numpy) if value == 0 else in_memory(np.full(shape, value), kind))
 
 
-__all__ = ["Parameter", "UninitializedParameter", "filled"]
+__all__ = ["Buffer", "Parameter", "UninitializedParameter", "filled"]

@@ -131,6 +131,10 @@ class ParameterDict(_Parameters):
     def __contains__(self, key: str) -> bool:
         return key in self._order
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """The parameter of a name, or the default."""
+        return self[key] if key in self else default
+
     def keys(self) -> Iterable[str]:
         """The names."""
         return self._order.keys()

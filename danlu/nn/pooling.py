@@ -8,6 +8,7 @@ from typing import Any
 from danlu.errors import DataError
 from danlu.functional import pooling as F
 from danlu.functional.fractional import fractional_max_pool
+from danlu.functional.unpooling import max_unpool
 from danlu.nn.module import Module
 from danlu.tensor import Tensor
 
@@ -164,6 +165,67 @@ class FractionalMaxPool3d(_FractionalMaxPool):
         >>> from danlu import nn
         >>> tuple(nn.FractionalMaxPool3d(2, output_size=3)(danlu.ones(1, 1, 6, 6, 6)).shape)
         (1, 1, 3, 3, 3)
+    """
+
+    dims = 3
+
+
+class _MaxUnpool(Module):
+    """The partial inverse of max pooling."""
+
+    dims: int
+
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
+        super().__init__()
+        name, d = type(self).__name__, self.dims
+        self.kernel_size = F.sizes(name, "kernel_size", kernel_size, d)
+        self.stride = self.kernel_size if stride is None else F.sizes(name, "stride", stride, d)
+        self.padding = F.sizes(name, "padding", padding, d, 0)
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+        """The elements back at their places, zeros between them."""
+        return max_unpool(self.dims, input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+    def extra_repr(self) -> str:
+        """The windows."""
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """The partial inverse of MaxPool1d(return_indices=True); see danlu.nn.functional.max_unpool1d.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.MaxUnpool1d(2)(*nn.MaxPool1d(2, return_indices=True)(danlu.tensor([[1.0, 4.0]])))
+        tensor([[0., 4.]])
+    """
+
+    dims = 1
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """The partial inverse of MaxPool2d(return_indices=True); see danlu.nn.functional.max_unpool2d.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> nn.MaxUnpool2d(2)(*nn.MaxPool2d(2, return_indices=True)(danlu.arange(4.0).reshape(1, 2, 2)))
+        tensor([[[0., 0.],
+                 [0., 3.]]])
+    """
+
+    dims = 2
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """The partial inverse of MaxPool3d(return_indices=True); see danlu.nn.functional.max_unpool3d.
+
+    Example:
+        >>> import danlu
+        >>> from danlu import nn
+        >>> tuple(nn.MaxUnpool3d(2)(*nn.MaxPool3d(2, return_indices=True)(danlu.ones(1, 2, 2, 2))).shape)
+        (1, 2, 2, 2)
     """
 
     dims = 3

@@ -20,7 +20,8 @@ class Adam(Optimizer):
     η is lr. Weight decay adds λ p to g; AdamW is the form that does not scale it. Source: Kingma & Ba 2015, algorithm 1; AMSGrad,
     which divides by the largest v̂ so far: Reddi et al. 2018.
 
-    `foreach` and `fused` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
+    `foreach`, `fused`, `capturable` and `differentiable` are accepted for PyTorch's sake: the update of all parameters is one fused program in
+    any case.
 
     Shapes: parameters p of any shapes; g, m and v have the same.
 
@@ -51,6 +52,8 @@ class Adam(Optimizer):
         maximize: bool = False,
         foreach: bool | None = None,
         fused: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
     ) -> None:
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize}
         super().__init__(params, defaults)
@@ -106,7 +109,8 @@ class AdamW(Adam):
 
     Source: Loshchilov & Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
 
-    `foreach` and `fused` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
+    `foreach`, `fused`, `capturable` and `differentiable` are accepted for PyTorch's sake: the update of all parameters is one fused program in
+    any case.
 
     Raises:
         DataError: a negative option, or a β that is not in [0, 1).
@@ -134,6 +138,8 @@ class AdamW(Adam):
         maximize: bool = False,
         foreach: bool | None = None,
         fused: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
 

@@ -47,6 +47,8 @@ class CosineAnnealingLR(LRScheduler):
         [0.5, 0.0]
     """
 
+    keeps = True
+
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         if T_max < 1:
             raise DataError("CosineAnnealingLR: T_max is {t_max}; expected an integer ≥ 1", t_max=T_max)

@@ -17,6 +17,7 @@ from danlu.optim.schedule import (
     StepLR,
 )
 
+_LRScheduler = LRScheduler  # PyTorch's name until 2.0
 __getattr__ = unknown(__name__, globals())
 
 __all__ = [

@@ -7,21 +7,27 @@ and the update itself) becomes one program that writes parameters and state in p
 from __future__ import annotations
 
 import inspect
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from danlu.dtype import default, float64, in_memory
-from danlu.engine import changed, flush, settle
+from danlu.engine import capturing, changed, flush, settle
 from danlu.errors import DanluError, DataError, DTypeError, GradientError, warn
 from danlu.guidance import check_keywords, outside
 from danlu.messages import Phrase, message
+from danlu.nn.state import HookHandle
 from danlu.tensor import Tensor, enable_grad, from_array
 from danlu.watching import repeat_updates
 
 Group = dict[str, Any]
+
+
+class NonLeafError(GradientError, ValueError):
+    """A parameter that is the result of a computation (PyTorch raises ValueError)."""
 
 
 class OptimizerStateError(DanluError, ValueError):
@@ -77,6 +83,7 @@ def check_betas(optimizer: str, betas: Any) -> None:
     check_option(optimizer, "betas", betas, fits, Phrase("two numbers from 0 up to but not including 1"))
 
 
+_NO_OPTIONS = {"lr", "params", "param_names"}
 Row = tuple[Tensor, dict[str, Any]]  # a parameter and its state
 
 
@@ -116,6 +123,7 @@ class Optimizer:
     """
 
     numbers: tuple[str, ...] = ("step",)  # the parts of a parameter's state that are Python numbers
+    _hooks: Mapping[str, OrderedDict[int, Callable[..., Any]]] = MappingProxyType({})
     cycled: tuple[str, ...] = ()  # options that reach the program as changing numbers, as the learning rate does
 
     def __new__(cls, *args: Any, **named: Any) -> Any:
@@ -157,9 +165,56 @@ class Optimizer:
                 outside(),
                 name=type(self).__name__,
             )
-        repeat_updates(self._update, self._options, self.numbers_again)
+        if self._hooks:
+            self._step_with_hooks(closure)
+        else:
+            repeat_updates(self._update, self._options, self.numbers_again)
         flush()
         return loss
+
+    def _step_with_hooks(self, closure: Any) -> None:
+        capture = capturing()
+        if capture is not None:
+            capture.cannot("an optimizer with hooks steps")
+        given: tuple[Any, Any] = (closure,), {}
+        for hook in self._hooks_of("step before"):
+            given = hook(self, *given) or given
+        self._update()
+        for hook in self._hooks_of("step after"):
+            hook(self, *given)
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """`hook(optimizer, args, kwargs)` before each update."""
+        return self._add_hook("step before", hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """`hook(optimizer, args, kwargs)` after each update."""
+        return self._add_hook("step after", hook)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
+        """`hook(optimizer)` before a state_dict is made."""
+        return self._add_hook("save before", hook)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
+        """`hook(optimizer, state_dict)` when it is made; what it returns replaces it."""
+        return self._add_hook("save after", hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
+        """`hook(optimizer, state_dict)` before it is loaded; what it returns replaces it."""
+        return self._add_hook("load before", hook)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
+        """`hook(optimizer)` after a load."""
+        return self._add_hook("load after", hook)
+
+    def _hooks_of(self, when: str) -> list[Callable[..., Any]]:
+        return list(self._hooks[when].values()) if when in self._hooks else []
+
+    def _add_hook(self, when: str, hook: Callable[..., Any]) -> HookHandle:
+        chain = self.__dict__.setdefault("_hooks", {}).setdefault(when, OrderedDict())
+        key = max(chain, default=0) + 1
+        chain[key] = hook
+        return HookHandle(chain, key)
 
     def numbers_again(self) -> Callable[[], list[float]] | None:
         """Of the update that was just recorded: a function that takes one more step and gives its changing numbers, for a step that
@@ -172,7 +227,7 @@ class Optimizer:
         for group in self.param_groups:
             lr, cycled = group["lr"], self.cycled
             found.append([len(group["params"]), id(lr) if isinstance(lr, Tensor) else None])
-            found[-1] += [bool(v) if k in cycled else v for k, v in group.items() if k != "lr" and k != "params"]
+            found[-1] += [bool(v) if k in cycled else v for k, v in group.items() if k not in _NO_OPTIONS]
         return found
 
     def stepped(self, group: Group, begin: Callable[[Tensor], dict[str, Any]] | None = None) -> dict[int, list[Row]]:
@@ -226,6 +281,9 @@ class Optimizer:
         """
         name = type(self).__name__
         group = {**param_group, "params": _as_list(name, param_group["params"])}
+        if group["params"] and all(isinstance(p, tuple) and len(p) == 2 for p in group["params"]):  # named_parameters()
+            group["param_names"] = [label for label, _ in group["params"]]
+            group["params"] = [p for _, p in group["params"]]
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for p in group["params"]:
             _check_parameter(name, p)
@@ -247,9 +305,14 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": {number: {name: value}}, "param_groups": [{option: value, "params": [number, …]}]}, as in PyTorch."""
+        for hook in self._hooks_of("save before"):
+            hook(self)
         number = self._numbers()
         groups = [{**group, "params": [number[id(p)] for p in group["params"]]} for group in self.param_groups]
-        return {"state": {number[id(p)]: dict(state) for p, state in self.state.items()}, "param_groups": groups}
+        found = {"state": {number[id(p)]: dict(state) for p, state in self.state.items()}, "param_groups": groups}
+        for hook in self._hooks_of("save after"):
+            found = hook(self, found) or found
+        return found
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes over options and state; tensors are copied and take the dtype of their parameter.
@@ -257,6 +320,8 @@ class Optimizer:
         Raises:
             OptimizerStateError: groups, numbers of parameters or shapes differ.
         """
+        for hook in self._hooks_of("load before"):
+            state_dict = hook(self, state_dict) or state_dict
         name, saved = type(self).__name__, list(state_dict["param_groups"])
         sizes, own_sizes = [len(g["params"]) for g in saved], [len(g["params"]) for g in self.param_groups]
         if sizes != own_sizes:
@@ -274,6 +339,8 @@ class Optimizer:
         self.state = defaultdict(dict, state)
         changed()
         flush()
+        for hook in self._hooks_of("load after"):
+            hook(self)
 
     def state_shape(self, key: str, p: Tensor) -> tuple[int, ...]:
         """The shape of a tensor of a parameter's state: the parameter's, unless a subclass says otherwise."""
@@ -347,14 +414,14 @@ def _as_list(name: str, params: Any) -> list[Tensor]:
 def _check_parameter(name: str, p: Any) -> None:
     if isinstance(p, tuple):
         raise DTypeError(
-            "{name}: a parameter is a tuple; expected a Tensor: write model.parameters(), not named_parameters()", name=name
+            "{name}: a parameter is a tuple; expected tensors, or pairs of a name and a tensor: write model.parameters()", name=name
         )
     if hasattr(p, "parameters"):
         raise DTypeError("{name}: a parameter is {kind}, a module; write model.parameters()", name=name, kind=type(p).__name__)
     if not isinstance(p, Tensor):
         raise DTypeError("{name}: a parameter is {kind}; expected a Tensor", name=name, kind=type(p).__name__)
     if not p.is_leaf:
-        raise GradientError(
+        raise NonLeafError(
             "{name}: can't optimize a non-leaf Tensor of shape {shape}; pass the parameters it was computed from",
             name=name,
             shape=tuple(p.shape),

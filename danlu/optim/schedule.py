@@ -64,6 +64,7 @@ class LRScheduler:
         [0.5]
     """
 
+    keeps = False  # whether a schedule that begins at a later step leaves the rates as it finds them, as PyTorch's does
     absolute = False  # whether the rates stand for themselves, whatever others did to them
     last_epoch: Any  # the number of the current step; a part of an epoch while `step(epoch)` runs
     floor = 0.0  # the part of every rate that no factor touches
@@ -88,8 +89,12 @@ class LRScheduler:
     def begin(self) -> None:
         """From `last_epoch` to the step after it, as the constructor does."""
         groups = self.optimizer.param_groups
-        self.others = [1.0] * len(groups)
+        self.others, self._step_count = [1.0] * len(groups), 0
         started = self.last_epoch >= 0 and not self.absolute
+        if started and self.keeps:
+            self.last_epoch, self._step_count = self.last_epoch + 1, 1
+            self.written = [self.rate(k, self.last_epoch) for k in range(len(groups))]
+            return
         self.written = [self.rate(k, self.last_epoch) if started else self.base_lrs[k] for k in range(len(groups))]
         self._step()
 
@@ -116,6 +121,7 @@ class LRScheduler:
 
     def _step(self, epoch: float | None = None) -> Sequence[float]:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        self._step_count += 1
         groups = self.optimizer.param_groups
         own = type(self).get_lr is LRScheduler.get_lr
         if own and not self.absolute:
@@ -225,6 +231,8 @@ class MultiplicativeLR(LRScheduler):
         [0.5, 0.25, 0.125]
     """
 
+    keeps = True
+
     def __init__(
         self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]], last_epoch: int = -1
     ) -> None:
@@ -299,6 +307,8 @@ class ExponentialLR(LRScheduler):
         >>> [(schedule.step(), schedule.get_last_lr()[0])[1] for _ in range(3)]
         [0.5, 0.25, 0.125]
     """
+
+    keeps = True
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
@@ -386,6 +396,8 @@ class LinearLR(LRScheduler):
         [0.75, 1.0, 1.0]
     """
 
+    keeps = True
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -420,6 +432,8 @@ class PolynomialLR(LRScheduler):
         >>> [(schedule.step(), schedule.get_last_lr()[0])[1] for _ in range(5)]
         [0.5625, 0.25, 0.0625, 0.0, 0.0]
     """
+
+    keeps = True
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
         if total_iters < 1:

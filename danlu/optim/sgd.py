@@ -19,7 +19,7 @@ class SGD(Optimizer):
     η is lr, λ weight_decay, μ momentum, τ dampening. Source: Sutskever et al. 2013, "On the importance of initialization and
     momentum in deep learning", in PyTorch's form: the learning rate multiplies the velocity and is not part of it.
 
-    `foreach` and `fused` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
+    `foreach`, `fused` and `differentiable` are accepted for PyTorch's sake: the update of all parameters is one fused program in any case.
 
     Shapes: parameters p of any shapes; g and v have the same.
 
@@ -49,6 +49,7 @@ class SGD(Optimizer):
         maximize: bool = False,
         foreach: bool | None = None,
         fused: bool | None = None,
+        differentiable: bool = False,
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
         super().__init__(params, defaults | {"nesterov": nesterov, "maximize": maximize})

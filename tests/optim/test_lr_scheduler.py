@@ -324,8 +324,9 @@ def test_a_resumed_schedule_goes_on():
         whole.step()
     optimizer = sgd()
     optimizer.load_state_dict(whole.optimizer.state_dict())
-    again = lr_scheduler.ExponentialLR(optimizer, 0.5, last_epoch=3)
-    whole.step()
+    again = lr_scheduler.ExponentialLR(optimizer, 0.5, last_epoch=whole.last_epoch - 1)
+    assert again.get_last_lr() == whole.get_last_lr() == [0.125] and again.last_epoch == whole.last_epoch
+    whole.step(), again.step()
     assert again.get_last_lr() == whole.get_last_lr() == [0.0625]
 
 
