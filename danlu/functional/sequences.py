@@ -125,7 +125,8 @@ class PackedSequence:
         return self
 
     def __repr__(self) -> str:
-        return f"PackedSequence(data={self.data!r}, batch_sizes={self.batch_sizes!r})"
+        names = ("data", "batch_sizes", "sorted_indices", "unsorted_indices")
+        return f"PackedSequence({', '.join(f'{name}={value!r}' for name, value in zip(names, self._fields()))})"
 
 
 def _lengths(name: str, lengths: Any, count: int, steps: int) -> np.ndarray:
@@ -276,6 +277,22 @@ def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = F
     return [x[k, :n] for k, n in enumerate(sizes.tolist())]
 
 
+def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
+    """The sequences of a packed batch, in the order they had before it was packed.
+
+    xₙ = the steps t < lengths[n] of sequence n
+
+    Shapes: packed → tensors (lengths[n], *).
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn.utils.rnn import pack_sequence, unpack_sequence
+        >>> [x.tolist() for x in unpack_sequence(pack_sequence([danlu.tensor([1, 2]), danlu.tensor([3])]))]
+        [[1, 2], [3]]
+    """
+    return unpad_sequence(*pad_packed_sequence(packed_sequences))
+
+
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
     """Sequences of different lengths as one packed batch.
 
@@ -299,5 +316,6 @@ __all__ = [
     "pack_sequence",
     "pad_packed_sequence",
     "pad_sequence",
+    "unpack_sequence",
     "unpad_sequence",
 ]

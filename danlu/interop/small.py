@@ -15,6 +15,7 @@ from danlu.guidance import outside
 from danlu.nn import Module
 from danlu.nn.conv import _Conv
 from danlu.nn.normalization import _BatchNorm
+from danlu.nn.recurrent import _Cell, _Recurrent
 from danlu.tensor import Device, Tensor
 
 
@@ -106,7 +107,14 @@ sizes_module = SimpleNamespace(
     __doc__="torch.nn.modules.utils.", _single=_times(1), _pair=_times(2), _triple=_times(3), _quadruple=_times(4), _ntuple=_times
 )
 bases = SimpleNamespace(__doc__="Bases that scripts derive from.", _ConvNd=_Conv, _Loss=_Loss, _WeightedLoss=_Loss)
-layers = SimpleNamespace(__doc__="torch.nn.parallel.", DataParallel=DataParallel, DistributedDataParallel=DataParallel, SyncBatchNorm=SyncBatchNorm)
+layers = SimpleNamespace(
+    __doc__="torch.nn.parallel.",
+    DataParallel=DataParallel,
+    DistributedDataParallel=DataParallel,
+    SyncBatchNorm=SyncBatchNorm,
+    RNNBase=_Recurrent,
+    RNNCellBase=_Cell,
+)
 jit = SimpleNamespace(
     __doc__="torch.jit: nothing is left to compile.",
     script=_not_scripted,

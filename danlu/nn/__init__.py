@@ -25,6 +25,7 @@ from danlu.nn.activation import (
     Softsign,
     Tanh,
 )
+from danlu.nn.adaptive import AdaptiveLogSoftmaxWithLoss
 from danlu.nn.attention import (
     AdditiveScore,
     Attention,
@@ -230,6 +231,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -244,9 +246,9 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
-    "Buffer",
     "Bilinear",
     "BilinearScore",
+    "Buffer",
     "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",

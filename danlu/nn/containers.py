@@ -75,8 +75,9 @@ class _List(Module):
     def __iadd__(self, modules: Iterable[Module]):
         return self.extend(modules)
 
-    def __add__(self, other: Iterable[Module]):
-        return self._like([*self._named("_module_names").items()][:0]).extend([*self, *other])
+    def __add__(self, other: Iterable[Module]) -> Any:
+        empty: Any = self._like([])
+        return empty.extend([*self, *other])
 
     def pop(self, index: int = -1) -> Module:
         """Takes a module out and gives it back."""

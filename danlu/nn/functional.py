@@ -96,9 +96,6 @@ from danlu.functional.pooling import (
     max_pool1d,
     max_pool2d,
     max_pool3d,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
 )
 from danlu.functional.resample import (
     interpolate,
@@ -199,9 +196,6 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
-    "max_unpool1d",
-    "max_unpool2d",
-    "max_unpool3d",
     "max_unpool1d",
     "max_unpool2d",
     "max_unpool3d",

@@ -7,7 +7,7 @@ and 0, times those of all further axes.
 from __future__ import annotations
 
 from functools import cache
-from math import prod, sqrt
+from math import ceil, prod, sqrt
 from statistics import NormalDist
 from typing import Literal
 
@@ -25,6 +25,7 @@ from danlu.ops.table import o
 from danlu.random import Generator, next_key
 from danlu.runtime.executable import Compiled, Interpreted, both_kinds, compiled
 from danlu.tensor import Tensor, from_array, no_grad, update_
+from danlu.tensor.creation import empty
 
 # Small tensors are drawn by the NumPy references: 0.15 µs a number, less than a program takes to compile. Those of up to PROGRAM numbers are
 # the first numbers of one program for all shapes (3 ms a run); larger ones become part of the program that first reads them.
@@ -330,11 +331,62 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     return _write(tensor, gain * (q.T if wide else q).reshape(tuple(tensor.shape)))
 
 
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+    """Normal with mean 0 and this standard deviation, but in each column a drawn share of the rows is 0 (Martens 2010).
+
+    ⌈sparsity · n⌉ zeros in each column of w
+
+    Shapes: tensor (n, m) → the tensor itself.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> (init.sparse_(danlu.zeros(10, 3), 0.25) == 0).sum(0).tolist()
+        [3, 3, 3]
+    """
+    if tensor.ndim != 2:
+        raise ShapeError("sparse_: the tensor has shape {shape}; expected two axes", shape=tuple(tensor.shape))
+    rows, columns = tensor.shape
+    order = uniform_(empty(rows, columns), generator=generator).numpy().argsort(0)
+    values = normal_(tensor, 0.0, std, generator).detach().numpy().copy()
+    np.put_along_axis(values, order[: ceil(rows * sparsity)], 0, 0)
+    return _write(tensor, values)
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """The weight of a convolution that gives back its input: in each group, output channel k is input channel k.
+
+    w[k, k, middle] = 1, every other element 0
+
+    Shapes: tensor (out, in, *) of 3 to 5 axes → the tensor itself.
+
+    Example:
+        >>> import danlu
+        >>> from danlu.nn import init
+        >>> init.dirac_(danlu.zeros(2, 2, 3))[1].tolist()
+        [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+    out = tensor.shape[0] // groups if groups > 0 else 0
+    if not 3 <= tensor.ndim <= 5 or groups < 1 or out * groups != tensor.shape[0]:
+        raise ShapeError(
+            "dirac_: the tensor has shape {shape}, groups is {groups}; expected 3, 4 or 5 axes, the first divisible by groups",
+            shape=tuple(tensor.shape),
+            groups=groups,
+        )
+    values, middle = np.zeros(tuple(tensor.shape)), tuple(n // 2 for n in tensor.shape[2:])
+    for k in range(min(out, tensor.shape[1])):
+        for group in range(groups):
+            values[(group * out + k, k, *middle)] = 1
+    return _write(tensor, values)
+
+
+_calculate_fan_in_and_fan_out = fans  # what scripts call
 __getattr__ = unknown(__name__, globals())
 
 __all__ = [
     "calculate_gain",
     "constant_",
+    "dirac_",
     "eye_",
     "fans",
     "kaiming_normal_",
@@ -342,6 +394,7 @@ __all__ = [
     "normal_",
     "ones_",
     "orthogonal_",
+    "sparse_",
     "trunc_normal_",
     "uniform_",
     "xavier_normal_",

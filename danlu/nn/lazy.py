@@ -31,6 +31,15 @@ class _Lazy(Module):
                 if isinstance(tensor, Parameter):
                     tensor.__class__ = UninitializedParameter
 
+    @property
+    def cls_to_become(self) -> Any:
+        """The plain class."""
+        return type(self).__mro__[2]
+
+    def has_uninitialized_params(self) -> bool:
+        """True, until the first call."""
+        return True
+
     def forward(self, input: Tensor, *rest: Any) -> Tensor:
         """The first call: the sizes, then the plain layer's forward."""
         axis = self._axis() if self.axis is None else self.axis
@@ -42,7 +51,7 @@ class _Lazy(Module):
                 least=-axis if axis < 0 else axis + 1,
                 sized=self.sized,
             )
-        plain: Any = type(self).__mro__[2]
+        plain = self.cls_to_become
         made = plain(input.shape[axis], *self._positional, **self._options)
         for own, new in zip((*self.parameters(), *self.buffers()), (*made.parameters(), *made.buffers())):
             own.data = new.detach().to(own.dtype)

@@ -14,7 +14,7 @@ from danlu.dtype import DType, bfloat16, float16, float32, float64
 from danlu.engine import capturing, changed
 from danlu.errors import DanluError, DataError, DTypeError, ShapeError
 from danlu.guidance import check_keywords
-from danlu.messages import Phrase, message
+from danlu.messages import message
 from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.parameter import Buffer, Parameter
 from danlu.nn.registry import Registry

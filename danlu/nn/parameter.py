@@ -46,6 +46,8 @@ class Parameter(Tensor):
 class Buffer(Tensor):
     """A tensor that becomes one of a module's buffers when it is assigned to an attribute: state that is not trained.
 
+    module.b = Buffer(x) is module.register_buffer("b", x, persistent)
+
     persistent=False leaves it out of the state_dict.
 
     Shapes: data (*) → (*).

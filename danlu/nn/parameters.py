@@ -133,7 +133,7 @@ class ParameterDict(_Parameters):
 
     def get(self, key: str, default: Any = None) -> Any:
         """The parameter of a name, or the default."""
-        return self[key] if key in self else default
+        return self.__dict__[key] if key in self._order else default
 
     def keys(self) -> Iterable[str]:
         """The names."""

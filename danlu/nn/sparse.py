@@ -167,6 +167,29 @@ class EmbeddingBag(_Table):
         self.mode, self.include_last_offset = mode, include_last_offset
         self._build((num_embeddings, embedding_dim), padding_idx, _weight, (device, dtype), generator)
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> EmbeddingBag:
+        """A layer with given vectors (V, D); freeze=True does not train them."""
+        if embeddings.ndim != 2:
+            raise ShapeError(
+                "EmbeddingBag.from_pretrained: the vectors have shape {shape}; expected (V, D)", shape=tuple(embeddings.shape)
+            )
+        options = (max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset, padding_idx)
+        made = cls(*embeddings.shape, *options)
+        made.weight.requires_grad_(not freeze)
+        return made
+
     def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         """One vector for each bag."""
         options = (self.max_norm, self.norm_type, self.scale_grad_by_freq, self.mode, self.sparse)

@@ -293,9 +293,11 @@ def huber_loss(o, x: Node, y: Node, delta: float, scale: float, reduction: str) 
 
 
 def _floored_log(o, p: Node) -> Node:
-    """max(log p, −100), with derivative 0 where p = 0."""
-    positive = o.gt(p, 0.0)
-    return o.where(positive, o.maximum(o.log(o.where(positive, p, 1.0)), -100.0), -100.0)
+    """max(log p, −100), with the derivative 1 / max(p, 10⁻¹²), as in PyTorch: finite, and not 0 where a wrong answer is certain."""
+    positive, least = o.gt(p, 0.0), 1e-4 if p.dtype.name == "float16" else 1e-12
+    value = o.where(positive, o.maximum(o.log(o.where(positive, p, 1.0)), -100.0), -100.0)
+    small = o.le(p, least)
+    return o.carry(value, o.where(small, o.mul(p, 1 / least), o.log(o.where(small, 1.0, p))))
 
 
 def _not_probabilities(position: int, size: int) -> DataError:

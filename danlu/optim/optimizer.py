@@ -414,7 +414,8 @@ def _as_list(name: str, params: Any) -> list[Tensor]:
 def _check_parameter(name: str, p: Any) -> None:
     if isinstance(p, tuple):
         raise DTypeError(
-            "{name}: a parameter is a tuple; expected tensors, or pairs of a name and a tensor: write model.parameters()", name=name
+            "{name}: a parameter is a tuple; expected tensors, or pairs of a name and a tensor: write model.parameters()",
+            name=name,
         )
     if hasattr(p, "parameters"):
         raise DTypeError("{name}: a parameter is {kind}, a module; write model.parameters()", name=name, kind=type(p).__name__)

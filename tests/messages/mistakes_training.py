@@ -378,7 +378,7 @@ TRAINING = (
         model = nn.Linear(2, 1)
         scheduler = danlu.optim.lr_scheduler.StepLR(model, 10)
     """),
-    Mistake("result_given_to_optimizer", 2, "GradientError", ("(3,)",),
+    Mistake("result_given_to_optimizer", 2, "NonLeafError", ("(3,)",),
         "can't optimize a non-leaf Tensor", "不能优化",
         "ValueError: can't optimize a non-leaf Tensor", """
         w = danlu.rand(3, requires_grad=True) * 0.1

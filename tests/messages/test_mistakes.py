@@ -16,7 +16,6 @@ OTHER_CLASS = {
     "softmax_of_integers": "PyTorch lacks a kernel; here it is a wrong dtype",
     "tensor_of_strings": "a wrong type, as for None",
     "device_cuda": "PyTorch asserts",
-    "result_given_to_optimizer": "a GradientError, as everywhere where a leaf is wanted",
     "dataset_without_getitem": "found when the loader is made",
     "tensors_of_other_lengths": "PyTorch asserts",
     "load_empty": "safetensors has an exception of its own",

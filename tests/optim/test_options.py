@@ -28,7 +28,9 @@ def test_hooks_of_an_optimizer():
 def test_parameters_with_their_names():
     model = nn.Linear(2, 1)
     optimizer = optim.AdamW(model.named_parameters(), lr=0.1)
-    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"] == optimizer.state_dict()["param_groups"][0]["param_names"]
+    assert (
+        optimizer.param_groups[0]["param_names"] == ["weight", "bias"] == optimizer.state_dict()["param_groups"][0]["param_names"]
+    )
     model(danlu.ones(1, 2)).sum().backward()
     optimizer.step()
     assert optimizer.param_groups[0]["params"][0] is model.weight and len(optimizer.state) == 2

@@ -6,6 +6,7 @@ from danlu.functional.sequences import (
     pack_sequence,
     pad_packed_sequence,
     pad_sequence,
+    unpack_sequence,
     unpad_sequence,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "pack_sequence",
     "pad_packed_sequence",
     "pad_sequence",
+    "unpack_sequence",
     "unpad_sequence",
 ]
