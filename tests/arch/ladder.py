@@ -28,7 +28,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "fft.py",
             "files.py",
             "formats/",
-            "func.py",
+            "func/",
             "functional/",
             "functions.py",
             "linalg.py",
