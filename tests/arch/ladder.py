@@ -31,7 +31,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
             "func/",
             "functional/",
             "functions.py",
-            "linalg.py",
+            "linalg/",
             "replay.py",
             "signal/",
             "special.py",
