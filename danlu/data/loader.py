@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from danlu.data.dataset import Dataset, IterableDataset, Subset, TensorDataset, seed_of, seeded
+from danlu.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from danlu.data.shared import keep_heap, room
 from danlu.data.workers import Exhausted, Plan, Workers, drawing
 from danlu.errors import DataError, DTypeError
@@ -80,7 +81,7 @@ class DataLoader:
         self.dataset = dataset
         self.batch_size = None if batch_sampler is not None else batch_size
         self.shuffle, self.drop_last = bool(shuffle), drop_last
-        self.sampler, self.batch_sampler, self.collate_fn = sampler, batch_sampler, collate_fn
+        self._sampler, self._batch_sampler, self._collate = sampler, batch_sampler, collate_fn
         self.num_workers, self.timeout, self.worker_init_fn = num_workers, timeout, worker_init_fn
         self.multiprocessing_context, self.prefetch_factor = multiprocessing_context, prefetch_factor or 2
         self.persistent_workers, self.pin_memory = persistent_workers, pin_memory
@@ -93,11 +94,31 @@ class DataLoader:
         self._started = False  # whether a pass over it has begun
         self._workers: Workers | None = None  # those that wait for the next epoch
 
+    @property
+    def sampler(self) -> Any:
+        """What gives the places: the sampler that was given, or one of PyTorch's that stands for the loader's own order."""
+        if self._sampler is not None:
+            return self._sampler
+        return RandomSampler(self.dataset) if self.shuffle else SequentialSampler(self.dataset)
+
+    @property
+    def batch_sampler(self) -> Any:
+        """What gives the places of a batch; None without batches."""
+        if self._batch_sampler is not None or self.batch_size is None:
+            return self._batch_sampler
+        return BatchSampler(self.sampler, self.batch_size, self.drop_last)
+
+    @property
+    def collate_fn(self) -> Callable[[Any], Any]:
+        """What makes a batch of samples."""
+        batched = self.batch_size is not None or self._batch_sampler is not None
+        return self._collate or (default_collate if batched else default_convert)
+
     def __len__(self) -> int:
         """The number of batches of an epoch."""
-        if self.batch_sampler is not None:
-            return len(self.batch_sampler)  # type: ignore[arg-type]
-        samples = len(self.dataset if self.sampler is None else self.sampler)  # type: ignore[arg-type]
+        if self._batch_sampler is not None:
+            return len(self._batch_sampler)  # type: ignore[arg-type]
+        samples = len(self.dataset if self._sampler is None else self._sampler)  # type: ignore[arg-type]
         if self.batch_size is None:
             return samples
         return samples // self.batch_size if self.drop_last else math.ceil(samples / self.batch_size)
@@ -125,7 +146,7 @@ class DataLoader:
     def _batches(self, epoch: int, position: int) -> Iterator[Any]:
         """The batches themselves, from arrays, from this process or from workers."""
         indices = itertools.islice(self.batches(epoch), position, None)
-        if self.collate_fn is None and _columns(self.dataset) is not None:
+        if self._collate is None and _columns(self.dataset) is not None:
             yield from map(self._fetcher(self.dataset), indices)
             return
         source = (self.seed,) if self._drawn else tuple(get_state().values())
@@ -148,7 +169,7 @@ class DataLoader:
         seed = int(np.random.SeedSequence(source).generate_state(1, np.uint64)[0]) >> 3
         plan = Plan(
             self.dataset,
-            Maker(self.batch_size, self.batch_sampler is not None, self.collate_fn, self.drop_last),
+            Maker(self.batch_size, self._batch_sampler is not None, self._collate, self.drop_last),
             self.worker_init_fn,
             seed,
         )
@@ -160,9 +181,7 @@ class DataLoader:
     def blocks(self, most: Callable[[], int]) -> Iterator[tuple[int, Any]]:
         """A pass in blocks of up to `most()` whole batches of one size: (their number n, a batch of n times the rows). Only arrays come in
         blocks; of any other data set each block is one batch."""
-        columns = (
-            self.collate_fn is None and self.batch_size is not None and self.batch_sampler is None and _columns(self.dataset)
-        )
+        columns = self._collate is None and self.batch_size is not None and self._batch_sampler is None and _columns(self.dataset)
         if not columns:
             for batch in self:
                 yield 1, batch
@@ -181,8 +200,8 @@ class DataLoader:
         """The indices of each batch of an epoch, without loading anything: int64 [batch], or what the sampler gives."""
         if isinstance(self.dataset, IterableDataset):
             yield from itertools.repeat(0)  # as many as it has
-        elif self.batch_sampler is not None:
-            yield from self.batch_sampler
+        elif self._batch_sampler is not None:
+            yield from self._batch_sampler
         elif self.batch_size is None:
             yield from self._order(epoch).tolist()
         else:
@@ -193,8 +212,8 @@ class DataLoader:
 
     def _order(self, epoch: int) -> np.ndarray:
         """All indices of an epoch in their order, int64 [samples]."""
-        if self.sampler is not None:
-            places = list(self.sampler)
+        if self._sampler is not None:
+            places = list(self._sampler)
             return np.array(places, np.int64 if all(isinstance(place, int | np.integer) for place in places) else object)
         if not self.shuffle:
             return np.arange(len(self.dataset))
@@ -202,11 +221,11 @@ class DataLoader:
 
     def _fetcher(self, dataset: Any) -> Callable[[Any], Any]:
         """The function from a batch's indices to the batch."""
-        columns = _columns(dataset) if self.collate_fn is None else None
-        if columns is not None and (self.batch_size is not None or self.batch_sampler is not None):
+        columns = _columns(dataset) if self._collate is None else None
+        if columns is not None and (self.batch_size is not None or self._batch_sampler is not None):
             arrays, places = columns
             return lambda indices: [from_numpy(array[indices if places is None else places[indices]]) for array in arrays]
-        return Maker(self.batch_size, self.batch_sampler is not None, self.collate_fn, self.drop_last)(dataset)
+        return Maker(self.batch_size, self._batch_sampler is not None, self._collate, self.drop_last)(dataset)
 
     def state_dict(self) -> dict[str, int]:
         """Where the loader stands, as plain integers: the epoch, the batches of it that were handed out, and the seed."""
@@ -355,8 +374,8 @@ def as_tensors(sample: Any) -> Any:
 default_convert = as_tensors
 
 
-def default_collate(samples: list[Any]) -> Any:
-    """One batch of a list of samples: tensors, arrays and numbers are stacked, texts stay a list, fields go one by one.
+def default_collate(samples: Sequence[Any]) -> Any:
+    """One batch of a list of samples: tensors, arrays and numbers are stacked, texts stay what they are, fields go one by one.
 
     Python floats become float64, as in PyTorch.
 
@@ -366,7 +385,7 @@ def default_collate(samples: list[Any]) -> Any:
 
     >>> from danlu.data import default_collate
     >>> default_collate([(1, "a"), (2, "b")])
-    [tensor([1, 2]), ['a', 'b']]
+    [tensor([1, 2]), ('a', 'b')]
     """
     first = samples[0]
     if isinstance(first, str | bytes):
@@ -376,7 +395,7 @@ def default_collate(samples: list[Any]) -> Any:
     if isinstance(first, tuple | list):
         if len({len(sample) for sample in samples}) > 1:
             raise DataError("the samples of a batch have different numbers of fields; give collate_fn to join them")
-        return _rebuild(first, [default_collate(list(field)) for field in zip(*samples)])
+        return _rebuild(first, [default_collate(field) for field in zip(*samples)])
     return from_array(_stack(samples))
 
 
@@ -385,11 +404,17 @@ def _rebuild(like: Any, values: list[Any]) -> Any:
     return type(like)(*values) if hasattr(like, "_fields") else values
 
 
-def _stack(samples: list[Any]) -> np.ndarray:
+class NotStackable(DataError, TypeError):
+    """A sample of a type that no batch is made of."""
+
+
+def _stack(samples: Sequence[Any]) -> np.ndarray:
     """Arrays, tensors or numbers as one array [batch, ...]."""
     for sample in samples:
         if not isinstance(sample, Tensor | np.ndarray | np.generic | bool | int | float):
-            raise DataError("samples of type {kind} cannot be stacked; give collate_fn to join them", kind=type(sample).__name__)
+            raise NotStackable(
+                "samples of type {kind} cannot be stacked; give collate_fn to join them", kind=type(sample).__name__
+            )
     arrays = [to_array(sample) for sample in samples]
     shapes = sorted({array.shape for array in arrays})
     if len(shapes) > 1:

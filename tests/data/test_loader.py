@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from danlu import dtype as danlu
 from danlu.data.dataset import Dataset, Subset, TensorDataset, random_split
-from danlu.data.loader import DataLoader, default_collate
+from danlu.data.loader import DataLoader, default_collate, default_convert
+from danlu.data.sampler import SequentialSampler
 from danlu.errors import DataError
 from danlu.random import Generator, get_state, manual_seed
 from danlu.tensor import Tensor
@@ -290,3 +291,22 @@ def test_shares_are_rounded_as_in_pytorch(size: int) -> None:
         assert [len(part) for part in random_split(range(size), shares)] == [
             len(part) for part in peer.random_split(range(size), shares)
         ]
+
+
+def test_a_loader_says_what_it_works_with():
+    data = TensorDataset(np.arange(10))
+    before = get_state()
+    loader = DataLoader(data, 4)
+    assert (len(loader.sampler), len(loader.batch_sampler), list(loader.batch_sampler)[2]) == (10, 3, [8, 9])
+    assert loader.collate_fn is default_collate and DataLoader(data, None).collate_fn is default_convert
+    assert DataLoader(data, None).batch_sampler is None and get_state() == before
+    own = SequentialSampler(data)
+    assert DataLoader(data, sampler=own).sampler is own and sorted(DataLoader(data, shuffle=True, seed=1).sampler) == list(
+        range(10)
+    )
+
+
+def test_what_a_batch_is_made_of():
+    assert default_collate([(1, "a"), (2, "b")])[1] == ("a", "b") and default_collate(["a", "b"]) == ["a", "b"]
+    with pytest.raises(TypeError, match="samples of type object cannot be stacked"):
+        default_collate([object(), object()])
