@@ -222,7 +222,7 @@ DATA = (
         for batch in DataLoader(sentences, batch_size=2):
             print(batch)
     """),
-    Mistake("none_in_a_batch", 2, "DataError", ("NoneType", "collate_fn"),
+    Mistake("none_in_a_batch", 2, "NotStackable", ("NoneType", "collate_fn"),
         "cannot be stacked", "不能堆叠",
         "RuntimeError: Could not infer dtype of NoneType", """
         samples = [(danlu.rand(2), 1), (danlu.rand(2), None)]
