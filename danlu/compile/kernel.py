@@ -172,7 +172,8 @@ class Kernel:
     """One function of the program, or (a contraction) one for each phase. `chunks` is the number of independent pieces of its
     outermost loop, fixed by the shapes. `local`: slots that hold one piece of work at a time, with the bytes of it; each call of the
     function has them for itself. `partial`: slots for sums of each piece, with their bytes, which a later kernel adds.
-    `chunk`: how long the pieces are, of how many `rows`, where that is decided. `groups`: the numbers of the groups of nodes that it computes."""
+    `chunk`: how long the pieces are, of how many `rows`, where that is decided. `groups`: the numbers of the groups of nodes that it computes.
+    `begins`: slots of which it sees only what lies so many bytes behind their beginning, or later."""
 
     name: str
     body: list
@@ -182,6 +183,7 @@ class Kernel:
     chunk: int = 0
     rows: int = 0
     groups: tuple[int, ...] = ()
+    begins: dict[int, int] = field(default_factory=dict)
 
 
 # ---- what kernels need besides the ops of the table ------------------------------------------------------------------------
@@ -346,7 +348,8 @@ class Rewriter:
 def render(kernel: Kernel) -> str:
     """The kernel as text; what `DANLU_LOG=kernels` prints and golden files hold."""
     local = "".join(f" b{slot}:{nbytes}" for slot, nbytes in kernel.local.items())
-    lines = [f"kernel {kernel.name} chunks={kernel.chunks}{' local' if local else ''}{local}"]
+    begins = "".join(f" b{slot}+{nbytes}" for slot, nbytes in kernel.begins.items())
+    lines = [f"kernel {kernel.name} chunks={kernel.chunks}{' local' if local else ''}{local}{' from' if begins else ''}{begins}"]
     _render_body(kernel.body, 1, lines)
     return "\n".join(lines)
 

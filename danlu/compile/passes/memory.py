@@ -82,6 +82,8 @@ def _only_at(kernel: Kernel, slot: int, store: Store) -> bool:
     the same row that come before that."""
     if any(isinstance(s, Slices) or (isinstance(s, Contract) and slot in (s.a.slot, s.b.slot)) for s in kernel.body):
         return False
+    if kernel.begins.get(slot) != kernel.begins.get(store.slot):
+        return False
     parts, row = kernel.body, None
     if len(kernel.groups) > 1:
         parts, row = kernel.body[0].body, kernel.body[0].var
