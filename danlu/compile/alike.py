@@ -31,8 +31,8 @@ from danlu.compile.kernel import (
     Number,
     Rewriter,
     Scan,
-    Slices,
     Store,
+    Total,
     children,
     expressions,
     statements,
@@ -161,7 +161,7 @@ class _Described:
 
     def _atom(self, a: Any) -> Hashable:
         if isinstance(a, Position):
-            return "position", self._value(a.expression), a.extent
+            return Position, self._value(a.expression), a.extent
         return (type(a), self._index(a.index), a.divisor) if isinstance(a, (Quotient, Remainder)) else a
 
     def _guard(self, guard: tuple) -> Hashable:
@@ -170,11 +170,11 @@ class _Described:
     def _body(self, body: list) -> None:
         for s in body:
             if isinstance(s, Loop):
-                self.said.append(("loop", s.var.name, s.var.extent, s.kind, s.lanes, s.chunk, len(s.body)))
+                self.said.append((Loop, s.var.name, s.var.extent, s.kind, s.lanes, s.chunk, len(s.body)))
                 self._body(s.body)
             elif isinstance(s, Store):
                 value = self._value(s.value)
-                self.said.append(("store", self._slot(s.slot), self._index(s.index), value, s.dtype, s.mode))
+                self.said.append((Store, self._slot(s.slot), self._index(s.index), value, s.dtype, s.mode))
             elif isinstance(s, Contract):
                 self._contract(s)
             else:
@@ -186,7 +186,7 @@ class _Described:
         """Its summed axes have no loop that says how long they are."""
         axes = tuple((a, a.extent) for x in (s.a, s.b) for a in atoms_of(x.index))
         operands = self._value(s.a), self._value(s.b), axes, tuple((a, a.extent) for a in s.axes), s.slices
-        self.said.append(("contract", *operands, s.total.name, s.total.dtype, s.shared, len(s.body)))
+        self.said.append((Contract, *operands, s.total.name, s.total.dtype, s.shared, len(s.body)))
         self._body(s.body)
 
     def _value(self, root: Any) -> int:
@@ -206,16 +206,16 @@ class _Described:
 
     def _expression(self, e: Any) -> Hashable:
         if isinstance(e, Load):
-            return "load", self._slot(e.slot), self._index(e.index), e.dtype, self._guard(e.guard)
+            return Load, self._slot(e.slot), self._index(e.index), e.dtype, self._guard(e.guard)
         if isinstance(e, Apply):  # -0.0 equals 0 and is another number
             return e.op, tuple(map(self._value, e.args)), repr(e.attrs) if e.attrs else "", e.dtype
         if isinstance(e, Choose):
-            return "choose", self._guard(e.guard), self._value(e.yes), self._value(e.no), e.dtype
+            return Choose, self._guard(e.guard), self._value(e.yes), self._value(e.no), e.dtype
         if isinstance(e, Constant):
-            return "constant", repr(e.value), e.dtype
+            return Constant, repr(e.value), e.dtype
         if isinstance(e, Number):
-            return "number", self.numbers.setdefault(e.position, len(self.numbers)), e.dtype
-        return ("count", self._index(e.index), e.dtype) if isinstance(e, Count) else ("total", e.name, e.op, e.dtype)
+            return Number, self.numbers.setdefault(e.position, len(self.numbers)), e.dtype
+        return (Count, self._index(e.index), e.dtype) if isinstance(e, Count) else (Total, e.name, e.op, e.dtype)
 
 
 def _places(kernel: Kernel, own: Own, places: dict[int, Place]) -> list[Place]:

@@ -217,13 +217,14 @@ PLUS = Machine("plus", lambda b, a, x: b.add(a, x) if x.dtype.kind != "b" else b
 
 def statements(body: list) -> Iterator[Any]:
     """Every statement, outer ones first."""
-    for s in body:
+    stack = body[::-1]
+    while stack:
+        s = stack.pop()
         yield s
         if isinstance(s, (Loop, Contract)):
-            yield from statements(s.body)
+            stack.extend(reversed(s.body))
         elif isinstance(s, Slices):
-            for member in s.members:
-                yield from statements(member.body)
+            stack.extend(x for member in reversed(s.members) for x in reversed(member.body))
 
 
 def members(kernel: Kernel) -> list[Kernel]:
