@@ -33,8 +33,8 @@ from danlu.compile.kernel import (
     Scan,
     Store,
     Total,
+    all_expressions,
     children,
-    expressions,
     statements,
 )  # fmt: skip
 
@@ -90,26 +90,17 @@ def based(kernel: Kernel, local: dict[int, int]) -> Kernel:
     first: dict[int, int] = {}
     nbytes: dict[int, int] = {}
     fixed = {*local, *kernel.local}
-    for e in accesses_of(kernel.body):
-        first[e.slot] = min(e.index.const, first.get(e.slot, e.index.const))
-        nbytes[e.slot] = e.dtype.itemsize
-        if isinstance(e, Load) and e.guard:
-            fixed.add(e.slot)
+    products = [x for s in kernel.body if isinstance(s, Contract) for x in (s.a, s.b)]
+    for e in (*all_expressions(kernel), *products, *statements(kernel.body)):
+        if isinstance(e, (Load, Store)):
+            first[e.slot] = min(e.index.const, first.get(e.slot, e.index.const))
+            nbytes[e.slot] = e.dtype.itemsize
+            if isinstance(e, Load) and e.guard:
+                fixed.add(e.slot)
     begins = {slot: k for slot, k in first.items() if k > 0 and slot not in fixed}
     if not begins:
         return kernel
     return replace(kernel, body=_Based(begins).body(kernel.body), begins={s: k * nbytes[s] for s, k in begins.items()})
-
-
-def accesses_of(body: list) -> list[Load | Store]:
-    """Every load and store of statements, operands of products included."""
-    found = [e for e in expressions(body) if isinstance(e, Load)]
-    for s in statements(body):
-        if isinstance(s, Store):
-            found.append(s)
-        elif isinstance(s, Contract):
-            found += [s.a, s.b]
-    return found
 
 
 class _Based(Rewriter):
@@ -118,9 +109,6 @@ class _Based(Rewriter):
     def __init__(self, first: dict[int, int]) -> None:
         super().__init__({})
         self.first = first
-
-    def index(self, ix: Index) -> Index:
-        return super().index(ix) if any(isinstance(a, Position) for a in atoms_of(ix)) else ix
 
     def _expression(self, e: Any) -> Any:
         e = super()._expression(e)
@@ -237,10 +225,6 @@ class _Moved(Rewriter):
         local, partial = ({self.slots[slot]: n for slot, n in known.items()} for known in (template.local, template.partial))
         body = self.body(template.body)
         return replace(template, name=like.name, body=body, local=local, partial=partial, groups=like.groups, begins=like.begins)
-
-    def index(self, ix: Index) -> Index:
-        """The same index, but for what it reads from memory."""
-        return super().index(ix) if any(isinstance(a, Position) for a in atoms_of(ix)) else ix
 
     def _expression(self, e: Any) -> Any:
         if isinstance(e, Load):

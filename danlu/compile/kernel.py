@@ -266,6 +266,14 @@ def expressions(body: list, seen: set[int] | None = None) -> Iterator[Any]:
                 roots.extend(children(e))
 
 
+def all_expressions(kernel: Kernel) -> list:
+    """Every expression of a kernel, found once: passes make new kernels and leave those that are there as they are."""
+    found = kernel.__dict__.get("expressions")
+    if found is None:
+        found = kernel.__dict__["expressions"] = [*expressions(kernel.body)]
+    return found
+
+
 def indices(body: list) -> Iterator[Index]:
     """Every index of the statements."""
     for s in statements(body):
@@ -277,7 +285,7 @@ def indices(body: list) -> Iterator[Index]:
 
 def reports(kernel: Kernel) -> bool:
     """Whether a kernel may find an error in the data: a position that does not exist."""
-    return any(isinstance(e, Apply) and e.op is LOCATE for e in expressions(kernel.body))
+    return any(isinstance(e, Apply) and e.op is LOCATE for e in all_expressions(kernel))
 
 
 # ---- rewriting ------------------------------------------------------------------------------------------------------------
@@ -292,6 +300,8 @@ class Rewriter:
 
     def index(self, ix: Index) -> Index:
         """The index with variables replaced, also where it holds positions read from memory."""
+        if not any(isinstance(a, Position) or a in self.replace for a in atoms_of(ix)):
+            return ix
         return substitute(ix, self.replace, self.expression)
 
     def guard(self, guard: Guard) -> Guard:

@@ -79,7 +79,9 @@ def test_steps_that_read_their_part_of_one_memory_are_alike():
     rng = np.random.default_rng(0)
     counts = []
     for steps in (6, 12):
-        arrays = [rng.standard_normal(shape).astype(np.float32) / 8 for shape in ((steps, 4, 96), (32, 32), (4, 32), (steps, 4, 32))]
+        arrays = [
+            rng.standard_normal(shape).astype(np.float32) / 8 for shape in ((steps, 4, 96), (32, 32), (4, 32), (steps, 4, 32))
+        ]
         x, w, h, target = inputs_of(arrays)
         states, first = [], h
         for k in range(steps):

@@ -9,29 +9,24 @@ import sys
 from collections import Counter
 
 from danlu.compile.index import Index, Var, atoms_of
-from danlu.compile.kernel import Call, Contract, Kernel, Load, Slices, Store, expressions, reports, statements
+from danlu.compile.kernel import Call, Contract, Kernel, Load, Slices, Store, all_expressions, expressions, reports, statements
 from danlu.graph import Spec
 
 ALIGNMENT = 64
 
 
 def touched(kernel: Kernel) -> set[int]:
-    """The slots that a kernel reads or writes. Found once, but for workspaces, which it gets late."""
-    found = kernel.__dict__.get("touched")
-    if found is None:
-        found = kernel.__dict__["touched"] = _touched(kernel.body)
-    return found | {s.workspace for s in statements(kernel.body) if isinstance(s, (Contract, Slices)) and s.workspace is not None}
-
-
-def _touched(body: list) -> set[int]:
-    found = {e.slot for e in expressions(body) if isinstance(e, Load)}
-    for s in statements(body):
+    """The slots that a kernel reads or writes."""
+    found = {e.slot for e in all_expressions(kernel) if isinstance(e, Load)}
+    for s in statements(kernel.body):
         if isinstance(s, Store):
             found.add(s.slot)
         elif isinstance(s, Call):
             found |= {slot for slot, _ in (*s.inputs, *s.outputs) if slot is not None}
         elif isinstance(s, Contract):
             found |= {s.a.slot, s.b.slot}
+        if isinstance(s, (Contract, Slices)) and s.workspace is not None:
+            found.add(s.workspace)
     return found
 
 

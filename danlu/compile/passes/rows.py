@@ -181,7 +181,7 @@ def _in_parts(kernel: Kernel, fresh: Iterator[int]) -> list[Kernel] | None:
     summed, updates = _loops(loops)
     extents = [v.extent for v in columns]
     rows, width = prod(v.extent for v in summed), prod(extents)
-    length = -(-rows // max(1, min(PARTS, rows * width // PART)))
+    length = _power(-(-rows // max(1, min(PARTS, rows * width // PART))))
     if rows * width < SMALL * 2 or length < FEWEST // 2 or not all(type(s) is Accumulate for s in updates):
         return None
     if best_variable(kernel.body) not in columns:
@@ -201,6 +201,11 @@ def _in_parts(kernel: Kernel, fresh: Iterator[int]) -> list[Kernel] | None:
         replace(kernel, body=nest([*summed, *columns], stores), partial=sizes, chunk=length, rows=rows),
         replace(kernel, body=nest(columns, [*begins, Loop(part, loads), *rest])),
     ]
+
+
+def _power(n: int) -> int:
+    """The power of two that is not less: lengths of parts that several batch sizes have, and that divide by shifts."""
+    return 1 << (n - 1).bit_length()
 
 
 def _wide(sums: Kernel, target: Target) -> bool:
@@ -256,9 +261,7 @@ def _view(kernel: Kernel, rows: int) -> View:
     row = i.var(row_variable(rows))
     body = Rewriter(dict(zip(parts, i.unravel(row, [v.extent for v in parts])))).body(body)
     strides, sizes = pieces(accesses(body), row_variable(rows))
-    return View(
-        body, strides, sizes, _length(body), bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body))
-    )
+    return View(body, strides, sizes, _length(body), bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body)))
 
 
 def _outermost(kernel: Kernel, rows: int) -> tuple[list[Var], list]:

@@ -181,7 +181,11 @@ def _accesses(body: list) -> tuple[list[Store], list[Load], list[Index]]:
     found = [*expressions(body)]
     stores = [s for s in statements(body) if isinstance(s, Store)]
     everywhere = [*(s.index for s in stores), *(ix for e in found for ix in own_indices(e))]
-    return stores, [e for e in found if isinstance(e, Load)], [ix for ix in everywhere if any(type(a) is not Var for a, _ in ix.terms)]
+    return (
+        stores,
+        [e for e in found if isinstance(e, Load)],
+        [ix for ix in everywhere if any(type(a) is not Var for a, _ in ix.terms)],
+    )
 
 
 def _score(var: Var, stores: list[Store], loads: list[Load], indices: list[Index]) -> float | None:
