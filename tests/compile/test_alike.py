@@ -12,8 +12,10 @@ from random_graphs import random_graph
 from danlu import dtype as dt
 from danlu.autodiff import gradient
 from danlu.compile import alike, program
+from danlu.compile.index import Var, i
+from danlu.compile.kernel import Apply, Kernel, Load, Loop, Store, render
 from danlu.graph import Node, Spec
-from danlu.ops import o
+from danlu.ops import TABLE, o
 from danlu.ops.source import CONST, NUMBER
 from danlu.testing import evaluate, inputs_of
 
@@ -96,6 +98,35 @@ def test_steps_that_read_their_part_of_one_memory_are_alike():
         for y, wanted in zip(native(roots, arrays), evaluate(roots, arrays), strict=True):
             np.testing.assert_allclose(y, wanted, rtol=1e-3, atol=1e-3)
     assert counts[0] == counts[1]
+
+
+def copying(first, second, guard=()):
+    d = Var("d", 8)
+    parts = [Load(4, i.affine(i.var(d), 1, k), dt.float32, guard) for k in (first, second)]
+    return Kernel("k0", [Loop(d, [Store(9, i.var(d), Apply(TABLE["add"], tuple(parts), (), dt.float32), dt.float32)])])
+
+
+def test_where_a_slot_begins_is_told_by_its_place():
+    found = alike.based(copying(24, 40), {})
+    assert found.begins == {4: 96}
+    assert render(found).splitlines() == [
+        "kernel k0 chunks=1 from b4+96",
+        "  serial d < 8",
+        "    b9[d] = add(b4[d], b4[d + 16])",
+    ]
+
+
+@pytest.mark.parametrize(
+    "kernel, local",
+    [
+        (copying(0, 8), {}),
+        (copying(24, 40), {4: 256}),
+        (copying(24, 40, (("within", i.affine(i.var(Var("d", 8)), 1, -4), 4),)), {}),
+    ],
+    ids=["at its beginning", "a piece for each call", "an element that may not exist"],
+)
+def test_where_a_slot_begins_as_before(kernel, local):
+    assert alike.based(kernel, local) is kernel
 
 
 def numbered(x, position):

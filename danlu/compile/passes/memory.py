@@ -16,7 +16,15 @@ ALIGNMENT = 64
 
 
 def touched(kernel: Kernel) -> set[int]:
-    """The slots that a kernel reads or writes."""
+    """The slots that a kernel reads or writes; found once, but for workspaces, which it gets late."""
+    found = kernel.__dict__.get("touched")
+    if found is None:
+        found = kernel.__dict__["touched"] = _touched(kernel)
+    late = {s.workspace for s in statements(kernel.body) if isinstance(s, (Contract, Slices)) and s.workspace is not None}
+    return found | late if late else found
+
+
+def _touched(kernel: Kernel) -> set[int]:
     found = {e.slot for e in all_expressions(kernel) if isinstance(e, Load)}
     for s in statements(kernel.body):
         if isinstance(s, Store):
@@ -25,8 +33,6 @@ def touched(kernel: Kernel) -> set[int]:
             found |= {slot for slot, _ in (*s.inputs, *s.outputs) if slot is not None}
         elif isinstance(s, Contract):
             found |= {s.a.slot, s.b.slot}
-        if isinstance(s, (Contract, Slices)) and s.workspace is not None:
-            found.add(s.workspace)
     return found
 
 
