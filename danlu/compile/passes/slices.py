@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 
 from danlu.compile.index import ZERO, Index, Var, i
@@ -42,6 +43,8 @@ def slice_by_slice(kernels: list[Kernel], results: set[int]) -> list[Kernel]:
         own = {slot for slot in f.writes if readers[slot] == mine[slot] > 1} - results
         together = _kernel(f, own) if len(f.members) > 1 else None
         made += f.members if together is None else (together,)
+    view.cache_clear()
+    batch.cache_clear()
     return made
 
 
@@ -57,6 +60,7 @@ def _slices_of(kernel: Kernel) -> int:
     return prod(v.extent for v in batch(kernel.body[0])) if isinstance(kernel.body[0], Contract) else 0
 
 
+@lru_cache(maxsize=4096)
 def batch(c: Contract) -> list[Var]:
     """The axes that both operands of a product have, and all that it stores; none where it is no product of matrices."""
     if not (affine(c) and c.total.dtype.is_floating_point and len(summed(c)) == 1 and all(map(plain_store, c.body))):
@@ -94,6 +98,7 @@ class View:
     sizes: dict[int, int]
 
 
+@lru_cache(maxsize=4096)
 def view(kernel: Kernel, count: int) -> View | None:
     """The kernel as so many slices; None where it cannot be cut so."""
     if not isinstance(kernel.body[0], Contract):
