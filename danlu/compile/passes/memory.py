@@ -150,21 +150,22 @@ def plan_memory(
     for slot, root in home.items():
         first[root], last[root] = min(first[root], first[slot]), max(last[root], last[slot])
     arenas = [(slot, size, first.get(slot, 0)) for slot, size in (results or {}).items()]
-    placed: list[tuple[int | None, int, int, int]] = []  # (arena, offset, end, slot)
+    placed: dict[int | None, list[tuple[int, int, int, int]]] = {None: []}  # arena → (first, last, offset, end)
     found: dict[int, tuple[int | None, int]] = {}
     for slot in sorted(sizes.keys() - home.keys(), key=lambda s: (-sizes[s], first.get(s, 0), s)):
-        size = -(-max(sizes[slot], 1) // ALIGNMENT) * ALIGNMENT
+        needed = max(sizes[slot], 1)
+        size = -(-needed // ALIGNMENT) * ALIGNMENT
         start, stop = first.get(slot, 0), last.get(slot, 0)
-        alive = [(arena, a, b) for arena, a, b, other in placed if first.get(other, 0) <= stop and last.get(other, 0) >= start]
-        for arena, room in [*((r, n) for r, n, until in arenas if stop < until), (None, sys.maxsize)]:
-            offset = _first_gap(sorted((a, b) for where, a, b in alive if where == arena), size)
-            if offset + min(size, sizes[slot]) <= room:
+        rooms = ((r, n) for r, n, until in arenas if stop < until and needed <= n)
+        for arena, room in (*rooms, (None, sys.maxsize)):
+            there = placed.setdefault(arena, [])
+            offset = _first_gap(sorted((a, b) for since, until, a, b in there if since <= stop and until >= start), size)
+            if offset + needed <= room:
                 break
         found[slot] = arena, offset
-        placed.append((arena, offset, offset + size, slot))
-    return found | {slot: found[root] for slot, root in home.items()}, max(
-        (b for arena, _, b, _ in placed if arena is None), default=0
-    )
+        there.append((start, stop, offset, offset + size))
+    workspace = max((end for *_, end in placed[None]), default=0)
+    return found | {slot: found[root] for slot, root in home.items()}, workspace
 
 
 def _lifetimes(kernels: list[Kernel]) -> tuple[dict[int, int], dict[int, int]]:

@@ -32,9 +32,13 @@ LARGE = 1 << 18  # bytes of what need not be stored any more, at least: less sta
 
 def slice_by_slice(kernels: list[Kernel], results: set[int]) -> list[Kernel]:
     """The kernels, those that work on the same slices as one; `results` are slots that are read after the program."""
+    counts = [*map(_slices_of, kernels)]
+    if max(counts, default=0) < FEWEST:
+        batch.cache_clear()
+        return kernels
     families: list[Family] = []
-    for kernel in kernels:
-        families.append(Family((kernel,), touched(kernel), written(kernel), _slices_of(kernel)))
+    for kernel, count in zip(kernels, counts):
+        families.append(Family((kernel,), touched(kernel), written(kernel), count))
         join(families, len(families) - 1, _related, _both)
     readers = Counter(slot for f in families for k in f.members for slot in touched(k))
     made: list[Kernel] = []
