@@ -198,7 +198,7 @@ def _slots(groups: list[Group], inputs: list[Node], computed: list[Node], num_in
 def _kernels(
     groups: list[Group], slots: dict[int, int], results: set[int], machine: target.Target, alike: Alike
 ) -> list[ir.Kernel]:
-    """A kernel for each group or for several that walk the same rows, as fast as the passes make them; equal groups share the work."""
+    """A kernel for each group or for several that walk the same rows, as fast as the passes make them; equal ones share the work."""
     lowered = [ir.Kernel(f"k{n}", Lowering(g, slots).run(), groups=(n,)) for n, g in enumerate(groups) if not _empty(g)]
     lowered = [k for k in lowered if k.body]
     _count_readers(lowered)

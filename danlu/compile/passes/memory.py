@@ -68,9 +68,12 @@ def in_place(
     last = {slot: k for k, used in enumerate(uses) for slot in used}
     made = Counter(slot for kernel in kernels for slot in written(kernel))  # what several kernels write is begun by the first
     safe = max((k + 1 for k, kernel in enumerate(kernels) if may_fail(kernel)), default=0)
+    ends: dict[int, set[int]] = {}
+    for j in free.keys() & last.keys():
+        ends.setdefault(last[j], set()).add(j)
     chosen: dict[int, int] = {}
     for k, kernel in enumerate(kernels[safe:], safe):
-        dying = {j for j in free if last.get(j) == k}
+        dying = ends.get(k, set())
         stores = [s for s in statements(kernel.body) if isinstance(s, Store)] if dying else []
         for s in stores:
             if s.slot not in results or s.slot in chosen or made[s.slot] > 1 or sum(x.slot == s.slot for x in stores) > 1:
