@@ -131,7 +131,9 @@ def _join(families: list[Family], at: int, target: Target) -> bool:
 
 
 def _related(first: Family, second: Family) -> bool:
-    return bool(first.rows & second.rows and (first.writes & second.touches or _read_together(first, second)))
+    if first.rows.isdisjoint(second.rows):
+        return False
+    return not first.writes.isdisjoint(second.touches) or _read_together(first, second)
 
 
 def _read_together(first: Family, second: Family) -> bool:
