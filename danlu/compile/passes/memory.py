@@ -17,16 +17,20 @@ ALIGNMENT = 64
 
 def touched(kernel: Kernel) -> set[int]:
     """The slots that a kernel reads or writes."""
+    rooms = {s.workspace for s in statements(kernel.body) if isinstance(s, (Contract, Slices)) and s.workspace is not None}
+    return read(kernel) | written(kernel) | rooms
+
+
+def read(kernel: Kernel) -> set[int]:
+    """The slots that a kernel reads."""
     found = {e.slot for e in expressions(kernel.body) if isinstance(e, Load)}
     for s in statements(kernel.body):
-        if isinstance(s, Store):
+        if isinstance(s, Store) and s.mode != "set":
             found.add(s.slot)
         elif isinstance(s, Call):
-            found |= {slot for slot, _ in (*s.inputs, *s.outputs) if slot is not None}
+            found |= {slot for slot, _ in s.inputs}
         elif isinstance(s, Contract):
             found |= {s.a.slot, s.b.slot}
-        if isinstance(s, (Contract, Slices)) and s.workspace is not None:
-            found.add(s.workspace)
     return found
 
 
