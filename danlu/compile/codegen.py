@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import product, takewhile
+from math import prod
 from typing import Any
 
 from danlu import dtype as dt
-from danlu.compile import gemm
+from danlu.compile import gemm, micro
 from danlu.compile.body import (
     NUMBERS,
     Body,
@@ -46,6 +47,7 @@ from danlu.compile.kernel import (
 from danlu.dtype import DType
 from danlu.messages import message
 
+FAR = 1 << 20  # bytes that do not stay in the second cache
 COUNTS = 1 << 10  # from here on a whole number is taken for a count
 
 
@@ -517,8 +519,9 @@ def write_kernel(kernel: Kernel, places: dict[int, Place]) -> list[Function]:
 def _write_phase(phase: gemm.Phase, s: Contract, places: dict[int, Place]) -> Function:
     b = Body(places)
     workspace = b.pointer(s.workspace) if s.workspace is not None else "null"
-    at = gemm.Pointers(b.pointer(s.a.slot), b.pointer(s.b.slot), workspace)
-    phase.emit(b, at, "%begin", "%end", Epilogue(Writer(b), s))
+    epilogue = Epilogue(Writer(b), s)
+    at = gemm.Pointers(b.pointer(s.a.slot), b.pointer(s.b.slot), workspace, epilogue.fetch if epilogue.far() else None)
+    phase.emit(b, at, "%begin", "%end", epilogue)
     return function(b, phase.chunks)
 
 
@@ -540,6 +543,36 @@ class Epilogue:
         self.writer.statements(self.contract.body)
         b.memo.pop()
         b.vector, b.lanes, b.mask = None, 1, None
+
+    def far(self) -> bool:
+        """Whether what is touched does not stay in the second cache."""
+        size = prod(v.extent for v in self.contract.axes)
+        return sum(size * x.dtype.itemsize for x in self.touched()) >= FAR
+
+    def touched(self) -> list[Load | Store]:
+        """The loads and stores of a place for each result, once each."""
+        row, column = self.contract.axes[-2:]
+        found = [*(e for e in expressions(self.contract.body) if isinstance(e, Load) and not e.guard), *statements(self.contract.body)]
+        near = {(x.slot, x.index): x for x in found if isinstance(x, (Load, Store)) and not any(map(is_computed, atoms_of(x.index)))}
+        return [x for x in near.values() if x.index.coefficient(row) and x.index.coefficient(column)]
+
+    def fetch(self, batch: list[str], m: str, n: str, axis: str, tile: tuple[int, int, int]) -> None:
+        """Asks for what the vectors of a tile will touch, where they lie side by side."""
+        b, (rows, vectors, lanes) = self.writer.b, tile
+        *outer, row, column = self.contract.axes
+        along, across = (column, row) if axis == "n" else (row, column)
+        b.registers.update(zip((*outer, row, column), (*batch, m, n)))
+        for x in self.touched():
+            if x.index.coefficient(along) == 1:
+                first = b.address(x.slot, x.dtype, self.writer.index_value(x.index, scalar=True).ref)
+                for i, v in product(range(rows), range(vectors)):
+                    place = micro.at(b, first, str(i * x.index.coefficient(across) + v * lanes), x.dtype)
+                    micro.prefetch(b, place, isinstance(x, Store))
+
+
+def is_computed(atom: Atom) -> bool:
+    """Whether a place is read from memory or is a quotient."""
+    return not isinstance(atom, Var)
 
 
 __all__ = ["Writer", "write_kernel"]

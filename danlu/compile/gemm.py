@@ -35,13 +35,18 @@ from danlu.compile.tiling import Contraction, Plan, plan
 Epilogue = Callable[[Emitter, Value, list[str], str, str, Value | None, str], None]
 
 
+Fetch = Callable[[list[str], str, str, str, tuple[int, int, int]], None]
+
+
 @dataclass(frozen=True)
 class Pointers:
-    """The registers that hold the addresses of A, B and the workspace."""
+    """The registers that hold the addresses of A, B and the workspace. `fetch(batch, m, n, axis, (rows, vectors, lanes))` asks for the memory
+    that the epilogue of a tile will touch, before its sums are made."""
 
     a: str
     b: str
     workspace: str
+    fetch: Fetch | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,9 @@ def _units(p: Plan, b: Emitter, begin: str, end: str, grain: int, box: tuple[int
     piece = micro.unravel(b, begin, pieces, b.size) if pieces else []
     with loop(b, first, last) as unit:
         yield [*piece, *micro.unravel(b, unit.index, box, b.size)]
+
+
+FETCH = 64  # k from which on memory has time to come while a tile is summed
 
 
 # ---- packing -------------------------------------------------------------------------------------------------------
@@ -182,7 +190,7 @@ def _emit_tiles(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogu
         last = micro.at_most(b, micro.plus(b, first, b.size(p.row_tiles)), tiles)
         give = _partial_store(p, at, part) if p.partial else epilogue
         with loop(b, first, last) as tile:
-            _emit_tile(p, b, places, room, batch, part, tile.index, panel, give)
+            _emit_tile(p, b, places, room, batch, part, tile.index, panel, give, fetch=None if p.partial else at.fetch)
 
 
 def _emit_tile(
@@ -196,12 +204,15 @@ def _emit_tile(
     panel: str,
     give: Epilogue,
     members: Sequence[str] = (),
+    fetch: Fetch | None = None,
 ) -> None:
     """One tile: its sums go to `room`, from there vector by vector to the epilogue."""
     height, width, k = p.tile.rows, p.width, p.contraction.k
     first_row, first_column = micro.times(b, row, height), micro.times(b, panel, width)
     y, x = micro.at_most(b, first_row, p.rows - height), _inside(b, first_column, width, p.columns)
     kernel = micro.tile_along_columns if p.variant == "columns" else micro.tile_along_k
+    if fetch is not None and p.variant == "columns" and FETCH <= k:
+        fetch(batch, *((y, x) if p.axis == "n" else (x, y)), p.axis, (height, p.tile.vectors, p.tile.lanes))
 
     def sums(batch: list[str], ks: tuple[str, str]) -> Iterator[tuple[str, Value]]:
         left = p.left.start(b, places[0], batch, row, y)
