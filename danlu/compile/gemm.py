@@ -186,6 +186,7 @@ def _emit_tiles(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogu
     tiles = ceil(p.rows / p.tile.rows)
     places = [at.workspace if source else pointer for source, pointer in zip(p.sources, pointers, strict=True)]
     with _units(p, b, begin, end, p.grain, p.units) as (*batch, part, block, panel):
+        block, panel = (panel, block) if p.down else (block, panel)
         first = micro.times(b, block, b.size(p.row_tiles))
         last = micro.at_most(b, micro.plus(b, first, b.size(p.row_tiles)), tiles)
         give = _partial_store(p, at, part) if p.partial else epilogue
