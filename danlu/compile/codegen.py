@@ -562,12 +562,14 @@ class Epilogue:
         *outer, row, column = self.contract.axes
         along, across = (column, row) if axis == "n" else (row, column)
         b.registers.update(zip((*outer, row, column), (*batch, m, n)))
+        b.memo.append({})  # the same indices mean other places for each vector of the tile
         for x in self.touched():
             if x.index.coefficient(along) == 1:
                 first = b.address(x.slot, x.dtype, self.writer.index_value(x.index, scalar=True).ref)
                 for i, v in product(range(rows), range(vectors)):
                     place = micro.at(b, first, str(i * x.index.coefficient(across) + v * lanes), x.dtype)
                     micro.prefetch(b, place, isinstance(x, Store))
+        b.memo.pop()
 
 
 def is_computed(atom: Atom) -> bool:
