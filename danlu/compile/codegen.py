@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product, takewhile
+from itertools import takewhile
 from math import prod
 from typing import Any
 
@@ -47,7 +47,7 @@ from danlu.compile.kernel import (
 from danlu.dtype import DType
 from danlu.messages import message
 
-FAR = 1 << 20  # bytes that do not stay in the second cache
+FAR = 1 << 19  # bytes of which too little stays in the second cache
 COUNTS = 1 << 10  # from here on a whole number is taken for a count
 
 
@@ -545,16 +545,16 @@ class Epilogue:
         b.vector, b.lanes, b.mask = None, 1, None
 
     def far(self) -> bool:
-        """Whether what is touched does not stay in the second cache."""
-        size = prod(v.extent for v in self.contract.axes)
-        return sum(size * x.dtype.itemsize for x in self.touched()) >= FAR
+        """Whether what is touched lies beyond the second cache."""
+        return sum(size for _, size in self.touched()) >= FAR
 
-    def touched(self) -> list[Load | Store]:
-        """The loads and stores of a place for each result, once each."""
-        row, column = self.contract.axes[-2:]
-        found = [*(e for e in expressions(self.contract.body) if isinstance(e, Load) and not e.guard), *statements(self.contract.body)]
-        near = {(x.slot, x.index): x for x in found if isinstance(x, (Load, Store)) and not any(map(is_computed, atoms_of(x.index)))}
-        return [x for x in near.values() if x.index.coefficient(row) and x.index.coefficient(column)]
+    def touched(self) -> list[tuple[Load | Store, int]]:
+        """The loads and stores of a place for each result, once each, and how many bytes of memory each of them walks through."""
+        *_, row, column = axes = self.contract.axes
+        found = [*(e for e in expressions(self.contract.body) if isinstance(e, Load) and not e.guard), *self.contract.body]
+        once = {(x.slot, x.index): x for x in found if isinstance(x, (Load, Store)) and affine(x.index)}
+        both = [x for x in once.values() if x.index.coefficient(row) and x.index.coefficient(column)]
+        return [(x, x.dtype.itemsize * prod(v.extent for v in axes if x.index.coefficient(v))) for x in both]
 
     def fetch(self, batch: list[str], m: str, n: str, axis: str, tile: tuple[int, int, int]) -> None:
         """Asks for what the vectors of a tile will touch, where they lie side by side."""
@@ -562,19 +562,21 @@ class Epilogue:
         *outer, row, column = self.contract.axes
         along, across = (column, row) if axis == "n" else (row, column)
         b.registers.update(zip((*outer, row, column), (*batch, m, n)))
-        b.memo.append({})  # the same indices mean other places for each vector of the tile
-        for x in self.touched():
-            if x.index.coefficient(along) == 1:
-                first = b.address(x.slot, x.dtype, self.writer.index_value(x.index, scalar=True).ref)
-                for i, v in product(range(rows), range(vectors)):
-                    place = micro.at(b, first, str(i * x.index.coefficient(across) + v * lanes), x.dtype)
-                    micro.prefetch(b, place, isinstance(x, Store))
-        b.memo.pop()
+        first = b.registers[across]
+        with micro.loop(b, "0", str(rows)) as turn:
+            b.registers[across] = micro.plus(b, first, turn.index)
+            b.memo.append({})  # the same indices mean other places for each vector of the tile
+            for x, size in self.touched():
+                if x.index.coefficient(along) == 1 and 8 * size >= FAR:
+                    start = b.address(x.slot, x.dtype, self.writer.index_value(x.index, scalar=True).ref)
+                    for v in range(vectors):
+                        micro.prefetch(b, micro.at(b, start, str(v * lanes), x.dtype), isinstance(x, Store))
+            b.memo.pop()
 
 
-def is_computed(atom: Atom) -> bool:
-    """Whether a place is read from memory or is a quotient."""
-    return not isinstance(atom, Var)
+def affine(index: Index) -> bool:
+    """Whether a place follows from loop variables alone."""
+    return all(isinstance(atom, Var) for atom, _ in index.terms)
 
 
 __all__ = ["Writer", "write_kernel"]
