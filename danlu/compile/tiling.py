@@ -171,7 +171,7 @@ class Plan:
     def down(self) -> bool:
         """Whether units go down the rows first and then to the next panel, which stays in the second cache meanwhile: where all panels would
         not (512 × 128 × 2048, A transposed: 85 % of the peak instead of 80)."""
-        return self.columns > self.rows and self.columns * self.k_block * self.tile.dtype.itemsize > FAR
+        return self.columns > self.rows and self.columns * self.k_block * self.tile.dtype.itemsize >= FAR
 
     @property
     def chunks(self) -> int:
@@ -183,7 +183,7 @@ class Plan:
 CHUNK_WORK = 1 << 20  # flops or bytes in a chunk: about 10 µs, a hundred times what claiming one costs
 PARALLEL = 64  # chunks that large work is cut into, at least
 CODE = 12  # what a register of a tile costs once: a small product is not worth the time that LLVM takes for a large tile
-FAR = 1 << 19  # bytes of panels that do not stay in the second cache
+FAR = 1 << 20  # bytes of panels that do not stay in the second cache
 PARTIALS = 1 << 28  # bytes of partial sums, at most
 ALIKE = 0.002  # of the cost: what the model cannot tell apart
 SMALL = 3000  # cost: a microsecond a step, where compiling a product takes ten milliseconds

@@ -144,12 +144,12 @@ def _shifted(o, x: Node, dim: int) -> Node:
 
 
 def _among_shares(o, y: Node, d: Node, dim: int) -> Node:
-    """y (d − Σ d y): a softmax's derivative times d, from either side."""
-    return o.mul(y, o.sub(d, o.sum(o.mul(d, y), dims=(dim,), keepdim=True)))
+    """y (d − Σ d y): a softmax's derivative times d, from either side. `dim` counts from the last axis: a batch may come in front."""
+    return o.mul(y, o.sub(d, o.sum(o.mul(d, y), dims=(len(y.shape) + dim,), keepdim=True)))
 
 
 # Of the parts the derivative would need the exponentials and their sum as well, as large as the result itself: attention of a GPT stored
-# both (forward 1.7 → 1.5 ms, backward 1.3 → 1.1 ms for 128 heads of 64²).
+# both (3.03 → 2.87 ms forward and backward for 128 heads of 64²).
 register(
     Op("shares", ELEMENTWISE, "The value of the first input, known to be the softmax of the second: its derivative needs nothing else.",
        attrs=("dim",), infer=lambda v, x, dim: x, numpy=lambda v, x, dim: v, emit=lambda b, v, x, dim: v, rewrite=lambda v, x, dim: v,
@@ -163,7 +163,7 @@ def softmax(o, x: Node, dim: int) -> Node:
     """exp(x) / Σ exp(x) along an axis; one division a row (one an element took a third of the time)."""
     check_floating("softmax", x)
     e = o.exp(_shifted(o, x, dim))
-    return o.shares(o.mul(e, o.reciprocal(o.sum(e, dims=(dim,), keepdim=True))), x, dim=dim)
+    return o.shares(o.mul(e, o.reciprocal(o.sum(e, dims=(dim,), keepdim=True))), x, dim=dim - len(x.shape))
 
 
 @composite(attrs=("dim",))
