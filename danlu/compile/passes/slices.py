@@ -77,8 +77,8 @@ def _both(first: Family, second: Family) -> Family | None:
     views = [v for k in members if (v := view(k, count))]
     fit = {first.count, second.count} <= {0, count} and len(views) == len(members)
     used = {slot for k in members for slot in read(k)}
-    parts = [replace(f, writes=f.writes & used) for f in (first, second)]
-    if not fit or not in_step(*parts, (v.strides for v in views)):
+    one, other = (replace(f, writes=f.writes & used) for f in (first, second))
+    if not fit or not in_step(one, other, (v.strides for v in views)):
         return None
     return Family(members, first.touches | second.touches, first.writes | second.writes, count)
 
