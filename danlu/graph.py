@@ -199,17 +199,17 @@ def toposort(roots: Iterable[Node], stop: Callable[[Node], bool] | None = None) 
     """Every node under `roots`, inputs before users, without recursion; does not look below nodes where `stop` is true."""
     order: list[Node] = []
     done: set[int] = set()
-    stack: list[tuple[Node, bool]] = [(r, False) for r in reversed(list(roots))]
+    stack = [*roots][::-1]
     while stack:
-        node, expanded = stack.pop()
-        if id(node) in done:
-            continue
-        if expanded or not node.inputs or (stop is not None and stop(node)):
+        node = stack[-1]
+        if id(node) not in done:
+            missing = [x for x in node.inputs if id(x) not in done]
+            if missing and (stop is None or not stop(node)):
+                stack.extend(reversed(missing))
+                continue
             done.add(id(node))
             order.append(node)
-            continue
-        stack.append((node, True))
-        stack.extend((x, False) for x in reversed(node.inputs) if id(x) not in done)
+        stack.pop()
     return order
 
 

@@ -76,9 +76,10 @@ class Body(Emitter):
             self.pointers[place] = f"%p{len(self.pointers)}"
         return self.pointers[place]
 
-    def size(self, n: int) -> str:
-        """The register that holds a size; each has its own, as two that are equal need not be so for another batch."""
-        if n <= 1:
+    def size(self, n: int, least: int = 2) -> str:
+        """The register that holds a size; each has its own, as two that are equal need not be so for another batch. Below `least` it
+        stays in the text."""
+        if n < least:
             return str(n)
         self.sizes.append(n)
         return f"%n.{len(self.sizes) - 1}"

@@ -82,7 +82,7 @@ class Writer:
     def loop(self, s: Loop) -> None:
         """A loop; with chunks it runs the part of its range that the function was called for."""
         if s.chunk:
-            chunk = self.b.size(s.chunk)
+            chunk = self.b.size(s.chunk, 1)
             start = self.b.integer(f"mul i64 %begin, {chunk}")
             last = self.b.integer(f"mul i64 %end, {chunk}")
             stop = self.at_most(last, self.b.size(s.var.extent))

@@ -172,7 +172,8 @@ class Kernel:
     """One function of the program, or (a contraction) one for each phase. `chunks` is the number of independent pieces of its
     outermost loop, fixed by the shapes. `local`: slots that hold one piece of work at a time, with the bytes of it; each call of the
     function has them for itself. `partial`: slots for sums of each piece, with their bytes, which a later kernel adds.
-    `chunk`: how long the pieces are, of how many `rows`, where that is decided. `groups`: the numbers of the groups of nodes that it computes."""
+    `chunk`: how long the pieces are, of how many `rows`, where that is decided. `groups`: the numbers of the groups of nodes that it computes.
+    `begins`: slots of which it sees only what lies so many bytes behind their beginning, or later."""
 
     name: str
     body: list
@@ -182,6 +183,7 @@ class Kernel:
     chunk: int = 0
     rows: int = 0
     groups: tuple[int, ...] = ()
+    begins: dict[int, int] = field(default_factory=dict)
 
 
 # ---- what kernels need besides the ops of the table ------------------------------------------------------------------------
@@ -215,13 +217,14 @@ PLUS = Machine("plus", lambda b, a, x: b.add(a, x) if x.dtype.kind != "b" else b
 
 def statements(body: list) -> Iterator[Any]:
     """Every statement, outer ones first."""
-    for s in body:
+    stack = body[::-1]
+    while stack:
+        s = stack.pop()
         yield s
         if isinstance(s, (Loop, Contract)):
-            yield from statements(s.body)
+            stack.extend(reversed(s.body))
         elif isinstance(s, Slices):
-            for member in s.members:
-                yield from statements(member.body)
+            stack.extend(x for member in reversed(s.members) for x in reversed(member.body))
 
 
 def members(kernel: Kernel) -> list[Kernel]:
@@ -263,6 +266,14 @@ def expressions(body: list, seen: set[int] | None = None) -> Iterator[Any]:
                 roots.extend(children(e))
 
 
+def all_expressions(kernel: Kernel) -> list:
+    """Every expression of a kernel, found once: passes make new kernels and leave those that are there as they are."""
+    found = kernel.__dict__.get("expressions")
+    if found is None:
+        found = kernel.__dict__["expressions"] = [*expressions(kernel.body)]
+    return found
+
+
 def indices(body: list) -> Iterator[Index]:
     """Every index of the statements."""
     for s in statements(body):
@@ -274,7 +285,7 @@ def indices(body: list) -> Iterator[Index]:
 
 def reports(kernel: Kernel) -> bool:
     """Whether a kernel may find an error in the data: a position that does not exist."""
-    return any(isinstance(e, Apply) and e.op is LOCATE for e in expressions(kernel.body))
+    return any(isinstance(e, Apply) and e.op is LOCATE for e in all_expressions(kernel))
 
 
 # ---- rewriting ------------------------------------------------------------------------------------------------------------
@@ -289,6 +300,8 @@ class Rewriter:
 
     def index(self, ix: Index) -> Index:
         """The index with variables replaced, also where it holds positions read from memory."""
+        if not any(isinstance(a, Position) or a in self.replace for a in atoms_of(ix)):
+            return ix
         return substitute(ix, self.replace, self.expression)
 
     def guard(self, guard: Guard) -> Guard:
@@ -346,7 +359,8 @@ class Rewriter:
 def render(kernel: Kernel) -> str:
     """The kernel as text; what `DANLU_LOG=kernels` prints and golden files hold."""
     local = "".join(f" b{slot}:{nbytes}" for slot, nbytes in kernel.local.items())
-    lines = [f"kernel {kernel.name} chunks={kernel.chunks}{' local' if local else ''}{local}"]
+    begins = "".join(f" b{slot}+{nbytes}" for slot, nbytes in kernel.begins.items())
+    lines = [f"kernel {kernel.name} chunks={kernel.chunks}{' local' if local else ''}{local}{' from' if begins else ''}{begins}"]
     _render_body(kernel.body, 1, lines)
     return "\n".join(lines)
 

@@ -31,8 +31,10 @@ from danlu.messages import Phrase
 # | O2 without vectorisers and unrolling            | 4.7   3.9   | 4.1   5.6 |         103.3 |       0.976 |
 # | O3 with all of it                               | 6.8   8.7   | 6.9  15.6 |         102.9 |       0.974 |
 #
+# Beside sroa and simplify_cfg the other two take a tenth of the time of LLVM (encoder: 80 of 640 ms), and no step or kernel of bench/ is
+# faster for them: what is the same is computed once in the IR already.
 # Code generation: optimisation 0 halves its time and gives 22 GFLOP/s; 1, 2 and 3 differ by less than the noise.
-_PASSES = ("sroa", "new_gvn", "instruction_combine", "simplify_cfg")
+_PASSES = ("sroa", "simplify_cfg")
 _CODE_GENERATION = 2
 
 _names = itertools.count()
@@ -185,7 +187,7 @@ def _lower(text: str, machine: Machine, level: int):
 def compile_text(text: str, level: int = 1, machine: Machine | None = None) -> bytes:
     """Native object code of a text of LLVM IR.
 
-    level 0 runs no pass, 1 the four that pay for our IR, 2 and 3 LLVM's own pipelines without vectorisers and unrolling
+    level 0 runs no pass, 1 the two that pay for our IR, 2 and 3 LLVM's own pipelines without vectorisers and unrolling
     (they know loop-invariant code motion, and cost 3 ms and more a module). Without `machine`, for this computer.
     `DANLU_LOG=llvm` prints the module after the passes, `DANLU_LOG=asm` the machine's assembly.
 

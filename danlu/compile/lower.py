@@ -249,7 +249,7 @@ class Lowering:
         pieces = node.op.emit(i, point, shapes, **node.named_attrs)  # type: ignore[misc]
         fill = node.op.folds
         result = None if fill is None else Constant(fill(**node.named_attrs), node.dtype)
-        for source, index, conditions in reversed(pieces):
+        for source, index, conditions in reversed(_possible(pieces) or (pieces[-1:] if result is None else [])):
             piece = yield node.inputs[source], index, (*guard, *conditions)
             result = piece if result is None or not conditions else Choose(tuple(conditions), piece, result, node.dtype)
         return result
@@ -263,6 +263,18 @@ class Lowering:
         size = shapes[0][axis]
         position = Position(Apply(LOCATE, (convert(read, int64), holds(guard)), (size,), int64), size)
         return node.op.emit(i, point, Index(((position, 1),)), shapes, **node.named_attrs)  # type: ignore[misc]
+
+
+def _possible(pieces: list) -> list[tuple[int, Point, Guard]]:
+    """The pieces of a movement that an element may come from, with the conditions that its index leaves open."""
+    found = []
+    for source, index, conditions in pieces:
+        ranges = [(c, *c[1].bounds()) if c[0] == "within" else (c, -1, c[2]) for c in conditions]
+        if all(low < n and high >= 0 for (_, _, n), low, high in ranges):
+            found.append((source, index, tuple(c for c, low, high in ranges if low < 0 or high >= c[2])))
+            if not found[-1][2]:
+                break
+    return found
 
 
 def run(rule, value):

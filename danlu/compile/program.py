@@ -120,7 +120,7 @@ def build(
     groups = schedule(computed)
     inputs = _inputs(groups)
     slots = _slots(groups, inputs, computed, num_inputs)
-    alike = Alike(slots)
+    alike = Alike()
     kernels = _kernels(groups, slots, {slots[id(n)] for n in computed}, target.host(), alike)
     for k in kernels:
         _log("kernels", lambda k=k: ir.render(k))
@@ -198,35 +198,37 @@ def _slots(groups: list[Group], inputs: list[Node], computed: list[Node], num_in
 def _kernels(
     groups: list[Group], slots: dict[int, int], results: set[int], machine: target.Target, alike: Alike
 ) -> list[ir.Kernel]:
-    """A kernel for each group or for several that walk the same rows, as fast as the passes make them; equal groups share the work."""
+    """A kernel for each group or for several that walk the same rows, as fast as the passes make them; equal ones share the work."""
     lowered = [ir.Kernel(f"k{n}", Lowering(g, slots).run(), groups=(n,)) for n, g in enumerate(groups) if not _empty(g)]
     lowered = [k for k in lowered if k.body]
-    _count_readers(lowered, groups)
-    alone = {id(k) for k in lowered}
+    _count_readers(lowered)
+
+    def whole(kernel: ir.Kernel) -> ir.Kernel:
+        return optimize(kernel, machine, config.verify)
+
+    def piece(kernel: ir.Kernel) -> ir.Kernel:
+        return optimize_slice(kernel, machine, config.verify)
+
     made = []
     for k in slice_by_slice(fuse(place(lowered, results), results, machine), results):
         if isinstance(k.body[0], ir.Slices):
-            k.body[0].members[:] = [optimize_slice(m, machine, config.verify) for m in k.body[0].members]
+            k.body[0].members[:] = [alike.kernel(m, piece, k.local) for m in k.body[0].members]
             made.append(k)
-            continue
-        kernel = optimize(k, machine, config.verify) if id(k) not in alone else None
-        if kernel is None:
-            kernel = alike.kernel(groups[k.groups[0]], k.name, lambda k=k: optimize(k, machine, config.verify))
-            kernel.groups = k.groups
-        made.append(kernel)
+        else:
+            made.append(alike.kernel(k, whole))
     return made
 
 
 SHARED = 16  # products that read one operand, at most: from there on packing costs nothing
 
 
-def _count_readers(kernels: list[ir.Kernel], groups: list[Group]) -> None:
+def _count_readers(kernels: list[ir.Kernel]) -> None:
     """Tells each contraction how many of the program read its operands as it does: the steps of a recurrent layer share their weight."""
-    found = [(k, k.body[0]) for k in kernels if isinstance(k.body[0], ir.Contract)]
-    forms = [[(side, x.slot, c.a.index, c.b.index, c.axes) for side, x in enumerate((c.a, c.b))] for _, c in found]
+    found = [k.body[0] for k in kernels if isinstance(k.body[0], ir.Contract)]
+    forms = [[(side, x.slot, c.a.index, c.b.index, c.axes) for side, x in enumerate((c.a, c.b))] for c in found]
     readers = Counter(form for both in forms for form in both)
-    for (k, c), (a, b) in zip(found, forms):
-        c.shared = groups[k.groups[0]].shared = min(readers[a], SHARED), min(readers[b], SHARED)
+    for c, (a, b) in zip(found, forms):
+        c.shared = min(readers[a], SHARED), min(readers[b], SHARED)
 
 
 def _share_panels(kernels: list[ir.Kernel], fresh: Iterator[int]) -> dict[int, int]:
@@ -234,12 +236,13 @@ def _share_panels(kernels: list[ir.Kernel], fresh: Iterator[int]) -> dict[int, i
     first of them packs."""
     first: dict[tuple, int] = {}
     sizes: dict[int, int] = {}
-    for c in (k.body[0] for k in kernels if isinstance(k.body[0], ir.Contract)):
+    for k, c in ((k, k.body[0]) for k in kernels if isinstance(k.body[0], ir.Contract)):
         if not c.plan.workspace:
             continue
         side, c.workspace = None if c.slices else c.plan.reusable, next(fresh)
         if side is not None:
-            own, key = c.workspace, (c.plan, (c.a, c.b)[side].slot)
+            slot = (c.a, c.b)[side].slot
+            own, key = c.workspace, (c.plan, slot, k.begins.get(slot))
             c.workspace = first.setdefault(key, own)
             c.packed = c.workspace != own
         sizes[c.workspace] = c.plan.workspace

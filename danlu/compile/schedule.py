@@ -58,7 +58,6 @@ class Group:
     nodes: list[Node] = field(default_factory=list)
     stored: list[Node] = field(default_factory=list)
     position: int = 0
-    shared: tuple[int, int] = (1, 1)  # how many contractions read the first operand of this one as it does, and the second
 
 
 def instructions(node: Node) -> int:

@@ -185,8 +185,9 @@ PARALLEL = 64  # chunks that large work is cut into, at least
 CODE = 12  # what a register of a tile costs once: a small product is not worth the time that LLVM takes for a large tile
 FAR = 1 << 20  # bytes of panels that do not stay in the second cache
 PARTIALS = 1 << 28  # bytes of partial sums, at most
-ALIKE = 0.002  # of the cost: what the model cannot tell apart
-SMALL = 3000  # cost: a microsecond a step, where compiling a product takes ten milliseconds
+ALIKE = 0.006  # of the cost: what the model cannot tell apart, 6 × 64 and 4 × 64 of an encoder's products,
+SMALL = 3000  # cost: a microsecond a step, where compiling a product takes ten milliseconds;
+MOST = 20 * SMALL  # that much of a product that takes long, where no time of compiling makes up for it
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,7 @@ def plan(c: Contraction, target: Target, axis: str = "n", **forced) -> Plan:
 def _best(choices: list[_Choice]) -> _Choice:
     """The cheapest choice. Of those that are as good, the one that another batch size would make too: what is known need not be compiled."""
     least = min(choice.cost for choice in choices)
-    most = least + max(ALIKE * least, min(SMALL, least / 5))
+    most = least + max(min(ALIKE * least, MOST), min(SMALL, least / 5))
     return min(
         (c for c in choices if c.cost <= most),
         key=lambda c: (c.variant, c.tile.rows % 2, abs(c.tile.vectors - 4) + abs(c.tile.rows - 4)),

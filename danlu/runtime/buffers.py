@@ -15,6 +15,7 @@ ALIGNMENT = 64  # a cache line, and the widest vector
 SMALL = 1 << 18  # blocks below it: a bound for each size class; from it on: one exact bound for all
 KEEP_SMALL = 1 << 22  # bytes that one class of small blocks keeps, but never fewer than 16 blocks
 KEEP_LARGE = 1 << 30  # bytes of large blocks kept for reuse
+LARGER = 4  # times as large as a workspace may be what serves as one: new memory costs 1 ms a MiB when it is first touched
 
 _lock = threading.RLock()  # re-entrant: the garbage collector may run Buffer.__del__ anywhere
 _classes: dict[int, _Class] = {}
@@ -149,6 +150,18 @@ class View(ctypes.c_char * (1 << 46)):
 
 
 _by_nbytes: dict[int, list[_Block]] = {}  # the free list of each small byte count that was asked for
+
+
+def workspace(nbytes: int) -> Buffer:
+    """Memory for the time of one run, for which a larger free block serves, too: that of another batch size."""
+    if nbytes < SMALL:
+        return Buffer(nbytes)
+    self, size = Buffer.__new__(Buffer), _round(nbytes)
+    with _lock:
+        fits = [home.size for home in _classes.values() if size <= home.size <= LARGER * size and home.free]
+    block = _find(min(fits, default=size))
+    self.owner, self.address, self.nbytes, self.shared, self.borrowed = block, block.address, nbytes, False, False
+    return self
 
 
 def _find(nbytes: int) -> _Block:

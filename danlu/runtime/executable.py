@@ -22,7 +22,7 @@ from danlu.graph import SOURCE, Node, Spec, is_memory, known_as, toposort
 from danlu.ops import TABLE
 from danlu.ops.gather import index_error
 from danlu.runtime import cache, steps
-from danlu.runtime.buffers import Buffer
+from danlu.runtime.buffers import Buffer, workspace
 from danlu.runtime.pool import current_pool
 
 _MAIN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
@@ -85,14 +85,14 @@ class Compiled:
         return new
 
     def _call(self, inputs: Sequence[Buffer], numbers: Sequence[float | int], new: list[Buffer]) -> None:
-        workspace = Buffer(self.workspace) if self.workspace else None
+        room = workspace(self.workspace) if self.workspace else None
         data = self.pack_numbers(0, 0, *numbers)  # where an error is reported, then the numbers
         address = id(data) + _BYTES
         table = self.pack(
             address if self.checks else 0,
             address + 16,
             self.library_address,
-            workspace.address if workspace is not None else 0,
+            room.address if room is not None else 0,
             self.steps_address,
             0,
             *map(_address, inputs),
@@ -164,8 +164,8 @@ class Bound:
         executable = self.executable
         if executable.main is None:
             return
-        workspace = Buffer(executable.program.workspace)
-        self.table[WORKSPACE] = workspace.address
+        room = workspace(executable.program.workspace)
+        self.table[WORKSPACE] = room.address
         executable.main(self.address, current_pool().address or None)
         if executable.failure is not None or self.error[0]:
             self._raise(self.table)
@@ -175,8 +175,8 @@ class Bound:
         executable = self.executable
         if executable.main is None:
             return len(tables)
-        workspace = Buffer(executable.program.workspace)
-        tables[:, WORKSPACE] = workspace.address
+        room = workspace(executable.program.workspace)
+        tables[:, WORKSPACE] = room.address
         loop = _LOOP(steps.runner().address("loop"))
         return loop(tables.ctypes.data, len(tables), tables.strides[0], current_pool().address or None)
 

@@ -66,7 +66,7 @@ def kernels(root, count):
     _, computed = program._outputs(simplify([root]))
     groups = schedule(computed)
     slots = program._slots(groups, program._inputs(groups), computed, count)
-    return program._kernels(groups, slots, {slots[id(n)] for n in computed}, TARGETS[0], Alike(slots))
+    return program._kernels(groups, slots, {slots[id(n)] for n in computed}, TARGETS[0], Alike())
 
 
 @pytest.mark.parametrize("name", GRAPHS)

@@ -7,6 +7,8 @@ import pytest
 from native_graph import native
 
 from danlu import dtype as dt
+from danlu.compile import program
+from danlu.compile.body import FIRST
 from danlu.errors import AxisError
 from danlu.graph import Node, Spec
 from danlu.ops import o
@@ -73,6 +75,29 @@ def test_a_step_counted_from_the_end_of_an_axis():
 
 def test_the_parts_of_a_cat_are_read_only_where_they_are():
     check(lambda x, i: o.cat(o.take(x, o.sub(i, 2), dim=0), o.take(x, i, dim=0), dim=0), array(5), np.asarray([0, 1, 4]))
+
+
+def test_a_part_of_what_was_put_together_reads_nothing_else():
+    """The second row of three that lie one after another: where an element comes from is known before it runs."""
+
+    def make(a, b, c):
+        return o.exp(o.slice(o.cat(a, b, c, dim=0), starts=(1, 0), stops=(2, 40), steps=(1, 1)))
+
+    arrays = [array(1, 40) for _ in range(3)]
+    check(make, *arrays)
+    (step,) = program.build([make(*inputs_of(arrays))], 3).steps
+    assert [p.entry for p in step.places if p.entry >= FIRST] == [FIRST + 1, FIRST + 3]
+
+
+def test_an_element_before_padding_is_the_value():
+    def make(a):
+        return o.exp(o.slice(o.pad(a, low=(1, 0), high=(0, 0), value=3), starts=(0, 0), stops=(1, 40), steps=(1, 1)))
+
+    check(make, array(1, 40))
+
+
+def test_nothing_put_together_has_a_sum():
+    check(lambda a, b: o.sum(o.cat(a, b, dim=0), dims=(0,), keepdim=False), array(0, 5), array(0, 5))
 
 
 def test_lanes_that_do_not_exist_have_no_positions():

@@ -33,7 +33,7 @@ def kernels(make, *shapes, target=TARGET):
     _, computed = program._outputs(simplify(list(made) if isinstance(made, tuple) else [made]))
     groups = schedule(computed)
     slots = program._slots(groups, program._inputs(groups), computed, len(shapes))
-    return program._kernels(groups, slots, {slots[id(n)] for n in computed}, target, Alike(slots))
+    return program._kernels(groups, slots, {slots[id(n)] for n in computed}, target, Alike())
 
 
 def layer_norm_and_gradient(x, w, b, g):

@@ -30,7 +30,7 @@ def kernels(make, *specs) -> list[Kernel]:
     _, computed = program._outputs(roots)
     groups = schedule(computed)
     slots = program._slots(groups, program._inputs(groups), computed, len(specs))
-    return program._kernels(groups, slots, {slots[id(n)] for n in computed}, AVX2, Alike(slots))
+    return program._kernels(groups, slots, {slots[id(n)] for n in computed}, AVX2, Alike())
 
 
 def updated(x, g):

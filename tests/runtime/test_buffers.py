@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from danlu.errors import ShapeError
 from danlu.runtime import buffers
-from danlu.runtime.buffers import ALIGNMENT, KEEP_LARGE, SMALL, Buffer, release_free, statistics
+from danlu.runtime.buffers import ALIGNMENT, KEEP_LARGE, SMALL, Buffer, release_free, statistics, workspace
 
 
 def fill(buffer: Buffer, value: int) -> np.ndarray:
@@ -149,6 +149,24 @@ def test_large_memory_that_waits_is_bounded(monkeypatch):
     living.clear()
     assert statistics()["free"] == 5 << 20
     release_free()
+
+
+def test_a_workspace_may_be_a_larger_free_block():
+    release_free()
+    large, small = SMALL * 8, SMALL * 3
+    address = Buffer(large).address
+    held = statistics()["held"]
+    first, second = workspace(small), workspace(small)
+    assert first.address == address != second.address and (first.nbytes, second.nbytes) == (small, small)
+    assert statistics()["held"] == held + buffers._round(small)
+    del first
+    assert Buffer(large).address == address
+
+
+def test_a_workspace_is_no_block_that_is_much_larger_and_no_smaller_one():
+    release_free()
+    addresses = {Buffer(SMALL * 64).address, Buffer(SMALL).address}
+    assert workspace(SMALL * 2).address not in addresses and workspace(100).nbytes == 100
 
 
 def test_very_many_different_sizes_do_not_grow_the_table():

@@ -9,21 +9,24 @@ import sys
 from collections import Counter
 
 from danlu.compile.index import Index, Var, atoms_of
-from danlu.compile.kernel import Call, Contract, Kernel, Load, Slices, Store, expressions, reports, statements
+from danlu.compile.kernel import Call, Contract, Kernel, Load, Slices, Store, all_expressions, expressions, reports, statements
 from danlu.graph import Spec
 
 ALIGNMENT = 64
 
 
 def touched(kernel: Kernel) -> set[int]:
-    """The slots that a kernel reads or writes."""
-    rooms = {s.workspace for s in statements(kernel.body) if isinstance(s, (Contract, Slices)) and s.workspace is not None}
-    return read(kernel) | written(kernel) | rooms
+    """The slots that a kernel reads or writes; found once, but for workspaces, which it gets late."""
+    found = kernel.__dict__.get("touched")
+    if found is None:
+        found = kernel.__dict__["touched"] = read(kernel) | written(kernel)
+    late = {s.workspace for s in statements(kernel.body) if isinstance(s, (Contract, Slices)) and s.workspace is not None}
+    return found | late if late else found
 
 
 def read(kernel: Kernel) -> set[int]:
     """The slots that a kernel reads."""
-    found = {e.slot for e in expressions(kernel.body) if isinstance(e, Load)}
+    found = {e.slot for e in all_expressions(kernel) if isinstance(e, Load)}
     for s in statements(kernel.body):
         if isinstance(s, Store) and s.mode != "set":
             found.add(s.slot)
@@ -66,9 +69,12 @@ def in_place(
     last = {slot: k for k, used in enumerate(uses) for slot in used}
     made = Counter(slot for kernel in kernels for slot in written(kernel))  # what several kernels write is begun by the first
     safe = max((k + 1 for k, kernel in enumerate(kernels) if may_fail(kernel)), default=0)
+    ends: dict[int, set[int]] = {}
+    for j in free.keys() & last.keys():
+        ends.setdefault(last[j], set()).add(j)
     chosen: dict[int, int] = {}
     for k, kernel in enumerate(kernels[safe:], safe):
-        dying = {j for j in free if last.get(j) == k}
+        dying = ends.get(k, set())
         stores = [s for s in statements(kernel.body) if isinstance(s, Store)] if dying else []
         for s in stores:
             if s.slot not in results or s.slot in chosen or made[s.slot] > 1 or sum(x.slot == s.slot for x in stores) > 1:
@@ -85,6 +91,8 @@ def _only_at(kernel: Kernel, slot: int, store: Store) -> bool:
     """Whether a kernel reads a slot only at the element that the store writes, or, where its rows have several parts, in parts of
     the same row that come before that."""
     if any(isinstance(s, Slices) or (isinstance(s, Contract) and slot in (s.a.slot, s.b.slot)) for s in kernel.body):
+        return False
+    if kernel.begins.get(slot) != kernel.begins.get(store.slot):
         return False
     parts, row = kernel.body, None
     if len(kernel.groups) > 1:
@@ -146,21 +154,22 @@ def plan_memory(
     for slot, root in home.items():
         first[root], last[root] = min(first[root], first[slot]), max(last[root], last[slot])
     arenas = [(slot, size, first.get(slot, 0)) for slot, size in (results or {}).items()]
-    placed: list[tuple[int | None, int, int, int]] = []  # (arena, offset, end, slot)
+    placed: dict[int | None, list[tuple[int, int, int, int]]] = {None: []}  # arena → (first, last, offset, end)
     found: dict[int, tuple[int | None, int]] = {}
     for slot in sorted(sizes.keys() - home.keys(), key=lambda s: (-sizes[s], first.get(s, 0), s)):
-        size = -(-max(sizes[slot], 1) // ALIGNMENT) * ALIGNMENT
+        needed = max(sizes[slot], 1)
+        size = -(-needed // ALIGNMENT) * ALIGNMENT
         start, stop = first.get(slot, 0), last.get(slot, 0)
-        alive = [(arena, a, b) for arena, a, b, other in placed if first.get(other, 0) <= stop and last.get(other, 0) >= start]
-        for arena, room in [*((r, n) for r, n, until in arenas if stop < until), (None, sys.maxsize)]:
-            offset = _first_gap(sorted((a, b) for where, a, b in alive if where == arena), size)
-            if offset + min(size, sizes[slot]) <= room:
+        rooms = ((r, n) for r, n, until in arenas if stop < until and needed <= n)
+        for arena, room in (*rooms, (None, sys.maxsize)):
+            there = placed.setdefault(arena, [])
+            offset = _first_gap(sorted((a, b) for since, until, a, b in there if since <= stop and until >= start), size)
+            if offset + needed <= room:
                 break
         found[slot] = arena, offset
-        placed.append((arena, offset, offset + size, slot))
-    return found | {slot: found[root] for slot, root in home.items()}, max(
-        (b for arena, _, b, _ in placed if arena is None), default=0
-    )
+        there.append((start, stop, offset, offset + size))
+    workspace = max((end for *_, end in placed[None]), default=0)
+    return found | {slot: found[root] for slot, root in home.items()}, workspace
 
 
 def _lifetimes(kernels: list[Kernel]) -> tuple[dict[int, int], dict[int, int]]:

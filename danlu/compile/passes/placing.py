@@ -23,12 +23,14 @@ Digits = list[tuple[int, int, int]]  # (step in the one memory, extent, step in 
 def place(kernels: list[Kernel], results: set[int]) -> list[Kernel]:
     """The kernels without copies of products that nobody else reads; `results` are slots that are read after the program."""
     makers = {s.slot: k for k, kernel in enumerate(kernels) for s in _stores(kernel) if s.slot not in results}
+    found = [[copy for s in kernel.body if (copy := _copy(s)) is not None] for kernel in kernels]
+    copying = {k: copies for k, copies in enumerate(found) if len(copies) == len(kernels[k].body)}
+    if not any(copy.value.slot in makers for copies in copying.values() for copy in copies):
+        return kernels
     uses = Counter(slot for kernel in kernels for s in kernel.body for slot in _read(s))
     made = list(kernels)
-    for k, kernel in enumerate(kernels):
-        kept, copies = [], [copy for s in kernel.body if (copy := _copy(s)) is not None]
-        if len(copies) < len(kernel.body):
-            continue
+    for k, copies in copying.items():
+        kernel, kept = kernels[k], []
         for s, copy in zip(kernel.body, copies):
             maker = makers.get(copy.value.slot) if uses[copy.value.slot] == 1 else None
             moved = None if maker is None else _moved(made[maker], copy, _variables(s))

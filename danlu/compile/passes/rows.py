@@ -79,10 +79,13 @@ def fuse(kernels: list[Kernel], results: set[int], target: Target) -> list[Kerne
     readers = Counter(slot for f in families for k in f.members for slot in touched(k))
     made = []
     for f in families:
+        if len(f.members) == 1:
+            made.append(f.members[0])
+            continue
         mine = Counter(slot for k in f.members for slot in touched(k))
-        outside = {slot for slot in mine if readers[slot] > mine[slot]}
-        made.append(f.members[0] if len(f.members) == 1 else _kernel(f, results | outside, fresh))
+        made.append(_kernel(f, results | {slot for slot in mine if readers[slot] > mine[slot]}, fresh))
     _view.cache_clear()
+    _across.cache_clear()
     return made
 
 
@@ -128,7 +131,9 @@ def _join(families: list[Family], at: int, target: Target) -> bool:
 
 
 def _related(first: Family, second: Family) -> bool:
-    return bool(first.rows & second.rows and (first.writes & second.touches or _read_together(first, second)))
+    if first.rows.isdisjoint(second.rows):
+        return False
+    return not first.writes.isdisjoint(second.touches) or _read_together(first, second)
 
 
 def _read_together(first: Family, second: Family) -> bool:
@@ -143,9 +148,9 @@ def _both(first: Family, second: Family, target: Target) -> Family | None:
     members = first.members + second.members
     for rows in sorted(first.rows & second.rows, reverse=True):
         views = [_view(k, rows) for k in members]
-        if not any(v.reduces for v in views) or any(v.across for v in views):
+        if not any(v.reduces for v in views) or not in_step(first, second, (v.strides for v in views)):
             continue
-        if in_step(first, second, (v.strides for v in views)) and _pays(members, views, rows, target):
+        if _pays(members, views, rows, target) and not any(_across(k, rows) for k in members):
             return Family(members, first.touches | second.touches, first.writes | second.writes, {rows})
     return None
 
@@ -178,7 +183,7 @@ def _in_parts(kernel: Kernel, fresh: Iterator[int]) -> list[Kernel] | None:
     summed, updates = _loops(loops)
     extents = [v.extent for v in columns]
     rows, width = prod(v.extent for v in summed), prod(extents)
-    length = -(-rows // max(1, min(PARTS, rows * width // PART)))
+    length = _power(-(-rows // max(1, min(PARTS, rows * width // PART))))
     if rows * width < SMALL * 2 or length < FEWEST // 2 or not all(type(s) is Accumulate for s in updates):
         return None
     if best_variable(kernel.body) not in columns:
@@ -198,6 +203,11 @@ def _in_parts(kernel: Kernel, fresh: Iterator[int]) -> list[Kernel] | None:
         replace(kernel, body=nest([*summed, *columns], stores), partial=sizes, chunk=length, rows=rows),
         replace(kernel, body=nest(columns, [*begins, Loop(part, loads), *rest])),
     ]
+
+
+def _power(n: int) -> int:
+    """The power of two that is not less: lengths of parts that several batch sizes have, and that divide by shifts."""
+    return 1 << (n - 1).bit_length()
 
 
 def _wide(sums: Kernel, target: Target) -> bool:
@@ -230,14 +240,13 @@ def _loops(body: list) -> tuple[list[Var], list]:
 class View:
     """A kernel as one loop over rows. `strides`: for each slot the elements from row to row where all accesses lie inside the row's
     piece, else 0; `sizes`: the bytes of these pieces; `length`: the elements of its longest loop inside; `reduces`: whether it sums
-    within a row; `across`: whether its vectors should rather go over rows, which are neighbours in memory."""
+    within a row."""
 
     body: list
     strides: dict[int, int]
     sizes: dict[int, int]
     length: int
     reduces: bool
-    across: bool
 
 
 ROW = "row"
@@ -250,16 +259,27 @@ def row_variable(rows: int) -> Var:
 
 @lru_cache(maxsize=4096)
 def _view(kernel: Kernel, rows: int) -> View:
+    parts, body = _outermost(kernel, rows)
+    row = i.var(row_variable(rows))
+    body = Rewriter(dict(zip(parts, i.unravel(row, [v.extent for v in parts])))).body(body)
+    strides, sizes = pieces(accesses(body), row_variable(rows))
+    return View(body, strides, sizes, _length(body), bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body)))
+
+
+def _outermost(kernel: Kernel, rows: int) -> tuple[list[Var], list]:
+    """The variables of the loops that are the rows, and what is inside."""
     body, parts, size = kernel.body, [], 1
     while size < rows:
         parts.append(body[0].var)
         size, body = size * body[0].var.extent, body[0].body
-    row = i.var(row_variable(rows))
-    body = Rewriter(dict(zip(parts, i.unravel(row, [v.extent for v in parts])))).body(body)
-    strides, sizes = pieces(accesses(body), row_variable(rows))
-    length = _length(body)
-    across = length > 1 and best_variable(kernel.body) in parts
-    return View(body, strides, sizes, length, bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body)), across)
+    return parts, body
+
+
+@lru_cache(maxsize=4096)
+def _across(kernel: Kernel, rows: int) -> bool:
+    """Whether the vectors of a kernel should rather go over its rows, which are neighbours in memory."""
+    parts, body = _outermost(kernel, rows)
+    return _length(body) > 1 and best_variable(kernel.body) in parts
 
 
 def accesses(body: list) -> Iterator[tuple[int, Index, int]]:

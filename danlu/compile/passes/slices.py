@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 
 from danlu.compile.index import ZERO, Index, Var, i
@@ -31,9 +32,13 @@ LARGE = 1 << 18  # bytes of what need not be stored any more, at least: less sta
 
 def slice_by_slice(kernels: list[Kernel], results: set[int]) -> list[Kernel]:
     """The kernels, those that work on the same slices as one; `results` are slots that are read after the program."""
+    counts = [*map(_slices_of, kernels)]
+    if max(counts, default=0) < FEWEST:
+        batch.cache_clear()
+        return kernels
     families: list[Family] = []
-    for kernel in kernels:
-        families.append(Family((kernel,), touched(kernel), written(kernel), _slices_of(kernel)))
+    for kernel, count in zip(kernels, counts):
+        families.append(Family((kernel,), touched(kernel), written(kernel), count))
         join(families, len(families) - 1, _related, _both)
     readers = Counter(slot for f in families for k in f.members for slot in touched(k))
     made: list[Kernel] = []
@@ -42,6 +47,8 @@ def slice_by_slice(kernels: list[Kernel], results: set[int]) -> list[Kernel]:
         own = {slot for slot in f.writes if readers[slot] == mine[slot] > 1} - results
         together = _kernel(f, own) if len(f.members) > 1 else None
         made += f.members if together is None else (together,)
+    view.cache_clear()
+    batch.cache_clear()
     return made
 
 
@@ -57,6 +64,7 @@ def _slices_of(kernel: Kernel) -> int:
     return prod(v.extent for v in batch(kernel.body[0])) if isinstance(kernel.body[0], Contract) else 0
 
 
+@lru_cache(maxsize=4096)
 def batch(c: Contract) -> list[Var]:
     """The axes that both operands of a product have, and all that it stores; none where it is no product of matrices."""
     if not (affine(c) and c.total.dtype.is_floating_point and len(summed(c)) == 1 and all(map(plain_store, c.body))):
@@ -97,6 +105,7 @@ class View:
     sizes: dict[int, int]
 
 
+@lru_cache(maxsize=4096)
 def view(kernel: Kernel, count: int) -> View | None:
     """The kernel as so many slices; None where it cannot be cut so."""
     if not isinstance(kernel.body[0], Contract):

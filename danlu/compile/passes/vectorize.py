@@ -28,6 +28,7 @@ from danlu.compile.kernel import (
     Store,
     expressions,
     indices,
+    own_indices,
     statements,
 )
 from danlu.compile.target import Target
@@ -175,30 +176,39 @@ def best_variable(body: list) -> Var | None:
 def _best_of(nest: Nest) -> Var | None:
     """The variable with the most accesses to neighbours, those after a sum counted as seldom as they are."""
     scored, turns = [], max(1, prod(v.extent for v in nest.inner))
+    parts = _accesses([*nest.before, *nest.updates]), _accesses(nest.after)
     for k, v in enumerate([*nest.outer, *nest.inner]):
-        inside, after = _score(v, [*nest.before, *nest.updates]), _score(v, nest.after)
+        inside, after = (_score(v, *accesses) for accesses in parts)
         if inside is not None and after is not None:
             scored.append((inside + after / turns - (WASTED if v.extent < 3 else 0), v.extent, k, v))
     return max(scored)[3] if scored else None
 
 
-def _score(var: Var, body: list) -> float | None:
+def _accesses(body: list) -> tuple[list[Store], list[Load], list[Index]]:
+    """The stores and loads of statements, and those of all indices that hold more than variables."""
+    found = [*expressions(body)]
+    stores = [s for s in statements(body) if isinstance(s, Store)]
+    everywhere = [*(s.index for s in stores), *(ix for e in found for ix in own_indices(e))]
+    return (
+        stores,
+        [e for e in found if isinstance(e, Load)],
+        [ix for ix in everywhere if any(type(a) is not Var for a, _ in ix.terms)],
+    )
+
+
+def _score(var: Var, stores: list[Store], loads: list[Load], indices: list[Index]) -> float | None:
     """+1 for an access to neighbours, 0 for one element for all lanes, minus the cost of gathers; None where lanes would collide."""
     total = 0.0
-    for s in statements(body):
-        if isinstance(s, Store):
-            if s.mode == "add" and (s.index.coefficient(var) == 0 or _inside(s.index, var)):
-                return None
-            if any(isinstance(a, Position) for a in atoms_of(s.index)) and s.index.coefficient(var) == 0:
-                return None
-            total += _access(s.index, var)
-    for e in expressions(body):
-        if isinstance(e, Load):
-            every_second = e.index.coefficient(var) == 2 and not e.guard and not _inside(e.index, var)
-            total += -1.0 if every_second else _access(e.index, var)
-    for ix in indices(body):
-        total -= 1.0 * _inside(ix, var)
-    return total
+    for s in stores:
+        if s.mode == "add" and (s.index.coefficient(var) == 0 or _inside(s.index, var)):
+            return None
+        if any(isinstance(a, Position) for a in atoms_of(s.index)) and s.index.coefficient(var) == 0:
+            return None
+        total += _access(s.index, var)
+    for e in loads:
+        every_second = e.index.coefficient(var) == 2 and not e.guard and not _inside(e.index, var)
+        total += -1.0 if every_second else _access(e.index, var)
+    return total - sum(_inside(ix, var) for ix in indices)
 
 
 def _access(ix: Index, var: Var) -> float:
