@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
+from math import prod
 from typing import Any
 
 from danlu import dtype as dt
-from danlu.compile import gemm
+from danlu.compile import gemm, micro
 from danlu.compile.body import (
     NUMBERS,
     Body,
@@ -46,6 +47,7 @@ from danlu.compile.kernel import (
 from danlu.dtype import DType
 from danlu.messages import message
 
+FAR = 1 << 19  # bytes of which too little stays in the second cache
 COUNTS = 1 << 10  # from here on a whole number is taken for a count
 
 
@@ -517,8 +519,9 @@ def write_kernel(kernel: Kernel, places: dict[int, Place]) -> list[Function]:
 def _write_phase(phase: gemm.Phase, s: Contract, places: dict[int, Place]) -> Function:
     b = Body(places)
     workspace = b.pointer(s.workspace) if s.workspace is not None else "null"
-    at = gemm.Pointers(b.pointer(s.a.slot), b.pointer(s.b.slot), workspace)
-    phase.emit(b, at, "%begin", "%end", Epilogue(Writer(b), s))
+    epilogue = Epilogue(Writer(b), s)
+    at = gemm.Pointers(b.pointer(s.a.slot), b.pointer(s.b.slot), workspace, epilogue.fetch if epilogue.far() else None)
+    phase.emit(b, at, "%begin", "%end", epilogue)
     return function(b, phase.chunks)
 
 
@@ -540,6 +543,40 @@ class Epilogue:
         self.writer.statements(self.contract.body)
         b.memo.pop()
         b.vector, b.lanes, b.mask = None, 1, None
+
+    def far(self) -> bool:
+        """Whether what is touched lies beyond the second cache."""
+        return sum(size for _, size in self.touched()) >= FAR
+
+    def touched(self) -> list[tuple[Load | Store, int]]:
+        """The loads and stores of a place for each result, once each, and how many bytes of memory each of them walks through."""
+        *_, row, column = axes = self.contract.axes
+        found = [*(e for e in expressions(self.contract.body) if isinstance(e, Load) and not e.guard), *self.contract.body]
+        once = {(x.slot, x.index): x for x in found if isinstance(x, (Load, Store)) and affine(x.index)}
+        both = [x for x in once.values() if x.index.coefficient(row) and x.index.coefficient(column)]
+        return [(x, x.dtype.itemsize * prod(v.extent for v in axes if x.index.coefficient(v))) for x in both]
+
+    def fetch(self, batch: list[str], m: str, n: str, axis: str, tile: tuple[int, int, int]) -> None:
+        """Asks for what the vectors of a tile will touch, where they lie side by side."""
+        b, (rows, vectors, lanes) = self.writer.b, tile
+        *outer, row, column = self.contract.axes
+        along, across = (column, row) if axis == "n" else (row, column)
+        b.registers.update(zip((*outer, row, column), (*batch, m, n)))
+        first = b.registers[across]
+        with micro.loop(b, "0", str(rows)) as turn:
+            b.registers[across] = micro.plus(b, first, turn.index)
+            b.memo.append({})  # the same indices mean other places for each vector of the tile
+            for x, size in self.touched():
+                if x.index.coefficient(along) == 1 and 8 * size >= FAR:
+                    start = b.address(x.slot, x.dtype, self.writer.index_value(x.index, scalar=True).ref)
+                    for v in range(vectors):
+                        micro.prefetch(b, micro.at(b, start, str(v * lanes), x.dtype), isinstance(x, Store))
+            b.memo.pop()
+
+
+def affine(index: Index) -> bool:
+    """Whether a place follows from loop variables alone."""
+    return all(isinstance(atom, Var) for atom, _ in index.terms)
 
 
 __all__ = ["Writer", "write_kernel"]

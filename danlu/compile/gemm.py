@@ -35,13 +35,18 @@ from danlu.compile.tiling import Contraction, Plan, plan
 Epilogue = Callable[[Emitter, Value, list[str], str, str, Value | None, str], None]
 
 
+Fetch = Callable[[list[str], str, str, str, tuple[int, int, int]], None]
+
+
 @dataclass(frozen=True)
 class Pointers:
-    """The registers that hold the addresses of A, B and the workspace."""
+    """The registers that hold the addresses of A, B and the workspace. `fetch(batch, m, n, axis, (rows, vectors, lanes))` asks for the memory
+    that the epilogue of a tile will touch, before its sums are made."""
 
     a: str
     b: str
     workspace: str
+    fetch: Fetch | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,9 @@ def _units(p: Plan, b: Emitter, begin: str, end: str, grain: int, box: tuple[int
     piece = micro.unravel(b, begin, pieces, b.size) if pieces else []
     with loop(b, first, last) as unit:
         yield [*piece, *micro.unravel(b, unit.index, box, b.size)]
+
+
+FETCH = 16  # k from which on memory has time to come while a tile is summed
 
 
 # ---- packing -------------------------------------------------------------------------------------------------------
@@ -178,11 +186,12 @@ def _emit_tiles(p: Plan, b: Emitter, at: Pointers, begin: str, end: str, epilogu
     tiles = ceil(p.rows / p.tile.rows)
     places = [at.workspace if source else pointer for source, pointer in zip(p.sources, pointers, strict=True)]
     with _units(p, b, begin, end, p.grain, p.units) as (*batch, part, block, panel):
+        block, panel = (panel, block) if p.down else (block, panel)
         first = micro.times(b, block, b.size(p.row_tiles))
         last = micro.at_most(b, micro.plus(b, first, b.size(p.row_tiles)), tiles)
         give = _partial_store(p, at, part) if p.partial else epilogue
         with loop(b, first, last) as tile:
-            _emit_tile(p, b, places, room, batch, part, tile.index, panel, give)
+            _emit_tile(p, b, places, room, batch, part, tile.index, panel, give, fetch=None if p.partial else at.fetch)
 
 
 def _emit_tile(
@@ -196,16 +205,20 @@ def _emit_tile(
     panel: str,
     give: Epilogue,
     members: Sequence[str] = (),
+    fetch: Fetch | None = None,
 ) -> None:
     """One tile: its sums go to `room`, from there vector by vector to the epilogue."""
     height, width, k = p.tile.rows, p.width, p.contraction.k
     first_row, first_column = micro.times(b, row, height), micro.times(b, panel, width)
     y, x = micro.at_most(b, first_row, p.rows - height), _inside(b, first_column, width, p.columns)
     kernel = micro.tile_along_columns if p.variant == "columns" else micro.tile_along_k
+    if fetch is not None and p.variant == "columns" and k >= FETCH:
+        fetch(batch, *((y, x) if p.axis == "n" else (x, y)), p.axis, (height, p.tile.vectors, p.tile.lanes))
 
     def sums(batch: list[str], ks: tuple[str, str]) -> Iterator[tuple[str, Value]]:
         left = p.left.start(b, places[0], batch, row, y)
         right = p.right.start(b, places[1], batch, panel, x)
+        _fetch_rows(p, b, left)
         for i, value in enumerate(kernel(b, left, right, (p.left, p.right), p.tile, ks)):
             yield micro.at(b, room, str(i * p.lanes), p.tile.dtype), value
 
@@ -224,6 +237,17 @@ def _emit_tile(
         for place, value in sums([*batch, *members], (start, stop)):
             micro.store(b, value, place)
     _hand_over(p, b, room, batch, (first_row, y), (first_column, x), give)
+
+
+def _fetch_rows(p: Plan, b: Emitter, left: str) -> None:
+    """Asks for the rows of the next tile, where they lie apart and are short: their lines would come one after the other (64 × 64 × 32
+    with rows of 128 bytes, 1.5 KiB apart)."""
+    size, across = p.left.dtype.itemsize, p.left.across
+    if p.sources[0] or p.panels > 1 or p.left.along != 1 or across <= p.contraction.k or p.contraction.k * size > 256:
+        return
+    for i in range(p.tile.rows):
+        for line in range(0, p.contraction.k, 64 // size):
+            micro.prefetch(b, micro.at(b, left, str((p.tile.rows + i) * across + line), p.left.dtype))
 
 
 # ---- tiles of boxes ------------------------------------------------------------------------------------------------

@@ -195,6 +195,12 @@ def store(b: Emitter, x: Value, place: str, mask: Value | None = None) -> None:
     b.line(f"call void @{name}({x!r}, ptr {place}, i32 {x.dtype.itemsize}, {mask!r})")
 
 
+def prefetch(b: Emitter, place: str, write: bool = False) -> None:
+    """Asks for the cache line at `place`, which need not exist."""
+    b.declared.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+    b.line(f"call void @llvm.prefetch.p0(ptr {place}, i32 {int(write)}, i32 3, i32 1)")
+
+
 def _suffix(dtype: DType) -> str:
     return f"{dtype.kind if dtype.kind == 'f' else 'i'}{8 * dtype.itemsize}"
 

@@ -12,9 +12,9 @@ from math import pi, prod, sqrt
 
 from danlu import dtype as dt
 from danlu.errors import DataError, DTypeError, ShapeError
-from danlu.graph import Node
+from danlu.graph import ELEMENTWISE, Node, Op
 from danlu.messages import Phrase
-from danlu.ops.table import composite
+from danlu.ops.table import composite, register
 
 
 def check_floating(name: str, x: Node) -> None:
@@ -143,12 +143,27 @@ def _shifted(o, x: Node, dim: int) -> Node:
     return o.sub(x, o.stop(o.max(x, dims=(dim,), keepdim=True)))
 
 
+def _among_shares(o, y: Node, d: Node, dim: int) -> Node:
+    """y (d − Σ d y): a softmax's derivative times d, from either side. `dim` counts from the last axis: a batch may come in front."""
+    return o.mul(y, o.sub(d, o.sum(o.mul(d, y), dims=(len(y.shape) + dim,), keepdim=True)))
+
+
+# Of the parts the derivative would need the exponentials and their sum as well, as large as the result itself: attention of a GPT stored
+# both (3.03 → 2.87 ms forward and backward for 128 heads of 64²).
+register(
+    Op("shares", ELEMENTWISE, "The value of the first input, known to be the softmax of the second: its derivative needs nothing else.",
+       attrs=("dim",), infer=lambda v, x, dim: x, numpy=lambda v, x, dim: v, emit=lambda b, v, x, dim: v, rewrite=lambda v, x, dim: v,
+       vjp=lambda o, g, y, v, x, dim: (None, _among_shares(o, y, g, dim)),
+       jvp=lambda o, y, xs, dxs, dim: _among_shares(o, y, dxs[1], dim), folds=lambda specs, out: (None, None))
+)  # fmt: skip
+
+
 @composite(attrs=("dim",))
 def softmax(o, x: Node, dim: int) -> Node:
     """exp(x) / Σ exp(x) along an axis; one division a row (one an element took a third of the time)."""
     check_floating("softmax", x)
     e = o.exp(_shifted(o, x, dim))
-    return o.mul(e, o.reciprocal(o.sum(e, dims=(dim,), keepdim=True)))
+    return o.shares(o.mul(e, o.reciprocal(o.sum(e, dims=(dim,), keepdim=True))), x, dim=dim - len(x.shape))
 
 
 @composite(attrs=("dim",))

@@ -158,6 +158,7 @@ RULES: dict[str, Rule] = {
     "cast": _cast,
     "stop": _same,
     "carry": _same,
+    "shares": lambda node, value, x: value,
     "contiguous": _same,
     "expand": _same,
     "reshape": _moved,

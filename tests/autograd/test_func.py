@@ -52,6 +52,14 @@ def test_an_empty_batch():
     assert func.vmap(lambda a: a * 2)(danlu.ones(0, 3)).shape == (0, 3)
 
 
+def test_a_derivative_through_a_batch_of_softmaxes():
+    """Its axis is another one behind the batch."""
+    x, w = (danlu.from_numpy(np.random.default_rng(k).normal(size=s)) for k, s in enumerate(((4, 3, 5), (3, 5))))
+    batched = func.grad(lambda a: (func.vmap(lambda row: row.softmax(0))(a) * w).sum())(x)
+    apart = danlu.stack([func.grad(lambda a: (a.softmax(0) * w).sum())(row) for row in x])
+    np.testing.assert_allclose(batched.detach().numpy(), apart.detach().numpy(), rtol=1e-12, atol=1e-15)
+
+
 def test_one_program():
     """A Hessian for each element of a batch is one program, and its second call makes none."""
     danlu.engine.flush()  # what the module made when it was imported would be part of the first program

@@ -77,6 +77,14 @@ def test_any_shape_and_transpose(batch, m, n, k, ta, tb, dtype, axis):
     close(product(a, b, axis), a, b)
 
 
+def test_units_go_down_the_rows_where_the_panels_of_all_columns_are_too_large():
+    """A unit is the same, and so is what it gives; the order is another one."""
+    a, b = operands((), 1100, 70, 256, ta=True)
+    assert gemm.plan(contraction(a, b), host(), "m").down
+    assert not gemm.plan(contraction(a[:500], b), host(), "m").down
+    close(product(a, b, "m"), a, b)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(["columns", "k"]), st.tuples(st.booleans(), st.booleans()), SIZES, SIZES, st.sampled_from([5, 16, 33, 70]),
        st.booleans(), st.booleans(), st.sampled_from([(1, 1), (3, 2), (4, 4)]), st.sampled_from([None, 16, 24]))  # fmt: skip

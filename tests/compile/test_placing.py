@@ -54,7 +54,7 @@ GRAPHS = {  # graph, shapes, kernels, of them products
     "one below the other": (lambda x, y: o.cat(o.matmul(x, y), o.matmul(o.exp(x), y), dim=0), [X, Y], 3, 2),
     "one of two is no product": (lambda x, y: o.cat(o.matmul(x, y), o.matmul(x, o.abs(y)), o.sum(x, dims=(1,), keepdim=True), dim=1), [X, Y], 5, 2),
     "heads": (heads, [(2, 3, 16, 8), (2, 3, 8, 32)], 1, 1),
-    "attention": (attention_gradient, [(4, 16, 32), (32, 96), (4, 2, 16, 16)], 8, 7),
+    "attention": (attention_gradient, [(4, 16, 32), (32, 96), (4, 2, 16, 16)], 9, 7),
     "a product that is read twice": (lambda x, y: o.add(o.cat(z := o.matmul(x, y), z, dim=0), 1.0), [X, Y], 2, 1),
     "no neighbours": (lambda x, y: o.flip(o.cat(o.matmul(x, y), o.matmul(o.exp(x), y), dim=1), dims=(1,)), [X, Y], 4, 2),
     "a slice of both": (slice_of_both, [X, Y], 0, 0),

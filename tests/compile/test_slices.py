@@ -41,6 +41,11 @@ def heads_side_by_side(x):
     return o.permute(attention(q, k, v), dims=(0, 2, 1, 3))
 
 
+def gradient_side_by_side(x, g):
+    """The gradient of all three together: nobody reads it here, and each product writes its own part of it."""
+    return gradient(heads_side_by_side(x), g, [x])[0]
+
+
 def next_head(q, k, v):
     """The weights of each head are those of another one."""
     return o.matmul(o.flip(o.attention_weights(q, k, scale=0.25, causal=False), dims=(1,)), v)
@@ -55,6 +60,7 @@ def weights_too(q, k, v):
 STRUCTURE = {  # graph, shapes, for each kernel of slices: its members, and how many slots hold one slice
     "attention": (attention, [HEAD] * 3, [(3, 2)]),
     "heads side by side": (heads_side_by_side, [(2, 64, 3, 8, 16)], [(3, 2)]),
+    "the gradient of heads side by side": (gradient_side_by_side, [(2, 64, 3, 8, 16), (2, 64, 8, 16)], [(6, 4)]),
     "the weights of another head": (next_head, [HEAD] * 3, [(2, 1)]),
     "weights that are a result": (weights_too, [HEAD] * 3, [(3, 1)]),
     "few heads": (attention, [(1, 4, 128, 16)] * 3, []),

@@ -12,6 +12,7 @@ from danlu.graph import Node, Spec, toposort
 from danlu.ops import composite  # noqa: F401  (fills the table)
 from danlu.ops.source import BUFFER
 from danlu.ops.table import TABLE, o
+from danlu.testing import inputs_of
 
 rng = np.random.default_rng(0)
 
@@ -126,6 +127,13 @@ def test_softmax_and_relatives():
     large = np.array([[1e4, 1e4 - 1], [-1e4, -1e4 + 1]], np.float32)
     np.testing.assert_allclose(run("softmax", large, dim=1).sum(1), 1, rtol=1e-6)
     assert np.isneginf(run("logsumexp", np.full((1, 3), -np.inf), dims=(1,), keepdim=False)).all()
+
+
+def test_the_derivative_of_softmax_needs_its_result_alone():
+    x, g = inputs_of([np.zeros((3, 5), np.float32)] * 2)
+    y = o.softmax(x, dim=1)
+    (dx,) = gradient(y, g, [x])
+    assert {n.op.name for n in toposort([dx], stop=lambda n: n is y)} == {"shares", "buffer", "mul", "sum", "sub", "expand"}
 
 
 def test_statistics():

@@ -19,18 +19,19 @@ def touched(kernel: Kernel) -> set[int]:
     """The slots that a kernel reads or writes; found once, but for workspaces, which it gets late."""
     found = kernel.__dict__.get("touched")
     if found is None:
-        found = kernel.__dict__["touched"] = _touched(kernel)
+        found = kernel.__dict__["touched"] = read(kernel) | written(kernel)
     late = {s.workspace for s in statements(kernel.body) if isinstance(s, (Contract, Slices)) and s.workspace is not None}
     return found | late if late else found
 
 
-def _touched(kernel: Kernel) -> set[int]:
+def read(kernel: Kernel) -> set[int]:
+    """The slots that a kernel reads."""
     found = {e.slot for e in all_expressions(kernel) if isinstance(e, Load)}
     for s in statements(kernel.body):
-        if isinstance(s, Store):
+        if isinstance(s, Store) and s.mode != "set":
             found.add(s.slot)
         elif isinstance(s, Call):
-            found |= {slot for slot, _ in (*s.inputs, *s.outputs) if slot is not None}
+            found |= {slot for slot, _ in s.inputs}
         elif isinstance(s, Contract):
             found |= {s.a.slot, s.b.slot}
     return found

@@ -21,7 +21,7 @@ from danlu.compile.index import ZERO, Index, Var, i
 from danlu.compile.kernel import Contract, Kernel, Loop, Rewriter, Slices
 from danlu.compile.passes.contraction import affine, summed
 from danlu.compile.passes.families import Members, in_step, join, pieces
-from danlu.compile.passes.memory import touched, written
+from danlu.compile.passes.memory import read, touched, written
 from danlu.compile.passes.rows import Local, accesses, plain_store, walks
 
 FEWEST = 8  # slices: with fewer, too few threads could share them
@@ -78,12 +78,15 @@ def _related(first: Family, second: Family) -> bool:
 
 
 def _both(first: Family, second: Family) -> Family | None:
-    """Both as one, where what one writes and the other touches is cut into the same slices."""
+    """Both as one, where what one writes and the other touches is cut into the same slices. What nobody of them reads need not be: each
+    writes its own part of it (the gradients of queries, keys and values, side by side)."""
     count = max(first.count, second.count)
     members = first.members + second.members
     views = [v for k in members if (v := view(k, count))]
     fit = {first.count, second.count} <= {0, count} and len(views) == len(members)
-    if not fit or not in_step(first, second, (v.strides for v in views)):
+    used = {slot for k in members for slot in read(k)}
+    one, other = (replace(f, writes=f.writes & used) for f in (first, second))
+    if not fit or not in_step(one, other, (v.strides for v in views)):
         return None
     return Family(members, first.touches | second.touches, first.writes | second.writes, count)
 

@@ -35,6 +35,7 @@ from danlu.compile.target import Target
 
 GATHER_COST = 4  # a gather of 16 lanes costs as much as several vector loads; measured 3–6 on AVX-512
 WASTED = 12  # most lanes idle: 76 against 25 ms for a million complex products, whose two parts lie side by side
+THREADS = 16  # turns of the outer loops that threads share
 MANY = 4  # registers a reduction keeps in flight: fused multiply-add and add take 4 cycles, and start every half
 
 
@@ -103,6 +104,13 @@ def _rebuild(nest: Nest, target: Target) -> list:
     scans = any(isinstance(s, Scan) for s in nest.updates)
     if var in nest.inner and var.extent >= MANY * lanes and not scans:
         lanes *= MANY
+    elif (
+        nest.inner
+        and var.extent % (MANY * lanes) == 0
+        and prod(v.extent for v in nest.outer) >= THREADS * var.extent
+        and not scans
+    ):
+        lanes *= MANY  # a line of 256 bytes at once: the sums of (64, 1024, 64) over its middle take half the time
     return _join(nest, var, lanes)
 
 
