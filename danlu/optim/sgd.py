@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from danlu.messages import Phrase
@@ -68,6 +68,13 @@ class SGD(Optimizer):
             grads = [p.grad for p in params]
             numbers = changing(group["lr"]), float(group["weight_decay"])
             update_(optimizers.sgd, params, *numbers, *params, *grads, maximize=group["maximize"])
+
+    def numbers_again(self) -> Callable[[], list[float]] | None:
+        """The learning rate of a single group, and the momentum where there is one; dampening has a first step of its own."""
+        group = self.param_groups[0]
+        if len(self.param_groups) > 1 or group["dampening"] or isinstance(group["lr"], Tensor):
+            return None
+        return lambda: [group["lr"], float(group["momentum"])] if group["momentum"] else [group["lr"]]
 
     def _update_with_momentum(self, group: Group) -> None:
         first: list[tuple[Tensor, ...]] = []

@@ -448,6 +448,12 @@ def apply(op: Op | str, *inputs: Any, **attrs: Any) -> Any:
     return wrap(result) if type(result) is Value else tuple(map(wrap, result))
 
 
+def apply_in_turn(x: Any, calls: Sequence[tuple[Op, tuple]]) -> Any:
+    """`apply` of several ops, each on the result of the one before and tensors of its own; only the last result becomes a tensor."""
+    given = [(op, tuple(map(_input, tensors))) for op, tensors in calls]
+    return wrap(engine.record_in_turn(_input(x), given, _mode.grad))
+
+
 def _input(x: Any) -> Any:
     """A tensor or a number as an input of an operation."""
     if not isinstance(x, TensorCore):
@@ -489,7 +495,8 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
         if type(op) is str:
             op = TABLE[op]
         if _mode.updates is not None:
-            _mode.updates.append((op, attrs, len(inputs), [x for x in inputs if type(x) in _NUMBERS]))  # type: ignore[arg-type]
+            numbers = [x for x in inputs if type(x) in _NUMBERS]
+            _mode.updates.append((op, attrs, len(inputs), numbers, targets, inputs))  # type: ignore[arg-type]
             if _mode.dry:
                 return
         values = tuple(map(_input, inputs))
@@ -510,9 +517,10 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
         _mode.grad = previous
 
 
-def updates(function: Callable[[], None], dry: bool) -> list[tuple[Op, dict, int, list]]:
-    """What a function hands to `update_`: (op, options, number of inputs, those that are numbers). `dry`: nothing is recorded."""
-    found: list[tuple[Op, dict, int, list]] = []
+def updates(function: Callable[[], None], dry: bool) -> list[tuple]:
+    """What a function hands to `update_`: (op, options, number of inputs, those that are numbers, targets, inputs). `dry`: nothing is
+    recorded."""
+    found: list[tuple] = []
     _mode.updates, _mode.dry = found, dry
     try:
         function()
@@ -575,6 +583,7 @@ FULL = TABLE["full"]
 __all__ = [
     "TensorCore",
     "apply",
+    "apply_in_turn",
     "changing",
     "from_array",
     "full",
