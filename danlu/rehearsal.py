@@ -453,11 +453,24 @@ class Again:
     """An update in place that a script ended with, as it is made the next time if nobody has touched what it writes.
 
     `read`: takes what it reads and does not write (gradients) from the values of a trace. `storages`: what it writes, of a `kind`;
-    `entered`: those that no call before it reads, whose values `trace` had the last time. `numbers`: as a program is given them;
+    `entered`: those that no call before it reads, whose values `trace` had the last time; `known`: the others. `numbers`: as a program is given them;
     `changing`: which are new each time.
     """
 
-    __slots__ = ("blank", "changing", "counts", "entered", "kind", "numbers", "place", "read", "script", "storages", "trace")
+    __slots__ = (
+        "blank",
+        "changing",
+        "counts",
+        "entered",
+        "kind",
+        "known",
+        "numbers",
+        "place",
+        "read",
+        "script",
+        "storages",
+        "trace",
+    )
 
     def __init__(self, trace: Trace, script: Script, inputs: Sequence[Any], targets: Sequence[Any]) -> None:
         self.trace, self.script = trace, script
@@ -467,6 +480,7 @@ class Again:
         self.storages = [t._storage for t in targets]
         self.kind = {type(s) for s in self.storages}
         self.entered = [inputs[n[0]]._storage for n in new if n[1] is BUFFER]
+        self.known = [s for s in self.storages if s not in self.entered]
         self.blank = [None] * (len(new) - len(self.entered))
         self.place = script.num_buffers - len(self.entered)
         self.read = _picker([s for s, x in zip(slots, inputs) if type(x) not in _PLAIN and id(x) not in written])
@@ -479,7 +493,7 @@ class Again:
         """The numbers of the next update."""
         found = self.numbers
         for k, x in zip(self.changing, numbers):
-            found[2 * k : 2 * k + 2] = both_kinds(x)
+            found[2 * k], found[2 * k + 1] = both_kinds(x)
         return found
 
 
@@ -504,21 +518,21 @@ def again(trace: Trace, script: Script, inputs: Sequence[Any], targets: Sequence
 
 def follow_again(trace: Trace, a: Again, read: tuple, numbers: Callable[[], Sequence[float]]) -> bool:
     """`follow_end` for an update that is the one of the last time and reads these values."""
-    kept, values = a.script.kept, trace.values
+    kept: Any = a.script.kept
+    values: Any = trace.values
     if a.script.calls[trace.at] is not kept.call or a.read(values) != read or len(trace.buffers) != a.place:
         return False
-    last, first = a.trace, len(values) + len(a.blank)
-    if True in [s.value.trace is not last for s in a.entered] or set(map(type, a.storages)) != a.kind:
+    if set(map(type, a.storages)) != a.kind or [s.value.trace for s in a.entered] != [a.trace] * len(a.entered):
         return False
     values += a.blank
     values += [s.value for s in a.entered]
-    trace.buffers += [v.buffer for v in values[first:]]  # type: ignore[union-attr]
+    trace.buffers += [s.value.buffer for s in a.entered]
     written = kept.pick(values)
     if (
         tuple([s.value for s in a.storages]) == written
         and list(map(getrefcount, written)) == a.counts
         and set(map(getrefcount, kept.memory(trace.buffers))) == _ONCE
-        and True not in [s.value.buffer.shared or s.value.buffer.borrowed for s in a.storages]
+        and True not in [s.value.buffer.shared or s.value.buffer.borrowed for s in a.known]
         and _is_as_before(trace, kept.results, kept.held, len(a.script.replaced) - len(written))
     ):
         try:

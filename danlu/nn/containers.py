@@ -134,6 +134,8 @@ class Sequential(_List):
 
 def _in_turn(input: Any, calls: list[tuple[Op, tuple]], modules: list[Module]) -> Any:
     """The modules one after another; each is one op."""
+    if len(calls) == 1:
+        return modules[0](input)
     try:
         return apply_in_turn(input, calls)
     except DanluError as error:
