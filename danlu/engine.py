@@ -306,7 +306,7 @@ def update(op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: ty
     return True
 
 
-def update_again(again: Again, read: tuple, numbers: Callable[[], Sequence[float]]) -> bool:
+def update_again(again: Again, read: tuple, numbers: Callable[[], Sequence[float] | None]) -> bool:
     """`update` once more, with new numbers, if all that it reads and writes is what it was the last time; `read`: the values of gradients."""
     with _lock:
         trace = _current()

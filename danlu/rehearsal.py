@@ -516,7 +516,7 @@ def again(trace: Trace, script: Script, inputs: Sequence[Any], targets: Sequence
     return None
 
 
-def follow_again(trace: Trace, a: Again, read: tuple, numbers: Callable[[], Sequence[float]]) -> bool:
+def follow_again(trace: Trace, a: Again, read: tuple, numbers: Callable[[], Sequence[float] | None]) -> bool:
     """`follow_end` for an update that is the one of the last time and reads these values."""
     kept: Any = a.script.kept
     values: Any = trace.values
@@ -536,16 +536,18 @@ def follow_again(trace: Trace, a: Again, read: tuple, numbers: Callable[[], Sequ
         and _is_as_before(trace, kept.results, kept.held, len(a.script.replaced) - len(written))
     ):
         try:
-            trace.numbers += a.renew(numbers())
+            found = numbers()
         except BaseException:
             _withdraw(trace)
             raise
-        trace.at += 1
-        trace.kept, a.trace = written, trace
-        for v in written:
-            v.buffer = None
-            v.trace = trace
-        return True
+        if found is not None:
+            trace.numbers += a.renew(found)
+            trace.at += 1
+            trace.kept, a.trace = written, trace
+            for v in written:
+                v.buffer = None
+                v.trace = trace
+            return True
     _withdraw(trace)
     return False
 

@@ -247,7 +247,7 @@ class Watch(engine.Capture):
 
 
 def repeat_updates(
-    update: Callable[[], None], options: Callable[[], Any], shorter: Callable[[], Callable[[], list[float]] | None]
+    update: Callable[[], None], options: Callable[[], Any], shorter: Callable[[], Callable[[], list[float] | None] | None]
 ) -> None:
     """Runs `update`, which hands its work to `update_`. In a function that is recorded, later calls run it again for its numbers only, or
     what `shorter()` gives for that; where `options()` are other ones by then, the function is recorded again."""
@@ -266,7 +266,15 @@ def repeat_updates(
             )
         return [x.value for u in found for x in u[3] if type(x) is Runtime]
 
-    capture.repeat([x for u in first for x in u[3] if type(x) is Runtime], shorter() or again)
+    quick = shorter()
+
+    def quickly() -> list[float]:
+        found = quick()  # type: ignore[misc]
+        if found is None:
+            raise Stale
+        return found
+
+    capture.repeat([x for u in first for x in u[3] if type(x) is Runtime], again if quick is None else quickly)
 
 
 def _alike(a: tuple, b: tuple) -> bool:

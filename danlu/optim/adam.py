@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from math import sqrt
 from typing import Any
 
 from danlu.ops import optimizers
-from danlu.optim.optimizer import Group, Optimizer, check_betas, check_not_negative, in_lists
+from danlu.optim.optimizer import Group, Numbers, Optimizer, check_betas, check_not_negative, in_lists
 from danlu.tensor import Tensor, changing, update_
 
 
@@ -72,17 +72,15 @@ class Adam(Optimizer):
             flags = {"decoupled": self.decoupled, "amsgrad": group["amsgrad"], "maximize": group["maximize"]}
             update_(optimizers.adam, targets, factor, *numbers, *tensors, **flags)
 
-    def numbers_again(self) -> Callable[[], list[float]] | None:
+    def numbers_again(self) -> Numbers | None:
         """One more step of parameters that have all taken the same number of steps."""
         groups = [(g, [self.state[p] for p in g["params"] if p.grad is not None]) for g in self.param_groups]
-        groups = [(g, states) for g, states in groups if states]
-        if any(len({s["step"] for s in states}) > 1 for g, states in groups):
-            return None
+        groups, decoupled = [(g, states) for g, states in groups if states], self.decoupled
 
-        decoupled = self.decoupled
-
-        def numbers() -> list[float]:
+        def numbers() -> list[float] | None:
             found: list[float] = []
+            if any(len({state["step"] for state in states}) > 1 for _, states in groups):
+                return None
             for group, states in groups:
                 step = states[0]["step"] + 1
                 for state in states:
@@ -91,7 +89,7 @@ class Adam(Optimizer):
                 found += (alpha, rate1, rate2, scale, decay) if group["weight_decay"] else (alpha, rate1, rate2, scale)
             return found
 
-        return numbers
+        return None if any(len({s["step"] for s in states}) > 1 for _, states in groups) else numbers
 
 
 def _rates(group: Group, step: int, decoupled: bool) -> tuple[float, float, float, float, float]:

@@ -25,6 +25,7 @@ from danlu.tensor.core import updates
 from danlu.watching import repeat_updates
 
 Group = dict[str, Any]
+Numbers = Callable[[], "list[float] | None"]
 
 
 class OptimizerStateError(DanluError, ValueError):
@@ -83,7 +84,7 @@ def check_betas(optimizer: str, betas: Any) -> None:
 class _Again:
     """A step that was foreseen, and what it depends on: the next one is the same if nothing of that is another thing."""
 
-    def __init__(self, optimizer: Optimizer, update: engine.Again, numbers: Callable[[], list[float]]) -> None:
+    def __init__(self, optimizer: Optimizer, update: engine.Again, numbers: Numbers) -> None:
         self.update, self.numbers, self.changes = update, numbers, engine.changes
         self.groups, self.state, self.changing = optimizer.param_groups, optimizer.state, ("lr", *optimizer.cycled)
         (self.group,) = self.groups
@@ -257,9 +258,10 @@ class Optimizer:
         flush()
         return loss
 
-    def numbers_again(self) -> Callable[[], list[float]] | None:
+    def numbers_again(self) -> Numbers | None:
         """Of the update that was just recorded: a function that takes one more step and gives its changing numbers, for a step that
-        runs without `update_group`. None: that is asked (which is slower)."""
+        runs without `update_group`; None from that function: the next one is another update, and nothing has been done. None instead of
+        a function: `update_group` is asked (which is slower)."""
         return None
 
     def _options(self) -> list:
