@@ -29,6 +29,7 @@ from danlu.ops.source import BUFFER, CONST, NUMBER
 from danlu.ops.table import PLACEHOLDER, TABLE, number_spec
 from danlu.rehearsal import (
     Again,
+    Hold,
     again,
     begin,
     count,
@@ -350,14 +351,15 @@ def _may_follow() -> bool:
     return not (_watchers or _capture is not None or config.profile or not config.optimize)
 
 
-def backward(ys: tuple, full: Op | None = None) -> tuple[list[Value], list[Value]] | None:
-    """A backward pass over `ys` that lets go the history, if it is foreseen: the leaves and their gradients. `ys`: roots and seeds, or one
-    root whose seed is the 1 that `full` makes."""
+def backward(ys: tuple, hold: Hold, full: Op | None = None) -> tuple[list[Value], list[Any]] | None:
+    """A backward pass over `ys` that lets go the history, if it is foreseen: the leaves and the tensors of their gradients. `ys`: roots and
+    seeds, or one root whose seed is the 1 that `full` makes. `hold`: what makes a tensor of a gradient, and what tells the values of
+    tensors that nobody has."""
     with _lock:
         trace = _current()
         if trace.script is None or _watchers:
             return None
-        return follow_backward(trace, ys, full) or turn(trace, partial(follow_backward, trace, ys, full))
+        return follow_backward(trace, ys, hold, full) or turn(trace, partial(follow_backward, trace, ys, hold, full))
 
 
 def passed(order: Sequence[Value], leaves: Sequence[Value], grads: Sequence[Value]) -> None:
@@ -555,10 +557,11 @@ def _is_foreseen(trace: Trace) -> bool:
 def _execute_update(trace: Trace) -> None:
     """Runs a trace that ends with an update whose values stay (`update`): only the results of earlier calls are new."""
     script = trace.script
-    kept, memory, values = trace.kept, script.kept.memory(trace.buffers), trace.values
+    kept, memory, values, spare = trace.kept, script.kept.memory(trace.buffers), trace.values, trace.spare
     _statistics["runs"] += 1
     try:
-        new = script.executable.made(trace.buffers, trace.numbers)
+        given = {k: spare[slot] for slot, k in script.kept.made if slot in spare} if spare else spare
+        new = script.executable.made(trace.buffers, trace.numbers, given)
     except BaseException as error:
         _fail(trace, script.slots, error)
         raise

@@ -24,11 +24,13 @@ from danlu.runtime.executable import both_kinds
 from danlu.trace import Runtime, Trace, Value, is_folded, is_free, note_line
 
 Given = Sequence[tuple[int, int]]
+Hold = tuple[Callable[[Value], Any], Callable[[list], Any]]  # value → tensor; tensors → their values, if nobody has them
 _handles = attrgetter("handles")
 _blank = Value.__new__
 
 
 SCRIPTS = 8  # that begin with the same call
+SMALL = 1 << 14  # bytes of a gradient whose tensor and memory wait for the next step
 PATIENCE = 16  # times that a script may be left, more than it is followed to its end, before it is dropped
 scripts: dict[
     tuple[Op, tuple, Any], list[Script]
@@ -41,11 +43,12 @@ class Call:
     `pick` takes its inputs that are values from those of the trace, `chosen` from what is given. `new`: memory and numbers that the trace
     does not know, as (position, kind, what is expected ...). `refused`: where a derivative depends on it, the mode that was not that of
     before. `results`: (spec, whether it has a derivative) of each. `freed`, `leaves`: of a backward pass, the slots of the values whose
-    history goes, and of the leaves that get a gradient. `entries`: how many the trace has before it.
+    history goes, and of the leaves that get a gradient. `first`: the slot of the first result; `tensors`: those that were handed out for
+    small gradients the last time, if the program computes all of these. `entries`: how many the trace has before it.
     """
 
     __slots__ = (
-        "arity", "attrs", "chosen", "entries", "freed", "leaves", "many", "new", "op", "pick", "refused", "results",
+        "arity", "attrs", "chosen", "entries", "first", "freed", "leaves", "many", "new", "op", "pick", "refused", "results", "tensors",
     )  # fmt: skip
 
     def __init__(self, op: Any, attrs: tuple, entries: int) -> None:
@@ -58,6 +61,8 @@ class Call:
         self.many = False
         self.freed: tuple[int, ...] | None = None
         self.leaves: tuple[int, ...] = ()
+        self.first = 0
+        self.tensors: list | None = None
 
     def is_like(self, other: Call) -> bool:
         """Whether a call with the same entries is the same also in what entries do not tell: what has a derivative, what is let go."""
@@ -82,6 +87,11 @@ class Script:
         self.replaced = [old.slot for _, old in trace.replaced]
         self.overwritten = [trace.places.get(id(old.buffer)) in places for _, old in trace.replaced]
         self.kept = _kept(trace, calls[-1], self.executable, self.slots)
+        made = dict(self.kept.made) if self.kept is not None else {}
+        for call in calls if made else ():
+            sizes = [spec.size * spec.dtype.itemsize for spec, _ in call.results]
+            if call.freed is not None and max(sizes) <= SMALL and all(call.first + k in made for k in range(len(sizes))):
+                call.tensors = []
         self.family: list[Script] = []  # those that begin with the same call
         self.hits = self.misses = 0
 
@@ -212,7 +222,7 @@ def _call(trace: Trace, entry: tuple, entries: int, new: list[tuple], slot: int)
         call.pick = itemgetter(*[slots[k] for k in tensors])
         call.chosen = itemgetter(*tensors) if numbers or len(tensors) == 1 else None
     spec = op.result(tuple([numbers[s] if s in numbers else values[s].spec for s in slots]), attrs)  # type: ignore[union-attr]
-    call.many = type(spec) is tuple
+    call.many, call.first = type(spec) is tuple, slot
     results: Any = values[slot : slot + (len(spec) if call.many else 1)]
     call.results = [(v.spec, v.grad) for v in results]
     if any(values[slots[k]].grad for k in tensors):  # type: ignore[union-attr]
@@ -380,12 +390,12 @@ def _withdraw(trace: Trace) -> None:
     del trace.numbers[2 * sum(n[1] is NUMBER for c in calls for n in c.new) :]
 
 
-def follow_backward(trace: Trace, ys: tuple, full: Op | None = None) -> tuple[list[Value], list[Value]] | None:
+def follow_backward(trace: Trace, ys: tuple, hold: Hold, full: Op | None = None) -> tuple[list[Value], list[Any]] | None:
     """The leaves and their gradients, if a backward pass over `ys` (see `engine.backward`) is what comes next; else None."""
     if full is not None:
         (y,) = ys
         seed = follow(trace, full, (1,), (y.spec.shape, y.spec.dtype), False)
-        found = None if seed is None else follow_backward(trace, (y, seed))
+        found = None if seed is None else follow_backward(trace, (y, seed), hold)
         if seed is not None and found is None:
             trace.at -= 1
             _withdraw(trace)
@@ -401,12 +411,27 @@ def follow_backward(trace: Trace, ys: tuple, full: Op | None = None) -> tuple[li
         _withdraw(trace)
         return None
     trace.at += 1
-    found = _results(trace, call, GRADIENT, inputs)
+    found = _handed_out_again(trace, call, inputs, hold) if call.tensors else None
+    if found is None:
+        found = list(map(hold[0], _results(trace, call, GRADIENT, inputs)))
+        call.tensors = found.copy() if call.tensors is not None else None
     for s in call.freed:
         v: Any = values[s]
         v.inputs = ()
         v.freed = True
     return [values[s] for s in call.leaves], found  # type: ignore[misc]
+
+
+def _handed_out_again(trace: Trace, call: Call, inputs: tuple, hold: Hold) -> list | None:
+    """The tensors of the last gradients for those of now, if nobody has one or looks at its memory, which will be written again."""
+    values = hold[1](call.tensors or [])
+    if values is None:
+        return None
+    trace.spare = {call.first + k: v.buffer for k, v in enumerate(values)}
+    for v in values:
+        v.inputs, v.trace, v.slot, v.buffer = inputs, trace, len(trace.values), None
+        trace.values.append(v)
+    return call.tensors.copy()  # type: ignore[union-attr]
 
 
 def follow_end(trace: Trace, op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: type) -> bool:

@@ -7,8 +7,10 @@ can be overwritten.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -427,6 +429,29 @@ def wrap(value: Value) -> Any:
     out._cut = out._leaf = False
     out._base = out._seen = out.grad = out._hooks = out._after = None
     return out
+
+
+def _values_of_nobody(tensors: list[Any]) -> list[Value] | None:
+    """The values of plain tensors, if this list alone has these and nobody looks at what they hold."""
+    if set(map(sys.getrefcount, tensors)) != _ONCE:
+        return None
+    storages = [t._storage for t in tensors]
+    values = [s.value for s in storages]
+    if (
+        set(map(type, storages)) == {Storage}
+        and {*map(sys.getrefcount, storages), *map(sys.getrefcount, values)} == _TWICE
+        and set(map(sys.getrefcount, [v.buffer for v in values])) == _TWICE
+        and True not in [v.held or v.handles != 1 or v.note is not None or v.leaf is not None or v.grad for v in values]
+        and set(map(_PLAIN, tensors)) == {(None, False, False, None, None, None, None)}
+    ):
+        return values
+    return None
+
+
+_PLAIN = attrgetter("_base", "_cut", "_leaf", "_seen", "grad", "_hooks", "_after")
+_ONCE = set(map(sys.getrefcount, [object()]))  # what is counted of things that a list alone has
+_TWICE = {count + 1 for count in _ONCE}
+HOLD = wrap, _values_of_nobody
 
 
 def _tensor(storage: Storage) -> Any:

@@ -348,6 +348,49 @@ def gradient_written(loop):
     loop.net[0].weight.grad.mul_(0.5)
 
 
+@at("backward")
+def gradient_held_as_a_view(loop):
+    loop.view = loop.net[0].weight.grad.view(-1)
+
+
+@at("step")
+def gradient_held_by_numpy(loop):
+    loop.view = loop.net[0].weight.grad.numpy()
+
+
+@at("step")
+def gradient_held_detached(loop):
+    loop.alias = loop.net[2].bias.grad.detach()
+
+
+@at("step")
+def gradient_turned(loop):
+    loop.net[2].weight.grad.t_()
+
+
+@at("step")
+def gradient_of_a_gradient(loop):
+    loop.net[2].weight.grad.requires_grad_().sum().backward()
+
+
+@at("backward")
+def gradients_waiting(loop):
+    loop.held = [p.grad * 2 for p in loop.net.parameters()]
+
+
+@at("backward")
+def gradients_exchanged(loop):
+    """Each layer has the gradient of another loop's layer of the same shape."""
+    one, other = loop.net[0].bias, nn.Parameter(danlu.zeros(8))
+    (other * 2).sum().backward()
+    one.grad, loop.alias = other.grad, one.grad
+
+
+@at("begin")
+def gradients_added(loop):
+    F.cross_entropy(loop.net(loop.x), loop.y).backward()
+
+
 @at("step")
 def state_cleared(loop):
     loop.optimizer.state.clear()
@@ -454,7 +497,7 @@ def profiled(loop):
 
 DISTURBANCES = {k: v for k, v in globals().items() if getattr(v, "__qualname__", "").startswith("at.")}
 DISTURBANCES |= {f.__name__: f for f in (history_across, recorded_across, wrong_label)}
-ONCE = {"another_batch", "profiled", "another_group"}  # not at each step
+ONCE = {"another_batch", "profiled", "another_group", "fewer_parameters", "parameters_of_another_list"}  # not at each step
 
 
 def numbers(t) -> np.ndarray:
@@ -701,6 +744,14 @@ def test_an_update_that_a_subclass_says_anew_is_asked_at_each_step():
     loop.optimizer = Half(loop.net.parameters(), lr=0.05)
     assert np.array_equal(loop.run(lambda *_: None)[1], Loop().run(lambda *_: None)[1])
     assert asked == [4] * STEPS
+
+
+def test_gradients_are_handed_out_again_where_nobody_has_them():
+    loop, seen, held = Loop(), [], []
+    loop.run(lambda loop, now: seen.append(id(loop.net[0].weight.grad)) if now == "step" else None, range(STEPS))
+    assert len(set(seen[-4:])) == 1
+    loop.run(lambda loop, now: held.append(loop.net[0].weight.grad) if now == "step" else None, range(STEPS))
+    assert len(set(map(id, held))) == len({str(g.tolist()) for g in held}) == STEPS
 
 
 @pytest.mark.parametrize("options", [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}])
