@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from danlu import dtype as dt
+from danlu.again import Again, again, follow_again
 from danlu.compile import program
 from danlu.config import config
 from danlu.dtype import DType
@@ -28,13 +29,10 @@ from danlu.guidance import user_line
 from danlu.ops.source import BUFFER, CONST, NUMBER
 from danlu.ops.table import PLACEHOLDER, TABLE, number_spec
 from danlu.rehearsal import (
-    Again,
     Hold,
-    again,
     begin,
     count,
     follow,
-    follow_again,
     follow_backward,
     follow_end,
     fulfilled,

@@ -81,7 +81,7 @@ class Script:
         self.entries, self.num_buffers = trace.entries, len(trace.buffers)
         self.executable, self.slots = found
         slots = [v.slot for v in trace.values if v is not None and v.buffer is None]
-        self.results = _picker(slots)
+        self.results = picker(slots)
         self.held = [trace.values[s].handles > 0 for s in slots]  # type: ignore[union-attr]
         places = dict(given)
         self.replaced = [old.slot for _, old in trace.replaced]
@@ -106,7 +106,7 @@ class Script:
         )
 
 
-def _picker(slots: Sequence[int]) -> Callable[[Any], tuple]:
+def picker(slots: Sequence[int]) -> Callable[[Any], tuple]:
     """The items at some places, as a tuple."""
     if len(slots) == 1:
         (only,) = slots
@@ -244,9 +244,9 @@ class Kept:
 
     def __init__(self, call: Call, slots: list[int], places: list[int], counts: list[int]) -> None:
         self.call = call
-        self.pick, self.memory, self.counts = _picker(slots), _picker(places), counts
+        self.pick, self.memory, self.counts = picker(slots), picker(places), counts
         self.made: list[tuple[int, int]] = []
-        self.results = _picker(())
+        self.results = picker(())
         self.held: list[bool] = []
 
 
@@ -274,14 +274,14 @@ def _knows_the_others(kept: Kept, trace: Trace, executable: Any, slots: Sequence
     """Adds the results of earlier calls, if those that are computed have memory of their own."""
     first = len(trace.values) - len(kept.counts)
     earlier = [v for v in trace.values[:first] if v is not None and v.buffer is None]
-    kept.results, kept.held = _picker([v.slot for v in earlier]), [v.handles > 0 for v in earlier]
+    kept.results, kept.held = picker([v.slot for v in earlier]), [v.handles > 0 for v in earlier]
     made = [(slot, k) for slot, (is_old, k) in zip(slots, executable.arrangement) if slot < first and not is_old]
     kept.made = made
     return len(made) + len(kept.counts) == len(slots) and not executable.doubled
 
 
 _ASKED = next(map(getrefcount, (object(),)))  # references that asking for them takes; the storage and the trace have one each
-_ONCE = {2 + _ASKED}  # what is counted of memory that a value and the trace have
+ONCE = {2 + _ASKED}  # what is counted of memory that a value and the trace have
 
 
 # ---- following --------------------------------------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def follow(trace: Trace, op: Op, inputs: tuple, attrs: tuple, differentiable: bo
     if call.new and not _enter(trace, call.new, inputs):
         return None
     if call.pick is not None and call.pick(values) != (inputs if call.chosen is None else call.chosen(inputs)):
-        _withdraw(trace)
+        withdraw(trace)
         return None
     trace.at += 1
     if call.many:
@@ -363,7 +363,7 @@ def _enter(trace: Trace, new: list[tuple], inputs: tuple) -> bool:
             break
     else:
         return True
-    _withdraw(trace)
+    withdraw(trace)
     return False
 
 
@@ -378,7 +378,7 @@ def _enter_number(trace: Trace, x: Any, constant: bool, expected: type, value: A
     return True
 
 
-def _withdraw(trace: Trace) -> None:
+def withdraw(trace: Trace) -> None:
     """Takes out of the trace again what a call brought in that was not the foreseen one."""
     calls = trace.script.calls[: trace.at]
     count = sum(len(c.new) + len(c.results) for c in calls)
@@ -398,7 +398,7 @@ def follow_backward(trace: Trace, ys: tuple, hold: Hold, full: Op | None = None)
         found = None if seed is None else follow_backward(trace, (y, seed), hold)
         if seed is not None and found is None:
             trace.at -= 1
-            _withdraw(trace)
+            withdraw(trace)
         return found
     call = trace.script.calls[trace.at]
     if call.freed is None or len(ys) != 2 * call.attrs[0]:
@@ -408,7 +408,7 @@ def follow_backward(trace: Trace, ys: tuple, hold: Hold, full: Op | None = None)
     values = trace.values
     inputs = call.pick(values)  # type: ignore[misc]
     if inputs[: len(ys)] != ys:
-        _withdraw(trace)
+        withdraw(trace)
         return None
     trace.at += 1
     found = _handed_out_again(trace, call, inputs, hold) if call.tensors else None
@@ -450,16 +450,16 @@ def follow_end(trace: Trace, op: Op, inputs: tuple, attrs: tuple, targets: Seque
     if (
         call.pick(values) == (inputs if call.chosen is None else call.chosen(inputs))  # type: ignore[misc]
         and list(map(getrefcount, written)) == kept.counts
-        and set(map(getrefcount, kept.memory(trace.buffers))) == _ONCE
+        and set(map(getrefcount, kept.memory(trace.buffers))) == ONCE
         and _are_their_own(targets, written, kind)
-        and _is_as_before(trace, kept.results, kept.held, len(script.replaced) - len(written))
+        and is_as_before(trace, kept.results, kept.held, len(script.replaced) - len(written))
     ):
         trace.at += 1
         trace.kept = written
         for v in written:
             v.buffer = None
         return True
-    _withdraw(trace)
+    withdraw(trace)
     return False
 
 
@@ -474,109 +474,6 @@ def _are_their_own(targets: Sequence[Any], written: tuple[Value, ...], kind: typ
     return True
 
 
-class Again:
-    """An update in place that a script ended with, as it is made the next time if nobody has touched what it writes.
-
-    `read`: takes what it reads and does not write (gradients) from the values of a trace. `storages`: what it writes, of a `kind`;
-    `entered`: those that no call before it reads, whose values `trace` had the last time; `known`: the others. `numbers`: as a program is given them;
-    `changing`: which are new each time.
-    """
-
-    __slots__ = (
-        "blank",
-        "changing",
-        "counts",
-        "entered",
-        "kind",
-        "known",
-        "numbers",
-        "place",
-        "read",
-        "script",
-        "storages",
-        "trace",
-    )
-
-    def __init__(self, trace: Trace, script: Script, inputs: Sequence[Any], targets: Sequence[Any]) -> None:
-        self.trace, self.script = trace, script
-        kept: Any = script.kept
-        new, slots = kept.call.new, script.entries[-1][2]
-        written = {id(t) for t in targets}
-        self.storages = [t._storage for t in targets]
-        self.kind = {type(s) for s in self.storages}
-        self.entered = [inputs[n[0]]._storage for n in new if n[1] is BUFFER]
-        self.known = [s for s in self.storages if s not in self.entered]
-        self.blank = [None] * (len(new) - len(self.entered))
-        self.place = script.num_buffers - len(self.entered)
-        self.read = _picker([s for s, x in zip(slots, inputs) if type(x) not in _PLAIN and id(x) not in written])
-        self.counts = [count - 1 for count in kept.counts]  # no tuple of inputs has them
-        given = [inputs[n[0]] for n in new if n[1] is NUMBER]
-        self.numbers = [y for x in given for y in both_kinds(x.value if type(x) is Runtime else x)]
-        self.changing = [k for k, x in enumerate(given) if type(x) is Runtime]
-
-    def renew(self, numbers: Sequence[float]) -> list[float | int]:
-        """The numbers of the next update."""
-        found = self.numbers
-        for k, x in zip(self.changing, numbers):
-            found[2 * k], found[2 * k + 1] = both_kinds(x)
-        return found
-
-
-_PLAIN = {float, int, bool, Runtime}
-
-
-def again(trace: Trace, script: Script, inputs: Sequence[Any], targets: Sequence[Any]) -> Again | None:
-    """What remembers the update that a trace has just ended with; None where it does more than that can tell."""
-    new = script.kept.call.new  # type: ignore[union-attr]
-    entered = [n for n in new if n[1] is BUFFER]
-    known = [id(x) for x in inputs]
-    if (
-        entered == new[len(new) - len(entered) :]
-        and [n[4] for n in entered] == list(range(script.num_buffers - len(entered), script.num_buffers))
-        and all(known.count(id(t)) == 1 for t in targets)
-        and {known[n[0]] for n in entered} <= {id(t) for t in targets}
-        and all(type(x.value) is float for x in inputs if type(x) is Runtime)
-    ):
-        return Again(trace, script, inputs, targets)
-    return None
-
-
-def follow_again(trace: Trace, a: Again, read: tuple, numbers: Callable[[], Sequence[float] | None]) -> bool:
-    """`follow_end` for an update that is the one of the last time and reads these values."""
-    kept: Any = a.script.kept
-    values: Any = trace.values
-    if a.script.calls[trace.at] is not kept.call or a.read(values) != read or len(trace.buffers) != a.place:
-        return False
-    if set(map(type, a.storages)) != a.kind or [s.value.trace for s in a.entered] != [a.trace] * len(a.entered):
-        return False
-    values += a.blank
-    values += [s.value for s in a.entered]
-    trace.buffers += [s.value.buffer for s in a.entered]
-    written = kept.pick(values)
-    if (
-        tuple([s.value for s in a.storages]) == written
-        and list(map(getrefcount, written)) == a.counts
-        and set(map(getrefcount, kept.memory(trace.buffers))) == _ONCE
-        and True not in [s.value.buffer.shared or s.value.buffer.borrowed for s in a.known]
-        and _is_as_before(trace, kept.results, kept.held, len(a.script.replaced) - len(written))
-    ):
-        try:
-            found = numbers()
-        except BaseException:
-            _withdraw(trace)
-            raise
-        if found is not None:
-            trace.numbers += a.renew(found)
-            trace.at += 1
-            trace.kept, a.trace = written, trace
-            for v in written:
-                v.buffer = None
-                v.trace = trace
-            return True
-    _withdraw(trace)
-    return False
-
-
 # ---- the end ----------------------------------------------------------------------------------------------------------------
 
 
@@ -584,10 +481,10 @@ def fulfilled(trace: Trace) -> bool:
     """Whether the trace has come to the end of its script, with the same results held, and the same memory free to be written over."""
     script = trace.script
     at_end = script.calls[trace.at].entries == len(script.entries)
-    return at_end and _is_as_before(trace, script.results, script.held, len(script.replaced))
+    return at_end and is_as_before(trace, script.results, script.held, len(script.replaced))
 
 
-def _is_as_before(trace: Trace, results: Callable[[Any], tuple], held: list[bool], count: int) -> bool:
+def is_as_before(trace: Trace, results: Callable[[Any], tuple], held: list[bool], count: int) -> bool:
     """Whether the same results are held as in the script, and the same memory of the first `count` replaced values is free."""
     script, replaced = trace.script, trace.replaced
     if len(set(trace.buffers)) != script.num_buffers or len(replaced) != count:

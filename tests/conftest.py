@@ -53,10 +53,21 @@ def pytest_deselected(items):
 LEFT_OUT = pytest.StashKey[int]()
 
 
+def pytest_sessionfinish(session):
+    """A worker of `pytest -n` tells the process that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left out", 0)
+
+
 def pytest_terminal_summary(terminalreporter, config):
     count = config.stash.get(LEFT_OUT, 0)
     if count:
-        how = "pip install -e '.[oracle]' && pytest -m oracle"
+        how = "pip install -e '.[oracle]' && pytest -n auto -m oracle"
         terminalreporter.write_line(f"{count} tests compare with real PyTorch and were left out; to run them: {how}")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from danlu import func as transforms
 from danlu.errors import GradientError
+from danlu.func.calls import flatten
 from danlu.tensor import Tensor
 from danlu.tensor.creation import ones_like
 from danlu.tensor.modes import set_grad_enabled
@@ -27,7 +28,7 @@ def _settled(result: Any, create_graph: bool) -> Any:
     """The result, without history unless it was asked for."""
     if create_graph:
         return result
-    leaves, rebuild = transforms.flatten(result)
+    leaves, rebuild = flatten(result)
     return rebuild([x.detach() for x in leaves])
 
 

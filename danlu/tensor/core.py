@@ -7,10 +7,8 @@ can be overwritten.
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -25,7 +23,7 @@ from danlu.ops import TABLE
 from danlu.ops.source import BUFFER
 from danlu.runtime.buffers import Buffer
 from danlu.tensor.modes import current as _mode
-from danlu.tensor.storage import Shared, Storage, adopt, share
+from danlu.tensor.storage import Shared, Storage, adopt, share, values_of_nobody
 
 _reader: Any = None  # is told of each tensor that is an input of an operation while a function is captured (danlu/replay.py)
 
@@ -431,27 +429,7 @@ def wrap(value: Value) -> Any:
     return out
 
 
-def _values_of_nobody(tensors: list[Any]) -> list[Value] | None:
-    """The values of plain tensors, if this list alone has these and nobody looks at what they hold."""
-    if set(map(sys.getrefcount, tensors)) != _ONCE:
-        return None
-    storages = [t._storage for t in tensors]
-    values = [s.value for s in storages]
-    if (
-        set(map(type, storages)) == {Storage}
-        and {*map(sys.getrefcount, storages), *map(sys.getrefcount, values)} == _TWICE
-        and set(map(sys.getrefcount, [v.buffer for v in values])) == _TWICE
-        and True not in [v.held or v.handles != 1 or v.note is not None or v.leaf is not None or v.grad for v in values]
-        and set(map(_PLAIN, tensors)) == {(None, False, False, None, None, None, None)}
-    ):
-        return values
-    return None
-
-
-_PLAIN = attrgetter("_base", "_cut", "_leaf", "_seen", "grad", "_hooks", "_after")
-_ONCE = set(map(sys.getrefcount, [object()]))  # what is counted of things that a list alone has
-_TWICE = {count + 1 for count in _ONCE}
-HOLD = wrap, _values_of_nobody
+HOLD = wrap, values_of_nobody  # what a backward pass makes tensors of, see `engine.backward`
 
 
 def _tensor(storage: Storage) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,16 @@ def inputs_of(arrays: Sequence[np.ndarray]) -> list[Node]:
     return [Node(BUFFER, (), (k, spec), spec) for k, spec in enumerate(specs)]
 
 
-def evaluate(roots: Sequence[Node], arrays: Sequence[np.ndarray], numbers: Sequence[float | int] = ()) -> list[np.ndarray]:
+def evaluate(
+    roots: Sequence[Node],
+    arrays: Sequence[np.ndarray],
+    numbers: Sequence[float | int] = (),
+    known: Mapping[int, Any] | None = None,
+) -> list[np.ndarray]:
     """The values of the roots of a graph, by NumPy: input k is arrays[k], Python number k is numbers[k].
 
-    Every value is checked against the shape and the dtype that the graph says it has.
+    `known`: values of nodes, by id, that need not be worked out. Every other value is checked against the shape and the dtype that the
+    graph says it has.
 
     Shapes: input k has the shape of arrays[k]; one array for each root.
 
@@ -44,24 +50,27 @@ def evaluate(roots: Sequence[Node], arrays: Sequence[np.ndarray], numbers: Seque
     >>> evaluate([o.mul(x, 2.0), o.sum(x, dims=(0,), keepdim=False)], arrays)
     [array([2., 4., 6.]), array(6.)]
     """
-    values: dict[int, Any] = {}
-    for node in toposort(roots):
-        with np.errstate(all="ignore"):
-            value = _value(node, values, arrays, numbers)
-        if isinstance(node.spec, tuple):  # several results, which `pick` takes apart
-            values[id(node)] = value
-            continue
-        value = np.asarray(value)
-        if value.shape != node.shape or value.dtype != node.dtype.numpy:
-            raise ShapeError(
-                "{op}: the reference gives {dtype}{shape}, the shape rule says {spec}",
-                op=node.op.name,
-                dtype=value.dtype,
-                shape=list(value.shape),
-                spec=node.spec,
-            )
-        values[id(node)] = value
+    values: dict[int, Any] = dict(known or {})
+    with np.errstate(all="ignore"):
+        for node in toposort(roots, lambda n: id(n) in values):
+            if id(node) not in values:
+                values[id(node)] = _checked(node, _value(node, values, arrays, numbers))
     return [values[id(root)] for root in roots]
+
+
+def _checked(node: Node, value: Any) -> Any:
+    if isinstance(node.spec, tuple):  # several results, which `pick` takes apart
+        return value
+    value = np.asarray(value)
+    if value.shape != node.shape or value.dtype != node.dtype.numpy:
+        raise ShapeError(
+            "{op}: the reference gives {dtype}{shape}, the shape rule says {spec}",
+            op=node.op.name,
+            dtype=value.dtype,
+            shape=list(value.shape),
+            spec=node.spec,
+        )
+    return value
 
 
 def _value(node: Node, values: dict[int, Any], arrays: Sequence[np.ndarray], numbers: Sequence[float | int]) -> Any:

@@ -38,13 +38,13 @@ def readme_commands() -> list[str]:
 
 
 def test_the_readme_gives_the_two_commands():
-    assert readme_commands() == ["pip install -e .", "danlu train digits", "pip install -e '.[test]'", "pytest"]
+    assert readme_commands() == ["pip install -e .", "danlu train digits", "pip install -e '.[test]'", "pytest -n auto"]
 
 
 def test_ci_runs_what_the_readme_says():
     plain = [command.replace(" --quiet", "") for command in ci_commands()]
-    order = ["pip install -e .", "pip install -e '.[test]'", "ruff check", "ruff format --check", "pyright", "pytest"]
-    order += ["pip install -e '.[oracle]'", "pytest -m oracle", "danlu train digits --epochs 3"]
+    order = ["pip install -e .", "pip install -e '.[test]'", "ruff check", "ruff format --check", "pyright", "pytest -n auto"]
+    order += ["pip install -e '.[oracle]'", "pytest -n auto -m oracle", "danlu train digits --epochs 3"]
     assert [command for command in plain if command in order] == order
     for command in readme_commands():
         assert command in plain or f"{command} --epochs 3" in plain, f"the README says {command!r}, and .ci/run does not run it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def ours(found: size.Import) -> bool:
     return found.name.split(".")[0] == "danlu"
 
 
+@functools.cache
 def everywhere() -> list[tuple[Path, size.Import]]:
     """Every import statement of the package with its file."""
     return [(path, found) for name, path in FILES.items() for found in size.imports(path, name)]

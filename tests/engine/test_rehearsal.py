@@ -373,6 +373,11 @@ def gradient_of_a_gradient(loop):
     loop.net[2].weight.grad.requires_grad_().sum().backward()
 
 
+@at("step")
+def gradient_with_a_hook(loop):
+    loop.net[2].weight.grad.requires_grad_().register_hook(lambda g: g)
+
+
 @at("backward")
 def gradients_waiting(loop):
     loop.held = [p.grad * 2 for p in loop.net.parameters()]

@@ -15,7 +15,7 @@ from samples import BOOKKEEPING, SAMPLES, SymmetricInput, elementwise_inputs, ge
 from danlu import dtype as dt
 from danlu.autodiff import gradient, tangent
 from danlu.errors import DanluError, DTypeError, ShapeError
-from danlu.graph import ELEMENTWISE, Node
+from danlu.graph import ELEMENTWISE, Node, is_memory, toposort
 from danlu.ops import TABLE, composite, o  # noqa: F401  (the composites fill the table)
 from danlu.testing import evaluate, inputs_of
 
@@ -136,12 +136,20 @@ def weighted(ys: list[Node]) -> Node:
 def differences(roots: list[Node], arrays: list[np.ndarray], k: int) -> list[np.ndarray]:
     """∂root / ∂(input k) for each of some scalar roots."""
     out = np.zeros((len(roots), *arrays[k].shape))
+    moving: set[int] = set()
+    still = []
+    for node in toposort(roots):
+        if any(id(x) in moving for x in node.inputs) or (is_memory(node) and node.attrs[0] == k):
+            moving.add(id(node))
+        else:
+            still.append(node)
+    known = dict(zip(map(id, still), evaluate(still, arrays)))
     moved = [a.copy() if j == k else a for j, a in enumerate(arrays)]
     for at in np.ndindex(arrays[k].shape):
         sides = []
         for step in (STEP, -STEP):
             moved[k][at] = arrays[k][at] + step
-            sides.append(np.array(evaluate(roots, moved)))
+            sides.append(np.array(evaluate(roots, moved, known=known)))
         moved[k][at] = arrays[k][at]
         out[(slice(None), *at)] = (sides[0] - sides[1]) / (2 * STEP)
     return list(out)
