@@ -30,7 +30,8 @@ _blank = Value.__new__
 
 
 SCRIPTS = 8  # that begin with the same call
-SMALL = 1 << 14  # bytes of a gradient whose tensor and memory wait for the next step
+SMALL = 1 << 14  # bytes of a gradient whose tensor and memory wait for the next step,
+MANY = 16  # if there are so many in one pass: with 64 it takes 0.88 of a step's time, with 4 it costs 1.05
 PATIENCE = 16  # times that a script may be left, more than it is followed to its end, before it is dropped
 scripts: dict[
     tuple[Op, tuple, Any], list[Script]
@@ -90,7 +91,12 @@ class Script:
         made = dict(self.kept.made) if self.kept is not None else {}
         for call in calls if made else ():
             sizes = [spec.size * spec.dtype.itemsize for spec, _ in call.results]
-            if call.freed is not None and max(sizes) <= SMALL and all(call.first + k in made for k in range(len(sizes))):
+            if (
+                call.freed is not None
+                and len(sizes) >= MANY
+                and max(sizes) <= SMALL
+                and all(call.first + k in made for k in range(len(sizes)))
+            ):
                 call.tensors = []
         self.family: list[Script] = []  # those that begin with the same call
         self.hits = self.misses = 0

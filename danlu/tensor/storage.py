@@ -222,13 +222,14 @@ def values_of_nobody(tensors: list[Any]) -> list[Value] | None:
         set(map(type, storages)) == {Storage}
         and {*map(sys.getrefcount, storages), *map(sys.getrefcount, values)} == _IN_TWO
         and set(map(sys.getrefcount, [v.buffer for v in values])) == _IN_TWO
-        and True not in [v.held or v.handles != 1 or v.note is not None or v.leaf is not None or v.grad for v in values]
+        and not any(map(_grad, values))
         and list(map(_state, tensors)) == [_AS_MADE] * len(tensors)
     ):
         return values
     return None
 
 
+_grad = attrgetter("grad")
 _state = attrgetter("_base", "_cut", "_leaf", "_seen", "grad", "_hooks", "_after")
 _AS_MADE = None, False, False, None, None, None, None
 _IN_A_LIST = set(map(sys.getrefcount, [object()]))  # what is counted of things that a list alone has
