@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from danlu.autodiff import GRADIENT, TANGENT
-from danlu.engine import Value, backward, passed, record
+from danlu.engine import Hold, Value, backward, passed, record
 from danlu.errors import GradientError
 from danlu.messages import Phrase
 from danlu.ops import TABLE
@@ -103,10 +103,10 @@ def gradients(
     targets: Sequence[Value] | None,
     keep: bool,
     create_graph: bool,
-    hold: Callable[[Value], Any],
+    hold: Hold,
 ) -> tuple[list[Value], list[Any]]:
     """The values to differentiate with respect to (all leaves, if `targets` is None) and the gradient of Σ roots · seeds for each;
-    None where no root depends on it. `hold` makes of each gradient what keeps it in memory once it is computed (a tensor)."""
+    None where no root depends on it. `hold[0]` makes of each gradient what keeps it in memory once it is computed (a tensor)."""
     for v in roots:
         if not v.grad:
             raise GradientError(
@@ -114,9 +114,9 @@ def gradients(
                 "or it was computed under no_grad(), detached, or by what has no derivative (argmax, comparisons, whole numbers)"
             )
     if targets is None and not keep and not create_graph:
-        foreseen = backward((*roots, *seeds))
+        foreseen = backward((*roots, *seeds), hold)
         if foreseen is not None:
-            return foreseen[0], [hold(g) for g in foreseen[1]]
+            return foreseen
     order = history(roots)
     leaves = [v for v in order if v.leaf is not None] if targets is None else list(targets)
     stations = {id(v) for v in order if v.note is not None and is_station(v)}
@@ -131,7 +131,7 @@ def gradients(
             passing.merge(now, before)
         found = [passing.grads.get(id(v)) for v in leaves]
         found = [_hooked(v, g) if id(v) not in stations else g for v, g in zip(leaves, found)]
-        result = [None if g is None else hold(g) for g in found]
+        result = [None if g is None else hold[0](g) for g in found]
     finally:
         passing.release()
     if not keep:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from danlu import dtype as dt
+from danlu.again import Again, again, follow_again
 from danlu.compile import program
 from danlu.config import config
 from danlu.dtype import DType
@@ -27,7 +28,18 @@ from danlu.graph import Op, Spec
 from danlu.guidance import user_line
 from danlu.ops.source import BUFFER, CONST, NUMBER
 from danlu.ops.table import PLACEHOLDER, TABLE, number_spec
-from danlu.rehearsal import begin, count, follow, follow_backward, follow_end, fulfilled, learn, scripts, turn
+from danlu.rehearsal import (
+    Hold,
+    begin,
+    count,
+    follow,
+    follow_backward,
+    follow_end,
+    fulfilled,
+    learn,
+    scripts,
+    turn,
+)
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Compiled, Interpreted, both_kinds, compiled
 from danlu.trace import MAX_PINNED, Runtime, Trace, Value, is_folded, is_free, note_line
@@ -40,6 +52,7 @@ _lock = threading.RLock()
 
 class _Local(threading.local):
     trace: Trace | None = None
+    updated: tuple[Any, Any] = None, None  # the trace that ended with the last foreseen update, and its script
 
 
 _local = _Local()
@@ -252,6 +265,28 @@ def record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
     return result
 
 
+def record_in_turn(value: Any, calls: Sequence[tuple[Op, tuple]], differentiable: bool) -> Any:
+    """Ops of one result, each on the result of the one before and inputs of its own: what `record` gives for one after the other. An error
+    has the number of the call as its `turn`."""
+    turn = 0
+    try:
+        value, turn = record(calls[0][0], (value, *calls[0][1]), (), differentiable), 1
+        with _lock:
+            trace = _current()
+            while trace.script is not None and not _watchers and turn < len(calls):
+                op, more = calls[turn]
+                found = follow(trace, op, (value, *more), (), differentiable)
+                if found is None:
+                    break
+                value, turn = found, turn + 1
+        for op, more in calls[turn:]:
+            value, turn = record(op, (value, *more), (), differentiable), turn + 1
+    except DanluError as error:
+        error.turn = turn  # type: ignore[attr-defined]
+        raise
+    return value
+
+
 def update(op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: type) -> bool:
     """Records an update in place and runs it with all that waits, where that is how a program is foreseen to end; else nothing is done.
 
@@ -264,16 +299,44 @@ def update(op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: ty
         attempt = partial(follow_end, trace, op, inputs, attrs, targets, kind)
         if not (attempt() if trace.script is not None else not trace.values and _begin(trace, op, attrs, attempt)):
             return False
-        count(trace)
-        _statistics["foreseen"] += 1
-        running = trace.running = threading.Lock()
-        running.acquire()
+        _local.updated = trace, trace.script
+        _claim(trace)
+    _finish_update(trace)
+    return True
+
+
+def update_again(again: Again, read: tuple, numbers: Callable[[], Sequence[float] | None]) -> bool:
+    """`update` once more, with new numbers, if all that it reads and writes is what it was the last time; `read`: the values of gradients."""
+    with _lock:
+        trace = _current()
+        if trace.script is not again.script or not _may_follow() or not follow_again(trace, again, read, numbers):
+            return False
+        _claim(trace)
+    _finish_update(trace)
+    return True
+
+
+def last_update(inputs: Sequence[Any], targets: Sequence[Any]) -> Again | None:
+    """What `update_again` takes to make the update with these inputs (tensors and numbers) once more, if that was foreseen and is the last
+    thing that this thread has recorded."""
+    trace, script = _local.updated
+    return again(trace, script, inputs, targets) if trace is not None and trace is _local.trace else None
+
+
+def _claim(trace: Trace) -> None:
+    """A trace that is followed to its end, about to run in this thread."""
+    count(trace)
+    _statistics["foreseen"] += 1
+    trace.running = threading.Lock()
+    trace.running.acquire()
+
+
+def _finish_update(trace: Trace) -> None:
     try:
         _execute_update(trace)
     finally:
         trace.forget()
-        running.release()
-    return True
+        trace.running.release()
 
 
 def _begin(trace: Trace, op: Op, attrs: tuple, attempt: Callable[[], Any]) -> Any:
@@ -286,14 +349,15 @@ def _may_follow() -> bool:
     return not (_watchers or _capture is not None or config.profile or not config.optimize)
 
 
-def backward(ys: tuple, full: Op | None = None) -> tuple[list[Value], list[Value]] | None:
-    """A backward pass over `ys` that lets go the history, if it is foreseen: the leaves and their gradients. `ys`: roots and seeds, or one
-    root whose seed is the 1 that `full` makes."""
+def backward(ys: tuple, hold: Hold, full: Op | None = None) -> tuple[list[Value], list[Any]] | None:
+    """A backward pass over `ys` that lets go the history, if it is foreseen: the leaves and the tensors of their gradients. `ys`: roots and
+    seeds, or one root whose seed is the 1 that `full` makes. `hold`: what makes a tensor of a gradient, and what tells the values of
+    tensors that nobody has."""
     with _lock:
         trace = _current()
         if trace.script is None or _watchers:
             return None
-        return follow_backward(trace, ys, full) or turn(trace, partial(follow_backward, trace, ys, full))
+        return follow_backward(trace, ys, hold, full) or turn(trace, partial(follow_backward, trace, ys, hold, full))
 
 
 def passed(order: Sequence[Value], leaves: Sequence[Value], grads: Sequence[Value]) -> None:
@@ -491,10 +555,11 @@ def _is_foreseen(trace: Trace) -> bool:
 def _execute_update(trace: Trace) -> None:
     """Runs a trace that ends with an update whose values stay (`update`): only the results of earlier calls are new."""
     script = trace.script
-    kept, memory, values = trace.kept, script.kept.memory(trace.buffers), trace.values
+    kept, memory, values, spare = trace.kept, script.kept.memory(trace.buffers), trace.values, trace.spare
     _statistics["runs"] += 1
     try:
-        new = script.executable.made(trace.buffers, trace.numbers)
+        given = {k: spare[slot] for slot, k in script.kept.made if slot in spare} if spare else spare
+        new = script.executable.made(trace.buffers, trace.numbers, given)
     except BaseException as error:
         _fail(trace, script.slots, error)
         raise

@@ -126,7 +126,7 @@ class Trace:
 
     __slots__ = (
         "at", "buffers", "default", "entries", "kept", "lines", "numbers", "passes", "pinned", "places", "replaced", "running", "script",
-        "unforeseen", "values",
+        "spare", "unforeseen", "values",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -141,6 +141,7 @@ class Trace:
         self.passes: dict[Value, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         self.unforeseen = False  # histories were let go in ways that a script does not know
         self.script: Any = None  # what is foreseen (danlu/rehearsal.py), and how many of its calls have come
+        self.spare: dict[int, Buffer] = {}  # memory for results of these slots (danlu/rehearsal.py)
         self.kept: tuple[Value, ...] = ()  # values that the last call writes over, and which stay (danlu/rehearsal.py)
         self.at = self.pinned = 0
         self.running: Any = None
@@ -158,7 +159,7 @@ class Trace:
     def forget(self) -> None:
         """Lets everything go: values that were computed still know their trace, and must not keep its inputs alive."""
         self.entries = self.values = self.buffers = self.numbers = self.replaced = _NOTHING
-        self.places, self.passes = {}, {}
+        self.places, self.passes, self.spare = {}, {}, {}
         self.script, self.kept = None, ()
 
     def append(self, entry: tuple, value: Value | None) -> int:

@@ -12,7 +12,6 @@ from danlu import engine
 from danlu.engine import Runtime, Trace, Value
 from danlu.entries import Lines
 from danlu.errors import DanluError, GradientError
-from danlu.graph import Op
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Bound, Compiled
 from danlu.tensor.core import TensorCore, updates, wrap
@@ -248,7 +247,7 @@ class Watch(engine.Capture):
 
 
 def repeat_updates(
-    update: Callable[[], None], options: Callable[[], Any], shorter: Callable[[], Callable[[], list[float]] | None]
+    update: Callable[[], None], options: Callable[[], Any], shorter: Callable[[], Callable[[], list[float] | None] | None]
 ) -> None:
     """Runs `update`, which hands its work to `update_`. In a function that is recorded, later calls run it again for its numbers only, or
     what `shorter()` gives for that; where `options()` are other ones by then, the function is recorded again."""
@@ -256,7 +255,7 @@ def repeat_updates(
     if capture is None:
         return update()
     capture.guard(options)
-    first = updates(update, dry=False)
+    first = [u[:4] for u in updates(update, dry=False)]  # without the tensors, which must not be held
 
     def again() -> list[float | int]:
         found = updates(update, dry=True)
@@ -265,12 +264,20 @@ def repeat_updates(
                 "danlu.compile: an optimizer's update is another one than when the function was recorded, though its options are the same; "
                 "leave its step outside of the compiled function"
             )
-        return [x.value for *_, numbers in found for x in numbers if type(x) is Runtime]
+        return [x.value for u in found for x in u[3] if type(x) is Runtime]
 
-    capture.repeat([x for *_, numbers in first for x in numbers if type(x) is Runtime], shorter() or again)
+    quick = shorter()
+
+    def quickly() -> list[float]:
+        found = quick()  # type: ignore[misc]
+        if found is None:
+            raise Stale
+        return found
+
+    capture.repeat([x for u in first for x in u[3] if type(x) is Runtime], again if quick is None else quickly)
 
 
-def _alike(a: tuple[Op, dict, int, list], b: tuple[Op, dict, int, list]) -> bool:
+def _alike(a: tuple, b: tuple) -> bool:
     """Whether two updates differ in changing numbers only."""
     same = a[0] is b[0] and a[2] == b[2] and a[1] == b[1] and len(a[3]) == len(b[3])
     return same and all(x == y or (type(x) is Runtime and type(y) is Runtime) for x, y in zip(a[3], b[3]))

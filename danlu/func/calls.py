@@ -14,7 +14,7 @@ from danlu.graph import Spec
 from danlu.messages import Phrase
 from danlu.ops import TABLE
 from danlu.tensor import Tensor, enable_grad, is_grad_enabled
-from danlu.tensor.core import wrap
+from danlu.tensor.core import HOLD, wrap
 
 # ---- nested structures of tensors ---------------------------------------------------------------------------------------------
 
@@ -96,7 +96,7 @@ class Run:
         pairs = [(y, g) for y, g in zip(self.ys, seeds) if y.grad]
         if not pairs:
             return [zeros(x.spec) for x in self.xs]
-        _, found = gradients([y for y, _ in pairs], [g for _, g in pairs], self.xs, True, create_graph, wrap)
+        _, found = gradients([y for y, _ in pairs], [g for _, g in pairs], self.xs, True, create_graph, HOLD)
         return [zeros(x.spec) if g is None else g._value() for x, g in zip(self.xs, found)]
 
     def pushed(self, dxs: Sequence[Value], create_graph: bool) -> list[Value]:

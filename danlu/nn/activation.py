@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from danlu.functional import activation as G
 from danlu.functional import common as F
-from danlu.nn.module import Module
+from danlu.nn.module import Module, as_one_op
+from danlu.ops import TABLE, composite
 from danlu.tensor import Tensor
 
 
@@ -20,6 +21,7 @@ class _Inplace(Module):
         return "inplace=True" if self.inplace else ""
 
 
+@as_one_op(TABLE["relu"])
 class ReLU(_Inplace):
     """max(x, 0).
 
@@ -50,6 +52,7 @@ class ReLU6(_Inplace):
         return F.relu6(input, self.inplace)
 
 
+@as_one_op(composite.silu)
 class SiLU(_Inplace):
     """x · sigmoid(x).
 
@@ -65,6 +68,7 @@ class SiLU(_Inplace):
         return F.silu(input, self.inplace)
 
 
+@as_one_op(composite.mish)
 class Mish(_Inplace):
     """x · tanh(softplus(x)) (Misra 2019).
 
@@ -125,6 +129,7 @@ class Hardsigmoid(_Inplace):
         return F.hardsigmoid(input, self.inplace)
 
 
+@as_one_op(TABLE["sigmoid"])
 class Sigmoid(Module):
     """1 / (1 + exp(−x)).
 
@@ -140,6 +145,7 @@ class Sigmoid(Module):
         return F.sigmoid(input)
 
 
+@as_one_op(composite.log_sigmoid)
 class LogSigmoid(Module):
     """log(1 / (1 + exp(−x))).
 
@@ -155,6 +161,7 @@ class LogSigmoid(Module):
         return F.logsigmoid(input)
 
 
+@as_one_op(TABLE["tanh"])
 class Tanh(Module):
     """tanh(x).
 

@@ -8,9 +8,12 @@ from itertools import groupby
 from operator import index as as_index
 from typing import Any
 
-from danlu.errors import AxisError, DTypeError
+from danlu.errors import AxisError, DanluError, DTypeError
+from danlu.graph import Op
 from danlu.messages import Phrase, message
-from danlu.nn.module import Module
+from danlu.nn.module import Module, one_op
+from danlu.nn.teaching import name_layer
+from danlu.tensor import apply_in_turn
 
 
 class _List(Module):
@@ -139,9 +142,29 @@ class Sequential(_List):
     def forward(self, input: Any) -> Any:
         """Each module in turn."""
         values = self.__dict__
+        calls, modules = [], []  # what can be recorded in turn, and waits for that
         for name in self._module_names:
-            input = values[name](input)
-        return input
+            module = values[name]
+            call = one_op(module)
+            if call is not None:
+                calls.append(call)
+                modules.append(module)
+                continue
+            if calls:
+                input, calls, modules = _in_turn(input, calls, modules), [], []
+            input = module(input)
+        return _in_turn(input, calls, modules) if calls else input
+
+
+def _in_turn(input: Any, calls: list[tuple[Op, tuple]], modules: list[Module]) -> Any:
+    """The modules one after another; each is one op."""
+    if len(calls) == 1:
+        return modules[0](input)
+    try:
+        return apply_in_turn(input, calls)
+    except DanluError as error:
+        name_layer(error, modules[getattr(error, "turn", 0)])
+        raise
 
 
 class ModuleList(_List):

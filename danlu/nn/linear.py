@@ -11,8 +11,9 @@ from danlu.errors import DataError, DTypeError
 from danlu.functional import common as F
 from danlu.functional.sparse import bilinear
 from danlu.nn import init
-from danlu.nn.module import Module
+from danlu.nn.module import Module, as_one_op
 from danlu.nn.parameter import Parameter, filled
+from danlu.ops import composite
 from danlu.random import Generator
 from danlu.tensor import Tensor
 
@@ -81,6 +82,7 @@ class Flatten(Module):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
+@as_one_op(composite.linear, lambda m: (m.weight,) if m.bias is None else (m.weight, m.bias))
 class Linear(Module):
     """A matrix and a bias on the last axis.
 

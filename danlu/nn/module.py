@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from danlu.dtype import DType, bfloat16, float16, float32, float64
 from danlu.engine import capturing, changed
 from danlu.errors import DanluError, DataError, DTypeError, ShapeError
+from danlu.graph import Op
 from danlu.guidance import check_keywords
 from danlu.messages import message
 from danlu.nn.backward_hooks import BackwardHooks
@@ -35,6 +36,29 @@ class Hooks:
         self.backward_after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
         self.always: list[Callable[..., Any]] = []  # those of `after` that run after an error too
         self.count = 0
+
+
+_ops: dict[type, tuple[Op, Callable[[Any], tuple], Callable[..., Any]]] = {}  # see `as_one_op`
+
+
+def as_one_op(op: Op, tensors: Callable[[Any], tuple] = lambda module: ()) -> Callable[[type[M]], type[M]]:
+    """Says of a class of modules that its forward is one op, of the input and of `tensors(module)`; with an attribute `inplace` which is
+    False. Such modules in a row are recorded without a tensor between them."""
+
+    def told(cls: type[M]) -> type[M]:
+        _ops[cls] = op, tensors, cls.forward
+        return cls
+
+    return told
+
+
+def one_op(module: Module) -> tuple[Op, tuple] | None:
+    """The op that calling a module is, and its tensors; None where it is more: a forward of another class or its own, hooks."""
+    cls, values = type(module), module.__dict__
+    found = _ops.get(cls)
+    if found is None or cls.forward is not found[2] or "_hooks" in values or "forward" in values or values.get("inplace"):
+        return None
+    return found[0], found[1](module)
 
 
 class Module(Stateful):

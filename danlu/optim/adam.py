@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from math import sqrt
 from typing import Any
 
 from danlu.ops import optimizers
-from danlu.optim.optimizer import Group, Optimizer, check_betas, check_not_negative, in_lists
+from danlu.optim.optimizer import Group, Numbers, Optimizer, check_betas, check_not_negative, in_lists
 from danlu.tensor import Tensor, changing, update_
 
 
@@ -68,38 +68,39 @@ class Adam(Optimizer):
         largest = ("max_exp_avg_sq",) if group["amsgrad"] else ()
         for step, rows in self.stepped(group).items():
             targets, tensors = in_lists(rows, "exp_avg", "exp_avg_sq", *largest)
-            alpha, scale, rate1, rate2, decay = self._rates(group, step)
+            alpha, scale, rate1, rate2, decay = _rates(group, step, self.decoupled)
             factor = group["lr"] if isinstance(group["lr"], Tensor) else 1.0
             shrinking = changing(decay) if group["weight_decay"] else 0
             numbers = changing(alpha), changing(rate1), changing(rate2), changing(scale), group["eps"], shrinking
             flags = {"decoupled": self.decoupled, "amsgrad": group["amsgrad"], "maximize": group["maximize"]}
             update_(optimizers.adam, targets, factor, *numbers, *tensors, **flags)
 
-    def _rates(self, group: Group, step: int) -> tuple[float, float, float, float, float]:
-        """What changes from step to step: η / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ), 1 − β₁, 1 − β₂ and the decay; η is 1 where it is a tensor."""
-        (beta1, beta2), lr = group["betas"], group["lr"]
-        lr = 1.0 if isinstance(lr, Tensor) else lr
-        decay = group["weight_decay"] * (lr if self.decoupled else 1.0)
-        return lr / (1 - beta1**step), 1 / sqrt(1 - beta2**step), 1 - beta1, 1 - beta2, decay
-
-    def numbers_again(self) -> Callable[[], list[float]] | None:
+    def numbers_again(self) -> Numbers | None:
         """One more step of parameters that have all taken the same number of steps."""
         groups = [(g, [self.state[p] for p in g["params"] if p.grad is not None]) for g in self.param_groups]
-        groups = [(g, states) for g, states in groups if states]
-        if any(len({s["step"] for s in states}) > 1 for g, states in groups):
-            return None
+        groups, decoupled = [(g, states) for g, states in groups if states], self.decoupled
 
-        def numbers() -> list[float]:
+        def numbers() -> list[float] | None:
             found: list[float] = []
+            if any(len({state["step"] for state in states}) > 1 for _, states in groups):
+                return None
             for group, states in groups:
                 step = states[0]["step"] + 1
                 for state in states:
                     state["step"] = step
-                alpha, scale, rate1, rate2, decay = self._rates(group, step)
+                alpha, scale, rate1, rate2, decay = _rates(group, step, decoupled)
                 found += (alpha, rate1, rate2, scale, decay) if group["weight_decay"] else (alpha, rate1, rate2, scale)
             return found
 
-        return numbers
+        return None if any(len({s["step"] for s in states}) > 1 for _, states in groups) else numbers
+
+
+def _rates(group: Group, step: int, decoupled: bool) -> tuple[float, float, float, float, float]:
+    """What changes from step to step: η / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ), 1 − β₁, 1 − β₂ and the decay; η is 1 where it is a tensor."""
+    (beta1, beta2), lr = group["betas"], group["lr"]
+    lr = 1.0 if isinstance(lr, Tensor) else lr
+    decay = group["weight_decay"] * (lr if decoupled else 1.0)
+    return lr / (1 - beta1**step), 1 / sqrt(1 - beta2**step), 1 - beta1, 1 - beta2, decay
 
 
 class AdamW(Adam):

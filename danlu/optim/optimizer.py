@@ -9,11 +9,13 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from operator import is_
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from danlu import engine
 from danlu.dtype import default, float64, in_memory
 from danlu.engine import capturing, changed, flush, settle
 from danlu.errors import DanluError, DataError, DTypeError, GradientError, warn
@@ -21,9 +23,11 @@ from danlu.guidance import check_keywords, outside
 from danlu.messages import Phrase, message
 from danlu.nn.state import HookHandle
 from danlu.tensor import Tensor, enable_grad, from_array
+from danlu.tensor.core import updates
 from danlu.watching import repeat_updates
 
 Group = dict[str, Any]
+Numbers = Callable[[], "list[float] | None"]
 
 
 class NonLeafError(GradientError, ValueError):
@@ -84,6 +88,88 @@ def check_betas(optimizer: str, betas: Any) -> None:
 
 
 _NO_OPTIONS = {"lr", "params", "param_names"}
+
+
+class _Again:
+    """A step that was foreseen, and what it depends on: the next one is the same if nothing of that is another thing."""
+
+    def __init__(self, optimizer: Optimizer, update: engine.Again, numbers: Numbers) -> None:
+        self.update, self.numbers, self.changes = update, numbers, engine.changes
+        self.groups, self.state, self.changing = optimizer.param_groups, optimizer.state, ("lr", *optimizer.cycled)
+        (self.group,) = self.groups
+        self.options = dict(self.group)
+        self.params = list(self.group["params"])
+        self.states = list(self.state.values())
+        places = [(state, name) for state in self.states for name, x in state.items() if isinstance(x, Tensor)]
+        self.places = [state for state, _ in places], [name for _, name in places]
+        self.tensors = [state[name] for state, name in places]
+
+    def fits(self, optimizer: Optimizer) -> bool:
+        """Whether groups, options, parameters and state are those of then."""
+        group, options = self.group, self.options
+        if (
+            engine.changes != self.changes
+            or optimizer.param_groups is not self.groups
+            or optimizer.state is not self.state
+            or len(self.groups) != 1
+            or self.groups[0] is not group
+            or group["params"] is not options["params"]
+        ):
+            return False
+        for name in self.changing:
+            if type(group[name]) is not type(options[name]) or bool(group[name]) is not bool(options[name]):
+                return False
+            options[name] = group[name]
+        return (
+            group == options
+            and _are(group["params"], self.params)
+            and _are(self.state.values(), self.states)
+            and _are(map(dict.get, *self.places), self.tensors)
+        )
+
+    def take(self, optimizer: Optimizer) -> bool:
+        """One more step, if it is the same."""
+        if not self.fits(optimizer):
+            return False
+        grads = [g for g in [p.grad for p in self.params] if g is not None]
+        if True in [g._base is not None for g in grads]:
+            return False
+        return engine.update_again(self.update, tuple([g._storage.value for g in grads]), self.numbers)
+
+
+def _are(found: Iterable[Any], known: list) -> bool:
+    """Whether two rows are the same objects."""
+    found = list(found)
+    return len(found) == len(known) and all(map(is_, found, known))
+
+
+def _again(optimizer: Optimizer, found: list[tuple]) -> _Again | None:
+    """How a step whose updates are these may be taken again; None where a part of it is only known when it is asked for."""
+    group = optimizer.param_groups[0]
+    if len(found) != 1 or len(optimizer.param_groups) != 1 or not set(map(type, _numbers_in(group))) <= {float, int, bool}:
+        return None
+    *_, targets, inputs = found[0]
+    written = {id(t) for t in targets}
+    read = [x for x in inputs if isinstance(x, Tensor) and id(x) not in written]
+    if not _are([p.grad for p in group["params"] if p.grad is not None], read):
+        return None
+    update = engine.last_update(inputs, targets)
+    renewed = optimizer.numbers_again() if update is not None and _defines_both(type(optimizer)) else None
+    return None if update is None or renewed is None else _Again(optimizer, update, renewed)
+
+
+def _numbers_in(group: Group) -> list:
+    """Its options that are numbers, as they are and in tuples."""
+    options = [v for k, v in group.items() if k != "params" and v is not None]
+    return [x for v in options for x in (v if isinstance(v, (tuple, list)) else (v,)) if not isinstance(x, str)]
+
+
+def _defines_both(cls: type) -> bool:
+    """Whether the update of a class and its numbers are of one hand: a subclass may have changed the first alone."""
+    first = next(c for c in cls.__mro__ if {"update_group", "numbers_again", "_update"} & c.__dict__.keys())
+    return {"update_group", "numbers_again"} <= first.__dict__.keys()
+
+
 Row = tuple[Tensor, dict[str, Any]]  # a parameter and its state
 
 
@@ -124,6 +210,8 @@ class Optimizer:
 
     numbers: tuple[str, ...] = ("step",)  # the parts of a parameter's state that are Python numbers
     _hooks: Mapping[str, OrderedDict[int, Callable[..., Any]]] = MappingProxyType({})
+    _again: _Again | None = None  # the last step, where the next one may be the same
+    _patience = 100  # times that the next one was not, after which no more is made of it
     cycled: tuple[str, ...] = ()  # options that reach the program as changing numbers, as the learning rate does
 
     def __new__(cls, *args: Any, **named: Any) -> Any:
@@ -137,6 +225,9 @@ class Optimizer:
         for group in _as_groups(type(self).__name__, params):
             self.add_param_group(group)
         flush()  # initial values run now: the first step is then the same program as the next
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_again"}
 
     def check_group(self, group: Group) -> None:
         """Raises DataError for options that have no sense; subclasses define it."""
@@ -157,6 +248,10 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        if self._again is not None:
+            if self._again.take(self):
+                return loss
+            self._patience -= 1
         if self._waits_for_backward():
             warn(
                 "{name}.step: no parameter has a gradient, so nothing changes. Call loss.backward() before step(), and zero_grad() "
@@ -167,8 +262,11 @@ class Optimizer:
             )
         if self._hooks:
             self._step_with_hooks(closure)
-        else:
+        elif capturing() is not None:
             repeat_updates(self._update, self._options, self.numbers_again)
+        else:
+            found = updates(self._update, dry=False)
+            self._again = _again(self, found) if self._patience else None
         flush()
         return loss
 
@@ -212,13 +310,15 @@ class Optimizer:
 
     def _add_hook(self, when: str, hook: Callable[..., Any]) -> HookHandle:
         chain = self.__dict__.setdefault("_hooks", {}).setdefault(when, OrderedDict())
+        self._again = None
         key = max(chain, default=0) + 1
         chain[key] = hook
         return HookHandle(chain, key)
 
-    def numbers_again(self) -> Callable[[], list[float]] | None:
+    def numbers_again(self) -> Numbers | None:
         """Of the update that was just recorded: a function that takes one more step and gives its changing numbers, for a step that
-        runs without Python. None: `update_group` is asked (which is slower)."""
+        runs without `update_group`; None from that function: the next one is another update, and nothing has been done. None instead of
+        a function: `update_group` is asked (which is slower)."""
         return None
 
     def _options(self) -> list:

@@ -7,7 +7,7 @@ from typing import Any
 
 from danlu.messages import Phrase
 from danlu.ops import optimizers
-from danlu.optim.optimizer import Group, Optimizer, Row, check_not_negative, check_option, in_lists, single, zero_state
+from danlu.optim.optimizer import Group, Numbers, Optimizer, Row, check_not_negative, check_option, in_lists, single, zero_state
 from danlu.tensor import Tensor, changing, update_
 
 
@@ -69,6 +69,13 @@ class SGD(Optimizer):
             grads = [p.grad for p in params]
             numbers = changing(group["lr"]), float(group["weight_decay"])
             update_(optimizers.sgd, params, *numbers, *params, *grads, maximize=group["maximize"])
+
+    def numbers_again(self) -> Numbers | None:
+        """The learning rate of a single group, and the momentum where there is one; dampening has a first step of its own."""
+        group = self.param_groups[0]
+        if len(self.param_groups) > 1 or group["dampening"] or isinstance(group["lr"], Tensor):
+            return None
+        return lambda: [group["lr"], float(group["momentum"])] if group["momentum"] else [group["lr"]]
 
     def _update_with_momentum(self, group: Group) -> None:
         first: list[tuple[Tensor, ...]] = []

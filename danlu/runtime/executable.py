@@ -6,8 +6,9 @@ import ast
 import ctypes
 import json
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -75,9 +76,11 @@ class Compiled:
         new = self.made(inputs, numbers)
         return new if len(new) == len(self.outputs) else self._arrange(inputs, new)
 
-    def made(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
-        """The results that are in memory of their own."""
-        new = list(map(Buffer, self.fresh))
+    def made(
+        self, inputs: Sequence[Buffer], numbers: Sequence[float | int], given: Mapping[int, Buffer] = MappingProxyType({})
+    ) -> list[Buffer]:
+        """The results that are in memory of their own. `given`: memory for some of them."""
+        new = [given.get(k) or Buffer(n) for k, n in enumerate(self.fresh)] if given else list(map(Buffer, self.fresh))
         if self.main is not None:
             if self.pack_numbers is None:
                 self.pack_numbers = struct.Struct("qq" + "dq" * (len(numbers) // 2)).pack

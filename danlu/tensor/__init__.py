@@ -19,6 +19,7 @@ from danlu.tensor.complex_numbers import Complex
 from danlu.tensor.core import (
     TensorCore,
     apply,
+    apply_in_turn,
     changing,
     from_array,
     set_tensor_class,
@@ -490,6 +491,6 @@ def _plain(data: Any) -> Any:
 
 
 __all__ = [
-    "CPU", "Device", "Size", "Tensor", "apply", "changing", "enable_grad", "from_array", "is_grad_enabled", "no_grad", "set_grad_enabled", "tensor",
-    "update_", "wrap",
+    "CPU", "Device", "Size", "Tensor", "apply", "apply_in_turn", "changing", "enable_grad", "from_array", "is_grad_enabled", "no_grad",
+    "set_grad_enabled", "tensor", "update_", "wrap",
 ]  # fmt: skip

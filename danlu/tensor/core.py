@@ -23,7 +23,7 @@ from danlu.ops import TABLE
 from danlu.ops.source import BUFFER
 from danlu.runtime.buffers import Buffer
 from danlu.tensor.modes import current as _mode
-from danlu.tensor.storage import Shared, Storage, adopt, share
+from danlu.tensor.storage import Shared, Storage, adopt, share, values_of_nobody
 
 _reader: Any = None  # is told of each tensor that is an input of an operation while a function is captured (danlu/replay.py)
 
@@ -429,6 +429,9 @@ def wrap(value: Value) -> Any:
     return out
 
 
+HOLD = wrap, values_of_nobody  # what a backward pass makes tensors of, see `engine.backward`
+
+
 def _tensor(storage: Storage) -> Any:
     """A new tensor of a storage."""
     out: Any = _blank(_tensor_class)
@@ -446,6 +449,12 @@ def apply(op: Op | str, *inputs: Any, **attrs: Any) -> Any:
     values = tuple(map(_input, inputs))
     result = record(op, values, tuple(map(attrs.__getitem__, op.attrs)) if attrs else (), _mode.grad)  # type: ignore[union-attr]
     return wrap(result) if type(result) is Value else tuple(map(wrap, result))
+
+
+def apply_in_turn(x: Any, calls: Sequence[tuple[Op, tuple]]) -> Any:
+    """`apply` of several ops, each on the result of the one before and tensors of its own; only the last result becomes a tensor."""
+    given = [(op, tuple(map(_input, tensors))) for op, tensors in calls]
+    return wrap(engine.record_in_turn(_input(x), given, _mode.grad))
 
 
 def _input(x: Any) -> Any:
@@ -489,7 +498,8 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
         if type(op) is str:
             op = TABLE[op]
         if _mode.updates is not None:
-            _mode.updates.append((op, attrs, len(inputs), [x for x in inputs if type(x) in _NUMBERS]))  # type: ignore[arg-type]
+            numbers = [x for x in inputs if type(x) in _NUMBERS]
+            _mode.updates.append((op, attrs, len(inputs), numbers, targets, inputs))  # type: ignore[arg-type]
             if _mode.dry:
                 return
         values = tuple(map(_input, inputs))
@@ -510,9 +520,10 @@ def update_(op: Op | str, targets: Sequence[TensorCore], *inputs: Any, **attrs: 
         _mode.grad = previous
 
 
-def updates(function: Callable[[], None], dry: bool) -> list[tuple[Op, dict, int, list]]:
-    """What a function hands to `update_`: (op, options, number of inputs, those that are numbers). `dry`: nothing is recorded."""
-    found: list[tuple[Op, dict, int, list]] = []
+def updates(function: Callable[[], None], dry: bool) -> list[tuple]:
+    """What a function hands to `update_`: (op, options, number of inputs, those that are numbers, targets, inputs). `dry`: nothing is
+    recorded."""
+    found: list[tuple] = []
     _mode.updates, _mode.dry = found, dry
     try:
         function()
@@ -575,6 +586,7 @@ FULL = TABLE["full"]
 __all__ = [
     "TensorCore",
     "apply",
+    "apply_in_turn",
     "changing",
     "from_array",
     "full",

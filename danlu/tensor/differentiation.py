@@ -12,7 +12,7 @@ from danlu.engine import Value, record
 from danlu.errors import GradientError
 from danlu.graph import Spec
 from danlu.ops import TABLE
-from danlu.tensor.core import FULL, TensorCore, wrap
+from danlu.tensor.core import FULL, HOLD, TensorCore, wrap
 from danlu.tensor.modes import current, set_grad_enabled
 from danlu.tensor.storage import Storage
 
@@ -291,15 +291,15 @@ def gradients(
         if targets is None and not (keep or create_graph or checks) and len(values) == 1 and gys[0] is None and values[0].grad:
             _check_alone(values[0].spec)
             current.differentiated = (ys[0],)
-            foreseen = engine.backward((values[0],), FULL)
+            foreseen = engine.backward((values[0],), HOLD, FULL)
             if foreseen is not None:
-                return foreseen[0], list(map(wrap, foreseen[1]))
+                return foreseen
         seeds = [_seed(y, value, gy) for y, value, gy in zip(ys, values, gys)]
         for check in checks:
             check(values, seeds)
         # A loss that its user has let go is computed all the same: only that finds a target without a class.
         current.differentiated = () if keep else tuple([y for y, value in zip(ys, values) if value.spec.size == 1])
-        return backward.gradients(values, seeds, targets, keep, create_graph, wrap)
+        return backward.gradients(values, seeds, targets, keep, create_graph, HOLD)
     finally:
         current.grad = previous
 

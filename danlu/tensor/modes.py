@@ -9,15 +9,13 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from danlu.graph import Op
-
 
 class Mode(threading.local):
     """For each thread: `grad`, whether operations are recorded for differentiation; `updates`, the list that is told of every `update_`,
     and `dry`, whether that is all that `update_` does. `differentiated`: the losses of the last backward pass."""
 
     grad = True
-    updates: list[tuple[Op, dict, int, list]] | None = None
+    updates: list[tuple] | None = None
     dry = False
     differentiated: tuple = ()
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 import weakref
 from ctypes import string_at
+from operator import attrgetter
 from typing import Any, cast
 
 import numpy as np
@@ -209,3 +210,27 @@ def _base_is_held(home: np.ndarray) -> bool:
         return False
     plain = isinstance(home.base, np.ndarray) and home.base.base is None
     return not plain or _references(home, "base") > _ALONE
+
+
+def values_of_nobody(tensors: list[Any]) -> list[Value] | None:
+    """The values of plain tensors, if this list alone has these and nobody looks at what they hold."""
+    if set(map(sys.getrefcount, tensors)) != _IN_A_LIST:
+        return None
+    storages = [t._storage for t in tensors]
+    values = [s.value for s in storages]
+    if (
+        set(map(type, storages)) == {Storage}
+        and {*map(sys.getrefcount, storages), *map(sys.getrefcount, values)} == _IN_TWO
+        and set(map(sys.getrefcount, [v.buffer for v in values])) == _IN_TWO
+        and not any(map(_grad, values))
+        and list(map(_state, tensors)) == [_AS_MADE] * len(tensors)
+    ):
+        return values
+    return None
+
+
+_grad = attrgetter("grad")
+_state = attrgetter("_base", "_cut", "_leaf", "_seen", "grad", "_hooks", "_after")
+_AS_MADE = None, False, False, None, None, None, None
+_IN_A_LIST = set(map(sys.getrefcount, [object()]))  # what is counted of things that a list alone has
+_IN_TWO = {count + 1 for count in _IN_A_LIST}

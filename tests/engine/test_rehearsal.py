@@ -9,11 +9,17 @@ import numpy as np
 import pytest
 
 import danlu
-from danlu import engine, nn
+from danlu import engine, nn, rehearsal
 from danlu.errors import AxisError, GradientError
 from danlu.nn import functional as F
 
 STEPS, WHEN = 12, 7  # something unforeseen happens at one step, when the others are foreseen for a while
+
+
+@pytest.fixture(autouse=True)
+def few_gradients_are_many(monkeypatch):
+    """Gradients of small networks are handed out again, too."""
+    monkeypatch.setattr(rehearsal, "MANY", 1)
 
 
 class Loop:
@@ -329,6 +335,167 @@ def written(loop):
 
 
 @at("step")
+def numbers_of_numpy(loop):
+    """The parameter has the memory of an array for a while, which no update may write."""
+    loop.view = np.full((3, 8), 0.1, "float32")
+    with danlu.no_grad():
+        loop.net[2].weight.copy_(danlu.from_numpy(loop.view))
+
+
+@at("backward")
+def numbers_of_numpy_before_the_update(loop):
+    loop.view = np.full((3,), 0.1, "float32")
+    with danlu.no_grad():
+        loop.net[2].bias.copy_(danlu.from_numpy(loop.view))
+
+
+@at("backward")
+def gradient_written(loop):
+    loop.net[0].weight.grad.mul_(0.5)
+
+
+@at("backward")
+def gradient_held_as_a_view(loop):
+    loop.view = loop.net[0].weight.grad.view(-1)
+
+
+@at("step")
+def gradient_held_by_numpy(loop):
+    loop.view = loop.net[0].weight.grad.numpy()
+
+
+@at("step")
+def gradient_held_detached(loop):
+    loop.alias = loop.net[2].bias.grad.detach()
+
+
+@at("step")
+def gradient_turned(loop):
+    loop.net[2].weight.grad.t_()
+
+
+@at("step")
+def gradient_of_a_gradient(loop):
+    loop.net[2].weight.grad.requires_grad_().sum().backward()
+
+
+@at("step")
+def gradient_with_a_hook(loop):
+    loop.net[2].weight.grad.requires_grad_().register_hook(lambda g: g)
+
+
+@at("backward")
+def gradients_waiting(loop):
+    loop.held = [p.grad * 2 for p in loop.net.parameters()]
+
+
+@at("backward")
+def gradients_exchanged(loop):
+    """Each layer has the gradient of another loop's layer of the same shape."""
+    one, other = loop.net[0].bias, nn.Parameter(danlu.zeros(8))
+    (other * 2).sum().backward()
+    one.grad, loop.alias = other.grad, one.grad
+
+
+@at("begin")
+def gradients_added(loop):
+    F.cross_entropy(loop.net(loop.x), loop.y).backward()
+
+
+@at("step")
+def state_cleared(loop):
+    loop.optimizer.state.clear()
+
+
+@at("step")
+def state_of_another_dictionary(loop):
+    state = loop.optimizer.state
+    state[loop.net[0].bias] = {k: v * 1 for k, v in state[loop.net[0].bias].items()}
+
+
+@at("step")
+def state_begun_anew(loop):
+    loop.optimizer.state = type(loop.optimizer.state)(dict)
+
+
+@at("step")
+def counted_back(loop):
+    loop.optimizer.state[loop.net[0].bias]["step"] = 1
+
+
+@at("step")
+def decay(loop):
+    loop.optimizer.param_groups[0]["weight_decay"] = 0.1
+
+
+@at("step")
+def other_betas(loop):
+    loop.optimizer.param_groups[0]["betas"] = (0.5, 0.9)
+
+
+@at("step")
+def maximized(loop):
+    loop.optimizer.param_groups[0]["maximize"] = True
+
+
+@at("step")
+def whole_rate(loop):
+    loop.optimizer.param_groups[0]["lr"] = 1
+
+
+@at("step")
+def rate_of_numpy(loop):
+    loop.optimizer.param_groups[0]["lr"] = np.float64(0.01)
+
+
+@at("step")
+def rate_as_a_tensor(loop):
+    loop.optimizer.param_groups[0]["lr"] = danlu.tensor(0.01)
+
+
+@at("step")
+def fewer_parameters(loop):
+    del loop.optimizer.param_groups[0]["params"][1:]
+
+
+@at("step")
+def parameters_of_another_list(loop):
+    loop.optimizer.param_groups[0]["params"] = list(loop.net.parameters())[:3]
+
+
+@at("step")
+def another_group(loop):
+    loop.optimizer.add_param_group({"params": [nn.Parameter(danlu.ones(2))]})
+
+
+@at("step")
+def optimizer_copied(loop):
+    other = copy.deepcopy(loop.optimizer)
+    loop.kept += [p.detach().numpy().copy() for p in other.param_groups[0]["params"]]
+
+
+@at("begin")
+def hook_of_a_layer(loop):
+    loop.net[1].register_forward_hook(lambda module, given, result: result * 0.5)
+
+
+@at("begin")
+def forward_of_one_layer(loop):
+    loop.net[1].forward = lambda x: x * 0.5
+
+
+@at("begin")
+def another_layer(loop):
+    loop.net[1] = nn.ReLU(inplace=True)
+
+
+@at("begin")
+def layer_written_inside(loop):
+    loop.net[1] = nn.Sigmoid()
+    loop.net[1].inplace = True
+
+
+@at("step")
 def loaded(loop):
     loop.optimizer.load_state_dict(loop.optimizer.state_dict())
     loop.net.load_state_dict({k: v * 0.9 for k, v in loop.net.state_dict().items()})
@@ -341,7 +508,7 @@ def profiled(loop):
 
 DISTURBANCES = {k: v for k, v in globals().items() if getattr(v, "__qualname__", "").startswith("at.")}
 DISTURBANCES |= {f.__name__: f for f in (history_across, recorded_across, wrong_label)}
-ONCE = {"another_batch", "profiled"}  # not at each step
+ONCE = {"another_batch", "profiled", "another_group", "fewer_parameters", "parameters_of_another_list"}  # not at each step
 
 
 def numbers(t) -> np.ndarray:
@@ -574,3 +741,45 @@ def test_a_thread_that_reads_sees_the_numbers_of_one_step():
     reader.join()
     assert found and all(low == high for low, high in found)
     assert p[0].item() == -199.0
+
+
+def test_an_update_that_a_subclass_says_anew_is_asked_at_each_step():
+    asked = []
+
+    class Half(danlu.optim.Adam):
+        def update_group(self, group):
+            asked.append(len(group["params"]))
+            super().update_group(group)
+
+    loop = Loop()
+    loop.optimizer = Half(loop.net.parameters(), lr=0.05)
+    assert np.array_equal(loop.run(lambda *_: None)[1], Loop().run(lambda *_: None)[1])
+    assert asked == [4] * STEPS
+
+
+def test_gradients_are_handed_out_again_where_nobody_has_them():
+    loop, seen, held = Loop(), [], []
+    loop.run(lambda loop, now: seen.append(id(loop.net[0].weight.grad)) if now == "step" else None, range(STEPS))
+    assert len(set(seen[-4:])) == 1
+    loop.run(lambda loop, now: held.append(loop.net[0].weight.grad) if now == "step" else None, range(STEPS))
+    assert len(set(map(id, held))) == len({str(g.tolist()) for g in held}) == STEPS
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}])
+def test_a_step_taken_again_is_the_step_that_is_recorded(options, monkeypatch):
+    def train() -> list:
+        loop = Loop()
+        loop.optimizer = danlu.optim.SGD(loop.net.parameters(), lr=0.05, **options)
+        schedule = danlu.optim.lr_scheduler.StepLR(loop.optimizer, 3, 0.7)
+        return loop.run(lambda loop, now: schedule.step() if now == "step" else None, range(STEPS))
+
+    taken = []
+    again = engine.update_again
+    monkeypatch.setattr(engine, "update_again", lambda *given: taken.append(again(*given)) or taken[-1])
+    repeated = train()
+    assert taken.count(True) >= STEPS - 6
+    monkeypatch.setattr(engine, "last_update", lambda *_: None)
+    count = len(taken)
+    for a, b in zip(repeated, train()):
+        assert np.array_equal(a, b)
+    assert len(taken) == count
