@@ -172,3 +172,17 @@ def moved(draw, name: str, x: Node) -> Node:
     starts = tuple(draw(st.integers(0, n)) for n in x.shape)
     part = o.slice(x, starts=starts, stops=x.shape, steps=each(st.integers(1, 3)))
     return part if name == "slice" else o.slice_update(x, o.flip(part, dims=(0,)), starts=starts, steps=part.attrs[2])
+
+
+# ---- products that are rounded once ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_a_large_product_is_not_above_its_own_maximum(name):
+    """The maximum is rounded, the product inside a multiply-add is not: at 10¹² they differ by more than exp can take."""
+    arrays = [np.array([[-88.0, 88.0, 1e12], [3e12, 1.0, -3e12]], np.float32)]
+    x = o.mul(*inputs_of(arrays), 0.1)
+    y = o.logsumexp(x, dims=(1,), keepdim=False) if name == "logsumexp" else getattr(o, name)(x, dim=1)
+    (got,) = native([y], arrays)
+    np.testing.assert_allclose(got, *evaluate([y], arrays), rtol=1e-6)
+    assert np.isfinite(got).all()

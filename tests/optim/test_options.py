@@ -25,6 +25,25 @@ def test_hooks_of_an_optimizer():
     assert seen == ["before", 0.0, -1.0, "save", 1, "loaded"]
 
 
+def test_hooks_that_come_in_the_middle_are_called():
+    """Steps that are alike are taken again without looking at more than they depend on."""
+    x, w = danlu.ones(4, 3), nn.Parameter(danlu.ones(3))
+    optimizer, seen = optim.Adam([w]), []
+
+    def step():
+        optimizer.zero_grad()
+        (x @ w).sum().backward()
+        optimizer.step()
+
+    for _ in range(5):
+        step()
+    handle = optimizer.register_step_post_hook(lambda o, args, named: seen.append(o.state[w]["step"]))
+    step()
+    handle.remove()
+    step()
+    assert [int(n) for n in seen] == [6]
+
+
 def test_parameters_with_their_names():
     model = nn.Linear(2, 1)
     optimizer = optim.AdamW(model.named_parameters(), lr=0.1)
