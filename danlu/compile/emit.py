@@ -228,6 +228,10 @@ class Emitter:
         """x * y + z with one rounding; floats only."""
         return self._intrinsic("fma", x, y, z)
 
+    def rounded(self, x: Value) -> Value:
+        """x, which no multiply-add may take in as an unrounded product."""
+        return self._intrinsic("arithmetic.fence", x) if x.dtype.kind == "f" else x
+
     def _intrinsic(self, name: str, *xs: Value) -> Value:
         matched = self.match(*xs)
         x = matched[0]

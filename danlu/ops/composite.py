@@ -140,14 +140,7 @@ def named_rows(o, w: Node, index: Node, name: str) -> Node:
 
 def _shifted(o, x: Node, dim: int) -> Node:
     """x − max x along an axis."""
-    return _below(o, x, o.stop(o.max(x, dims=(dim,), keepdim=True)))
-
-
-def _below(o, x: Node, top: Node) -> Node:
-    """x − top, never above 0. Where x is a product, the subtraction of a multiply-add sees it unrounded, and the maximum did not: at 10¹⁰
-    that leaves hundreds, whose exp is ∞."""
-    d = o.sub(x, top)
-    return o.carry(o.where(o.gt(d, 0.0), 0.0, d), d)
+    return o.sub(o.rounded(x), o.stop(o.max(x, dims=(dim,), keepdim=True)))
 
 
 def _among_shares(o, y: Node, d: Node, dim: int) -> Node:
@@ -187,7 +180,7 @@ def logsumexp(o, x: Node, dims: tuple[int, ...], keepdim: bool) -> Node:
     check_floating("logsumexp", x)
     top = o.max(x, dims=dims, keepdim=True)
     top = o.stop(o.where(o.isinf(top), 0.0, top))  # ∞ − ∞ would be NaN
-    y = o.add(o.log(o.sum(o.exp(_below(o, x, top)), dims=dims, keepdim=True)), top)
+    y = o.add(o.log(o.sum(o.exp(o.sub(o.rounded(x), top)), dims=dims, keepdim=True)), top)
     return y if keepdim else o.reshape(y, shape=tuple(n for k, n in enumerate(x.shape) if k not in dims))
 
 

@@ -327,7 +327,7 @@ RULES: dict[str, Any] = {
     "log2": lambda o, x: _scaled(o, _logarithm(o, x), 1 / _LN2), "log10": lambda o, x: _scaled(o, _logarithm(o, x), 1 / _LN10),
     "eq": _both("logical_and", "eq"), "ne": _both("logical_or", "ne"), "isnan": _both("logical_or", "isnan"),
     "isinf": _both("logical_or", "isinf"), "isfinite": _both("logical_and", "isfinite"),
-    **dict.fromkeys(("add", "sub", "neg", "where", "contiguous", "stop", "carry", "sum", "cumsum"), EACH),
+    **dict.fromkeys(("add", "sub", "neg", "where", "contiguous", "stop", "carry", "rounded", "sum", "cumsum"), EACH),
     **dict.fromkeys(("prod", "cumprod", "log1p", "asin", "acos", "atan", "asinh", "acosh", "atanh"), LIBRARY),
 }  # fmt: skip
 for _name, _rule in RULES.items():

@@ -59,6 +59,14 @@ CARRY = register(
        folds=lambda specs, out: (None, None))
 )  # fmt: skip
 
+# A product that is computed twice may be rounded in one place and, as part of a multiply-add, not in the other: x·y − max(x·y) would not
+# be 0 at the maximum, and at 10¹⁰ hundreds away from it.
+register(
+    Op("rounded", ELEMENTWISE, "The same value, rounded to its dtype: no part of a multiply-add.", infer=lambda x: x, numpy=lambda x: x,
+       emit=lambda b, x: b.rounded(x), rewrite=lambda x: x if x.op.family == SOURCE else None, vjp=lambda o, g, y, x: (g,),
+       jvp=lambda o, y, xs, dxs: dxs[0], folds=lambda specs, out: (None,))
+)  # fmt: skip
+
 # A library call whose results are parts of its input says with `folds(index, *xs)` which movement one is: then it need not be made.
 PICK = register(
     Op("pick", PICK_FAMILY, "One result of an op that has several.", attrs=("index",), infer=lambda x, index: x[index],

@@ -157,6 +157,7 @@ RULES: dict[str, Rule] = {
     "where": _where,
     "cast": _cast,
     "stop": _same,
+    "rounded": _same,
     "carry": _same,
     "shares": lambda node, value, x: value,
     "contiguous": _same,

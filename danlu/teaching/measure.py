@@ -205,7 +205,7 @@ def forward_program(r: Recording) -> Program:
 
 def _works(node: Node) -> bool:
     """Whether a node computes something; movements only say where to read."""
-    return node.op.family not in (SOURCE, MOVEMENT, "pick") and node.op.name not in ("stop", "carry", "shares", "cast")
+    return node.op.family not in (SOURCE, MOVEMENT, "pick") and node.op.name not in ("stop", "carry", "rounded", "shares", "cast")
 
 
 def count_nodes(roots: Sequence[Node]) -> int:

@@ -33,6 +33,7 @@ VANISHES = {
     "permute in order": lambda x, y: o.permute(x, dims=(0, 1)),
     "expand to the same shape": lambda x, y: o.expand(x, shape=(3, 4)),
     "stop": lambda x, y: o.stop(x),
+    "rounded": lambda x, y: o.rounded(x),
     "carry": lambda x, y: o.carry(x, y),
     "one after the other": lambda x, y: o.stop(o.reshape(o.carry(x, y), shape=(3, 4))),
 }

@@ -224,6 +224,7 @@ def _steps(cell: str, **given: bool) -> dict[str, Any]:
 
 SAMPLES: dict[str, list[Sample]] = {
     "stop": ONE,
+    "rounded": ONE,
     "carry": [([f(3), f(3)], {})],
     "shares": [([f(3, 5), f(3, 5)], {"dim": -1})],
     "iota": [([], {"shape": s, "dtype": t}) for s, t in (((), dt.int64), ((3, 5), dt.float32), ((0,), dt.int64),
