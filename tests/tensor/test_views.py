@@ -234,6 +234,28 @@ def test_requires_grad_of_a_view_leaves_the_rest_alone():
     assert x.tolist() == [0.0, 1.0, 2.0, 3.0]
 
 
+@pytest.mark.parametrize("write", ["mask", "index", "add", "twice"])
+def test_a_write_at_positions_comes_after_what_it_writes_into(write):
+    """It may fail, and what it writes into is read by nobody else: that was computed after it."""
+    a, mask, rows = np.arange(6.0).reshape(2, 3) / 10, np.array([[True, False], [True, False]]), np.array([1])
+    y = np.tanh(a @ a.T) * 2
+    x = (danlu.tensor(a) @ danlu.tensor(a).T).tanh()
+    x += x
+    if write == "mask":
+        x[danlu.tensor(mask)] = danlu.tensor(5.0, dtype=danlu.float64)
+        y[mask] = 5
+    elif write == "index":
+        x[danlu.tensor(rows)] = 0.5
+        y[rows] = 0.5
+    else:
+        x.index_add_(0, danlu.tensor(rows), danlu.ones(1, 2, dtype=danlu.float64))
+        y[rows] += 1
+    if write == "twice":
+        x[danlu.tensor(rows - 1)] = -1.0
+        y[rows - 1] = -1
+    np.testing.assert_allclose(x.numpy(), y)
+
+
 def test_a_program_serves_every_part_of_a_tensor():
     x = danlu.arange(60.0).reshape(20, 3)
     x.sum().item()

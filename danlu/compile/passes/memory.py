@@ -45,10 +45,16 @@ def written(kernel: Kernel) -> set[int]:
 
 def results_last(kernels: list[Kernel]) -> list[Kernel]:
     """The kernels with those at the end whose results no other kernel reads (the updates of parameters), so that all who read an
-    old value, and all who may find an error in the data, come before the kernel that overwrites it."""
-    stored = {id(k): written(k) for k in kernels}
-    read = set().union(*(touched(k) - stored[id(k)] for k in kernels))
-    return sorted(kernels, key=lambda k: 0 if stored[id(k)] & read else 1 if may_fail(k) else 2)
+    old value, and all who may find an error in the data, come before the kernel that overwrites it. Those that write one memory, as a
+    scatter goes on where its input lies, stay in their order."""
+    read = set().union(*(touched(k) - written(k) for k in kernels))
+    ranks: list[int] = []
+    least: dict[int, int] = {}  # of the kernels behind that write a slot
+    for k in reversed(kernels):
+        own = 0 if written(k) & read else 1 if may_fail(k) else 2
+        ranks.append(min([own, *(least[slot] for slot in written(k) & least.keys())]))
+        least |= dict.fromkeys(written(k), ranks[-1])
+    return [k for _, k in sorted(zip(reversed(ranks), kernels), key=lambda pair: pair[0])]
 
 
 def may_fail(kernel: Kernel) -> bool:
