@@ -12,10 +12,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 from danlu import dtype as dt
@@ -51,25 +50,54 @@ MAX_PENDING = 4096  # values that may wait: a loop that never reads anything is 
 _NUMBERS = {kind: number_spec(kind(0)) for kind in (bool, int, float)}
 _lock = threading.RLock()
 
-# Calls that are foreseen are recorded without the lock, which takes 0.15 of their 2 µs, while a single thread records.
-_threads: set[int] = set()  # that have recorded
-_alone = True  # there is one thread, and nobody watches what it records
-_following = False  # it is in the middle of a call
+
+class State:
+    """What one thread records, and how. `grad`: whether that has derivatives. `updated`: the trace that ended with the last foreseen update,
+    and its script. `updates`, `dry`, `differentiated`: see danlu/tensor/modes.py."""
+
+    __slots__ = ("differentiated", "dry", "grad", "trace", "updated", "updates")
+
+    def __init__(self) -> None:
+        self.trace = Trace()
+        self.updated: tuple[Any, Any] = None, None
+        self.grad, self.dry = True, False
+        self.updates: list[tuple] | None = None
+        self.differentiated: tuple = ()
 
 
 class _Local(threading.local):
     def __init__(self) -> None:
-        global _alone
-        self.trace = Trace()
-        self.updated: tuple[Any, Any] = None, None  # the trace that ended with the last foreseen update, and its script
-        _threads.add(threading.get_ident())
-        if len(_threads) > 1:
-            _alone = False
-            while _following:
-                time.sleep(1e-5)
+        global _first, _threads
+        self.state = State()
+        _first, _threads = _first or self.state, _threads + 1
+        look(0)
+        while _following and _threads > 1:
+            time.sleep(1e-5)
+
+
+# While a single thread records, and nobody looks at what, `only` is its state: it is known without a look-up, and calls that are foreseen are
+# recorded without the lock; both together take 0.15 of their time.
+only: State | None = None
+_following = False  # that thread is in the middle of a call
+_lookers = 0  # how many look at what is recorded
+_first: State | None = None  # that of the thread that was the first
+_threads = 0  # that have recorded
+
+
+def look(more: int) -> None:
+    """Says that from now on somebody looks at each call that is recorded (1), or no longer (-1)."""
+    global only, _lookers
+    _lookers += more
+    only = _first if _threads == 1 and not _lookers else None
+
+
+def state() -> State:
+    """What this thread records, and how."""
+    return only or _local.state
 
 
 _local = _Local()
+_local.state  # noqa: B018  # of the thread that imports danlu
 _programs: dict[Any, tuple[Compiled | Interpreted, tuple[int, ...]]] = {}
 allocated: dict[Any, int] = {}  # line → bytes of the results that programs gave it, while they are profiled
 _statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0, "foreseen": 0}
@@ -124,16 +152,20 @@ def captured(capture: Capture) -> Iterator[None]:
     """Inside, `capture` is told of what this thread records. One at a time."""
     global _capture
     _capture = capture
+    look(1)
     try:
         yield
     finally:
+        look(-1)
         _capture = None
 
 
 def _current() -> Trace:
-    trace = _local.trace
-    if trace.running is not None:  # it has run, perhaps because another thread needed a value of it
-        trace = _local.trace = Trace()
+    here = state()
+    trace = here.trace
+    # It has run, perhaps because another thread needed a value of it; or another thread has changed the default dtype.
+    if trace.running is not None or trace.default is not dt.default():
+        trace = here.trace = Trace()
     return trace
 
 
@@ -145,10 +177,8 @@ def set_default_dtype(dtype: DType) -> None:
 
     What was recorded before, here or in other threads, keeps the dtypes that it was recorded with.
     """
-    global _local
     flush()
     with _lock:
-        _local = _Local()
         _switch(dtype)
     changed()
 
@@ -207,26 +237,26 @@ _watchers: tuple[Callable[[Sequence[Any], Any], None], ...] = ()
 @contextmanager
 def watch(watcher: Callable[[Sequence[Any], Any], None]) -> Iterator[None]:
     """Inside, `watcher(inputs, result)` is told of everything that this thread records."""
-    global _watchers, _alone
+    global _watchers
     thread = threading.get_ident()
 
     def mine(inputs: Sequence[Any], result: Any) -> None:
         if threading.get_ident() == thread:
             watcher(inputs, result)
 
-    _watchers, _alone = (*_watchers, mine), False
+    _watchers = (*_watchers, mine)
+    look(1)
     try:
         yield
     finally:
+        look(-1)
         _watchers = tuple(w for w in _watchers if w is not mine)
-        _alone = len(_threads) == 1 and not _watchers
 
 
 def record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
     """One call of an op on values and Python numbers; nothing is computed. Shapes and dtypes are checked now."""
     global _following
-    trace = _local.trace
-    if trace.script is not None and _alone and trace.running is None:
+    if only is not None and (trace := only.trace).script is not None and trace.running is None:
         _following = True
         try:
             result = follow(trace, op, inputs, attrs, differentiable)
@@ -346,8 +376,9 @@ def update_again(again: Again, read: tuple, numbers: Callable[[], Sequence[float
 def last_update(inputs: Sequence[Any], targets: Sequence[Any]) -> Again | None:
     """What `update_again` takes to make the update with these inputs (tensors and numbers) once more, if that was foreseen and is the last
     thing that this thread has recorded."""
-    trace, script = _local.updated
-    return again(trace, script, inputs, targets) if trace is not None and trace is _local.trace else None
+    here = state()
+    trace, script = here.updated
+    return again(trace, script, inputs, targets) if trace is not None and trace is here.trace else None
 
 
 def _begin(trace: Trace, op: Op, attrs: tuple, attempt: Callable[[], Any]) -> Any:
@@ -539,8 +570,9 @@ def _run_to_end(follows: Callable[[Trace], bool]) -> bool:
         with _lock:
             if not (_may_follow() and follows(trace)):
                 return False
-            _local.updated = trace, trace.script
-            _count_foreseen(trace)
+            state().updated = trace, trace.script
+            count(trace)
+            _statistics["foreseen"] += 1
             trace.running = mine
         run.start()
     except BaseException as error:
@@ -572,11 +604,6 @@ def _taken() -> Any:
     return lock
 
 
-def _count_foreseen(trace: Trace) -> None:
-    count(trace)
-    _statistics["foreseen"] += 1
-
-
 class Run:
     """One run of the program of a trace. `found`: the program, the slots of its results, which replaced values lose their memory; `new`:
     the memory of new results; `ran[0]`: what the program reported, once it has run and if it did not fail."""
@@ -593,10 +620,10 @@ class Run:
         """Finds the program, runs it, hands out its results."""
         trace = self.trace
         with _lock:
-            found = self.found = self.find()
+            found = self.found = _program(trace)
         if found is not None:
             _statistics["runs"] += 1
-            self.new = found[0].memory(self.given())
+            self.new = found[0].memory()
             found[0].write(trace.buffers, trace.numbers, self.new, self.ran)
             self.hand_out()
 
@@ -611,18 +638,6 @@ class Run:
                 self.hand_out()
                 return
         _fail(self.trace, None if self.found is None else self.found[1], error)
-
-    def find(self) -> tuple[Any, tuple[int, ...], list[bool]] | None:
-        """The program."""
-        trace = self.trace
-        if trace.script is not None and _is_foreseen(trace):
-            script = trace.script
-            return script.executable, script.slots, script.overwritten
-        return _look_up(trace)
-
-    def given(self) -> Mapping[int, Buffer]:
-        """Memory for some of the new results."""
-        return _NONE_GIVEN
 
     def hand_out(self) -> None:
         """Gives results their memory."""
@@ -652,15 +667,15 @@ class UpdateRun(Run):
 
     __slots__ = ()
 
-    def find(self) -> tuple[Any, tuple[int, ...], list[bool]]:
-        """The program."""
-        script = self.trace.script
-        return script.executable, script.slots, script.overwritten
-
-    def given(self) -> Mapping[int, Buffer]:
-        """Memory for some of the new results."""
-        spare = self.trace.spare
-        return {k: spare[slot] for slot, k in self.trace.script.kept.made if slot in spare} if spare else spare
+    def start(self) -> None:
+        """Runs the program of the script, hands out results."""
+        trace, script = self.trace, self.trace.script
+        executable, spare = script.executable, trace.spare
+        self.found = executable, script.slots, script.overwritten
+        _statistics["runs"] += 1
+        self.new = executable.memory({k: spare[slot] for slot, k in script.kept.made if slot in spare} if spare else spare)
+        executable.write(trace.buffers, trace.numbers, self.new, self.ran)
+        self.hand_out()
 
     def hand_out(self) -> None:
         """Gives the results of earlier calls their memory."""
@@ -674,7 +689,12 @@ class UpdateRun(Run):
         _lose(trace, self.found[2])
 
 
-_NONE_GIVEN: Mapping[int, Buffer] = MappingProxyType({})
+def _program(trace: Trace) -> tuple[Any, tuple[int, ...], list[bool]] | None:
+    """What `Run.found` is."""
+    if trace.script is not None and _is_foreseen(trace):
+        script = trace.script
+        return script.executable, script.slots, script.overwritten
+    return _look_up(trace)
 
 
 def _is_foreseen(trace: Trace) -> bool:
@@ -684,7 +704,8 @@ def _is_foreseen(trace: Trace) -> bool:
         return False
     if not (fulfilled(trace) or turn(trace, partial(fulfilled, trace))):
         return False
-    _count_foreseen(trace)
+    count(trace)
+    _statistics["foreseen"] += 1
     return True
 
 
