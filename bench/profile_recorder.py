@@ -29,7 +29,7 @@ from typing import Any
 from bench import machine, steps, steps_danlu
 from bench.table import table
 from bench.worker import pin
-from danlu import engine
+from danlu import engine, programs
 from danlu.nn import Module
 from danlu.optim import Adam, Optimizer
 from danlu.runtime import executable
@@ -256,10 +256,8 @@ def function_table(step: Callable[[], Any], micros: float, count: int, rows_show
 
 def native_micros(step: Callable[[], Any], count: int) -> float:
     """µs a step inside the compiled code and the ctypes call of it."""
-    programs: list[Any] = [
-        found for found, _ in engine._programs.values() if isinstance(found, executable.Compiled) and found.main
-    ]
-    timers = [(program, program.main, Timed(program.main)) for program in programs]
+    made: list[Any] = [found for found, _ in programs._programs.values() if isinstance(found, executable.Compiled) and found.main]
+    timers = [(program, program.main, Timed(program.main)) for program in made]
     best = float("inf")
     try:
         for program, _, timer in timers:
@@ -292,9 +290,9 @@ def report(case: str, rows: int, seconds: float) -> list[str]:
     step = steps_danlu.STEPS[case](case)
     for _ in range(300):
         step()
-    before = engine.statistics()["runs"]
+    before = programs.statistics()["runs"]
     step()
-    runs = engine.statistics()["runs"] - before
+    runs = programs.statistics()["runs"] - before
     micros = cpu_micros(step, seconds)
     count = max(1, int(ROUND_MICROS / micros))
     title = f"{steps.case(case).title}: plain loop, one thread, {micros:.1f} µs of CPU time a step, {runs:.0f} program a step."

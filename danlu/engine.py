@@ -7,27 +7,25 @@ entries played back into a graph of primitive ops (entries.py), differentiated w
 
 from __future__ import annotations
 
-import gc
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from threading import get_ident
 from typing import Any
 
 from danlu import dtype as dt
-from danlu.again import Again, again, follow_again
-from danlu.compile import program
 from danlu.config import config
 from danlu.dtype import DType
-from danlu.entries import Lines, graph_of, refuse_traced
+from danlu.entries import Lines, refuse_traced
 from danlu.errors import DanluError
 from danlu.graph import Op, Spec
 from danlu.guidance import user_line
 from danlu.ops.source import BUFFER, CONST, NUMBER
-from danlu.ops.table import PLACEHOLDER, TABLE, number_spec
+from danlu.ops.table import PLACEHOLDER, number_spec
+from danlu.programs import counted, look_up, note_allocated, recorded_dtype, switch
 from danlu.rehearsal import (
     Hold,
     begin,
@@ -36,18 +34,17 @@ from danlu.rehearsal import (
     follow_backward,
     follow_end,
     fulfilled,
-    learn,
     rewind,
     scripts,
     turn,
 )
+from danlu.repeated_update import RepeatedUpdate, follow_repeated, repeated_update
 from danlu.runtime.buffers import Buffer
-from danlu.runtime.executable import Compiled, Interpreted, both_kinds, compiled
-from danlu.trace import MAX_PINNED, Runtime, Trace, Value, is_folded, is_free, note_line
+from danlu.runtime.executable import both_kinds
+from danlu.trace import MAX_PINNED, Runtime, Trace, Value, is_folded, note_line
 
 MAX_PENDING = 4096  # values that may wait: a loop that never reads anything is flushed at this bound
 
-_NUMBERS = {kind: number_spec(kind(0)) for kind in (bool, int, float)}
 _lock = threading.RLock()
 
 
@@ -55,9 +52,10 @@ class State:
     """What one thread records, and how. `grad`: whether that has derivatives. `updated`: the trace that ended with the last foreseen update,
     and its script. `updates`, `dry`, `differentiated`: see danlu/tensor/modes.py."""
 
-    __slots__ = ("differentiated", "dry", "grad", "trace", "updated", "updates")
+    __slots__ = ("differentiated", "dry", "grad", "thread", "trace", "updated", "updates")
 
     def __init__(self) -> None:
+        self.thread = get_ident()
         self.trace = Trace()
         self.updated: tuple[Any, Any] = None, None
         self.grad, self.dry = True, False
@@ -75,8 +73,8 @@ class _Local(threading.local):
             time.sleep(1e-5)
 
 
-# While a single thread records, and nobody looks at what, `only` is its state: it is known without a look-up, and calls that are foreseen are
-# recorded without the lock; both together take 0.15 of their time.
+# While a single thread has recorded, and nobody looks at what, `only` is its state: calls that are foreseen are recorded without the lock, which
+# takes 0.1 of their time. Another thread that begins to record waits until that one is not in the middle of a call.
 only: State | None = None
 _following = False  # that thread is in the middle of a call
 _lookers = 0  # how many look at what is recorded
@@ -93,14 +91,12 @@ def look(more: int) -> None:
 
 def state() -> State:
     """What this thread records, and how."""
-    return only or _local.state
+    here = only
+    return here if here is not None and here.thread == get_ident() else _local.state
 
 
 _local = _Local()
 _local.state  # noqa: B018  # of the thread that imports danlu
-_programs: dict[Any, tuple[Compiled | Interpreted, tuple[int, ...]]] = {}
-allocated: dict[Any, int] = {}  # line → bytes of the results that programs gave it, while they are profiled
-_statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0, "foreseen": 0}
 
 
 class Capture:
@@ -110,7 +106,7 @@ class Capture:
     """
 
     def __init__(self) -> None:
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         self.numbers: list[tuple[Trace, int, Runtime]] = []
 
     def ran(self, trace: Trace, executable: Any, slots: Sequence[int], buffers: Sequence[Buffer]) -> None:
@@ -144,7 +140,7 @@ def changed() -> None:
 
 def capturing() -> Capture | None:
     """The capture of this thread, if it records a function."""
-    return _capture if _capture is not None and _capture.thread == threading.get_ident() else None
+    return _capture if _capture is not None and _capture.thread == get_ident() else None
 
 
 @contextmanager
@@ -179,30 +175,8 @@ def set_default_dtype(dtype: DType) -> None:
     """
     flush()
     with _lock:
-        _switch(dtype)
+        switch(dtype)
     changed()
-
-
-def _switch(dtype: DType) -> None:
-    dt.set_default(dtype)
-    _NUMBERS[float] = number_spec(0.0)
-    for op in TABLE.values():
-        op.cache.clear()
-
-
-@contextmanager
-def _recorded(trace: Trace) -> Iterator[None]:
-    """Inside, the default dtype is that with which the trace was recorded."""
-    now = dt.default()
-    if trace.default is now:
-        yield
-        return
-    with _lock:
-        _switch(trace.default)
-        try:
-            yield
-        finally:
-            _switch(now)
 
 
 # ---- recording --------------------------------------------------------------------------------------------------------------
@@ -224,13 +198,6 @@ def placeholder(spec: Spec, grad: bool) -> Value:
     return value
 
 
-def read_later(inputs: Sequence[Any]) -> None:
-    """Says of the inputs of a value that it will be computed again from them: their memory is not given away."""
-    for x in inputs:
-        if type(x) is Value:
-            x.held += 1
-
-
 _watchers: tuple[Callable[[Sequence[Any], Any], None], ...] = ()
 
 
@@ -238,10 +205,10 @@ _watchers: tuple[Callable[[Sequence[Any], Any], None], ...] = ()
 def watch(watcher: Callable[[Sequence[Any], Any], None]) -> Iterator[None]:
     """Inside, `watcher(inputs, result)` is told of everything that this thread records."""
     global _watchers
-    thread = threading.get_ident()
+    thread = get_ident()
 
     def mine(inputs: Sequence[Any], result: Any) -> None:
-        if threading.get_ident() == thread:
+        if get_ident() == thread:
             watcher(inputs, result)
 
     _watchers = (*_watchers, mine)
@@ -255,8 +222,17 @@ def watch(watcher: Callable[[Sequence[Any], Any], None]) -> Iterator[None]:
 
 def record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
     """One call of an op on values and Python numbers; nothing is computed. Shapes and dtypes are checked now."""
+    here = only
+    if here is not None and here.thread == get_ident():
+        return record_alone(here, op, inputs, attrs, differentiable)
+    return _record(op, inputs, attrs, differentiable)
+
+
+def record_alone(here: State, op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
+    """`record` for the thread of which `only` is the state."""
     global _following
-    if only is not None and (trace := only.trace).script is not None and trace.running is None:
+    trace = here.trace
+    if trace.script is not None and trace.running is None:
         _following = True
         try:
             result = follow(trace, op, inputs, attrs, differentiable)
@@ -323,7 +299,7 @@ def _append(trace: Trace, op: Op, inputs: tuple, attrs: tuple, differentiable: b
         else:
             slots.append(_number(trace, x))
             x = x.value if type(x) is Runtime else x
-            specs.append(_NUMBERS.get(type(x)) or number_spec(x))
+            specs.append(number_spec(x))
     spec = op.result(tuple(specs), attrs)
     cut = grad and not differentiable  # recorded under no_grad: no derivative passes
     grad = grad and differentiable
@@ -368,17 +344,17 @@ def update(op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: ty
     return _run_to_end(follows)
 
 
-def update_again(again: Again, read: tuple, numbers: Callable[[], Sequence[float] | None]) -> bool:
+def update_again(last: RepeatedUpdate, read: tuple, numbers: Callable[[], Sequence[float] | None]) -> bool:
     """`update` once more, with new numbers, if all that it reads and writes is what it was the last time; `read`: the values of gradients."""
-    return _run_to_end(lambda trace: trace.script is again.script and follow_again(trace, again, read, numbers))
+    return _run_to_end(lambda trace: trace.script is last.script and follow_repeated(trace, last, read, numbers))
 
 
-def last_update(inputs: Sequence[Any], targets: Sequence[Any]) -> Again | None:
+def last_update(inputs: Sequence[Any], targets: Sequence[Any]) -> RepeatedUpdate | None:
     """What `update_again` takes to make the update with these inputs (tensors and numbers) once more, if that was foreseen and is the last
     thing that this thread has recorded."""
     here = state()
     trace, script = here.updated
-    return again(trace, script, inputs, targets) if trace is not None and trace is here.trace else None
+    return repeated_update(trace, script, inputs, targets) if trace is not None and trace is here.trace else None
 
 
 def _begin(trace: Trace, op: Op, attrs: tuple, attempt: Callable[[], Any]) -> Any:
@@ -531,10 +507,6 @@ def realize(value: Value) -> Buffer:
     return value.buffer  # type: ignore[return-value]
 
 
-def _is_traced(value: Value) -> bool:
-    return value.note is not None and value.note.traced
-
-
 # A signal's handler (Ctrl-C) may raise after any call and where any function begins. Before the program of a trace has run, storages are
 # then what they were before it was recorded; once it has run, and may have written over their memory, its results are handed out
 # first. What must be done in any case stands in the function itself that has the `try`, and may be done twice.
@@ -572,7 +544,7 @@ def _run_to_end(follows: Callable[[Trace], bool]) -> bool:
                 return False
             state().updated = trace, trace.script
             count(trace)
-            _statistics["foreseen"] += 1
+            counted["foreseen"] += 1
             trace.running = mine
         run.start()
     except BaseException as error:
@@ -622,7 +594,7 @@ class Run:
         with _lock:
             found = self.found = _program(trace)
         if found is not None:
-            _statistics["runs"] += 1
+            counted["runs"] += 1
             self.new = found[0].memory()
             found[0].write(trace.buffers, trace.numbers, self.new, self.ran)
             self.hand_out()
@@ -649,9 +621,7 @@ class Run:
             if capture is not None:
                 capture.ran(trace, executable, slots, buffers)
         if config.profile:
-            for slot, buffer in zip(slots, buffers):
-                line = _line_of(trace, slot)
-                allocated[line] = allocated.get(line, 0) + buffer.nbytes
+            note_allocated(trace, slots, buffers)
         values: list[Any] = trace.values
         for value, buffer in zip(map(values.__getitem__, slots), buffers):
             value.buffer = buffer
@@ -672,7 +642,7 @@ class UpdateRun(Run):
         trace, script = self.trace, self.trace.script
         executable, spare = script.executable, trace.spare
         self.found = executable, script.slots, script.overwritten
-        _statistics["runs"] += 1
+        counted["runs"] += 1
         self.new = executable.memory({k: spare[slot] for slot, k in script.kept.made if slot in spare} if spare else spare)
         executable.write(trace.buffers, trace.numbers, self.new, self.ran)
         self.hand_out()
@@ -694,7 +664,7 @@ def _program(trace: Trace) -> tuple[Any, tuple[int, ...], list[bool]] | None:
     if trace.script is not None and _is_foreseen(trace):
         script = trace.script
         return script.executable, script.slots, script.overwritten
-    return _look_up(trace)
+    return look_up(trace)
 
 
 def _is_foreseen(trace: Trace) -> bool:
@@ -705,7 +675,7 @@ def _is_foreseen(trace: Trace) -> bool:
     if not (fulfilled(trace) or turn(trace, partial(fulfilled, trace))):
         return False
     count(trace)
-    _statistics["foreseen"] += 1
+    counted["foreseen"] += 1
     return True
 
 
@@ -725,121 +695,8 @@ def _fail(trace: Trace, slots: Sequence[int] | None, error: BaseException) -> No
         if storage is not None and storage.value.trace is trace and storage.value.buffer is None:
             storage.set(old)
     if slots is not None and isinstance(error, DanluError):
-        with _recorded(trace):
+        with _lock, recorded_dtype(trace):
             raise Lines(trace.entries, trace.values, slots).blamed(error, trace.buffers, trace.numbers) from None
-
-
-def _look_up(trace: Trace) -> tuple[Any, tuple[int, ...], list[bool]] | None:
-    """The program of a trace, made now if there is none, the slots of its results, and which replaced values lose their memory."""
-    values: list[Any] = trace.values
-    live = tuple([k for k, v in enumerate(values) if v is not None and v.handles and v.buffer is None and not _is_traced(v)])
-    if not live:
-        return None
-    kept = tuple([s for s in live if values[s].grad and values[s].inputs])
-    _hold_recipes(trace)
-    given = _given(trace)
-    again = tuple([k for k, v in enumerate(values) if v is not None and v.note and v.note.recompute]) if kept else ()
-    key = (tuple(trace.entries), live, kept, given, again, trace.default)
-    key = (*key, tuple(trace.lines.items())) if config.profile else key
-    found = _programs.get(key)
-    if found is None or config.optimize is isinstance(found[0], Interpreted):
-        with _recorded(trace):
-            found = _programs[key] = _make(trace, live, kept, given, again)
-    elif isinstance(found[0], Compiled) and found[0].unrehearsed and not (kept or again or config.profile):
-        found[0].unrehearsed -= 1
-        with _recorded(trace):
-            learn(trace, found, given)
-    places = {place for place, _ in given}
-    return *found, [old.buffer is not None and trace.places.get(id(old.buffer)) in places for _, old in trace.replaced]
-
-
-# ---- making a program ---------------------------------------------------------------------------------------------------------
-
-
-def _hold_recipes(trace: Trace) -> None:
-    """What a history reads and nobody holds may be computed again from its inputs later: their memory is not given away."""
-    for v in reversed(trace.values):
-        if v is not None and v.held and not v.grad and not v.handles and v.buffer is None:
-            read_later(v.inputs)
-
-
-def _given(trace: Trace) -> tuple[tuple[int, int], ...]:
-    """The inputs whose memory the program may overwrite: values that were replaced in place and that nothing can read any more.
-    With each the slot of the value that took its place, or -1."""
-    found: dict[int, int] = {}
-    for reference, old in trace.replaced:
-        place = trace.places.get(id(old.buffer))
-        if place is not None and is_free(old):
-            heir = reference()
-            found[place] = heir.value.slot if heir is not None and heir.value.trace is trace else -1
-    return tuple(sorted(found.items()))
-
-
-def _make(
-    trace: Trace, live: tuple[int, ...], kept: tuple[int, ...], given: tuple[tuple[int, int], ...], again: tuple[int, ...]
-) -> tuple[Compiled | Interpreted, tuple[int, ...]]:
-    began = time.perf_counter()
-    collected = gc.isenabled()
-    gc.disable()  # graphs and kernels have no cycles: walking them for some is a fifth of the time of a large program
-    try:
-        result = _made(trace, live, kept, given, again)
-    finally:
-        if collected:
-            gc.enable()
-    seconds = time.perf_counter() - began
-    _statistics["compile_seconds"] += seconds
-    _statistics["programs"] += 1
-    if "compile" in config.log:
-        print(
-            f"danlu: program {len(_programs)}: {len(trace.entries)} entries, {len(result[1])} results, {seconds * 1e3:.1f} ms",
-            file=sys.stderr,
-        )
-    return result
-
-
-def _made(
-    trace: Trace, live: tuple[int, ...], kept: tuple[int, ...], given: tuple[tuple[int, int], ...], again: tuple[int, ...]
-) -> tuple[Compiled | Interpreted, tuple[int, ...]]:
-    if config.optimize:
-        text = repr((trace.entries, live, kept, given, again, trace.default.name))
-
-        def build() -> tuple[program.Program, dict]:
-            roots, replace, slots = graph_of(trace.entries, live, kept, again, trace.lines)
-            heirs = [(place, slots.index(slot) if slot in slots else -1) for place, slot in given]
-            return program.build(roots, len(trace.buffers), replace, heirs), {"slots": slots}
-
-        executable, extra = compiled(text, build, kept=not config.profile)
-        _statistics["from_disk"] += executable.from_disk
-        return executable, tuple(extra["slots"])
-    roots, replace, slots = graph_of(trace.entries, live, kept, again)
-    return Interpreted(roots, replace), tuple(slots)
-
-
-def _line_of(trace: Trace, slot: int) -> Any:
-    """The line that recorded a slot: of an op with several results the first one has it."""
-    return trace.lines.get(max((s for s in trace.lines if s <= slot), default=-1))
-
-
-def profiled() -> list[Compiled]:
-    """The programs with counters."""
-    return [p for p, _ in _programs.values() if isinstance(p, Compiled) and p.program.labels]
-
-
-def largest_workspace() -> int:
-    """Bytes that the hungriest program needs between its kernels."""
-    return max((p.program.workspace for p, _ in _programs.values() if isinstance(p, Compiled)), default=0)
-
-
-def forget_profiled() -> None:
-    """Lets the programs with counters go."""
-    with _lock:
-        for key in [k for k, (p, _) in _programs.items() if isinstance(p, Compiled) and p.program.labels]:
-            del _programs[key]
-
-
-def statistics() -> dict[str, float]:
-    """What the engine has done: seconds spent making programs, programs made, of these read from disk, runs, of these foreseen."""
-    return dict(_statistics)
 
 
 def _after_fork() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from danlu import engine
+from danlu import engine, programs
 from danlu.compile import llvm
 from danlu.compile.program import Label
 from danlu.compile.target import host
@@ -133,7 +133,7 @@ def profile(function: Callable[[], Any], repeat: int = 20) -> Profile:
     try:
         for _ in range(3):
             _run(plain)
-        before = {id(p): (p, p.ticks()) for p in engine.profiled()}
+        before = {id(p): (p, p.ticks()) for p in programs.profiled()}
         began = time.perf_counter()
         for _ in range(repeat):
             _run(plain)
@@ -141,13 +141,13 @@ def profile(function: Callable[[], Any], repeat: int = 20) -> Profile:
     finally:
         config.profile = False
     order = []
-    for number, program in enumerate(engine.profiled()):
+    for number, program in enumerate(programs.profiled()):
         ticks = program.ticks()
         old = before.get(id(program), (None, [0] * len(ticks)))[1]
         for k, label in enumerate(program.program.labels):
             if ticks[k] > old[k]:
                 order.append(Row(f"program {number} kernel {k}", label, (ticks[k] - old[k]) / repeat * second_per_tick()))
-    engine.forget_profiled()
+    programs.forget_profiled()
     return Profile(sorted(order, key=lambda r: -r.seconds), seconds, repeat, order)
 
 
@@ -207,7 +207,7 @@ def memory_summary(function: Callable[[], Any] | None = None) -> Memory:
             owner[id(buffer)], sizes[id(buffer)] = kind, buffer.nbytes
     kinds = {kind: sum(sizes[b] for b, k in owner.items() if k == kind) for kind in KINDS}
     told = buffers.statistics()
-    return Memory(kinds, told["used"], told["free"], told["peak"], engine.largest_workspace(), lines)
+    return Memory(kinds, told["used"], told["free"], told["peak"], programs.largest_workspace(), lines)
 
 
 KINDS = ("parameters", "gradients", "optimizer", "other tensors", "activations")
@@ -236,13 +236,13 @@ def _allocations(function: Callable[[], Any]) -> list[tuple[Any, int]]:
     _run(function)
     config.profile = True
     try:
-        engine.allocated.clear()
+        programs.allocated.clear()
         buffers.reset_peak()
         _run(function)
     finally:
         config.profile = False
-        engine.forget_profiled()
-    return sorted(engine.allocated.items(), key=lambda item: -item[1])
+        programs.forget_profiled()
+    return sorted(programs.allocated.items(), key=lambda item: -item[1])
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from danlu import engine
 from danlu.engine import Runtime, Trace, Value
 from danlu.entries import Lines
 from danlu.errors import DanluError, GradientError
+from danlu.ops.table import number_spec
 from danlu.runtime.buffers import Buffer
 from danlu.runtime.executable import Bound, Compiled
 from danlu.tensor.core import TensorCore, updates, wrap
@@ -83,7 +84,7 @@ def foreign(states: Sequence[State], values: int = 0, buffers: int = 0) -> list[
 
 def _alone() -> tuple[int, int]:
     """What `getrefcount` says in `foreign` of a value and of a buffer that nobody else holds; it differs between Pythons."""
-    state = State(Storage(engine.leaf(Buffer(4), engine.number_spec(1.0))))
+    state = State(Storage(engine.leaf(Buffer(4), number_spec(1.0))))
     state.value, state.written = state.storage.value, True
     many = 1 << 20
     value = next(n for n in range(1, 9) if not foreign([state], n, many))

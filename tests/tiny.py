@@ -36,9 +36,9 @@ def test_a_program_is_made_once():
         return (danlu.arange(7.0) * 3 + 1).sqrt().sum().item()
 
     first = work()
-    before = danlu.engine.statistics()["programs"]
+    before = danlu.programs.statistics()["programs"]
     assert work() == first
-    assert danlu.engine.statistics()["programs"] == before
+    assert danlu.programs.statistics()["programs"] == before
 
 
 def test_compiled_code_and_references_agree(monkeypatch):

@@ -13,6 +13,7 @@ from danlu.errors import GradientError
 from danlu.graph import Spec
 from danlu.messages import Phrase
 from danlu.ops import TABLE
+from danlu.programs import read_later
 from danlu.tensor import Tensor, enable_grad, is_grad_enabled
 from danlu.tensor.core import HOLD, wrap
 
@@ -160,7 +161,7 @@ def mark_traced(inputs: Sequence[Any], result: Any) -> None:
         for value in result if type(result) is tuple else (result,):
             value.noted().traced = True
             if not value.grad:
-                engine.read_later(inputs)
+                read_later(inputs)
 
 
 def batch_of(ys: Sequence[Value], xs: Sequence[Value], fulls: Sequence[Value], differentiable: bool) -> tuple[Value, ...]:

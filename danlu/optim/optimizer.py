@@ -93,7 +93,7 @@ _NO_OPTIONS = {"lr", "params", "param_names"}
 class _Again:
     """A step that was foreseen, and what it depends on: the next one is the same if nothing of that is another thing."""
 
-    def __init__(self, optimizer: Optimizer, update: engine.Again, numbers: Numbers) -> None:
+    def __init__(self, optimizer: Optimizer, update: engine.RepeatedUpdate, numbers: Numbers) -> None:
         self.update, self.numbers, self.changes = update, numbers, engine.changes
         self.groups, self.state, self.changing = optimizer.param_groups, optimizer.state, ("lr", *optimizer.cycled)
         (self.group,) = self.groups

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu import engine
 from danlu.dtype import DType
-from danlu.engine import Value, realize, record, state
+from danlu.engine import Value, realize, record, record_alone, state
 from danlu.errors import DTypeError, GradientError, ShapeError
 from danlu.graph import Op, Spec
 from danlu.ops import TABLE
@@ -454,11 +455,11 @@ def apply(op: Op | str, *inputs: Any, **attrs: Any) -> Any:
 def operate(op: Op, x: Any, y: Any) -> Any:
     """`apply` of an op without options on two tensors or numbers, in two thirds of the time: what operators call."""
     here = engine.only
-    if here is None:
+    if here is None or here.thread != get_ident():
         return apply(op, x, y)
     a = x._storage.now if type(x) is _tensor_class and x._base is None and not (x._cut or x._leaf) else _input(x)
     b = y._storage.now if type(y) is _tensor_class and y._base is None and not (y._cut or y._leaf) else _input(y)
-    return wrap(record(op, (a, b), (), here.grad))
+    return wrap(record_alone(here, op, (a, b), (), here.grad))
 
 
 def apply_in_turn(x: Any, calls: Sequence[tuple[Op, tuple]]) -> Any:

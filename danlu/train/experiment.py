@@ -17,10 +17,10 @@ from danlu.data.dataset import TensorDataset
 from danlu.data.loader import DataLoader
 from danlu.data.prepare import Preparation, Prepared
 from danlu.data.source import Source, apply, open_source, prepare
-from danlu.engine import statistics
 from danlu.errors import DataError, NumericError
 from danlu.files import write_atomic
 from danlu.optim import SGD, Adam, AdamW, Optimizer
+from danlu.programs import statistics
 from danlu.runtime.pool import get_num_threads
 from danlu.train.baseline import baselines, softmax
 from danlu.train.callbacks import Checkpoint, EarlyStopping, Interrupt, MetricsLog

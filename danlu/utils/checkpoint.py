@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from danlu.engine import Value, read_later, realize, watch
+from danlu.engine import Value, realize, watch
 from danlu.errors import GradientError
+from danlu.programs import read_later
 from danlu.tensor import is_grad_enabled
 from danlu.tensor.core import tensors_in
 

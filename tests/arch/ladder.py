@@ -18,7 +18,7 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
     1: (("graph.py",),),
     2: (("ops/",),),
     3: (("autodiff.py", "batching.py"), ("compile/",)),
-    4: (("runtime/",), ("again.py", "engine.py", "entries.py", "rehearsal.py", "trace.py")),
+    4: (("runtime/",), ("engine.py", "entries.py", "programs.py", "rehearsal.py", "repeated_update.py", "trace.py")),
     5: (("backward.py", "tensor/", "random.py"),),
     6: (
         (
@@ -47,7 +47,8 @@ LADDER: dict[int, tuple[tuple[str, ...], ...]] = {
 # Pairs of one level where the first may import the second all the same.
 ALSO = {
     ("engine.py", "runtime/"): "the engine hands its programs to the runtime",
-    ("again.py", "runtime/"): "numbers enter a program as it takes them",
+    ("repeated_update.py", "runtime/"): "numbers enter a program as it takes them",
+    ("programs.py", "runtime/"): "programs are made to run",
     ("rehearsal.py", "runtime/"): "memory is of a kind, and numbers enter a program as it takes them",
     ("trace.py", "runtime/"): "values hold memory",
     ("entries.py", "runtime/"): "the references do the work of a failed program again, to find the line",

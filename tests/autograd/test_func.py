@@ -67,9 +67,9 @@ def test_one_program():
     first, second = (danlu.from_numpy(np.random.default_rng(k).normal(size=(4, 3))) for k in range(2))
     danlu.engine.flush()  # what other tests left
     f(first).numpy()
-    before = danlu.engine.statistics()
+    before = danlu.programs.statistics()
     f(second).numpy()
-    after = danlu.engine.statistics()
+    after = danlu.programs.statistics()
     assert (after["programs"], after["runs"]) == (before["programs"], before["runs"] + 1)
 
 

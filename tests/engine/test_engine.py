@@ -17,11 +17,11 @@ from danlu.graph import toposort
 
 
 def programs() -> float:
-    return engine.statistics()["programs"]
+    return danlu.programs.statistics()["programs"]
 
 
 def runs() -> float:
-    return engine.statistics()["runs"]
+    return danlu.programs.statistics()["runs"]
 
 
 def network(seed: int = 0) -> list[danlu.Tensor]:

@@ -15,7 +15,7 @@ import danlu
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = """
 import json, danlu
-from danlu import engine
+from danlu import programs
 danlu.manual_seed(0)
 x, w = danlu.rand(16, 4), danlu.rand(4, 3).requires_grad_()
 for _ in range(4):
@@ -25,7 +25,7 @@ for _ in range(4):
         w -= 0.1 * w.grad
     w.grad = None
 bits = w.detach().numpy().tobytes().hex()
-print(json.dumps([bits, loss.item(), engine.statistics()]))
+print(json.dumps([bits, loss.item(), programs.statistics()]))
 """
 
 

@@ -71,7 +71,7 @@ def test_results_are_the_same_and_nothing_stays(measured):
     danlu.profile(f, repeat=1)
     assert f().tolist() == [15.0, 15.0]
     assert not config.profile
-    assert not danlu.engine.profiled()
+    assert not danlu.programs.profiled()
 
 
 def test_refusals():

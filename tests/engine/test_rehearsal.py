@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import danlu
-from danlu import engine, nn, rehearsal
+from danlu import engine, nn, programs, rehearsal
 from danlu.errors import AxisError, GradientError
 from danlu.nn import functional as F
 
@@ -524,7 +524,7 @@ def outcome(disturb, when=(WHEN,)) -> list:
 
 
 def followed() -> float:
-    return engine.statistics()["foreseen"]
+    return programs.statistics()["foreseen"]
 
 
 @pytest.mark.parametrize("name", sorted(DISTURBANCES))

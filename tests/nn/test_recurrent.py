@@ -211,9 +211,9 @@ def test_other_lengths_need_no_other_program():
 
     values = np.random.default_rng(0).normal(size=(3, 3, 2)).astype(np.float32)
     gradients = [gradient([3, 2, 2]), gradient([3, 3, 1])]
-    before = danlu.engine.statistics()["programs"]
+    before = danlu.programs.statistics()["programs"]
     gradients.append(gradient([3, 1, 1]))
-    assert danlu.engine.statistics()["programs"] == before
+    assert danlu.programs.statistics()["programs"] == before
     assert not np.allclose(gradients[0], gradients[1]) and not np.allclose(gradients[1], gradients[2])
 
 

@@ -293,9 +293,9 @@ def test_the_parts_of_a_complex_parameter_are_parameters(name):
 def test_no_step_compiles_anew(name):
     optimizer, params = ours(name, OPTIONS[name][0], np.float32)
     run(optimizer, params, 2, danlu.tensor)
-    before = danlu.engine.statistics()["programs"]
+    before = danlu.programs.statistics()["programs"]
     run(optimizer, params, 8, danlu.tensor, first=2)
-    assert danlu.engine.statistics()["programs"] == before
+    assert danlu.programs.statistics()["programs"] == before
 
 
 P, MATRIX = nn.Parameter(danlu.ones(2)), nn.Parameter(danlu.ones(2, 2))

@@ -112,7 +112,7 @@ def test_a_changed_rate_compiles_nothing():
             optimizer.zero_grad()
             (p * p).sum().backward()
             optimizer.step()
-            made.append(danlu.engine.statistics()["programs"])
+            made.append(danlu.programs.statistics()["programs"])
         assert made[1:] == made[:-1]
 
 
@@ -120,12 +120,12 @@ def test_a_step_is_one_program_from_the_first():
     net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     net.scale = nn.Parameter(danlu.ones(2) * 3)
     optimizer, x = optim.SGD(net.parameters(), lr=0.1, momentum=0.9, dampening=0.1), danlu.tensor(np.ones((5, 3), np.float32))
-    before = danlu.engine.statistics()
+    before = danlu.programs.statistics()
     for _ in range(3):
         optimizer.zero_grad()
         (net(x) * net.scale).sum().backward()
         optimizer.step()
-    after = danlu.engine.statistics()
+    after = danlu.programs.statistics()
     assert after["programs"] - before["programs"] <= 2  # the first step has a dampening of its own
     assert after["runs"] - before["runs"] == 3
 

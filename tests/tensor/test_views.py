@@ -260,9 +260,9 @@ def test_a_program_serves_every_part_of_a_tensor():
     x = danlu.arange(60.0).reshape(20, 3)
     x.sum().item()
     (x[0:4] * 2).sum().item()
-    before = danlu.engine.statistics()["programs"]
+    before = danlu.programs.statistics()["programs"]
     sums = [(x[i : i + 4] * 2).sum().item() for i in range(0, 20, 4)]
-    assert danlu.engine.statistics()["programs"] == before
+    assert danlu.programs.statistics()["programs"] == before
     assert sums == [float(np.arange(60.0).reshape(20, 3)[i : i + 4].sum() * 2) for i in range(0, 20, 4)]
 
 

@@ -16,7 +16,7 @@ from danlu.runtime.executable import both_kinds
 from danlu.trace import Runtime, Trace
 
 
-class Again:
+class RepeatedUpdate:
     """An update in place that a script ended with, as it is made the next time if nobody has touched what it writes.
 
     `read`: takes what it reads and does not write (gradients) from the values of a trace. `storages`: what it writes, of a `kind`;
@@ -67,7 +67,7 @@ class Again:
 _PLAIN = {float, int, bool, Runtime}
 
 
-def again(trace: Trace, script: Script, inputs: Sequence[Any], targets: Sequence[Any]) -> Again | None:
+def repeated_update(trace: Trace, script: Script, inputs: Sequence[Any], targets: Sequence[Any]) -> RepeatedUpdate | None:
     """What remembers the update that a trace has just ended with; None where it does more than that can tell."""
     new = script.kept.call.new  # type: ignore[union-attr]
     entered = [n for n in new if n[1] is BUFFER]
@@ -79,11 +79,11 @@ def again(trace: Trace, script: Script, inputs: Sequence[Any], targets: Sequence
         and {known[n[0]] for n in entered} <= {id(t) for t in targets}
         and all(type(x.value) is float for x in inputs if type(x) is Runtime)
     ):
-        return Again(trace, script, inputs, targets)
+        return RepeatedUpdate(trace, script, inputs, targets)
     return None
 
 
-def follow_again(trace: Trace, a: Again, read: tuple, numbers: Callable[[], Sequence[float] | None]) -> bool:
+def follow_repeated(trace: Trace, a: RepeatedUpdate, read: tuple, numbers: Callable[[], Sequence[float] | None]) -> bool:
     """`follow_end` for an update that is the one of the last time and reads these values."""
     kept: Any = a.script.kept
     values: Any = trace.values
