@@ -535,7 +535,7 @@ register(
        attrs=("dims",), infer=lambda v, x, apart, scale, dims: x, numpy=lambda v, x, apart, scale, dims: v,
        emit=lambda b, v, x, apart, scale, dims: v, rewrite=lambda v, x, apart, scale, dims: v,
        vjp=lambda o, g, y, v, x, apart, scale, dims: (None, _among_standards(o, y, g, apart, scale, dims), None, None),
-       jvp=lambda o, y, xs, dxs, dims: _among_standards(o, y, dxs[1], *xs[2:], dims), folds=lambda specs, out: (None,) * 4)
+       jvp=lambda o, y, xs, dxs, dims: _among_standards(o, y, dxs[1], xs[2], xs[3], dims), folds=lambda specs, out: (None,) * 4)
 )  # fmt: skip
 
 
