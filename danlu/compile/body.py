@@ -15,6 +15,7 @@ from typing import Any
 from danlu import dtype as dt
 from danlu.compile.emit import Emitter, Value, ir_type
 from danlu.compile.index import Atom, Var
+from danlu.compile.target import host
 from danlu.dtype import DType
 
 # The program's table of addresses: the error report, the Python numbers, the function that makes library calls, the workspace, the
@@ -44,6 +45,7 @@ class Body(Emitter):
 
     def __init__(self, places: dict[int, Place], local: Mapping[int, int] = MappingProxyType({})) -> None:
         super().__init__()
+        self.scales = host().name == "AVX-512"
         self.places, self.local = places, local
         self.allocas: list[str] = []
         self.pointers: dict[Place, str] = {}

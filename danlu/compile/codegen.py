@@ -106,7 +106,8 @@ class Writer:
         begun = {x.total.name for x in statements(s.body) if isinstance(x, (Begin, Scan))}
         begun |= {x.slot for x in statements(s.body) if isinstance(x, Store)}
         for e in expressions(s.body):
-            if isinstance(e, Apply) and e.op is not TURNS and self.known(e) is None:  # turns have lanes only inside their loop
+            turns = isinstance(e, Apply) and e.op is TURNS  # they have lanes only inside their loop
+            if isinstance(e, (Apply, Number)) and not turns and self.known(e) is None:
                 variables, sources = self.needs(e)
                 if variables.isdisjoint(inside) and sources.isdisjoint(begun):
                     self.value(e)

@@ -94,6 +94,7 @@ class Emitter:
         self.lines: list[str] = []
         self.declared: set[str] = set() if declared is None else declared
         self.count = 0
+        self.scales = False  # whether the machine multiplies by powers of two in one instruction: without it LLVM calls a library
 
     # ---- the text itself -------------------------------------------------------------------------------------------
     def name(self, stem: str = "v") -> str:
@@ -227,6 +228,12 @@ class Emitter:
     def fma(self, x: Value, y: Value, z: Value) -> Value:
         """x * y + z with one rounding; floats only."""
         return self._intrinsic("fma", x, y, z)
+
+    def scaled(self, x: Value, n: Value) -> Value:
+        """x · 2ⁿ with one rounding, of float32 and int32."""
+        x, n = self.match(x, n)
+        lanes = "" if x.lanes == 1 else f"v{x.lanes}"
+        return self.call(f"llvm.ldexp.{lanes}f32.{lanes}i32", x.dtype, x.lanes, x, n)
 
     def rounded(self, x: Value) -> Value:
         """x, which no multiply-add may take in as an unrounded product."""

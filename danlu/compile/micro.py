@@ -270,6 +270,10 @@ def _fold(b: Emitter, x: Value, y: Value | None, width: int) -> Value:
 
 
 # ---- operands of a contraction and the kernels on one tile of it ----------------------------------------------------
+PAGE = 4096
+AHEAD = 384  # multiply-adds before a line is needed that is asked for: the time that the third cache takes
+
+
 @dataclass(frozen=True)
 class Operand:
     """Where element (batch, x, k) of an operand lies: x goes over rows (left) or columns (right).
@@ -286,6 +290,11 @@ class Operand:
     offset: int = 0
     panel_size: int = 0
     digits: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def lonely(self) -> bool:
+        """Whether neighbours are side by side and each k begins another page, as far as the processor's own prefetchers look."""
+        return self.across == 1 and not self.panel_size and abs(self.along) * self.dtype.itemsize >= PAGE // 2
 
     def at_k(self, b: Emitter, k: str) -> str:
         """How far element k lies from element 0."""
@@ -397,6 +406,8 @@ def _in_two_steps(b: Emitter, left: str, right: str, operands: tuple[Operand, Op
 def _products(b: Emitter, left: str, right: str, operands: tuple[Operand, Operand], tile: Tile, sums: list[Value]) -> list[Value]:
     """The sums with one k more; `left`, `right`: where it lies."""
     y, fresh = _vectors(b, right, operands[1].dtype, tile), []
+    if operands[0].lonely:
+        prefetch(b, at(b, left, str(-(-AHEAD // len(sums)) * operands[0].along), operands[0].dtype))
     for i in range(tile.rows):
         x = load(b, at(b, left, str(i * operands[0].across), operands[0].dtype), operands[0].dtype)
         wide = b.splat(x, tile.lanes)

@@ -297,7 +297,8 @@ class Scheduler:
             made = self._made_of(node, memory - gone) if id(node) in until else None
             if made is not None and made[0] <= AGAIN:
                 large = [x for x in made[1] if 8 * x.spec.size > node.spec.size and self.group_of.get(id(x)) is not group]
-                if all(self._last_read(x) >= until[id(node)] for x in large):
+                kept = sum(x.spec.size * x.dtype.itemsize for x in large if self._last_read(x) < until[id(node)])
+                if kept <= node.spec.size * node.dtype.itemsize:  # memory that lives longer instead of it
                     gone.add(id(node))
         return gone
 

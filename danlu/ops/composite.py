@@ -519,8 +519,32 @@ def cross_entropy_soft(o, x: Node, y: Node, weight: Node | None = None, *, label
 # ---- normalisation ----------------------------------------------------------------------------------------------------------
 
 
-def _normalized(o, x: Node, average: Node, variance: Node, eps: float) -> Node:
-    return o.mul(o.sub(x, average), o.rsqrt(o.add(variance, eps)))
+def _among_standards(o, y: Node, d: Node, apart: Node, scale: Node, dims: tuple[int, ...]) -> Node:
+    """s (d − mean d − y s mean d (x − mean x)): the derivative of standard scores times d, from either side. Axes count from the last one: a
+    batch may come in front. The sums are divided late, so that they are made together."""
+    dims = tuple(len(y.shape) + k for k in dims)
+    ones = tuple(1 if k in dims else n for k, n in enumerate(y.shape))
+    total, along = (o.reshape(o.sum(z, dims=dims, keepdim=False), shape=ones) for z in (d, o.mul(d, apart)))
+    part = o.div(scale, float(prod(y.shape[k] for k in dims)))
+    return o.sub(o.mul(scale, d), o.mul(part, o.add(total, o.mul(y, o.mul(scale, along)))))
+
+
+# Of the parts the derivative would sum over the axes once more, for what the deviations sum to, and only after the other sums.
+register(
+    Op("standard", ELEMENTWISE, "The value of the first input, known to be the second less its mean, which is the third, times the fourth.",
+       attrs=("dims",), infer=lambda v, x, apart, scale, dims: x, numpy=lambda v, x, apart, scale, dims: v,
+       emit=lambda b, v, x, apart, scale, dims: v, rewrite=lambda v, x, apart, scale, dims: v,
+       vjp=lambda o, g, y, v, x, apart, scale, dims: (None, _among_standards(o, y, g, apart, scale, dims), None, None),
+       jvp=lambda o, y, xs, dxs, dims: _among_standards(o, y, dxs[1], xs[2], xs[3], dims), folds=lambda specs, out: (None,) * 4)
+)  # fmt: skip
+
+
+def standardized(o, x: Node, dims: tuple[int, ...], eps: float) -> tuple[Node, Node, Node]:
+    """(x − mean) / √(var + ε) over axes, the mean and the variance."""
+    average, variance = o.mean(x, dims=dims, keepdim=True), o.var(x, dims=dims, keepdim=True, correction=0)
+    apart, scale = o.sub(x, average), o.expand(o.rsqrt(o.add(variance, eps)), shape=x.shape)
+    y = o.standard(o.mul(apart, scale), x, apart, scale, dims=tuple(k - len(x.shape) for k in dims))
+    return y, average, variance
 
 
 @composite(attrs=("ndim", "eps"))
@@ -528,8 +552,7 @@ def layer_norm(o, x: Node, w: Node | None = None, b: Node | None = None, *, ndim
     """(x − mean) / √(var + ε) · w + b over the last `ndim` axes (Ba et al. 2016, eq. 3)."""
     check_floating("layer_norm", x)
     dims = tuple(range(len(x.shape) - ndim, len(x.shape)))
-    average = o.mean(x, dims=dims, keepdim=True)
-    y = _normalized(o, x, average, o.var(x, dims=dims, keepdim=True, correction=0), eps)
+    y, _, _ = standardized(o, x, dims, eps)
     y = y if w is None else o.mul(y, w)
     return y if b is None else o.add(y, b)
 
@@ -545,9 +568,8 @@ def batch_norm(o, x: Node, w: Node | None = None, b: Node | None = None, *, eps:
     """(x − mean) / √(var + ε) · w + b per channel (axis 1), then the batch's mean and var (Ioffe & Szegedy 2015, algorithm 1)."""
     check_floating("batch_norm", x)
     dims = tuple(k for k in range(len(x.shape)) if k != 1)
-    average = o.mean(x, dims=dims, keepdim=True)
-    variance = o.var(x, dims=dims, keepdim=True, correction=0)
-    y = _channel_affine(o, _normalized(o, x, average, variance, eps), w, b)
+    y, average, variance = standardized(o, x, dims, eps)
+    y = _channel_affine(o, y, w, b)
     channels = (x.shape[1],)
     return y, o.stop(o.reshape(average, shape=channels)), o.stop(o.reshape(variance, shape=channels))
 
@@ -559,7 +581,8 @@ def batch_norm_inference(
     """(x − mean) / √(var + ε) · w + b with given statistics of each channel."""
     check_floating("batch_norm", x)
     shape = channel_shape(len(x.shape), 1, x.shape[1])
-    return _channel_affine(o, _normalized(o, x, o.reshape(average, shape=shape), o.reshape(variance, shape=shape), eps), w, b)
+    scale = o.rsqrt(o.add(o.reshape(variance, shape=shape), eps))
+    return _channel_affine(o, o.mul(o.sub(x, o.reshape(average, shape=shape)), scale), w, b)
 
 
 @composite(attrs=("count",))

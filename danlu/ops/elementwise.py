@@ -89,8 +89,8 @@ elementwise("sign", "-1, 0 or 1 as x is negative, zero or positive; NaN stays Na
             numpy=lambda x: x if x.dtype == bool else np.sign(x), emit=_sign_emit, partials=(None,), sample=[REAL])  # fmt: skip
 elementwise(
     "relu", "x where x > 0, else 0; NaN stays NaN. The derivative at 0 is 0.",
-    numpy=lambda x: np.where(x <= 0, x.dtype.type(0), x),
-    emit=lambda b, x: b.select(b.le(x, _zero(b, x)), _zero(b, x), x),
+    numpy=lambda x: np.where(x < 0, x.dtype.type(0), x),
+    emit=lambda b, x: b.select(b.lt(x, _zero(b, x)), _zero(b, x), x),  # one instruction; a zero keeps its sign
     vjp=lambda o, g, y, x: (o.where(o.gt(y, 0), g, 0),), jvp=lambda o, y, xs, dxs: o.where(o.gt(y, 0), dxs[0], 0), sample=[REAL],
 )  # fmt: skip
 

@@ -101,6 +101,8 @@ def nearest(b, x, factor: float):
 
 def scale(b, y, bits):
     """y·2ⁿ, rounded once."""
+    if b.scales and y.dtype is dt.float32:
+        return b.scaled(y, b.sub(bits, integer(b, pattern_of(1.5 * 2.0**23 + 254, y), y)))
     place = integer(b, mantissa_bits(y), y)
     half = b.shr(bits, integer(b, 1, y))
     first, second = b.shl(half, place), b.shl(b.sub(bits, half), place)
@@ -134,7 +136,8 @@ def exp_of(b, x, low=None, factor=None, halvings: int = 0):
     """factor·eˣ⁺ˡᵒʷ / 2ʰᵃˡᵛⁱⁿᵍˢ; what is subnormal is rounded once, at the end."""
     x = at_least(b, at_most(b, x, by_size(x, 89.5, 711.0)), by_size(x, -104.0, -746.0))
     if x.dtype is dt.float32 and low is None:
-        y, bits = _short_exp(b, x)
+        r, p, bits = _short_exp(b, x)
+        y = b.fma(r, p, number(b, 1, x))
     else:
         r, t, bits = exp_parts(b, x, low)
         y = one_plus(b, r, t)
@@ -143,12 +146,12 @@ def exp_of(b, x, low=None, factor=None, halvings: int = 0):
     return scale(b, y if factor is None else b.mul(y, factor), bits)
 
 
-def _short_exp(b, x):
-    """eˣ / 2ⁿ to one unit of the last place instead of a half, with two thirds of the instructions; and the bits of n."""
-    n, bits = nearest(b, x, constants("LOG2E", x)[0])
-    high, low = (number(b, -part, x) for part in constants("LN2", x))
+def _short_exp(b, x, sign: int = 1):
+    """r, p and the bits of n with e^±ˣ = 2ⁿ·(1 + r·p): to one unit of the last place instead of a half, with two thirds of the instructions."""
+    n, bits = nearest(b, x, sign * constants("LOG2E", x)[0])
+    high, low = (number(b, -sign * part, x) for part in constants("LN2", x))
     r = b.fma(n, low, b.fma(n, high, x))
-    return b.fma(r, polynomial(b, r, (1, *constants("EXP", x))), number(b, 1, x)), bits
+    return r, polynomial(b, r, [sign ** (k + 1) * term for k, term in enumerate((1, *constants("EXP", x)))]), bits
 
 
 def small_exp_of(b, x):
@@ -179,28 +182,24 @@ def expm1_of(b, x):
 
 
 def sigmoid_of(b, x):
-    """1 / (e^|x| + 1) for x < 0, else 1 less that; the denominator times 2⁻⁶⁴ is finite where the result is subnormal."""
-    r, t, bits = exp_parts(b, at_most(b, b.abs(x), by_size(x, 104.0, 746.0)))
-    down = number(b, 2.0**-64, x)
-    power = power_of_two(b, bits, x, 64)
-    below = b.add(b.fma(power, b.add(r, t), down), power)
-    y = b.mul(b.div(number(b, 1, x), below), down)
-    return b.select(b.lt(x, number(b, 0, x)), y, b.sub(number(b, 1, x), y))
+    """1 / (1 + e⁻ˣ); the denominator times 2⁻⁶⁴ is finite where the result is subnormal."""
+    inside = at_least(b, at_most(b, x, 40.0), by_size(x, -104.0, -746.0))
+    r, p, bits = _short_exp(b, inside, -1)
+    power, down = power_of_two(b, bits, x, 64), number(b, 2.0**-64, x)
+    return b.mul(b.div(number(b, 1, x), b.add(b.fma(power, b.mul(r, p), down), power)), down)
 
 
 def tanh_of(b, x):
-    """A polynomial for |x| < 0.55, else 1 - 2 / (e^|2x| + 1), both with the sign of x. What n·ln 2 lacks without the lower part
-    of ln 2 is less than 2⁻²⁷ of e^|2x| for small n, and damped by the quotient for large."""
+    """(1 - e) / (1 + e) with the sign of x, e = e^-|2x| = 2ⁿ·(1 - part): of quotients like it the one whose two parts are rounded least."""
     size, one = b.abs(x), number(b, 1, x)
-    doubled = at_most(b, b.add(size, size), by_size(x, 20.0, 40.0))
-    n, bits = nearest(b, doubled, constants("LOG2E", x)[0])
-    r = b.fma(n, number(b, -constants("LN2", x)[0], x), doubled)
-    q = b.fma(b.mul(r, r), polynomial(b, r, constants("EXP", x)), r)
+    inside = at_most(b, size, by_size(x, 10.0, 20.0))
+    n, bits = nearest(b, inside, -2 * constants("LOG2E", x)[0])
+    half = b.fma(n, number(b, constants("LN2", x)[0] / 2, x), inside)
+    terms = [-4 * (-2.0) ** k * term for k, term in enumerate(constants("EXP", x))]
+    part = b.fma(b.mul(half, half), polynomial(b, half, terms), b.add(half, half))
     power = power_of_two(b, bits, x)
-    large = b.sub(one, b.div(number(b, 2, x), b.add(b.fma(power, q, one), power)))
-    square = b.mul(x, x)
-    small = b.fma(b.mul(size, square), polynomial(b, square, constants("TANH", x)), size)
-    return b.copysign(b.select(b.lt(size, number(b, 0.55, x)), small, large), x)
+    less, more = b.fma(power, part, b.sub(one, power)), b.fma(b.neg(power), part, b.add(one, power))
+    return b.copysign(b.div(less, more), x)
 
 
 def _sigmoid_numpy(x):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from danlu.graph import Node
-from danlu.ops.composite import channel_shape, check_floating
+from danlu.ops.composite import channel_shape, check_floating, standardized
 from danlu.ops.table import composite
 
 
@@ -13,10 +13,7 @@ def group_norm(o, x: Node, w: Node | None = None, b: Node | None = None, *, grou
     check_floating("group_norm", x)
     n, c, *rest = x.shape
     z = o.reshape(x, shape=(n, groups, c // groups, *rest))
-    dims = tuple(range(2, len(z.shape)))
-    average = o.mean(z, dims=dims, keepdim=True)
-    scale = o.rsqrt(o.add(o.var(z, dims=dims, keepdim=True, correction=0), eps))
-    y = o.reshape(o.mul(o.sub(z, average), scale), shape=x.shape)
+    y = o.reshape(standardized(o, z, tuple(range(2, len(z.shape))), eps)[0], shape=x.shape)
     shape = channel_shape(len(x.shape), 1, c)
     y = y if w is None else o.mul(y, o.reshape(w, shape=shape))
     return y if b is None else o.add(y, o.reshape(b, shape=shape))

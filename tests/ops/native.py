@@ -13,6 +13,7 @@ import numpy as np
 from danlu import dtype as dt
 from danlu.compile.emit import Emitter, Value, ir_type
 from danlu.compile.llvm import Module, compile_text, load
+from danlu.compile.target import host
 from danlu.dtype import DType
 from danlu.graph import Op, Spec
 from danlu.ops.table import operand_dtype
@@ -65,9 +66,10 @@ def _loop(b: Emitter, lanes: int, stop: str, before: str, start: str, body) -> s
     return index, after
 
 
-def text_of(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple) -> str:
+def text_of(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple, scales: bool) -> str:
     """The module that holds `void run(out, in…, n)`."""
     b = Emitter()
+    b.scales = scales
     named = dict(zip(op.attrs, attrs))
 
     def body(lanes: int):
@@ -85,9 +87,9 @@ def text_of(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple) -> str:
 
 
 @cache
-def compiled(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple):
+def compiled(op: Op, ins: tuple[DType, ...], out: DType, attrs: tuple, scales: bool = host().name == "AVX-512"):
     """The machine code as a Python function of addresses."""
-    module = load(compile_text(text_of(op, ins, out, attrs)))
+    module = load(compile_text(text_of(op, ins, out, attrs, scales)))
     function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (1 + len(ins)), ctypes.c_int64)(module.address("run"))
     _ALIVE.append(module)
     return function

@@ -227,6 +227,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "rounded": ONE,
     "carry": [([f(3), f(3)], {})],
     "shares": [([f(3, 5), f(3, 5)], {"dim": -1})],
+    "standard": [([f(3, 5), f(3, 5), f(3, 5), f(3, 5)], {"dims": (-1,)})],
     "iota": [([], {"shape": s, "dtype": t}) for s, t in (((), dt.int64), ((3, 5), dt.float32), ((0,), dt.int64),
         ((130,), dt.int32))],
     "reshape": [([f(4, 6)], {"shape": s}) for s in ((24,), (2, 2, 6), (3, 8), (4, 6, 1))] + [([f()], {"shape": (1, 1)}),

@@ -114,7 +114,16 @@ def test_sizes_around_the_lane_counts(size, dtype):
 # ---- derivatives ----------------------------------------------------------------------------------------------------------
 
 # How many results have a derivative that differences see: `stop` hides that of others, and draws follow a quantile or jump.
-UNSEEN = {"stop": 0, "carry": 0, "shares": 0, "batch_norm": 1, "log_gamma_draw": 0, "poisson_draw": 0, "binomial_draw": 0}
+UNSEEN = {
+    "stop": 0,
+    "carry": 0,
+    "shares": 0,
+    "standard": 0,
+    "batch_norm": 1,
+    "log_gamma_draw": 0,
+    "poisson_draw": 0,
+    "binomial_draw": 0,
+}
 CASES = [(op, k) for op in RECORDS for k in range(len(samples(op)))]
 
 
@@ -189,6 +198,7 @@ HELD = {
     "stop": "its derivative is 0 by definition",
     "carry": "its derivative is that of another value by definition",
     "shares": "its derivative is that of another value by definition: see softmax",
+    "standard": "its derivative is that of another value by definition: see layer_norm",
     "log_gamma_draw": "its derivative is that of a quantile: tests/distributions",
     "poisson_draw": "it jumps",
     "binomial_draw": "it jumps",

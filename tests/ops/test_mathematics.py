@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from native import compiled
 from precise import MPMATH, SLOW, WIDE, points32, points64, worst
 
 from danlu import dtype as dt
 from danlu.autodiff import gradient, tangent
+from danlu.compile.target import host
 from danlu.graph import ELEMENTWISE, Node, Spec, toposort
 from danlu.ops import TABLE, o
 from danlu.ops.source import BUFFER
@@ -26,6 +28,18 @@ def test_error_in_float32(name):
 def test_error_in_float64(name):
     error, where = worst(name, points64(name, 60 if name in SLOW else 10_000))
     assert error <= LIMIT64, f"{name}{where}: {error} ulp"
+
+
+@pytest.mark.skipif(host().name != "AVX-512", reason="elsewhere powers of two are always two products")
+@pytest.mark.parametrize("name", ["exp", "exp2", "sinh"])
+def test_powers_of_two_in_one_instruction_have_the_same_bits(name):
+    """Subnormal results, infinities and NaN among them; vectors and single elements."""
+    x = np.concatenate([points32(name, 400_009)[0], np.linspace(-105, -85, 20_001, dtype=np.float32)])
+    results = []
+    for scales in (False, True):
+        results.append(np.empty_like(x))
+        compiled(TABLE[name], (dt.float32,), dt.float32, (), scales)(results[-1].ctypes.data, x.ctypes.data, x.size)
+    assert (results[0].view(np.int32) == results[1].view(np.int32)).all()
 
 
 @pytest.mark.parametrize("name", sorted(MPMATH))

