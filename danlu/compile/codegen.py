@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import takewhile
 from math import prod
 from typing import Any
@@ -20,7 +21,7 @@ from danlu.compile.body import (
     register_dtype,
 )
 from danlu.compile.emit import Value, ir_type
-from danlu.compile.index import Atom, Index, Position, Quotient, Var, atoms_of
+from danlu.compile.index import Atom, Index, Position, Quotient, Var, atoms_of, is_linear
 from danlu.compile.kernel import (
     TURNS,
     Accumulate,
@@ -546,13 +547,14 @@ class Epilogue:
 
     def far(self) -> bool:
         """Whether what is touched lies beyond the second cache."""
-        return sum(size for _, size in self.touched()) >= FAR
+        return sum(size for _, size in self.touched) >= FAR
 
+    @cached_property
     def touched(self) -> list[tuple[Load | Store, int]]:
         """The loads and stores of a place for each result, once each, and how many bytes of memory each of them walks through."""
         *_, row, column = axes = self.contract.axes
         found = [*(e for e in expressions(self.contract.body) if isinstance(e, Load) and not e.guard), *self.contract.body]
-        once = {(x.slot, x.index): x for x in found if isinstance(x, (Load, Store)) and affine(x.index)}
+        once = {(x.slot, x.index): x for x in found if isinstance(x, (Load, Store)) and is_linear(x.index)}
         both = [x for x in once.values() if x.index.coefficient(row) and x.index.coefficient(column)]
         return [(x, x.dtype.itemsize * prod(v.extent for v in axes if x.index.coefficient(v))) for x in both]
 
@@ -566,17 +568,12 @@ class Epilogue:
         with micro.loop(b, "0", str(rows)) as turn:
             b.registers[across] = micro.plus(b, first, turn.index)
             b.memo.append({})  # the same indices mean other places for each vector of the tile
-            for x, size in self.touched():
+            for x, size in self.touched:
                 if x.index.coefficient(along) == 1 and 8 * size >= FAR:
                     start = b.address(x.slot, x.dtype, self.writer.index_value(x.index, scalar=True).ref)
                     for v in range(vectors):
                         micro.prefetch(b, micro.at(b, start, str(v * lanes), x.dtype), isinstance(x, Store))
             b.memo.pop()
-
-
-def affine(index: Index) -> bool:
-    """Whether a place follows from loop variables alone."""
-    return all(isinstance(atom, Var) for atom, _ in index.terms)
 
 
 __all__ = ["Writer", "write_kernel"]

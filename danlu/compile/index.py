@@ -143,6 +143,11 @@ def atoms_of(index: Index) -> Iterable[Atom]:
             yield from atoms_of(inner)
 
 
+def is_linear(index: Index) -> bool:
+    """Whether an index follows from loop variables and strides alone."""
+    return all(isinstance(atom, Var) for atom, _ in index.terms)
+
+
 class Algebra:
     """The language `i` that movement and gather records speak."""
 

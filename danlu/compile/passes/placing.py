@@ -14,7 +14,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from danlu.compile.index import Index, Var
+from danlu.compile.index import Index, Var, is_linear
 from danlu.compile.kernel import Call, Contract, Kernel, Load, Loop, Store, expressions
 
 Digits = list[tuple[int, int, int]]  # (step in the one memory, extent, step in the other)
@@ -90,7 +90,7 @@ def _moved(kernel: Kernel, copy: Store, variables: list[Var]) -> Kernel | None:
 def _digits(copy: Store, variables: list[Var]) -> Digits | None:
     """The number of an element of the memory that is read, digit by digit from the last; None where loops and strides do not make it one."""
     source, goal = copy.value.index, copy.index
-    if source.const or any(not isinstance(a, Var) for ix in (source, goal) for a, _ in ix.terms):
+    if source.const or not (is_linear(source) and is_linear(goal)):
         return None
     found: Digits = []
     size = 1
