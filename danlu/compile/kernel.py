@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import Any
 
 from danlu.compile.index import Atom, Index, Position, Var, atoms_of, substitute
@@ -221,10 +222,11 @@ def statements(body: list) -> Iterator[Any]:
     while stack:
         s = stack.pop()
         yield s
-        if isinstance(s, (Loop, Contract)):
-            stack.extend(reversed(s.body))
-        elif isinstance(s, Slices):
-            stack.extend(x for member in reversed(s.members) for x in reversed(member.body))
+        kind = type(s)
+        if kind is Loop or kind is Contract:
+            stack += s.body[::-1]
+        elif kind is Slices:
+            stack += [x for member in reversed(s.members) for x in reversed(member.body)]
 
 
 def members(kernel: Kernel) -> list[Kernel]:
@@ -236,34 +238,36 @@ def children(e: Any) -> tuple:
     """The expressions directly under an expression, those inside its index included; found once, as it never changes."""
     found = e.__dict__.get("children")
     if found is None:
-        under = e.args if isinstance(e, Apply) else (e.yes, e.no) if isinstance(e, Choose) else ()
-        found = (*under, *(a.expression for ix in own_indices(e) for a in atoms_of(ix) if isinstance(a, Position)))
+        under = e.args if type(e) is Apply else (e.yes, e.no) if type(e) is Choose else ()
+        found = (*under, *[a.expression for ix in own_indices(e) for a in atoms_of(ix) if type(a) is Position])
         e.__dict__["children"] = found
     return found
 
 
 def own_indices(e: Any) -> list[Index]:
     """The indices that an expression mentions itself."""
-    found = [e.index] if isinstance(e, (Load, Count)) else []
-    guard = e.guard if isinstance(e, (Load, Choose)) else ()
-    return found + [condition[1] for condition in guard]
+    kind = type(e)
+    if kind is Load:
+        return [e.index, *[condition[1] for condition in e.guard]] if e.guard else [e.index]
+    if kind is Choose:
+        return [condition[1] for condition in e.guard]
+    return [e.index] if kind is Count else []
 
 
 def expressions(body: list, seen: set[int] | None = None) -> Iterator[Any]:
     """Every expression of the statements, each once; none of those (by id) that were `seen` before."""
     seen = set() if seen is None else seen
     for s in statements(body):
-        roots = []
-        if isinstance(s, (Accumulate, Store)):
-            roots.append(s.value)
         if isinstance(s, Store):
-            roots += [a.expression for a in atoms_of(s.index) if isinstance(a, Position)]
+            roots = [s.value, *[a.expression for a in atoms_of(s.index) if type(a) is Position]]
+        else:
+            roots = [s.value] if isinstance(s, Accumulate) else []
         while roots:
             e = roots.pop()
             if id(e) not in seen:
                 seen.add(id(e))
                 yield e
-                roots.extend(children(e))
+                roots += children(e)
 
 
 def all_expressions(kernel: Kernel) -> list:
@@ -300,9 +304,10 @@ class Rewriter:
 
     def index(self, ix: Index) -> Index:
         """The index with variables replaced, also where it holds positions read from memory."""
-        if not any(isinstance(a, Position) or a in self.replace for a in atoms_of(ix)):
-            return ix
-        return substitute(ix, self.replace, self.expression)
+        for a in atoms_of(ix):
+            if a in self.replace or type(a) is Position:
+                return substitute(ix, self.replace, self.expression)
+        return ix
 
     def guard(self, guard: Guard) -> Guard:
         """The conditions with variables replaced."""
@@ -310,29 +315,31 @@ class Rewriter:
 
     def expression(self, e: Any) -> Any:
         """The expression with variables replaced; its parts first, without recursion."""
-        stack = [e]
+        done, stack = self.done, [e]
         while stack:
-            missing = [c for c in children(stack[-1]) if id(c) not in self.done]
-            if missing:
-                stack.extend(missing)
-                continue
-            x = stack.pop()
-            if id(x) not in self.done:
-                self.done[id(x)] = (x, self._expression(x))
-        return self.done[id(e)][1]
+            x = stack[-1]
+            if id(x) not in done:
+                missing = [c for c in children(x) if id(c) not in done]
+                if missing:
+                    stack += missing
+                    continue
+                done[id(x)] = (x, self._expression(x))
+            stack.pop()
+        return done[id(e)][1]
 
     def _expression(self, e: Any) -> Any:
         """The expression with its parts rewritten; itself where they are the same, so that its register is, too."""
-        if isinstance(e, Load):
+        kind = type(e)
+        if kind is Load:
             index, guard = self.index(e.index), self.guard(e.guard)
             return e if (index, guard) == (e.index, e.guard) else Load(e.slot, index, e.dtype, guard)
-        if isinstance(e, Count):
+        if kind is Count:
             index = self.index(e.index)
             return e if index == e.index else Count(index, e.dtype)
-        if isinstance(e, Apply):
-            args = tuple(map(self.expression, e.args))
-            return e if all(x is y for x, y in zip(args, e.args)) else Apply(e.op, args, e.attrs, e.dtype)
-        if isinstance(e, Choose):
+        if kind is Apply:
+            args = tuple([self.done[id(x)][1] for x in e.args])
+            return e if all(map(is_, args, e.args)) else Apply(e.op, args, e.attrs, e.dtype)
+        if kind is Choose:
             guard, yes, no = self.guard(e.guard), self.expression(e.yes), self.expression(e.no)
             return e if guard == e.guard and yes is e.yes and no is e.no else Choose(guard, yes, no, e.dtype)
         return e

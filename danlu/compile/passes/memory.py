@@ -20,8 +20,10 @@ def touched(kernel: Kernel) -> set[int]:
     found = kernel.__dict__.get("touched")
     if found is None:
         found = kernel.__dict__["touched"] = read(kernel) | written(kernel)
-    late = {s.workspace for s in statements(kernel.body) if isinstance(s, (Contract, Slices)) and s.workspace is not None}
-    return found | late if late else found
+    first = kernel.body[0] if kernel.body else None
+    late = [first, *(m.body[0] for m in first.members)] if isinstance(first, Slices) else [first]
+    spaces = {s.workspace for s in late if isinstance(s, (Contract, Slices)) and s.workspace is not None}
+    return found | spaces if spaces else found
 
 
 def read(kernel: Kernel) -> set[int]:
@@ -38,9 +40,13 @@ def read(kernel: Kernel) -> set[int]:
 
 
 def written(kernel: Kernel) -> set[int]:
-    """The slots that a kernel writes."""
-    stores = {s.slot for s in statements(kernel.body) if isinstance(s, Store)}
-    return stores | {slot for s in kernel.body if isinstance(s, Call) for slot, _ in s.outputs if slot is not None}
+    """The slots that a kernel writes; found once."""
+    found = kernel.__dict__.get("written")
+    if found is None:
+        found = {s.slot for s in statements(kernel.body) if isinstance(s, Store)}
+        found |= {slot for s in kernel.body if isinstance(s, Call) for slot, _ in s.outputs if slot is not None}
+        kernel.__dict__["written"] = found
+    return found
 
 
 def results_last(kernels: list[Kernel]) -> list[Kernel]:
