@@ -34,13 +34,13 @@ Guard = tuple[tuple, ...]
 
 
 class Expression:
-    """What has a value at a point of the loops."""
+    """What has a value at a point of the loops; it never changes (a frozen dataclass takes four times as long to make)."""
 
     def __repr__(self) -> str:
         return show(self)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Load(Expression):
     slot: int
     index: Index
@@ -48,25 +48,25 @@ class Load(Expression):
     guard: Guard = ()
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Constant(Expression):
     value: Any
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Number(Expression):
     position: int
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Count(Expression):
     index: Index
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Apply(Expression):
     op: Op | Machine
     args: tuple
@@ -74,7 +74,7 @@ class Apply(Expression):
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Choose(Expression):
     guard: Guard
     yes: Any
@@ -82,7 +82,7 @@ class Choose(Expression):
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Total(Expression):
     name: str
     op: Op | Machine
