@@ -84,8 +84,8 @@ def fuse(kernels: list[Kernel], results: set[int], target: Target) -> list[Kerne
             continue
         mine = Counter(slot for k in f.members for slot in touched(k))
         made.append(_kernel(f, results | {slot for slot in mine if readers[slot] > mine[slot]}, fresh))
-    _view.cache_clear()
-    _across.cache_clear()
+    for known in (_view, _touching, _vector):
+        known.cache_clear()
     return made
 
 
@@ -186,7 +186,7 @@ def _in_parts(kernel: Kernel, fresh: Iterator[int]) -> list[Kernel] | None:
     length = _power(-(-rows // max(1, min(PARTS, rows * width // PART))))
     if rows * width < SMALL * 2 or length < FEWEST // 2 or not all(type(s) is Accumulate for s in updates):
         return None
-    if best_variable(kernel.body) not in columns:
+    if _vector(kernel) not in columns:
         return None
     row = i.ravel([i.var(v) for v in summed], [v.extent for v in summed])
     column = i.ravel([i.var(v) for v in columns], extents)
@@ -238,11 +238,10 @@ def _loops(body: list) -> tuple[list[Var], list]:
 
 @dataclass(frozen=True)
 class View:
-    """A kernel as one loop over rows. `strides`: for each slot the elements from row to row where all accesses lie inside the row's
+    """A kernel seen as rows. `strides`: for each slot the elements from row to row where all accesses lie inside the row's
     piece, else 0; `sizes`: the bytes of these pieces; `length`: the elements of its longest loop inside; `reduces`: whether it sums
     within a row."""
 
-    body: list
     strides: dict[int, int]
     sizes: dict[int, int]
     length: int
@@ -260,10 +259,19 @@ def row_variable(rows: int) -> Var:
 @lru_cache(maxsize=4096)
 def _view(kernel: Kernel, rows: int) -> View:
     parts, body = _outermost(kernel, rows)
-    row = i.var(row_variable(rows))
-    body = Rewriter(dict(zip(parts, i.unravel(row, [v.extent for v in parts])))).body(body)
-    strides, sizes = pieces(accesses(body), row_variable(rows))
-    return View(body, strides, sizes, _length(body), bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body)))
+    strides, sizes = pieces(_touching(kernel), *(parts or [row_variable(rows)]))
+    return View(strides, sizes, _length(body), bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body)))
+
+
+@lru_cache(maxsize=4096)
+def _touching(kernel: Kernel) -> list[tuple[int, Index, int]]:
+    return [*accesses(kernel.body)]
+
+
+def _row(kernel: Kernel, rows: int) -> list:
+    """The statements of one row of a kernel."""
+    parts, body = _outermost(kernel, rows)
+    return Rewriter(dict(zip(parts, i.unravel(i.var(row_variable(rows)), [v.extent for v in parts])))).body(body)
 
 
 def _outermost(kernel: Kernel, rows: int) -> tuple[list[Var], list]:
@@ -275,11 +283,15 @@ def _outermost(kernel: Kernel, rows: int) -> tuple[list[Var], list]:
     return parts, body
 
 
-@lru_cache(maxsize=4096)
 def _across(kernel: Kernel, rows: int) -> bool:
     """Whether the vectors of a kernel should rather go over its rows, which are neighbours in memory."""
     parts, body = _outermost(kernel, rows)
-    return _length(body) > 1 and best_variable(kernel.body) in parts
+    return _length(body) > 1 and _vector(kernel) in parts
+
+
+@lru_cache(maxsize=4096)
+def _vector(kernel: Kernel) -> Var | None:
+    return best_variable(kernel.body)
 
 
 def accesses(body: list) -> Iterator[tuple[int, Index, int]]:
@@ -304,7 +316,7 @@ def _kernel(family: Family, read: set[int], fresh: Iterator[int]) -> Kernel:
     (rows,) = family.rows
     row = _Row(family.writes - read)
     for member in family.members:
-        row.add(_view(member, rows).body)
+        row.add(_row(member, rows))
     items = _needed(row.items, set(read))
     sizes: dict[int, int] = {}
     for slot, index, nbytes in accesses(items):
