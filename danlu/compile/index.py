@@ -155,7 +155,7 @@ def atoms_of(index: Index) -> tuple[Atom, ...]:
 
 def is_linear(index: Index) -> bool:
     """Whether an index follows from loop variables and strides alone."""
-    return all(isinstance(atom, Var) for atom, _ in index.terms)
+    return all(type(atom) is Var for atom, _ in index.terms)
 
 
 class Algebra:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import ceil, prod
+from typing import NamedTuple
 
 from danlu import dtype as dt
 from danlu.compile import micro
@@ -202,18 +203,26 @@ class _Problem:
     rows: int
     columns: int
 
-    @property
+    @cached_property
     def dtype(self) -> DType:
         return micro.in_registers(self.c.dtype)
 
-    @property
+    @cached_property
     def wide(self) -> int:
         """Lanes of a full register."""
         return max(1, self.target.vector_bytes // self.dtype.itemsize)
 
+    @cached_property
+    def elements(self) -> tuple[float, float]:
+        """Elements of left and right to copy for each batch: what batches share is copied once."""
+        found = []
+        for operand, extent in ((self.left, self.rows), (self.right, self.columns)):
+            shared = zip(self.c.batch[self.c.slices :], operand.strides[self.c.slices :], strict=True)
+            found.append(extent * self.c.k / prod(size for size, stride in shared if stride == 0))
+        return found[0], found[1]
 
-@dataclass(frozen=True)
-class _Choice:
+
+class _Choice(NamedTuple):
     """One way to do it and its cost in the time of a vector multiply-add."""
 
     cost: float
@@ -374,9 +383,9 @@ def _packing(
         return (p.c.staging.side == 1 and not along_k, p.c.staging.side == 0 and not along_k), cost
     pack = []
     shared = p.c.shared if p.axis == "n" else p.c.shared[::-1]
-    for operand, extent, factor, readers in zip((p.left, p.right), (p.rows, p.columns), factors, shared, strict=True):
-        each = single if 1 in (operand.across, operand.along) else 2
-        copying = each * _pack_elements(p, operand, extent) * 64 / p.target.vector_bytes / readers
+    for operand, elements, factor, readers in zip((p.left, p.right), p.elements, factors, shared, strict=True):
+        each = single if operand.across == 1 or operand.along == 1 else 2
+        copying = each * elements * 64 / p.target.vector_bytes / readers
         wanted = forced["pack"][len(pack)] if "pack" in forced else copying < cost * (factor - 1)
         cost = cost + copying if wanted else cost * factor
         pack.append(wanted)
@@ -399,12 +408,6 @@ def _k_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choice:
 def _power_of_two(x: int) -> int:
     """The smallest power of two ≥ x."""
     return 1 << (x - 1).bit_length()
-
-
-def _pack_elements(p: _Problem, operand: Operand, extent: int) -> float:
-    """Elements to copy for each batch: what batches share is copied once."""
-    shared = zip(p.c.batch[p.c.slices :], operand.strides[p.c.slices :], strict=True)
-    return extent * p.c.k / prod(size for size, stride in shared if stride == 0)
 
 
 def _finish(p: _Problem, choice: _Choice, k_block: int | None) -> Plan:
