@@ -101,11 +101,11 @@ class Writer:
 
     def hoist(self, s: Loop) -> None:
         """Computes, before a loop, what is the same in all its turns."""
-        inside = {s.var} | {x.var for x in statements(s.body) if isinstance(x, Loop)}
+        under = statements(s.body)
+        inside = {s.var} | {x.var for x in under if isinstance(x, Loop)}
         if any(v.extent == 0 for v in inside):
             return
-        begun = {x.total.name for x in statements(s.body) if isinstance(x, (Begin, Scan))}
-        begun |= {x.slot for x in statements(s.body) if isinstance(x, Store)}
+        begun = {x.total.name for x in under if isinstance(x, (Begin, Scan))} | {x.slot for x in under if isinstance(x, Store)}
         for e in expressions(s.body):
             if isinstance(e, Apply) and e.op is not TURNS and self.known(e) is None:  # turns have lanes only inside their loop
                 variables, sources = self.needs(e)
@@ -117,15 +117,16 @@ class Writer:
         stack = [root]
         while stack:
             e = stack[-1]
-            missing = [c for c in children(e) if id(c) not in self.needed]
+            under = children(e)
+            missing = [c for c in under if id(c) not in self.needed]
             if missing:
                 stack.extend(missing)
                 continue
             stack.pop()
-            own = frozenset(a for ix in own_indices(e) for a in atoms_of(ix) if isinstance(a, Var))
-            parts = [self.needed[id(c)] for c in children(e)]
-            read = frozenset({e.name} if isinstance(e, Total) else {e.slot} if isinstance(e, Load) else ())
-            self.needed[id(e)] = own.union(*(v for v, _ in parts)), read.union(*(t for _, t in parts))
+            own = frozenset([a for ix in own_indices(e) for a in atoms_of(ix) if isinstance(a, Var)])
+            parts = [self.needed[id(c)] for c in under]
+            read = frozenset((e.name,) if isinstance(e, Total) else (e.slot,) if isinstance(e, Load) else ())
+            self.needed[id(e)] = own.union(*[v for v, _ in parts]), read.union(*[t for _, t in parts])
         return self.needed[id(root)]
 
     def at(self, var: Var, register: str, body: list) -> None:
@@ -259,7 +260,10 @@ class Writer:
     def known(self, e: Any) -> Value | None:
         """The register of an expression, if an open block has computed it."""
         key = self.key(e)
-        return next((layer[key] for layer in reversed(self.b.memo) if key in layer), None)
+        for layer in reversed(self.b.memo):
+            if key in layer:
+                return layer[key]
+        return None
 
     def compute(self, e: Any) -> Value:
         """The instructions of one expression, its parts being in registers."""

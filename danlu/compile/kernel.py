@@ -216,17 +216,18 @@ PLUS = Machine("plus", lambda b, a, x: b.add(a, x) if x.dtype.kind != "b" else b
 # ---- walking ------------------------------------------------------------------------------------------------------------
 
 
-def statements(body: list) -> Iterator[Any]:
+def statements(body: list) -> list[Any]:
     """Every statement, outer ones first."""
-    stack = body[::-1]
+    found, stack = [], body[::-1]
     while stack:
         s = stack.pop()
-        yield s
+        found.append(s)
         kind = type(s)
         if kind is Loop or kind is Contract:
             stack += s.body[::-1]
         elif kind is Slices:
             stack += [x for member in reversed(s.members) for x in reversed(member.body)]
+    return found
 
 
 def members(kernel: Kernel) -> list[Kernel]:
@@ -254,8 +255,9 @@ def own_indices(e: Any) -> list[Index]:
     return [e.index] if kind is Count else []
 
 
-def expressions(body: list, seen: set[int] | None = None) -> Iterator[Any]:
+def expressions(body: list, seen: set[int] | None = None) -> list[Any]:
     """Every expression of the statements, each once; none of those (by id) that were `seen` before."""
+    found: list[Any] = []
     seen = set() if seen is None else seen
     for s in statements(body):
         if isinstance(s, Store):
@@ -266,15 +268,16 @@ def expressions(body: list, seen: set[int] | None = None) -> Iterator[Any]:
             e = roots.pop()
             if id(e) not in seen:
                 seen.add(id(e))
-                yield e
-                roots += children(e)
+                found.append(e)
+                roots += e.__dict__.get("children") or children(e)
+    return found
 
 
 def all_expressions(kernel: Kernel) -> list:
     """Every expression of a kernel, found once: passes make new kernels and leave those that are there as they are."""
     found = kernel.__dict__.get("expressions")
     if found is None:
-        found = kernel.__dict__["expressions"] = [*expressions(kernel.body)]
+        found = kernel.__dict__["expressions"] = expressions(kernel.body)
     return found
 
 
