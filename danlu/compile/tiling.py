@@ -513,8 +513,8 @@ def _near(p: _Problem, choice: _Choice) -> int:
     A transposed: 28 69 82 81 84; 512 × 512 × 16384: 71 93 94 93 90; 512 × 512 × 4096: 96 96 94 95 94. One part and a half is better
     left whole where vectors go along columns (512 × 512 × 1536: 96, in two 91), not where they go along k (74, in two 82).
     """
-    if abs(p.left.along) != 1 and not choice.pack[0] and p.c.k >= 2048:
-        return p.target.l1 // 64  # a cache line for every k
+    if abs(p.left.along) != 1 and not choice.pack[0] and p.c.k > 1024:
+        return p.target.l1 // 64  # a cache line for every k: 512 × 128 × 1088: 83, in two 95; 128 × 512 × 1800: 88, in three 97
     shared = p.target.l2 // 2 // ((p.rows + p.columns) * p.dtype.itemsize)
     lowest, highest = (p.target.l2 // (size * p.dtype.itemsize) for size in (256, 64))
     return min(max(lowest, shared), highest)
