@@ -107,8 +107,8 @@ class Writer:
             return
         begun = {x.total.name for x in under if isinstance(x, (Begin, Scan))} | {x.slot for x in under if isinstance(x, Store)}
         for e in expressions(s.body):
-            if isinstance(e, Apply) and e.op is not TURNS and self.known(e) is None:  # turns have lanes only inside their loop
-                variables, sources = self.needs(e)
+            if isinstance(e, Apply) and e.op is not TURNS:  # turns have lanes only inside their loop
+                variables, sources = self.needed.get(id(e)) or self.needs(e)
                 if variables.isdisjoint(inside) and sources.isdisjoint(begun):
                     self.value(e)
 
@@ -123,10 +123,10 @@ class Writer:
                 stack.extend(missing)
                 continue
             stack.pop()
-            own = frozenset([a for ix in own_indices(e) for a in atoms_of(ix) if isinstance(a, Var)])
             parts = [self.needed[id(c)] for c in under]
-            read = frozenset((e.name,) if isinstance(e, Total) else (e.slot,) if isinstance(e, Load) else ())
-            self.needed[id(e)] = own.union(*[v for v, _ in parts]), read.union(*[t for _, t in parts])
+            own, read = own_indices(e), (e.name,) if isinstance(e, Total) else (e.slot,) if isinstance(e, Load) else ()
+            variables = frozenset([a for ix in own for a in atoms_of(ix) if isinstance(a, Var)])
+            self.needed[id(e)] = variables.union(*[v for v, _ in parts]), frozenset(read).union(*[t for _, t in parts])
         return self.needed[id(root)]
 
     def at(self, var: Var, register: str, body: list) -> None:

@@ -170,15 +170,16 @@ class Algebra:
     def add(self, *xs: Index) -> Index:
         """The sum; a quotient and its remainder that belong together become their index again."""
         terms: dict[Atom, int] = {}
+        const = 0
         for x in xs:
+            const += x.const
             for atom, c in x.terms:
                 terms[atom] = terms.get(atom, 0) + c
-        total = Index(terms.items(), sum(x.const for x in xs))
-        return self._rejoin(total, terms)
+        return self._rejoin(Index(terms.items(), const), terms)
 
     def _rejoin(self, total: Index, terms: dict[Atom, int]) -> Index:
         for atom, c in total.terms:
-            if isinstance(atom, Quotient) and c % atom.divisor == 0:
+            if type(atom) is Quotient and c % atom.divisor == 0:
                 factor = c // atom.divisor
                 twin = Remainder(atom.index, atom.divisor)
                 if terms.get(twin) == factor:
@@ -188,6 +189,8 @@ class Algebra:
 
     def affine(self, x: Index, scale: int, offset: int) -> Index:
         """scale · x + offset"""
+        if scale == 1:
+            return Index(x.terms, x.const + offset) if offset else x
         return Index([(a, c * scale) for a, c in x.terms], x.const * scale + offset)
 
     def _split(self, x: Index, n: int) -> tuple[Index, Index]:
