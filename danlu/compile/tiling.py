@@ -213,13 +213,17 @@ class _Problem:
         return max(1, self.target.vector_bytes // self.dtype.itemsize)
 
     @cached_property
-    def elements(self) -> tuple[float, float]:
-        """Elements of left and right to copy for each batch: what batches share is copied once."""
+    def copying(self) -> list[tuple[float, float]]:
+        """What it costs to pack left and right: where single elements are copied, or vectors and transposed squares. Vector copies and
+        transposed squares take half a cycle an element, single elements two; what batches share is copied once."""
+        readers = self.c.shared if self.axis == "n" else self.c.shared[::-1]
         found = []
-        for operand, extent in ((self.left, self.rows), (self.right, self.columns)):
+        for operand, extent, of in zip((self.left, self.right), (self.rows, self.columns), readers, strict=True):
             shared = zip(self.c.batch[self.c.slices :], operand.strides[self.c.slices :], strict=True)
-            found.append(extent * self.c.k / prod(size for size, stride in shared if stride == 0))
-        return found[0], found[1]
+            elements = extent * self.c.k / prod(size for size, stride in shared if stride == 0)
+            each = (2, 0.5 if operand.across == 1 or operand.along == 1 else 2)
+            found.append([e * elements * 64 / self.target.vector_bytes / of for e in each])
+        return [*zip(*found)]
 
 
 class _Choice(NamedTuple):
@@ -227,8 +231,12 @@ class _Choice(NamedTuple):
 
     cost: float
     variant: str
-    tile: Tile
+    shape: tuple
     pack: tuple[bool, bool]
+
+    @property
+    def tile(self) -> Tile:
+        return Tile(*self.shape)
 
 
 @lru_cache(maxsize=1024)
@@ -253,7 +261,7 @@ def _best(choices: list[_Choice]) -> _Choice:
     most = least + max(min(ALIKE * least, MOST), min(SMALL, least / 5))
     return min(
         (c for c in choices if c.cost <= most),
-        key=lambda c: (c.variant, c.tile.rows % 2, abs(c.tile.vectors - 4) + abs(c.tile.rows - 4)),
+        key=lambda c: (c.variant, c.shape[0] % 2, abs(c.shape[1] - 4) + abs(c.shape[0] - 4)),
     )
 
 
@@ -350,7 +358,7 @@ def _columns_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choi
     pack, cost = _packing(p, cost, (_far_left(p, rows), 99 if must else burst * _far(p, p.right.along)), forced)
     pack = (pack[0], pack[1] or must)
     ragged = p.columns % lanes if p.columns < width and not pack[1] else 0
-    tile = Tile(rows, vectors, lanes, p.dtype, unroll, ragged, p.target.fma)
+    tile = rows, vectors, lanes, p.dtype, unroll, ragged, p.target.fma
     return _Choice(cost + CODE * rows * vectors, "columns", tile, pack)
 
 
@@ -371,21 +379,15 @@ def _far_left(p: _Problem, rows: int) -> float:
 
 
 def _packing(
-    p: _Problem, cost: float, factors: tuple[float, float], forced: dict, single: float = 0.5
+    p: _Problem, cost: float, factors: tuple[float, float], forced: dict, squares: bool = True
 ) -> tuple[tuple[bool, bool], float]:
     """What to pack, and the cost with it: each operand where copying costs less than what its strides do. Of two of which one is a box it
     is the other, unless both lie along k.
-
-    Vector copies and transposed squares take half a cycle an element, single elements two.
     """
     if p.c.staging:
-        along_k = single == 2
-        return (p.c.staging.side == 1 and not along_k, p.c.staging.side == 0 and not along_k), cost
+        return (p.c.staging.side == 1 and squares, p.c.staging.side == 0 and squares), cost
     pack = []
-    shared = p.c.shared if p.axis == "n" else p.c.shared[::-1]
-    for operand, elements, factor, readers in zip((p.left, p.right), p.elements, factors, shared, strict=True):
-        each = single if operand.across == 1 or operand.along == 1 else 2
-        copying = each * elements * 64 / p.target.vector_bytes / readers
+    for copying, factor in zip(p.copying[squares], factors):
         wanted = forced["pack"][len(pack)] if "pack" in forced else copying < cost * (factor - 1)
         cost = cost + copying if wanted else cost * factor
         pack.append(wanted)
@@ -396,12 +398,13 @@ def _k_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choice:
     lanes = min(p.wide, _power_of_two(max(p.c.k, 1)))
     vectors = min(vectors, lanes, 1 << p.columns.bit_length() - 1)  # a power of two
     turns = ceil(p.c.k / lanes)
-    tile = Tile(rows, vectors, lanes, p.dtype, _unroll(p, rows * vectors, turns, forced), p.c.k % lanes, p.target.fma)
+    unroll = _unroll(p, rows * vectors, turns, forced)
     lines = max(0, rows + vectors - 8)  # more than eight lines read side by side crowd L1
-    turn = max(rows * vectors, 1.8 * (rows + vectors), 4 / tile.unroll) * (1 + 0.03 * lines)
+    turn = max(rows * vectors, 1.8 * (rows + vectors), 4 / unroll) * (1 + 0.03 * lines)
     cost = ceil(p.rows / rows) * ceil(p.columns / vectors) * (turn * turns + rows * (1.5 * vectors + 5))
     must = p.left.along != 1, p.right.along != 1
-    pack, cost = _packing(p, cost, (99 if must[0] else 1, 99 if must[1] else 1), forced, single=2)
+    pack, cost = _packing(p, cost, (99 if must[0] else 1, 99 if must[1] else 1), forced, squares=False)
+    tile = rows, vectors, lanes, p.dtype, unroll, p.c.k % lanes, p.target.fma
     return _Choice(cost + CODE * rows * vectors, "k", tile, (pack[0] or must[0], pack[1] or must[1]))
 
 

@@ -110,12 +110,20 @@ def _only_at(kernel: Kernel, slot: int, store: Store) -> bool:
     if len(kernel.groups) > 1:
         parts, row = kernel.body[0].body, kernel.body[0].var
     writes = next(k for k, part in enumerate(parts) if any(s is store for s in statements([part])))
-    for k, part in enumerate(parts):
-        for e in (e for e in expressions([part]) if isinstance(e, Load) and e.slot == slot):
+    for k, loads in enumerate(_loads(kernel, parts)):
+        for e in (e for e in loads if e.slot == slot):
             here = k <= writes and e.index == store.index and not e.guard
             if not here and not (row and k < writes and row_stride(e.index, row) == row_stride(store.index, row) > 0):
                 return False
     return True
+
+
+def _loads(kernel: Kernel, parts: list) -> list[list[Load]]:
+    """The loads of each part of a kernel, found once."""
+    found = kernel.__dict__.get("loads")
+    if found is None:
+        found = kernel.__dict__["loads"] = [[e for e in expressions([part]) if isinstance(e, Load)] for part in parts]
+    return found
 
 
 def row_stride(index: Index, *rows: Var) -> int:

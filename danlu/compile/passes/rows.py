@@ -37,6 +37,7 @@ from danlu.compile.kernel import (
     Scan,
     Store,
     Total,
+    all_expressions,
     children,
     expressions,
     own_indices,
@@ -265,7 +266,7 @@ def _view(kernel: Kernel, rows: int) -> View:
 
 @lru_cache(maxsize=4096)
 def _touching(kernel: Kernel) -> list[tuple[int, Index, int]]:
-    return [*accesses(kernel.body)]
+    return [*accesses(kernel.body, all_expressions(kernel))]
 
 
 def _row(kernel: Kernel, rows: int) -> list:
@@ -294,12 +295,12 @@ def _vector(kernel: Kernel) -> Var | None:
     return best_variable(kernel.body)
 
 
-def accesses(body: list) -> Iterator[tuple[int, Index, int]]:
-    """(slot, index, bytes of an element) of every load and store."""
+def accesses(body: list, inside: list | None = None) -> Iterator[tuple[int, Index, int]]:
+    """(slot, index, bytes of an element) of every load and store; `inside`: all expressions, where they are known."""
     for s in statements(body):
         if isinstance(s, Store):
             yield s.slot, s.index, s.dtype.itemsize
-    for e in expressions(body):
+    for e in expressions(body) if inside is None else inside:
         if isinstance(e, Load):
             yield e.slot, e.index, e.dtype.itemsize
 
