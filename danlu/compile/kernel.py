@@ -237,12 +237,12 @@ def members(kernel: Kernel) -> list[Kernel]:
 
 def children(e: Any) -> tuple:
     """The expressions directly under an expression, those inside its index included; found once, as it never changes."""
-    found = e.__dict__.get("children")
-    if found is None:
+    found = getattr(e, "children", None)
+    if found is None and isinstance(e, Expression):
         under = e.args if type(e) is Apply else (e.yes, e.no) if type(e) is Choose else ()
         found = (*under, *[a.expression for ix in own_indices(e) for a in atoms_of(ix) if type(a) is Position])
         e.__dict__["children"] = found
-    return found
+    return found or ()
 
 
 def own_indices(e: Any) -> list[Index]:
@@ -269,7 +269,7 @@ def expressions(body: list, seen: set[int] | None = None) -> list[Any]:
             if id(e) not in seen:
                 seen.add(id(e))
                 found.append(e)
-                roots += e.__dict__.get("children") or children(e)
+                roots += getattr(e, "children", None) or children(e)
     return found
 
 
