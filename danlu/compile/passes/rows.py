@@ -269,12 +269,6 @@ def _touching(kernel: Kernel) -> list[tuple[int, Index, int]]:
     return [*accesses(kernel.body, all_expressions(kernel))]
 
 
-def _row(kernel: Kernel, rows: int) -> list:
-    """The statements of one row of a kernel."""
-    parts, body = _outermost(kernel, rows)
-    return Rewriter(dict(zip(parts, i.unravel(i.var(row_variable(rows)), [v.extent for v in parts])))).body(body)
-
-
 def _outermost(kernel: Kernel, rows: int) -> tuple[list[Var], list]:
     """The variables of the loops that are the rows, and what is inside."""
     body, parts, size = kernel.body, [], 1
@@ -317,7 +311,7 @@ def _kernel(family: Family, read: set[int], fresh: Iterator[int]) -> Kernel:
     (rows,) = family.rows
     row = _Row(family.writes - read)
     for member in family.members:
-        row.add(_row(member, rows))
+        row.add(member, rows)
     items = _needed(row.items, set(read))
     sizes: dict[int, int] = {}
     for slot, index, nbytes in accesses(items):
@@ -343,9 +337,11 @@ class _Row:
         self.variables: dict[tuple[int, ...], list[Var]] = {}  # for loops of these extents
         self.totals = 0
 
-    def add(self, body: list) -> None:
-        """The statements of one more member, after the others."""
+    def add(self, member: Kernel, rows: int) -> None:
+        """The statements of a row of one more member, after the others."""
+        parts, body = _outermost(member, rows)
         rewriter = _Renamed(self.known)
+        rewriter.replace |= zip(parts, i.unravel(i.var(row_variable(rows)), [v.extent for v in parts]))
         for s in statements(body):
             if isinstance(s, Begin):
                 rewriter.totals[s.total.name] = Total(f"t{self.totals}", s.total.op, s.total.dtype)
@@ -490,17 +486,16 @@ class _Same(Rewriter):
 
     def _expression(self, e: Any) -> Any:
         e = super()._expression(e)
-        parts = tuple(id(c) for c in (e.args if isinstance(e, Apply) else (e.yes, e.no) if isinstance(e, Choose) else ()))
-        own = tuple(repr(getattr(e, name)) for name in ("value", "position", "name", "attrs") if hasattr(e, name))
-        key = (
-            type(e),
-            e.dtype,
-            getattr(e, "op", None),
-            getattr(e, "slot", None),
-            getattr(e, "guard", ()),
-            getattr(e, "index", None),
-        )
-        return self.known.setdefault((key, parts, own), e)
+        kind = type(e)
+        if kind is Apply:
+            own: tuple = e.op, repr(e.attrs) if e.attrs else "", *map(id, e.args)
+        elif kind is Load:
+            own = e.slot, e.index, e.guard
+        elif kind is Choose:
+            own = e.guard, id(e.yes), id(e.no)
+        else:
+            own = getattr(e, "op", None), getattr(e, "index", None), repr(e)
+        return self.known.setdefault((kind, e.dtype, own), e)
 
 
 class _Kept(Rewriter):
