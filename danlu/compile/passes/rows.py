@@ -317,8 +317,8 @@ def _kernel(family: Family, read: set[int], fresh: Iterator[int]) -> Kernel:
     for slot, index, nbytes in accesses(items):
         if slot in family.writes - read:
             sizes[slot] = -(-row_stride(index, row_variable(rows)) * nbytes // ALIGNMENT) * ALIGNMENT
-    items = Local(sizes.keys(), {row_variable(rows): ZERO}).body(items)
-    items, more = _computed_once(items, fresh)
+    items = _Same(sizes.keys(), {row_variable(rows): ZERO}).body(items)
+    more = _computed_once(items, fresh)
     groups = tuple(g for m in family.members for g in m.groups)
     chunk = max(k.chunk for k in family.members)
     partial = {slot: nbytes for m in family.members for slot, nbytes in m.partial.items()}
@@ -441,9 +441,8 @@ def _depends(body: list, before: list) -> bool:
     )
 
 
-def _computed_once(items: list, fresh: Iterator[int]) -> tuple[list, dict[int, int]]:
-    """What several loops of the same extents compute, and what is dear, is stored by the first; with the bytes of the new slots."""
-    items = _Same({}).body(items)
+def _computed_once(items: list, fresh: Iterator[int]) -> dict[int, int]:
+    """What several loops of the same extents compute, and what is dear, is stored by the first; the bytes of the new slots."""
     nests = [nest for s in items if isinstance(s, Loop) and (nest := _nest(s))]
     sizes: dict[int, int] = {}
     for k, (variables, first) in enumerate(nests):
@@ -458,7 +457,7 @@ def _computed_once(items: list, fresh: Iterator[int]) -> tuple[list, dict[int, i
             first.append(Store(slot, at, e, e.dtype))
         for body in later if kept else []:
             body[:] = _Kept(kept).body(body)
-    return items, sizes
+    return sizes
 
 
 def _dear(body: list, elsewhere: set[int]) -> list:
@@ -475,27 +474,6 @@ def _dear(body: list, elsewhere: set[int]) -> list:
         else:
             stack.extend(children(e))
     return found
-
-
-class _Same(Rewriter):
-    """Equal expressions become one object."""
-
-    def __init__(self, replace: dict[Var, Index]) -> None:
-        super().__init__(replace)
-        self.known: dict[tuple, Any] = {}
-
-    def _expression(self, e: Any) -> Any:
-        e = super()._expression(e)
-        kind = type(e)
-        if kind is Apply:
-            own: tuple = e.op, repr(e.attrs) if e.attrs else "", *map(id, e.args)
-        elif kind is Load:
-            own = e.slot, e.index, e.guard
-        elif kind is Choose:
-            own = e.guard, id(e.yes), id(e.no)
-        else:
-            own = getattr(e, "op", None), getattr(e, "index", None), repr(e)
-        return self.known.setdefault((kind, e.dtype, own), e)
 
 
 class _Kept(Rewriter):
@@ -567,3 +545,24 @@ class Local(Rewriter):
             if isinstance(s, Store) and s.slot in self.slots
             else s
         )
+
+
+class _Same(Local):
+    """The same, where equal expressions become one object."""
+
+    def __init__(self, slots: Collection[int], first: dict[Var, Index]) -> None:
+        super().__init__(slots, first)
+        self.known: dict[tuple, Any] = {}
+
+    def _expression(self, e: Any) -> Any:
+        e = super()._expression(e)
+        kind = type(e)
+        if kind is Apply:
+            own: tuple = e.op, repr(e.attrs) if e.attrs else "", *map(id, e.args)
+        elif kind is Load:
+            own = e.slot, e.index, e.guard
+        elif kind is Choose:
+            own = e.guard, id(e.yes), id(e.no)
+        else:
+            own = getattr(e, "op", None), getattr(e, "index", None), repr(e)
+        return self.known.setdefault((kind, e.dtype, own), e)
