@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
-from danlu.compile.index import Index, Position, Var, atoms_of
+from danlu.compile.index import ZERO, Index, Position, Var, atoms_of
 from danlu.compile.kernel import (
     TURNS,
     Accumulate,
@@ -222,7 +222,7 @@ def _inside(ix: Index, var: Var) -> bool:
     for atom, _ in ix.terms:
         if type(atom) is Var:
             continue
-        inner = _position_indices(atom) if isinstance(atom, Position) else [atom.inner()]
+        inner = _position_indices(atom) if isinstance(atom, Position) else [atom.inner() or ZERO]
         if any(var in atoms_of(within) for within in inner):
             return True
     return False
