@@ -148,7 +148,7 @@ class Node:
 
     def on(self, inputs: tuple[Node, ...]) -> Node:
         """The same op on other inputs; this node itself, where they are its own."""
-        if all(a is b for a, b in zip(inputs, self.inputs)):
+        if inputs == self.inputs:  # nodes are equal to themselves alone
             return self
         made = Node(self.op, inputs, self.attrs, self.spec)
         made.origin = self.origin
@@ -198,18 +198,19 @@ def known_as(node: Node, replace: dict[int, Node]) -> Node:
 def toposort(roots: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:
     """Every node under `roots`, inputs before users, without recursion; does not look below nodes where `stop` is true."""
     order: list[Node] = []
-    done: set[int] = set()
-    stack = [*roots][::-1]
+    seen: set[int] = set()
+    stack: list = [*roots][::-1]
     while stack:
-        node = stack[-1]
-        if id(node) not in done:
-            missing = [x for x in node.inputs if id(x) not in done]
-            if missing and (stop is None or not stop(node)):
-                stack.extend(reversed(missing))
-                continue
-            done.add(id(node))
-            order.append(node)
-        stack.pop()
+        node = stack.pop()
+        if type(node) is tuple:  # its inputs have their places
+            order += node
+        elif id(node) not in seen:
+            seen.add(id(node))
+            if node.inputs and (stop is None or not stop(node)):
+                stack.append((node,))
+                stack += node.inputs[::-1]
+            else:
+                order.append(node)
     return order
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import takewhile
 from math import prod
 from typing import Any
@@ -20,7 +21,7 @@ from danlu.compile.body import (
     register_dtype,
 )
 from danlu.compile.emit import Value, ir_type
-from danlu.compile.index import Atom, Index, Position, Quotient, Var, atoms_of
+from danlu.compile.index import Atom, Index, Position, Quotient, Var, atoms_of, is_linear
 from danlu.compile.kernel import (
     TURNS,
     Accumulate,
@@ -100,15 +101,15 @@ class Writer:
 
     def hoist(self, s: Loop) -> None:
         """Computes, before a loop, what is the same in all its turns."""
-        inside = {s.var} | {x.var for x in statements(s.body) if isinstance(x, Loop)}
+        under = statements(s.body)
+        inside = {s.var} | {x.var for x in under if isinstance(x, Loop)}
         if any(v.extent == 0 for v in inside):
             return
-        begun = {x.total.name for x in statements(s.body) if isinstance(x, (Begin, Scan))}
-        begun |= {x.slot for x in statements(s.body) if isinstance(x, Store)}
+        begun = {x.total.name for x in under if isinstance(x, (Begin, Scan))} | {x.slot for x in under if isinstance(x, Store)}
         for e in expressions(s.body):
             turns = isinstance(e, Apply) and e.op is TURNS  # they have lanes only inside their loop
-            if isinstance(e, (Apply, Number)) and not turns and self.known(e) is None:
-                variables, sources = self.needs(e)
+            if isinstance(e, (Apply, Number)) and not turns:
+                variables, sources = self.needed.get(id(e)) or self.needs(e)
                 if variables.isdisjoint(inside) and sources.isdisjoint(begun):
                     self.value(e)
 
@@ -117,15 +118,16 @@ class Writer:
         stack = [root]
         while stack:
             e = stack[-1]
-            missing = [c for c in children(e) if id(c) not in self.needed]
+            under = children(e)
+            missing = [c for c in under if id(c) not in self.needed]
             if missing:
                 stack.extend(missing)
                 continue
             stack.pop()
-            own = frozenset(a for ix in own_indices(e) for a in atoms_of(ix) if isinstance(a, Var))
-            parts = [self.needed[id(c)] for c in children(e)]
-            read = frozenset({e.name} if isinstance(e, Total) else {e.slot} if isinstance(e, Load) else ())
-            self.needed[id(e)] = own.union(*(v for v, _ in parts)), read.union(*(t for _, t in parts))
+            parts = [self.needed[id(c)] for c in under]
+            own, read = own_indices(e), (e.name,) if isinstance(e, Total) else (e.slot,) if isinstance(e, Load) else ()
+            variables = frozenset([a for ix in own for a in atoms_of(ix) if isinstance(a, Var)])
+            self.needed[id(e)] = variables.union(*[v for v, _ in parts]), frozenset(read).union(*[t for _, t in parts])
         return self.needed[id(root)]
 
     def at(self, var: Var, register: str, body: list) -> None:
@@ -259,7 +261,10 @@ class Writer:
     def known(self, e: Any) -> Value | None:
         """The register of an expression, if an open block has computed it."""
         key = self.key(e)
-        return next((layer[key] for layer in reversed(self.b.memo) if key in layer), None)
+        for layer in reversed(self.b.memo):
+            if key in layer:
+                return layer[key]
+        return None
 
     def compute(self, e: Any) -> Value:
         """The instructions of one expression, its parts being in registers."""
@@ -547,13 +552,14 @@ class Epilogue:
 
     def far(self) -> bool:
         """Whether what is touched lies beyond the second cache."""
-        return sum(size for _, size in self.touched()) >= FAR
+        return sum(size for _, size in self.touched) >= FAR
 
+    @cached_property
     def touched(self) -> list[tuple[Load | Store, int]]:
         """The loads and stores of a place for each result, once each, and how many bytes of memory each of them walks through."""
         *_, row, column = axes = self.contract.axes
         found = [*(e for e in expressions(self.contract.body) if isinstance(e, Load) and not e.guard), *self.contract.body]
-        once = {(x.slot, x.index): x for x in found if isinstance(x, (Load, Store)) and affine(x.index)}
+        once = {(x.slot, x.index): x for x in found if isinstance(x, (Load, Store)) and is_linear(x.index)}
         both = [x for x in once.values() if x.index.coefficient(row) and x.index.coefficient(column)]
         return [(x, x.dtype.itemsize * prod(v.extent for v in axes if x.index.coefficient(v))) for x in both]
 
@@ -567,17 +573,12 @@ class Epilogue:
         with micro.loop(b, "0", str(rows)) as turn:
             b.registers[across] = micro.plus(b, first, turn.index)
             b.memo.append({})  # the same indices mean other places for each vector of the tile
-            for x, size in self.touched():
+            for x, size in self.touched:
                 if x.index.coefficient(along) == 1 and 8 * size >= FAR:
                     start = b.address(x.slot, x.dtype, self.writer.index_value(x.index, scalar=True).ref)
                     for v in range(vectors):
                         micro.prefetch(b, micro.at(b, start, str(v * lanes), x.dtype), isinstance(x, Store))
             b.memo.pop()
-
-
-def affine(index: Index) -> bool:
-    """Whether a place follows from loop variables alone."""
-    return all(isinstance(atom, Var) for atom, _ in index.terms)
 
 
 __all__ = ["Writer", "write_kernel"]

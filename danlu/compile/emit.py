@@ -7,6 +7,7 @@ float16 is float32 in registers. Only `contract` is set among LLVM's fast-math f
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable, Iterable
 
@@ -20,6 +21,7 @@ _COMPARE = {"lt": ("olt", "slt", "ult"), "le": ("ole", "sle", "ule"), "gt": ("og
             "ge": ("oge", "sge", "uge"), "eq": ("oeq", "eq", "eq"), "ne": ("une", "ne", "ne")}  # fmt: skip
 
 
+@functools.cache
 def ir_type(dtype: DType, lanes: int = 1) -> str:
     """LLVM's name of a register type: `float`, `<16 x float>`, `i1`."""
     scalar = _IR[dtype.name]
@@ -190,13 +192,14 @@ class Emitter:
 
     def match(self, *xs: Value) -> list[Value]:
         """All operands with as many lanes as the widest."""
-        lanes = max(x.lanes for x in xs)
-        return [self.splat(x, lanes) for x in xs]
+        lanes = max([x.lanes for x in xs])
+        return [x if x.lanes == lanes else self.splat(x, lanes) for x in xs]
 
     # ---- arithmetic ------------------------------------------------------------------------------------------------
     def _binary(self, floating: str, signed: str, unsigned: str, x: Value, y: Value) -> Value:
         x, y = self.match(x, y)
-        word = {"f": floating + " contract", "i": signed}.get(x.dtype.kind, unsigned)
+        kind = x.dtype.kind
+        word = f"{floating} contract" if kind == "f" else signed if kind == "i" else unsigned
         return self.instruction(f"{word} {x!r}, {y.ref}", x.dtype, x.lanes)
 
     def add(self, x: Value, y: Value) -> Value:

@@ -29,7 +29,7 @@ class Atom:
         return self.hashed
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Atom) and self.key == other.key
+        return self is other or (isinstance(other, Atom) and self.hashed == other.hashed and self.key == other.key)
 
     def inner(self) -> Index | None:
         """The index under a quotient or remainder."""
@@ -97,18 +97,23 @@ class Position(Atom):
 class Index:
     """constant + Σ coefficient · atom; immutable."""
 
-    __slots__ = ("const", "hashed", "terms")
+    __slots__ = ("atoms", "const", "hashed", "terms")
 
     def __init__(self, terms: Iterable[tuple[Atom, int]] = (), const: int = 0) -> None:
-        self.terms = tuple((a, c) for a, c in terms if c)
+        self.terms = tuple([term for term in terms if term[1]])
         self.const = const
-        self.hashed = hash((frozenset(self.terms), const))
+        self.hashed = 0  # 0 and None: not known yet
+        self.atoms: tuple[Atom, ...] | None = None
 
     def __hash__(self) -> int:
+        if not self.hashed:
+            self.hashed = hash((frozenset(self.terms), self.const))
         return self.hashed
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Index) and self.const == other.const and frozenset(self.terms) == frozenset(other.terms)
+        if self is other or not isinstance(other, Index) or self.const != other.const:
+            return self is other
+        return self.terms == other.terms or frozenset(self.terms) == frozenset(other.terms)
 
     def bounds(self) -> tuple[int, int]:
         """The smallest and the largest value that it can have."""
@@ -122,7 +127,10 @@ class Index:
 
     def coefficient(self, atom: Atom) -> int:
         """The factor of an atom; 0 where it does not occur (or occurs only inside another atom)."""
-        return next((c for a, c in self.terms if a == atom), 0)
+        for a, c in self.terms:
+            if a == atom:
+                return c
+        return 0
 
     def __repr__(self) -> str:
         words = [f"{c}*{a}" if c != 1 else f"{a}" for a, c in self.terms]
@@ -134,13 +142,20 @@ class Index:
 ZERO = Index()
 
 
-def atoms_of(index: Index) -> Iterable[Atom]:
-    """Every atom of an index, also those inside quotients and remainders."""
-    for atom, _ in index.terms:
-        yield atom
-        inner = atom.inner()
-        if inner is not None:
-            yield from atoms_of(inner)
+def atoms_of(index: Index) -> tuple[Atom, ...]:
+    """Every atom of an index, also those inside quotients and remainders; found once."""
+    if index.atoms is None:
+        found: list[Atom] = []
+        for atom, _ in index.terms:
+            inner = atom.inner()
+            found += (atom,) if inner is None else (atom, *atoms_of(inner))
+        index.atoms = tuple(found)
+    return index.atoms
+
+
+def is_linear(index: Index) -> bool:
+    """Whether an index follows from loop variables and strides alone."""
+    return all(type(atom) is Var for atom, _ in index.terms)
 
 
 class Algebra:
@@ -155,15 +170,16 @@ class Algebra:
     def add(self, *xs: Index) -> Index:
         """The sum; a quotient and its remainder that belong together become their index again."""
         terms: dict[Atom, int] = {}
+        const = 0
         for x in xs:
+            const += x.const
             for atom, c in x.terms:
                 terms[atom] = terms.get(atom, 0) + c
-        total = Index(terms.items(), sum(x.const for x in xs))
-        return self._rejoin(total, terms)
+        return self._rejoin(Index(terms.items(), const), terms)
 
     def _rejoin(self, total: Index, terms: dict[Atom, int]) -> Index:
         for atom, c in total.terms:
-            if isinstance(atom, Quotient) and c % atom.divisor == 0:
+            if type(atom) is Quotient and c % atom.divisor == 0:
                 factor = c // atom.divisor
                 twin = Remainder(atom.index, atom.divisor)
                 if terms.get(twin) == factor:
@@ -173,6 +189,8 @@ class Algebra:
 
     def affine(self, x: Index, scale: int, offset: int) -> Index:
         """scale · x + offset"""
+        if scale == 1:
+            return Index(x.terms, x.const + offset) if offset else x
         return Index([(a, c * scale) for a, c in x.terms], x.const * scale + offset)
 
     def _split(self, x: Index, n: int) -> tuple[Index, Index]:

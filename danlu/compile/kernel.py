@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import Any
 
 from danlu.compile.index import Atom, Index, Position, Var, atoms_of, substitute
@@ -33,13 +34,13 @@ Guard = tuple[tuple, ...]
 
 
 class Expression:
-    """What has a value at a point of the loops."""
+    """What has a value at a point of the loops; it never changes (a frozen dataclass takes four times as long to make)."""
 
     def __repr__(self) -> str:
         return show(self)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Load(Expression):
     slot: int
     index: Index
@@ -47,25 +48,25 @@ class Load(Expression):
     guard: Guard = ()
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Constant(Expression):
     value: Any
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Number(Expression):
     position: int
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Count(Expression):
     index: Index
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Apply(Expression):
     op: Op | Machine
     args: tuple
@@ -73,7 +74,7 @@ class Apply(Expression):
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Choose(Expression):
     guard: Guard
     yes: Any
@@ -81,7 +82,7 @@ class Choose(Expression):
     dtype: DType
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Total(Expression):
     name: str
     op: Op | Machine
@@ -215,16 +216,18 @@ PLUS = Machine("plus", lambda b, a, x: b.add(a, x) if x.dtype.kind != "b" else b
 # ---- walking ------------------------------------------------------------------------------------------------------------
 
 
-def statements(body: list) -> Iterator[Any]:
+def statements(body: list) -> list[Any]:
     """Every statement, outer ones first."""
-    stack = body[::-1]
+    found, stack = [], body[::-1]
     while stack:
         s = stack.pop()
-        yield s
-        if isinstance(s, (Loop, Contract)):
-            stack.extend(reversed(s.body))
-        elif isinstance(s, Slices):
-            stack.extend(x for member in reversed(s.members) for x in reversed(member.body))
+        found.append(s)
+        kind = type(s)
+        if kind is Loop or kind is Contract:
+            stack += s.body[::-1]
+        elif kind is Slices:
+            stack += [x for member in reversed(s.members) for x in reversed(member.body)]
+    return found
 
 
 def members(kernel: Kernel) -> list[Kernel]:
@@ -234,43 +237,47 @@ def members(kernel: Kernel) -> list[Kernel]:
 
 def children(e: Any) -> tuple:
     """The expressions directly under an expression, those inside its index included; found once, as it never changes."""
-    found = e.__dict__.get("children")
-    if found is None:
-        under = e.args if isinstance(e, Apply) else (e.yes, e.no) if isinstance(e, Choose) else ()
-        found = (*under, *(a.expression for ix in own_indices(e) for a in atoms_of(ix) if isinstance(a, Position)))
+    found = getattr(e, "children", None)
+    if found is None and isinstance(e, Expression):
+        under = e.args if type(e) is Apply else (e.yes, e.no) if type(e) is Choose else ()
+        found = (*under, *[a.expression for ix in own_indices(e) for a in atoms_of(ix) if type(a) is Position])
         e.__dict__["children"] = found
-    return found
+    return found or ()
 
 
 def own_indices(e: Any) -> list[Index]:
     """The indices that an expression mentions itself."""
-    found = [e.index] if isinstance(e, (Load, Count)) else []
-    guard = e.guard if isinstance(e, (Load, Choose)) else ()
-    return found + [condition[1] for condition in guard]
+    kind = type(e)
+    if kind is Load:
+        return [e.index, *[condition[1] for condition in e.guard]] if e.guard else [e.index]
+    if kind is Choose:
+        return [condition[1] for condition in e.guard]
+    return [e.index] if kind is Count else []
 
 
-def expressions(body: list, seen: set[int] | None = None) -> Iterator[Any]:
+def expressions(body: list, seen: set[int] | None = None) -> list[Any]:
     """Every expression of the statements, each once; none of those (by id) that were `seen` before."""
+    found: list[Any] = []
     seen = set() if seen is None else seen
     for s in statements(body):
-        roots = []
-        if isinstance(s, (Accumulate, Store)):
-            roots.append(s.value)
         if isinstance(s, Store):
-            roots += [a.expression for a in atoms_of(s.index) if isinstance(a, Position)]
+            roots = [s.value, *[a.expression for a in atoms_of(s.index) if type(a) is Position]]
+        else:
+            roots = [s.value] if isinstance(s, Accumulate) else []
         while roots:
             e = roots.pop()
             if id(e) not in seen:
                 seen.add(id(e))
-                yield e
-                roots.extend(children(e))
+                found.append(e)
+                roots += getattr(e, "children", None) or children(e)
+    return found
 
 
 def all_expressions(kernel: Kernel) -> list:
     """Every expression of a kernel, found once: passes make new kernels and leave those that are there as they are."""
     found = kernel.__dict__.get("expressions")
     if found is None:
-        found = kernel.__dict__["expressions"] = [*expressions(kernel.body)]
+        found = kernel.__dict__["expressions"] = expressions(kernel.body)
     return found
 
 
@@ -300,9 +307,10 @@ class Rewriter:
 
     def index(self, ix: Index) -> Index:
         """The index with variables replaced, also where it holds positions read from memory."""
-        if not any(isinstance(a, Position) or a in self.replace for a in atoms_of(ix)):
-            return ix
-        return substitute(ix, self.replace, self.expression)
+        for a in atoms_of(ix):
+            if a in self.replace or type(a) is Position:
+                return substitute(ix, self.replace, self.expression)
+        return ix
 
     def guard(self, guard: Guard) -> Guard:
         """The conditions with variables replaced."""
@@ -310,29 +318,31 @@ class Rewriter:
 
     def expression(self, e: Any) -> Any:
         """The expression with variables replaced; its parts first, without recursion."""
-        stack = [e]
+        done, stack = self.done, [e]
         while stack:
-            missing = [c for c in children(stack[-1]) if id(c) not in self.done]
-            if missing:
-                stack.extend(missing)
-                continue
-            x = stack.pop()
-            if id(x) not in self.done:
-                self.done[id(x)] = (x, self._expression(x))
-        return self.done[id(e)][1]
+            x = stack[-1]
+            if id(x) not in done:
+                missing = [c for c in children(x) if id(c) not in done]
+                if missing:
+                    stack += missing
+                    continue
+                done[id(x)] = (x, self._expression(x))
+            stack.pop()
+        return done[id(e)][1]
 
     def _expression(self, e: Any) -> Any:
         """The expression with its parts rewritten; itself where they are the same, so that its register is, too."""
-        if isinstance(e, Load):
+        kind = type(e)
+        if kind is Load:
             index, guard = self.index(e.index), self.guard(e.guard)
             return e if (index, guard) == (e.index, e.guard) else Load(e.slot, index, e.dtype, guard)
-        if isinstance(e, Count):
+        if kind is Count:
             index = self.index(e.index)
             return e if index == e.index else Count(index, e.dtype)
-        if isinstance(e, Apply):
-            args = tuple(map(self.expression, e.args))
-            return e if all(x is y for x, y in zip(args, e.args)) else Apply(e.op, args, e.attrs, e.dtype)
-        if isinstance(e, Choose):
+        if kind is Apply:
+            args = tuple([self.done[id(x)][1] for x in e.args])
+            return e if all(map(is_, args, e.args)) else Apply(e.op, args, e.attrs, e.dtype)
+        if kind is Choose:
             guard, yes, no = self.guard(e.guard), self.expression(e.yes), self.expression(e.no)
             return e if guard == e.guard and yes is e.yes and no is e.no else Choose(guard, yes, no, e.dtype)
         return e

@@ -17,7 +17,7 @@ from functools import lru_cache
 from math import prod
 
 from danlu.compile.emit import Emitter, Value
-from danlu.compile.index import Var, i
+from danlu.compile.index import Var, i, is_linear
 from danlu.compile.windows import reading
 from danlu.dtype import DType, float32
 from danlu.graph import (
@@ -350,7 +350,7 @@ def strided_view(x: Node) -> bool:
         if len(pieces) != 1 or pieces[0][2]:
             return False
         x, point = x.inputs[0], pieces[0][1]
-    linear = point is variables or all(isinstance(a, Var) for a, _ in i.ravel(point, x.shape).terms)
+    linear = point is variables or is_linear(i.ravel(point, x.shape))
     return linear and x.op.family != GATHER and (x.op.family != SOURCE or is_memory(x))
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import ceil, prod
+from typing import NamedTuple
 
 from danlu import dtype as dt
 from danlu.compile import micro
@@ -202,24 +203,40 @@ class _Problem:
     rows: int
     columns: int
 
-    @property
+    @cached_property
     def dtype(self) -> DType:
         return micro.in_registers(self.c.dtype)
 
-    @property
+    @cached_property
     def wide(self) -> int:
         """Lanes of a full register."""
         return max(1, self.target.vector_bytes // self.dtype.itemsize)
 
+    @cached_property
+    def copying(self) -> list[tuple[float, float]]:
+        """What it costs to pack left and right: where single elements are copied, or vectors and transposed squares. Vector copies and
+        transposed squares take half a cycle an element, single elements two; what batches share is copied once."""
+        readers = self.c.shared if self.axis == "n" else self.c.shared[::-1]
+        found = []
+        for operand, extent, of in zip((self.left, self.right), (self.rows, self.columns), readers, strict=True):
+            shared = zip(self.c.batch[self.c.slices :], operand.strides[self.c.slices :], strict=True)
+            elements = extent * self.c.k / prod(size for size, stride in shared if stride == 0)
+            each = (2, 0.5 if operand.across == 1 or operand.along == 1 else 2)
+            found.append([e * elements * 64 / self.target.vector_bytes / of for e in each])
+        return [*zip(*found)]
 
-@dataclass(frozen=True)
-class _Choice:
+
+class _Choice(NamedTuple):
     """One way to do it and its cost in the time of a vector multiply-add."""
 
     cost: float
     variant: str
-    tile: Tile
+    shape: tuple
     pack: tuple[bool, bool]
+
+    @property
+    def tile(self) -> Tile:
+        return Tile(*self.shape)
 
 
 @lru_cache(maxsize=1024)
@@ -244,7 +261,7 @@ def _best(choices: list[_Choice]) -> _Choice:
     most = least + max(min(ALIKE * least, MOST), min(SMALL, least / 5))
     return min(
         (c for c in choices if c.cost <= most),
-        key=lambda c: (c.variant, c.tile.rows % 2, abs(c.tile.vectors - 4) + abs(c.tile.rows - 4)),
+        key=lambda c: (c.variant, c.shape[0] % 2, abs(c.shape[1] - 4) + abs(c.shape[0] - 4)),
     )
 
 
@@ -341,7 +358,7 @@ def _columns_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choi
     pack, cost = _packing(p, cost, (_far_left(p, rows), 99 if must else burst * _far(p, p.right.along)), forced)
     pack = (pack[0], pack[1] or must)
     ragged = p.columns % lanes if p.columns < width and not pack[1] else 0
-    tile = Tile(rows, vectors, lanes, p.dtype, unroll, ragged, p.target.fma)
+    tile = rows, vectors, lanes, p.dtype, unroll, ragged, p.target.fma
     return _Choice(cost + CODE * rows * vectors, "columns", tile, pack)
 
 
@@ -363,21 +380,15 @@ def _far_left(p: _Problem, rows: int) -> float:
 
 
 def _packing(
-    p: _Problem, cost: float, factors: tuple[float, float], forced: dict, single: float = 0.5
+    p: _Problem, cost: float, factors: tuple[float, float], forced: dict, squares: bool = True
 ) -> tuple[tuple[bool, bool], float]:
     """What to pack, and the cost with it: each operand where copying costs less than what its strides do. Of two of which one is a box it
     is the other, unless both lie along k.
-
-    Vector copies and transposed squares take half a cycle an element, single elements two.
     """
     if p.c.staging:
-        along_k = single == 2
-        return (p.c.staging.side == 1 and not along_k, p.c.staging.side == 0 and not along_k), cost
+        return (p.c.staging.side == 1 and squares, p.c.staging.side == 0 and squares), cost
     pack = []
-    shared = p.c.shared if p.axis == "n" else p.c.shared[::-1]
-    for operand, extent, factor, readers in zip((p.left, p.right), (p.rows, p.columns), factors, shared, strict=True):
-        each = single if 1 in (operand.across, operand.along) else 2
-        copying = each * _pack_elements(p, operand, extent) * 64 / p.target.vector_bytes / readers
+    for copying, factor in zip(p.copying[squares], factors):
         wanted = forced["pack"][len(pack)] if "pack" in forced else copying < cost * (factor - 1)
         cost = cost + copying if wanted else cost * factor
         pack.append(wanted)
@@ -388,24 +399,19 @@ def _k_choice(p: _Problem, rows: int, vectors: int, forced: dict) -> _Choice:
     lanes = min(p.wide, _power_of_two(max(p.c.k, 1)))
     vectors = min(vectors, lanes, 1 << p.columns.bit_length() - 1)  # a power of two
     turns = ceil(p.c.k / lanes)
-    tile = Tile(rows, vectors, lanes, p.dtype, _unroll(p, rows * vectors, turns, forced), p.c.k % lanes, p.target.fma)
+    unroll = _unroll(p, rows * vectors, turns, forced)
     lines = max(0, rows + vectors - 8)  # more than eight lines read side by side crowd L1
-    turn = max(rows * vectors, 1.8 * (rows + vectors), 4 / tile.unroll) * (1 + 0.03 * lines)
+    turn = max(rows * vectors, 1.8 * (rows + vectors), 4 / unroll) * (1 + 0.03 * lines)
     cost = ceil(p.rows / rows) * ceil(p.columns / vectors) * (turn * turns + rows * (1.5 * vectors + 5))
     must = p.left.along != 1, p.right.along != 1
-    pack, cost = _packing(p, cost, (99 if must[0] else 1, 99 if must[1] else 1), forced, single=2)
+    pack, cost = _packing(p, cost, (99 if must[0] else 1, 99 if must[1] else 1), forced, squares=False)
+    tile = rows, vectors, lanes, p.dtype, unroll, p.c.k % lanes, p.target.fma
     return _Choice(cost + CODE * rows * vectors, "k", tile, (pack[0] or must[0], pack[1] or must[1]))
 
 
 def _power_of_two(x: int) -> int:
     """The smallest power of two ≥ x."""
     return 1 << (x - 1).bit_length()
-
-
-def _pack_elements(p: _Problem, operand: Operand, extent: int) -> float:
-    """Elements to copy for each batch: what batches share is copied once."""
-    shared = zip(p.c.batch[p.c.slices :], operand.strides[p.c.slices :], strict=True)
-    return extent * p.c.k / prod(size for size, stride in shared if stride == 0)
 
 
 def _finish(p: _Problem, choice: _Choice, k_block: int | None) -> Plan:
@@ -511,8 +517,8 @@ def _near(p: _Problem, choice: _Choice) -> int:
     A transposed: 28 69 82 81 84; 512 × 512 × 16384: 71 93 94 93 90; 512 × 512 × 4096: 96 96 94 95 94. One part and a half is better
     left whole where vectors go along columns (512 × 512 × 1536: 96, in two 91), not where they go along k (74, in two 82).
     """
-    if abs(p.left.along) != 1 and not choice.pack[0] and p.c.k >= 2048:
-        return p.target.l1 // 64  # a cache line for every k
+    if abs(p.left.along) != 1 and not choice.pack[0] and p.c.k > 1024:
+        return p.target.l1 // 64  # a cache line for every k: 512 × 128 × 1088: 83, in two 95; 128 × 512 × 1800: 88, in three 97
     shared = p.target.l2 // 2 // ((p.rows + p.columns) * p.dtype.itemsize)
     lowest, highest = (p.target.l2 // (size * p.dtype.itemsize) for size in (256, 64))
     return min(max(lowest, shared), highest)

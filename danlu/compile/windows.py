@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from danlu.compile.index import Index, Var, i
+from danlu.compile.index import Index, Var, i, is_linear
 from danlu.graph import GATHER, MOVEMENT, SOURCE, Node, is_memory
 
 SHORT = 16  # positions below which no vector is filled: then the windows are copied, and the product is one of matrices
@@ -53,7 +53,7 @@ def memory_under(node: Node, point: tuple[Index, ...], known: Callable[[Node], b
     if node.op.family == GATHER or (node.op.family == SOURCE and not is_memory(node)):
         return None
     places = tuple(zip(point, node.shape, strict=True))
-    linear = all(isinstance(a, Var) for ix, _ in places for a, _ in ix.terms)
+    linear = all(is_linear(ix) for ix, _ in places)
     if not linear or any(kind != "within" or (ix, n) not in places for kind, ix, n in conditions):
         return None
     return node, places

@@ -73,6 +73,7 @@ def _philox_emit(b, index, seed, counter, word: int):
 
 
 def _philox_numpy(index, seed, counter, word: int):
+    seed, counter = (x.flat[0] if x.size and not any(x.strides) else x for x in (seed, counter))  # one number is not many
     with np.errstate(over="ignore"):
         words = _philox_rounds((index, seed, counter), np.uint64, lambda x, factor: (x & np.uint64(LOW)) * np.uint64(factor))
     return (words[word] & np.uint64(LOW)).astype(np.uint32)

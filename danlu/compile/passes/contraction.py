@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from danlu.compile import gemm
-from danlu.compile.index import ZERO, Index, Var, atoms_of
+from danlu.compile.index import ZERO, Index, Var, atoms_of, is_linear
 from danlu.compile.kernel import (
     PRODUCT,
     Accumulate,
@@ -50,10 +50,7 @@ def contraction(kernel: Kernel, target: Target) -> Kernel:
 
 def affine(c: Contract) -> bool:
     """Whether both operands are memory that strides alone describe."""
-    loads = (c.a, c.b)
-    return all(isinstance(x, Load) and not x.guard for x in loads) and all(
-        isinstance(a, Var) for x in loads for a in atoms_of(x.index)
-    )
+    return all(isinstance(x, Load) and not x.guard and is_linear(x.index) for x in (c.a, c.b))
 
 
 def summed(c: Contract) -> list[Var]:

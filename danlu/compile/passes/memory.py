@@ -20,8 +20,10 @@ def touched(kernel: Kernel) -> set[int]:
     found = kernel.__dict__.get("touched")
     if found is None:
         found = kernel.__dict__["touched"] = read(kernel) | written(kernel)
-    late = {s.workspace for s in statements(kernel.body) if isinstance(s, (Contract, Slices)) and s.workspace is not None}
-    return found | late if late else found
+    first = kernel.body[0] if kernel.body else None
+    late = [first, *(m.body[0] for m in first.members)] if isinstance(first, Slices) else [first]
+    spaces = {s.workspace for s in late if isinstance(s, (Contract, Slices)) and s.workspace is not None}
+    return found | spaces if spaces else found
 
 
 def read(kernel: Kernel) -> set[int]:
@@ -38,9 +40,13 @@ def read(kernel: Kernel) -> set[int]:
 
 
 def written(kernel: Kernel) -> set[int]:
-    """The slots that a kernel writes."""
-    stores = {s.slot for s in statements(kernel.body) if isinstance(s, Store)}
-    return stores | {slot for s in kernel.body if isinstance(s, Call) for slot, _ in s.outputs if slot is not None}
+    """The slots that a kernel writes; found once."""
+    found = kernel.__dict__.get("written")
+    if found is None:
+        found = {s.slot for s in statements(kernel.body) if isinstance(s, Store)}
+        found |= {slot for s in kernel.body if isinstance(s, Call) for slot, _ in s.outputs if slot is not None}
+        kernel.__dict__["written"] = found
+    return found
 
 
 def results_last(kernels: list[Kernel]) -> list[Kernel]:
@@ -104,12 +110,20 @@ def _only_at(kernel: Kernel, slot: int, store: Store) -> bool:
     if len(kernel.groups) > 1:
         parts, row = kernel.body[0].body, kernel.body[0].var
     writes = next(k for k, part in enumerate(parts) if any(s is store for s in statements([part])))
-    for k, part in enumerate(parts):
-        for e in (e for e in expressions([part]) if isinstance(e, Load) and e.slot == slot):
+    for k, loads in enumerate(_loads(kernel, parts)):
+        for e in (e for e in loads if e.slot == slot):
             here = k <= writes and e.index == store.index and not e.guard
             if not here and not (row and k < writes and row_stride(e.index, row) == row_stride(store.index, row) > 0):
                 return False
     return True
+
+
+def _loads(kernel: Kernel, parts: list) -> list[list[Load]]:
+    """The loads of each part of a kernel, found once."""
+    found = kernel.__dict__.get("loads")
+    if found is None:
+        found = kernel.__dict__["loads"] = [[e for e in expressions([part]) if isinstance(e, Load)] for part in parts]
+    return found
 
 
 def row_stride(index: Index, *rows: Var) -> int:

@@ -39,6 +39,6 @@ def _work(body: list, seen: set[int]) -> int:
     """Element steps of one iteration, weighted by the expressions in it, each counted once."""
     total = 0
     for s in body:
-        weight = s.var.extent * _work(s.body, seen) if isinstance(s, Loop) else sum(1 for _ in expressions([s], seen)) // 4
+        weight = s.var.extent * _work(s.body, seen) if isinstance(s, Loop) else len(expressions([s], seen)) // 4
         total += max(1, weight)
     return total

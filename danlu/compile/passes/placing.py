@@ -14,8 +14,8 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from danlu.compile.index import Index, Var
-from danlu.compile.kernel import Call, Contract, Kernel, Load, Loop, Store, expressions
+from danlu.compile.index import Index, Var, is_linear
+from danlu.compile.kernel import Call, Contract, Kernel, Load, Loop, Store, all_expressions, expressions
 
 Digits = list[tuple[int, int, int]]  # (step in the one memory, extent, step in the other)
 
@@ -27,7 +27,7 @@ def place(kernels: list[Kernel], results: set[int]) -> list[Kernel]:
     copying = {k: copies for k, copies in enumerate(found) if len(copies) == len(kernels[k].body)}
     if not any(copy.value.slot in makers for copies in copying.values() for copy in copies):
         return kernels
-    uses = Counter(slot for kernel in kernels for s in kernel.body for slot in _read(s))
+    uses = Counter(slot for kernel in kernels for s in kernel.body for slot in _read(kernel, s))
     made = list(kernels)
     for k, copies in copying.items():
         kernel, kept = kernels[k], []
@@ -43,9 +43,9 @@ def place(kernels: list[Kernel], results: set[int]) -> list[Kernel]:
     return [k for k in made if k.body]
 
 
-def _read(s: Any) -> set[int]:
+def _read(kernel: Kernel, s: Any) -> set[int]:
     """The slots that a statement of a kernel reads."""
-    found = {e.slot for e in expressions([s]) if isinstance(e, Load)}
+    found = {e.slot for e in (expressions([s]) if len(kernel.body) > 1 else all_expressions(kernel)) if isinstance(e, Load)}
     if isinstance(s, Call):
         return {slot for slot, _ in s.inputs}
     return found | {s.a.slot, s.b.slot} if isinstance(s, Contract) else found
@@ -90,7 +90,7 @@ def _moved(kernel: Kernel, copy: Store, variables: list[Var]) -> Kernel | None:
 def _digits(copy: Store, variables: list[Var]) -> Digits | None:
     """The number of an element of the memory that is read, digit by digit from the last; None where loops and strides do not make it one."""
     source, goal = copy.value.index, copy.index
-    if source.const or any(not isinstance(a, Var) for ix in (source, goal) for a, _ in ix.terms):
+    if source.const or not (is_linear(source) and is_linear(goal)):
         return None
     found: Digits = []
     size = 1

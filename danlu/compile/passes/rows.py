@@ -37,6 +37,7 @@ from danlu.compile.kernel import (
     Scan,
     Store,
     Total,
+    all_expressions,
     children,
     expressions,
     own_indices,
@@ -85,8 +86,8 @@ def fuse(kernels: list[Kernel], results: set[int], target: Target) -> list[Kerne
             continue
         mine = Counter(slot for k in f.members for slot in touched(k))
         made.append(_kernel(f, results | {slot for slot in mine if readers[slot] > mine[slot]}, fresh))
-    _view.cache_clear()
-    _across.cache_clear()
+    for known in (_view, _touching, _vector):
+        known.cache_clear()
     return made
 
 
@@ -187,7 +188,7 @@ def _in_parts(kernel: Kernel, fresh: Iterator[int]) -> list[Kernel] | None:
     length = _power(-(-rows // max(1, min(PARTS, rows * width // PART))))
     if rows * width < SMALL * 2 or length < FEWEST // 2 or not all(type(s) is Accumulate for s in updates):
         return None
-    if best_variable(kernel.body) not in columns:
+    if _vector(kernel) not in columns:
         return None
     row = i.ravel([i.var(v) for v in summed], [v.extent for v in summed])
     column = i.ravel([i.var(v) for v in columns], extents)
@@ -257,11 +258,10 @@ def _loops(body: list) -> tuple[list[Var], list]:
 
 @dataclass(frozen=True)
 class View:
-    """A kernel as one loop over rows. `strides`: for each slot the elements from row to row where all accesses lie inside the row's
+    """A kernel seen as rows. `strides`: for each slot the elements from row to row where all accesses lie inside the row's
     piece, else 0; `sizes`: the bytes of these pieces; `length`: the elements of its longest loop inside; `reduces`: whether it sums
     within a row."""
 
-    body: list
     strides: dict[int, int]
     sizes: dict[int, int]
     length: int
@@ -279,10 +279,13 @@ def row_variable(rows: int) -> Var:
 @lru_cache(maxsize=4096)
 def _view(kernel: Kernel, rows: int) -> View:
     parts, body = _outermost(kernel, rows)
-    row = i.var(row_variable(rows))
-    body = Rewriter(dict(zip(parts, i.unravel(row, [v.extent for v in parts])))).body(body)
-    strides, sizes = pieces(accesses(body), row_variable(rows))
-    return View(body, strides, sizes, _length(body), bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body)))
+    strides, sizes = pieces(_touching(kernel), *(parts or [row_variable(rows)]))
+    return View(strides, sizes, _length(body), bool(kernel.partial) or any(isinstance(s, Begin) for s in statements(body)))
+
+
+@lru_cache(maxsize=4096)
+def _touching(kernel: Kernel) -> list[tuple[int, Index, int]]:
+    return [*accesses(kernel.body, all_expressions(kernel))]
 
 
 def _outermost(kernel: Kernel, rows: int) -> tuple[list[Var], list]:
@@ -294,19 +297,23 @@ def _outermost(kernel: Kernel, rows: int) -> tuple[list[Var], list]:
     return parts, body
 
 
-@lru_cache(maxsize=4096)
 def _across(kernel: Kernel, rows: int) -> bool:
     """Whether the vectors of a kernel should rather go over its rows, which are neighbours in memory."""
     parts, body = _outermost(kernel, rows)
-    return _length(body) > 1 and best_variable(kernel.body) in parts
+    return _length(body) > 1 and _vector(kernel) in parts
 
 
-def accesses(body: list) -> Iterator[tuple[int, Index, int]]:
-    """(slot, index, bytes of an element) of every load and store."""
+@lru_cache(maxsize=4096)
+def _vector(kernel: Kernel) -> Var | None:
+    return best_variable(kernel.body)
+
+
+def accesses(body: list, inside: list | None = None) -> Iterator[tuple[int, Index, int]]:
+    """(slot, index, bytes of an element) of every load and store; `inside`: all expressions, where they are known."""
     for s in statements(body):
         if isinstance(s, Store):
             yield s.slot, s.index, s.dtype.itemsize
-    for e in expressions(body):
+    for e in expressions(body) if inside is None else inside:
         if isinstance(e, Load):
             yield e.slot, e.index, e.dtype.itemsize
 
@@ -323,14 +330,14 @@ def _kernel(family: Family, read: set[int], fresh: Iterator[int]) -> Kernel:
     (rows,) = family.rows
     row = _Row(family.writes - read)
     for member in family.members:
-        row.add(_view(member, rows).body)
+        row.add(member, rows)
     items = _needed(row.items, set(read))
     sizes: dict[int, int] = {}
     for slot, index, nbytes in accesses(items):
         if slot in family.writes - read:
             sizes[slot] = -(-row_stride(index, row_variable(rows)) * nbytes // ALIGNMENT) * ALIGNMENT
-    items = Local(sizes.keys(), {row_variable(rows): ZERO}).body(items)
-    items, more = _computed_once(items, fresh)
+    items = _Same(sizes.keys(), {row_variable(rows): ZERO}).body(items)
+    more = _computed_once(items, fresh)
     groups = tuple(g for m in family.members for g in m.groups)
     chunk = max(k.chunk for k in family.members)
     partial = {slot: nbytes for m in family.members for slot, nbytes in m.partial.items()}
@@ -349,9 +356,11 @@ class _Row:
         self.variables: dict[tuple[int, ...], list[Var]] = {}  # for loops of these extents
         self.totals = 0
 
-    def add(self, body: list) -> None:
-        """The statements of one more member, after the others."""
+    def add(self, member: Kernel, rows: int) -> None:
+        """The statements of a row of one more member, after the others."""
+        parts, body = _outermost(member, rows)
         rewriter = _Renamed(self.known)
+        rewriter.replace |= zip(parts, i.unravel(i.var(row_variable(rows)), [v.extent for v in parts]))
         for s in statements(body):
             if isinstance(s, Begin):
                 rewriter.totals[s.total.name] = Total(f"t{self.totals}", s.total.op, s.total.dtype)
@@ -451,9 +460,8 @@ def _depends(body: list, before: list) -> bool:
     )
 
 
-def _computed_once(items: list, fresh: Iterator[int]) -> tuple[list, dict[int, int]]:
-    """What several loops of the same extents compute, and what is dear, is stored by the first; with the bytes of the new slots."""
-    items = _Same({}).body(items)
+def _computed_once(items: list, fresh: Iterator[int]) -> dict[int, int]:
+    """What several loops of the same extents compute, and what is dear, is stored by the first; the bytes of the new slots."""
     nests = [nest for s in items if isinstance(s, Loop) and (nest := _nest(s))]
     sizes: dict[int, int] = {}
     for k, (variables, first) in enumerate(nests):
@@ -468,7 +476,7 @@ def _computed_once(items: list, fresh: Iterator[int]) -> tuple[list, dict[int, i
             first.append(Store(slot, at, e, e.dtype))
         for body in later if kept else []:
             body[:] = _Kept(kept).body(body)
-    return items, sizes
+    return sizes
 
 
 def _dear(body: list, elsewhere: set[int]) -> list:
@@ -485,28 +493,6 @@ def _dear(body: list, elsewhere: set[int]) -> list:
         else:
             stack.extend(children(e))
     return found
-
-
-class _Same(Rewriter):
-    """Equal expressions become one object."""
-
-    def __init__(self, replace: dict[Var, Index]) -> None:
-        super().__init__(replace)
-        self.known: dict[tuple, Any] = {}
-
-    def _expression(self, e: Any) -> Any:
-        e = super()._expression(e)
-        parts = tuple(id(c) for c in (e.args if isinstance(e, Apply) else (e.yes, e.no) if isinstance(e, Choose) else ()))
-        own = tuple(repr(getattr(e, name)) for name in ("value", "position", "name", "attrs") if hasattr(e, name))
-        key = (
-            type(e),
-            e.dtype,
-            getattr(e, "op", None),
-            getattr(e, "slot", None),
-            getattr(e, "guard", ()),
-            getattr(e, "index", None),
-        )
-        return self.known.setdefault((key, parts, own), e)
 
 
 class _Kept(Rewriter):
@@ -578,3 +564,24 @@ class Local(Rewriter):
             if isinstance(s, Store) and s.slot in self.slots
             else s
         )
+
+
+class _Same(Local):
+    """The same, where equal expressions become one object."""
+
+    def __init__(self, slots: Collection[int], first: dict[Var, Index]) -> None:
+        super().__init__(slots, first)
+        self.known: dict[tuple, Any] = {}
+
+    def _expression(self, e: Any) -> Any:
+        e = super()._expression(e)
+        kind = type(e)
+        if kind is Apply:
+            own: tuple = e.op, repr(e.attrs) if e.attrs else "", *map(id, e.args)
+        elif kind is Load:
+            own = e.slot, e.index, e.guard
+        elif kind is Choose:
+            own = e.guard, id(e.yes), id(e.no)
+        else:
+            own = getattr(e, "op", None), getattr(e, "index", None), repr(e)
+        return self.known.setdefault((kind, e.dtype, own), e)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from danlu.compile.body import register_dtype
-from danlu.compile.index import Index, Position, Var, atoms_of
+from danlu.compile.index import ZERO, Index, Position, Var, atoms_of
 from danlu.compile.kernel import (
     TURNS,
     Accumulate,
@@ -235,10 +235,10 @@ def _access(ix: Index, var: Var) -> float:
 def _inside(ix: Index, var: Var) -> bool:
     """Whether the variable stands inside a quotient, a remainder or a position read from memory."""
     for atom, _ in ix.terms:
-        inner = atom.inner()
-        if inner is not None and any(a == var for a in atoms_of(inner)):
-            return True
-        if isinstance(atom, Position) and any(a == var for e_ix in _position_indices(atom) for a in atoms_of(e_ix)):
+        if type(atom) is Var:
+            continue
+        inner = _position_indices(atom) if isinstance(atom, Position) else [atom.inner() or ZERO]
+        if any(var in atoms_of(within) for within in inner):
             return True
     return False
 
