@@ -6,7 +6,6 @@ no more than any attribute. Three registries hold the *names* of parameters, buf
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
@@ -17,25 +16,14 @@ from danlu.graph import Op
 from danlu.guidance import check_keywords
 from danlu.messages import message
 from danlu.nn.backward_hooks import BackwardHooks
+from danlu.nn.hooks import HookHandle, Hooks, add
 from danlu.nn.parameter import Buffer, Parameter
 from danlu.nn.registry import Registry
-from danlu.nn.state import HookHandle, IncompatibleKeys, StateError, Stateful, listing
+from danlu.nn.state import IncompatibleKeys, StateError, Stateful, listing
 from danlu.nn.teaching import name_layer, name_meant, refuse_data, warn_of_hidden
 from danlu.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
-
-
-class Hooks:
-    """The hooks of one module: what runs before and after its forward, and before and after its gradients are known."""
-
-    def __init__(self) -> None:
-        self.before: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
-        self.after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
-        self.backward_before: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
-        self.backward_after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
-        self.always: list[Callable[..., Any]] = []  # those of `after` that run after an error too
-        self.count = 0
 
 
 _ops: dict[type, tuple[Op, Callable[[Any], tuple], Callable[..., Any]]] = {}  # see `as_one_op`
@@ -134,15 +122,15 @@ class Module(Stateful):
             before, after = ([hook for hook, _ in chain.values()] for chain in (hooks.backward_before, hooks.backward_after))
             watched = BackwardHooks(self, before, after)
             inputs = watched.enter(inputs)
-        after = list(hooks.after.values())
+        after = list(hooks.after.items())
         try:
             result = self.forward(*inputs, **named)
         except BaseException:
-            for hook, with_kwargs in after:
-                if hook in hooks.always:
+            for key, (hook, with_kwargs) in after:
+                if key in hooks.always:
                     hook(self, inputs, named, None) if with_kwargs else hook(self, inputs, None)
             raise
-        for hook, with_kwargs in after:
+        for _, (hook, with_kwargs) in after:
             given = hook(self, inputs, named, result) if with_kwargs else hook(self, inputs, result)
             result = result if given is None else given
         return result if watched is None else watched.leave(result)
@@ -158,7 +146,8 @@ class Module(Stateful):
     ) -> HookHandle:
         """`hook(module, inputs, output)` after forward; what it returns replaces the output. `always_call`: after an error too, with None."""
         handle = self._add_hook("after", hook, prepend, with_kwargs)
-        self.__dict__["_hooks"].always += [hook] if always_call else []
+        if always_call:
+            self.__dict__["_hooks"].always.add(handle.id)
         return handle
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
@@ -172,13 +161,7 @@ class Module(Stateful):
     def _add_hook(self, when: str, hook: Callable[..., Any], prepend: bool, with_kwargs: bool) -> HookHandle:
         if self._hooks is None:
             self.__dict__["_hooks"] = Hooks()
-        hooks = self.__dict__["_hooks"]
-        hooks.count += 1
-        chain = getattr(hooks, when)
-        chain[hooks.count] = (hook, with_kwargs)
-        if prepend:
-            chain.move_to_end(hooks.count, last=False)
-        return HookHandle(chain, hooks.count)
+        return add(getattr(self.__dict__["_hooks"], when), (hook, with_kwargs), prepend)
 
     # ---- registration ------------------------------------------------------------------------------------------------
 

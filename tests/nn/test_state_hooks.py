@@ -170,3 +170,31 @@ def test_max_unpooling_is_pytorchs():
             y, places = framework.nn.MaxPool2d(*options, return_indices=True)(tensor)
             found += [framework.nn.MaxUnpool2d(*options)(y, places).numpy()]
         np.testing.assert_array_equal(*found)
+
+
+def test_a_handle_removes_its_own_hook_alone():
+    """Also where others came after it, and when it is asked twice."""
+    layer, seen = nn.Linear(1, 1), []
+    for register in (layer.register_state_dict_pre_hook, layer.register_forward_pre_hook):
+        first = register(lambda *_: seen.append("first"))
+        first.remove()
+        register(lambda *_: seen.append("second"))
+        first.remove()
+    layer.state_dict()
+    layer(danlu.ones(1, 1))
+    assert seen == ["second", "second"]
+
+
+def test_a_hook_that_was_removed_after_an_error_is_gone():
+    """`always_call` belongs to one registration of a hook, not to the function."""
+    layer, seen = nn.Linear(1, 1), []
+    layer.register_forward_hook(lambda *_: seen.append("always"), always_call=True)
+
+    def seldom(*_):
+        seen.append("seldom")
+
+    layer.register_forward_hook(seldom, always_call=True).remove()
+    layer.register_forward_hook(seldom)
+    with pytest.raises(danlu.errors.ShapeError):
+        layer(danlu.ones(1, 2))
+    assert seen == ["always"]

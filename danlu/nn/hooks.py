@@ -1,0 +1,60 @@
+"""L7. Hooks: functions that a module or an optimizer calls at moments of its own, and the handles that take them away."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from itertools import count
+from types import MappingProxyType
+from typing import Any
+
+_keys = count()  # over all chains: a handle that is used twice takes nobody else's hook away
+
+
+class HookHandle:
+    """Removes a hook: `handle.remove()`, or at the end of a `with` block."""
+
+    def __init__(self, hooks: OrderedDict, key: int) -> None:
+        self._hooks, self.id = hooks, key
+
+    def remove(self) -> None:
+        """Takes the hook away; a second call does nothing."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.remove()
+
+
+def add(chain: OrderedDict[int, Any], entry: Any, prepend: bool = False) -> HookHandle:
+    """Puts an entry behind those of a chain, or before them."""
+    handle = HookHandle(chain, next(_keys))
+    chain[handle.id] = entry
+    if prepend:
+        chain.move_to_end(handle.id, last=False)
+    return handle
+
+
+class Hooked:
+    """What calls hooks at named moments."""
+
+    _chains: Mapping[str, OrderedDict[int, Callable[..., Any]]] = MappingProxyType({})
+
+    def _hooks_of(self, when: str) -> list[Callable[..., Any]]:
+        return list(self._chains[when].values()) if when in self._chains else []
+
+    def _hook(self, when: str, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
+        return add(self.__dict__.setdefault("_chains", {}).setdefault(when, OrderedDict()), hook, prepend)
+
+
+class Hooks:
+    """The hooks of one module's calls: what runs before and after its forward, and before and after its gradients are known."""
+
+    def __init__(self) -> None:
+        self.before: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
+        self.after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
+        self.backward_before: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
+        self.backward_after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
+        self.always: set[int] = set()  # those of `after` that run after an error too
