@@ -14,7 +14,7 @@ from danlu.engine import capturing, changed
 from danlu.errors import DanluError, DataError, DTypeError, ShapeError
 from danlu.graph import Op
 from danlu.guidance import check_keywords
-from danlu.messages import message
+from danlu.messages import Phrase, message
 from danlu.nn.backward_hooks import BackwardHooks
 from danlu.nn.hooks import HookHandle, Hooks, add
 from danlu.nn.parameter import Buffer, Parameter
@@ -261,10 +261,6 @@ class Module(Stateful):
 
     add_module = register_module
 
-    def _named(self, kind: str) -> dict[str, Any]:
-        values = self.__dict__
-        return {name: values[name] for name in values.get(kind, ())}
-
     @property
     def _parameters(self) -> MutableMapping[str, Parameter | None]:
         return Registry(self, "_parameter_names")
@@ -282,8 +278,8 @@ class Module(Stateful):
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The direct submodules with their names; each once."""
         seen: set[int] = set()
-        for name, child in self._named("_module_names").items():
-            if child is not None and id(child) not in seen:
+        for name, child in self._children():
+            if id(child) not in seen:
                 seen.add(id(child))
                 yield name, child
 
@@ -304,10 +300,7 @@ class Module(Stateful):
             if remove_duplicate:
                 memo.add(module)
             yield path, module
-            below = [
-                (f"{path}.{name}" if path else name, m) for name, m in module._named("_module_names").items() if m is not None
-            ]
-            stack.extend(reversed(below))
+            stack.extend([(f"{path}.{name}" if path else name, child) for name, child in module._children()][::-1])
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it."""
@@ -349,53 +342,33 @@ class Module(Stateful):
         """The module under a dotted path ("" is this one)."""
         module = self
         for name in filter(None, target.split(".")):
-            child = module._named("_module_names").get(name)
-            if child is None:
-                raise AttributeError(
-                    message(
-                        "{layer} has no submodule {name!r} (of path {target!r}); it has {listing}",
-                        layer=type(module).__name__,
-                        name=name,
-                        target=target,
-                        listing=listing(module._modules),
-                    )
-                )
-            module = child
+            module = module._own("_module_names", Phrase("submodule"), name, target)
         return module
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter under a dotted path."""
         path, _, name = target.rpartition(".")
-        module = self.get_submodule(path)
-        found = module._parameters.get(name)
-        if found is None:
-            raise AttributeError(
-                message(
-                    "{layer} has no parameter {name!r} (of path {target!r}); it has {listing}",
-                    layer=type(module).__name__,
-                    name=name,
-                    target=target,
-                    listing=listing(module._parameters),
-                )
-            )
-        return found
+        return self.get_submodule(path)._own("_parameter_names", Phrase("parameter"), name, target)
 
     def get_buffer(self, target: str) -> Tensor:
         """The buffer under a dotted path."""
         path, _, name = target.rpartition(".")
-        module = self.get_submodule(path)
-        found = module._buffers.get(name)
-        if found is None:
+        return self.get_submodule(path)._own("_buffer_names", Phrase("buffer"), name, target)
+
+    def _own(self, kind: str, word: Phrase, name: str, target: str) -> Any:
+        own = self._named(kind)
+        if own.get(name) is None:
             raise AttributeError(
                 message(
-                    "{layer} has no buffer {name!r} (of path {target!r}); it has {listing}",
-                    layer=type(module).__name__,
+                    "{layer} has no {kind} {name!r} (of path {target!r}); it has {listing}",
+                    layer=type(self).__name__,
+                    kind=word,
                     name=name,
                     target=target,
-                    listing=listing(module._buffers),
+                    listing=listing(own),
                 )
             )
-        return found
+        return own[name]
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Puts a module under a dotted path, in the place of what stands there; `strict`: only where something stands."""

@@ -47,17 +47,19 @@ class Stateful(Hooked):
     _version = 1  # of its state, as PyTorch counts; `_since`: from which version on it has a name
     _since: Mapping[str, int] = MappingProxyType({})
 
-    def _children(self) -> Iterator[tuple[str, Any]]:
-        for name in self.__dict__.get("_module_names", ()):
-            if self.__dict__[name] is not None:
-                yield name, self.__dict__[name]
+    def _named(self, kind: str) -> dict[str, Any]:
+        """Name → value of one of the registries of names."""
+        values = self.__dict__
+        return {name: values[name] for name in values.get(kind, ())}
+
+    def _children(self) -> list[tuple[str, Any]]:
+        return [(name, child) for name, child in self._named("_module_names").items() if child is not None]
 
     def _own_state(self) -> dict[str, Tensor]:
         """Name → parameter or persistent buffer of this module alone."""
-        values = self.__dict__
-        kept = [name for name, persistent in values.get("_buffer_names", {}).items() if persistent]
-        names = (*values.get("_parameter_names", ()), *kept)
-        return {name: values[name] for name in names if values[name] is not None}
+        kept = self.__dict__.get("_buffer_names", {})
+        values = self._named("_parameter_names") | {name: x for name, x in self._named("_buffer_names").items() if kept[name]}
+        return {name: value for name, value in values.items() if value is not None}
 
     # ---- saving ----------------------------------------------------------------------------------------------------------
 
