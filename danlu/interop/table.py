@@ -34,6 +34,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "torch.nn.modules.batchnorm": ("danlu.nn", "danlu.nn.normalization"),
     "torch.nn.modules.conv": ("danlu.nn", "danlu.interop.small:bases"),
     "torch.nn.modules.loss": ("danlu.nn", "danlu.interop.small:bases"),
+    "torch.nn.modules.module": ("danlu.nn", "danlu.nn.module"),
     "torch.nn.modules.utils": ("danlu.interop.small:sizes_module",),
     "torch.nn.parallel": ("danlu.interop.small:layers",),
     "torch.nn.parameter": ("danlu.nn",),

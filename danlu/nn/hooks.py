@@ -40,21 +40,28 @@ def add(chain: OrderedDict[int, Any], entry: Any, prepend: bool = False) -> Hook
 class Hooked:
     """What calls hooks at named moments."""
 
-    _chains: Mapping[str, OrderedDict[int, Callable[..., Any]]] = MappingProxyType({})
+    _chains: Mapping[str, OrderedDict[int, Any]] = MappingProxyType({})
 
-    def _hooks_of(self, when: str) -> list[Callable[..., Any]]:
+    def _hooks_of(self, when: str) -> list[Any]:
         return list(self._chains[when].values()) if when in self._chains else []
 
-    def _hook(self, when: str, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
+    def _hook(self, when: str, hook: Any, prepend: bool = False) -> HookHandle:
         return add(self.__dict__.setdefault("_chains", {}).setdefault(when, OrderedDict()), hook, prepend)
 
 
-class Hooks:
-    """The hooks of one module's calls: what runs before and after its forward, and before and after its gradients are known."""
+class Hooks(Hooked):
+    """The hooks of a module's calls: (hook, with_kwargs, always_call) "before" and "after" its forward, "before gradients" and "after
+    gradients". Those of every module come first."""
 
-    def __init__(self) -> None:
-        self.before: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
-        self.after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
-        self.backward_before: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
-        self.backward_after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
-        self.always: set[int] = set()  # those of `after` that run after an error too
+    def add(
+        self, when: str, hook: Callable[..., Any], prepend: bool = False, kwargs: bool = False, always: bool = False
+    ) -> HookHandle:
+        """A hook behind the others, or before them."""
+        return self._hook(when, (hook, kwargs, always), prepend)
+
+    def of(self, when: str) -> list[Any]:
+        """All that a module calls."""
+        return self._hooks_of(when) if self is everywhere else everywhere._hooks_of(when) + self._hooks_of(when)
+
+
+everywhere = Hooks()  # of every module

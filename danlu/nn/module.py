@@ -16,7 +16,7 @@ from danlu.graph import Op
 from danlu.guidance import check_keywords
 from danlu.messages import Phrase, message
 from danlu.nn.backward_hooks import BackwardHooks
-from danlu.nn.hooks import HookHandle, Hooks, add
+from danlu.nn.hooks import HookHandle, Hooks, everywhere
 from danlu.nn.parameter import Buffer, Parameter
 from danlu.nn.registry import Registry
 from danlu.nn.state import IncompatibleKeys, StateError, Stateful, listing
@@ -44,7 +44,7 @@ def one_op(module: Module) -> tuple[Op, tuple] | None:
     """The op that calling a module is, and its tensors; None where it is more: a forward of another class or its own, hooks."""
     cls, values = type(module), module.__dict__
     found = _ops.get(cls)
-    if found is None or cls.forward is not found[2] or "_hooks" in values or "forward" in values or values.get("inplace"):
+    if found is None or cls.forward is not found[2] or module._hooks is not None or "forward" in values or values.get("inplace"):
         return None
     return found[0], found[1](module)
 
@@ -111,26 +111,26 @@ class Module(Stateful):
             raise
 
     def _call_with_hooks(self, hooks: Hooks, inputs: tuple, named: dict[str, Any]) -> Any:
-        for hook, with_kwargs in list(hooks.before.values()):
+        for hook, with_kwargs, _ in hooks.of("before"):
             given = hook(self, inputs, named) if with_kwargs else hook(self, inputs)
             if given is not None and with_kwargs:
                 inputs, named = given
             elif given is not None:
                 inputs = given if isinstance(given, tuple) else (given,)
         watched = None
-        if hooks.backward_before or hooks.backward_after:
-            before, after = ([hook for hook, _ in chain.values()] for chain in (hooks.backward_before, hooks.backward_after))
+        before, after = ([entry[0] for entry in hooks.of(when)] for when in ("before gradients", "after gradients"))
+        if before or after:
             watched = BackwardHooks(self, before, after)
             inputs = watched.enter(inputs)
-        after = list(hooks.after.items())
+        after = hooks.of("after")
         try:
             result = self.forward(*inputs, **named)
         except BaseException:
-            for key, (hook, with_kwargs) in after:
-                if key in hooks.always:
+            for hook, with_kwargs, always in after:
+                if always:
                     hook(self, inputs, named, None) if with_kwargs else hook(self, inputs, None)
             raise
-        for _, (hook, with_kwargs) in after:
+        for hook, with_kwargs, _ in after:
             given = hook(self, inputs, named, result) if with_kwargs else hook(self, inputs, result)
             result = result if given is None else given
         return result if watched is None else watched.leave(result)
@@ -139,29 +139,24 @@ class Module(Stateful):
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> HookHandle:
         """`hook(module, inputs)` before forward; what it returns replaces the inputs."""
-        return self._add_hook("before", hook, prepend, with_kwargs)
+        return self._own_hooks().add("before", hook, prepend, with_kwargs)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> HookHandle:
         """`hook(module, inputs, output)` after forward; what it returns replaces the output. `always_call`: after an error too, with None."""
-        handle = self._add_hook("after", hook, prepend, with_kwargs)
-        if always_call:
-            self.__dict__["_hooks"].always.add(handle.id)
-        return handle
+        return self._own_hooks().add("after", hook, prepend, with_kwargs, always_call)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
         """`hook(module, grad_output)` when the gradients of the outputs are known; what it returns replaces them."""
-        return self._add_hook("backward_before", hook, prepend, False)
+        return self._own_hooks().add("before gradients", hook, prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
         """`hook(module, grad_input, grad_output)` when the gradients of the inputs are known; what it returns replaces grad_input."""
-        return self._add_hook("backward_after", hook, prepend, False)
+        return self._own_hooks().add("after gradients", hook, prepend)
 
-    def _add_hook(self, when: str, hook: Callable[..., Any], prepend: bool, with_kwargs: bool) -> HookHandle:
-        if self._hooks is None:
-            self.__dict__["_hooks"] = Hooks()
-        return add(getattr(self.__dict__["_hooks"], when), (hook, with_kwargs), prepend)
+    def _own_hooks(self) -> Hooks:
+        return self.__dict__.setdefault("_hooks", Hooks())
 
     # ---- registration ------------------------------------------------------------------------------------------------
 
@@ -478,6 +473,32 @@ class Module(Stateful):
     def _lines(self, children: Mapping[str, str]) -> list[str]:
         """What is printed of the submodules."""
         return [f"({name}): " + text.replace("\n", "\n  ") for name, text in children.items()]
+
+
+def _add_everywhere(when: str, hook: Callable[..., Any], kwargs: bool = False, always: bool = False) -> HookHandle:
+    Module._hooks = everywhere  # what a module without hooks of its own finds
+    changed()
+    return everywhere.add(when, hook, False, kwargs, always)
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> HookHandle:
+    """`hook(module, inputs)` before the forward of every module; see `Module.register_forward_pre_hook`."""
+    return _add_everywhere("before", hook)
+
+
+def register_module_forward_hook(hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False) -> HookHandle:
+    """`hook(module, inputs, output)` after the forward of every module; see `Module.register_forward_hook`."""
+    return _add_everywhere("after", hook, with_kwargs, always_call)
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> HookHandle:
+    """`hook(module, grad_output)` for every module; see `Module.register_full_backward_pre_hook`."""
+    return _add_everywhere("before gradients", hook)
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> HookHandle:
+    """`hook(module, grad_input, grad_output)` for every module; see `Module.register_full_backward_hook`."""
+    return _add_everywhere("after gradients", hook)
 
 
 def _check_name(module: Module, kind: str, name: str) -> None:
