@@ -50,18 +50,29 @@ class Hooked:
 
 
 class Hooks(Hooked):
-    """The hooks of a module's calls: (hook, with_kwargs, always_call) "before" and "after" its forward, "before gradients" and "after
-    gradients". Those of every module come first."""
+    """The hooks of a module's calls: "before" and "after" its forward, "before gradients" and "after gradients". Those of every module
+    come first."""
+
+    def __init__(self) -> None:
+        self.flags: dict[int, tuple[bool, bool]] = {}  # of those that want named arguments, and those that run after an error too
 
     def add(
         self, when: str, hook: Callable[..., Any], prepend: bool = False, kwargs: bool = False, always: bool = False
     ) -> HookHandle:
         """A hook behind the others, or before them."""
-        return self._hook(when, (hook, kwargs, always), prepend)
+        handle = self._hook(when, hook, prepend)
+        if kwargs or always:
+            self.flags[handle.id] = kwargs, always
+        return handle
 
-    def of(self, when: str) -> list[Any]:
-        """All that a module calls."""
-        return self._hooks_of(when) if self is everywhere else everywhere._hooks_of(when) + self._hooks_of(when)
+    def of(self, when: str) -> list[tuple[Callable[..., Any], bool, bool]]:
+        """All that a module calls: (hook, with_kwargs, always_call)."""
+        own = [(hook, *self.flags.get(key, (False, False))) for key, hook in self.chain(when).items()]
+        return own if self is everywhere else everywhere.of(when) + own
+
+    def chain(self, when: str) -> OrderedDict[int, Callable[..., Any]]:
+        """Those of the module alone, by the numbers of their handles; taking one out removes it."""
+        return self._chains.get(when) or OrderedDict()
 
 
 everywhere = Hooks()  # of every module

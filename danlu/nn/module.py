@@ -26,6 +26,8 @@ from danlu.tensor import Tensor
 M = TypeVar("M", bound="Module")
 
 
+_NONE = Hooks()
+_KINDS = ("_parameter_names", "_buffer_names", "_module_names")
 _ops: dict[type, tuple[Op, Callable[[Any], tuple], Callable[..., Any]]] = {}  # see `as_one_op`
 
 
@@ -158,17 +160,40 @@ class Module(Stateful):
     def _own_hooks(self) -> Hooks:
         return self.__dict__.setdefault("_hooks", Hooks())
 
+    @property
+    def _forward_pre_hooks(self) -> Mapping[int, Callable[..., Any]]:
+        return self.__dict__.get("_hooks", _NONE).chain("before")
+
+    @property
+    def _forward_hooks(self) -> Mapping[int, Callable[..., Any]]:
+        return self.__dict__.get("_hooks", _NONE).chain("after")
+
+    @property
+    def _backward_hooks(self) -> Mapping[int, Callable[..., Any]]:
+        return self.__dict__.get("_hooks", _NONE).chain("after gradients")
+
     # ---- registration ------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
+            self._clear("_parameter_names", name)
             self.register_parameter(name, value)
-        elif isinstance(value, Module):
-            self.register_module(name, value)
-        elif isinstance(value, Buffer):
-            self.register_buffer(name, value, value.persistent)
-        else:
+        elif not isinstance(value, (Module, Buffer)) or name in self.__dict__.get("_parameter_names", ()):
             self._set_plain(name, value)
+        elif isinstance(value, Module):
+            self._clear("_module_names", name)
+            self.register_module(name, value)
+        else:
+            self._clear("_buffer_names", name)
+            self.register_buffer(name, value, value.persistent)
+
+    def _clear(self, kind: str, name: str) -> None:
+        """Takes away what has a name and is of another kind."""
+        values = self.__dict__
+        if name in values and name not in values.get(kind, ()):
+            for other in _KINDS:
+                values.get(other, {}).pop(name, None)
+            del values[name]
 
     def _set_plain(self, name: str, value: Any) -> None:
         """An attribute that is neither Parameter nor Module: it may set a registered name to None, or a buffer to a tensor."""
@@ -202,8 +227,8 @@ class Module(Stateful):
 
     def __delattr__(self, name: str) -> None:
         changed()
-        for names in (self._parameter_names, self._buffer_names, self._module_names):
-            names.pop(name, None)
+        for kind in _KINDS:
+            self.__dict__[kind].pop(name, None)
         object.__delattr__(self, name)
 
     def _register(self, kind: str, name: str, value: Any, mark: Any = None) -> None:
@@ -217,9 +242,6 @@ class Module(Stateful):
                 )
             )
         _check_name(self, kind, name)
-        for other in ("_parameter_names", "_buffer_names", "_module_names"):
-            if other != kind:
-                values[other].pop(name, None)
         changed()
         values[kind][name] = mark
         values[name] = value
@@ -511,10 +533,9 @@ def _check_name(module: Module, kind: str, name: str) -> None:
                 "{name!r} cannot name a parameter, buffer or submodule: expected a name without dots that is not empty", name=name
             )
         )
-    taken = name in module.__dict__ and all(
-        name not in module.__dict__[k] for k in ("_parameter_names", "_buffer_names", "_module_names")
-    )
-    if callable(getattr(type(module), name, None)) or (taken and module.__dict__[name] is not None and kind == "_buffer_names"):
+    values = module.__dict__
+    taken = name in values and name not in values[kind]
+    if callable(getattr(type(module), name, None)) or (taken and values[name] is not None):
         raise KeyError(
             message("{layer} already has an attribute {name!r}; choose another name", layer=type(module).__name__, name=name)
         )
