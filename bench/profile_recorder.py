@@ -48,8 +48,8 @@ PARTS = (
     (Optimizer, "step", "optimizer.step, the run included"),
     (Adam, "update_group", "– optimizer.update_group (Adam)"),
     (engine, "_run", "– engine._run: key, look-up, program, results"),
-    (executable.Compiled, "run", "– – Compiled.run: buffers, table, native code"),
-    (executable.Compiled, "_call", "– – – Compiled._call: table, native code"),
+    (engine, "_run_to_end", "– the same with the update at its end"),
+    (executable.Compiled, "write", "– – Compiled.write: table, native code"),
 )
 
 
@@ -282,7 +282,7 @@ def parts_table(step: Callable[[], Any], micros: float, count: int) -> list[str]
         part, calls = timed_part(step, owner, name, count)
         if calls:
             rows.append([title, f"{part:.1f}", f"{calls:.1f}"])
-    rows.append(["– – – – native code with its ctypes call", f"{native_micros(step, count):.1f}", "1.0"])
+    rows.append(["– – – native code with its ctypes call", f"{native_micros(step, count):.1f}", "1.0"])
     return table(["part", "µs a step", "outermost calls a step"], rows)
 
 

@@ -110,7 +110,7 @@ def follow_again(trace: Trace, a: Again, read: tuple, numbers: Callable[[], Sequ
         if found is not None:
             trace.numbers += a.renew(found)
             trace.at += 1
-            trace.kept, a.trace = written, trace
+            trace.kept, a.trace = (written, kept.memory(trace.buffers)), trace
             for v in written:
                 v.buffer = None
                 v.trace = trace

@@ -37,6 +37,7 @@ from danlu.rehearsal import (
     follow_end,
     fulfilled,
     learn,
+    rewind,
     scripts,
     turn,
 )
@@ -50,12 +51,53 @@ _NUMBERS = {kind: number_spec(kind(0)) for kind in (bool, int, float)}
 _lock = threading.RLock()
 
 
+class State:
+    """What one thread records, and how. `grad`: whether that has derivatives. `updated`: the trace that ended with the last foreseen update,
+    and its script. `updates`, `dry`, `differentiated`: see danlu/tensor/modes.py."""
+
+    __slots__ = ("differentiated", "dry", "grad", "trace", "updated", "updates")
+
+    def __init__(self) -> None:
+        self.trace = Trace()
+        self.updated: tuple[Any, Any] = None, None
+        self.grad, self.dry = True, False
+        self.updates: list[tuple] | None = None
+        self.differentiated: tuple = ()
+
+
 class _Local(threading.local):
-    trace: Trace | None = None
-    updated: tuple[Any, Any] = None, None  # the trace that ended with the last foreseen update, and its script
+    def __init__(self) -> None:
+        global _first, _threads
+        self.state = State()
+        _first, _threads = _first or self.state, _threads + 1
+        look(0)
+        while _following and _threads > 1:
+            time.sleep(1e-5)
+
+
+# While a single thread records, and nobody looks at what, `only` is its state: it is known without a look-up, and calls that are foreseen are
+# recorded without the lock; both together take 0.15 of their time.
+only: State | None = None
+_following = False  # that thread is in the middle of a call
+_lookers = 0  # how many look at what is recorded
+_first: State | None = None  # that of the thread that was the first
+_threads = 0  # that have recorded
+
+
+def look(more: int) -> None:
+    """Says that from now on somebody looks at each call that is recorded (1), or no longer (-1)."""
+    global only, _lookers
+    _lookers += more
+    only = _first if _threads == 1 and not _lookers else None
+
+
+def state() -> State:
+    """What this thread records, and how."""
+    return only or _local.state
 
 
 _local = _Local()
+_local.state  # noqa: B018  # of the thread that imports danlu
 _programs: dict[Any, tuple[Compiled | Interpreted, tuple[int, ...]]] = {}
 allocated: dict[Any, int] = {}  # line → bytes of the results that programs gave it, while they are profiled
 _statistics = {"compile_seconds": 0.0, "programs": 0, "from_disk": 0, "runs": 0, "foreseen": 0}
@@ -110,16 +152,20 @@ def captured(capture: Capture) -> Iterator[None]:
     """Inside, `capture` is told of what this thread records. One at a time."""
     global _capture
     _capture = capture
+    look(1)
     try:
         yield
     finally:
+        look(-1)
         _capture = None
 
 
 def _current() -> Trace:
-    trace = _local.trace
-    if trace is None or trace.running is not None:  # the second: another thread needed a value of it and ran it
-        trace = _local.trace = Trace()
+    here = state()
+    trace = here.trace
+    # It has run, perhaps because another thread needed a value of it; or another thread has changed the default dtype.
+    if trace.running is not None or trace.default is not dt.default():
+        trace = here.trace = Trace()
     return trace
 
 
@@ -131,10 +177,8 @@ def set_default_dtype(dtype: DType) -> None:
 
     What was recorded before, here or in other threads, keeps the dtypes that it was recorded with.
     """
-    global _local
     flush()
     with _lock:
-        _local = _Local()
         _switch(dtype)
     changed()
 
@@ -201,68 +245,100 @@ def watch(watcher: Callable[[Sequence[Any], Any], None]) -> Iterator[None]:
             watcher(inputs, result)
 
     _watchers = (*_watchers, mine)
+    look(1)
     try:
         yield
     finally:
+        look(-1)
         _watchers = tuple(w for w in _watchers if w is not mine)
 
 
 def record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
     """One call of an op on values and Python numbers; nothing is computed. Shapes and dtypes are checked now."""
-    with _lock:
-        trace = _local.trace
-        if trace is None or trace.running is not None:
-            trace = _current()
-        if trace.script is not None and not _watchers:
+    global _following
+    if only is not None and (trace := only.trace).script is not None and trace.running is None:
+        _following = True
+        try:
             result = follow(trace, op, inputs, attrs, differentiable)
-            if result is not None:
-                return result
-            result = turn(trace, partial(follow, trace, op, inputs, attrs, differentiable))
-            if result is not None:
-                return result
-        elif trace.script is not None:
-            trace.leave()
-        elif not trace.values and scripts:
-            result = _begin(trace, op, attrs, partial(follow, trace, op, inputs, attrs, differentiable))
-            if result is not None:
-                return result
-        slots, specs, grad = [], [], False
-        for x in inputs:
-            if type(x) is Value:
-                if x.trace is not trace:
-                    trace = _adopt(trace, x)
-                slots.append(x.slot)
-                specs.append(x.spec)
-                grad = grad or x.grad
-            else:
-                slots.append(_number(trace, x))
-                x = x.value if type(x) is Runtime else x
-                specs.append(_NUMBERS.get(type(x)) or number_spec(x))
-        spec = op.result(tuple(specs), attrs)
-        cut = grad and not differentiable  # recorded under no_grad: no derivative passes
-        grad = grad and differentiable
-        entry = (op, attrs, tuple(slots), cut)
-        if type(spec) is not tuple:
-            result = Value(op, inputs, attrs, spec, grad and spec.dtype.differentiable)
-            trace.append(entry, result)
-        else:
-            trace.entries.append(entry)
-            values = trace.values
-            for k, s in enumerate(spec):
-                value = Value(op, inputs, attrs, s, grad and s.dtype.differentiable, k)
-                value.trace, value.slot = trace, len(values)
-                values.append(value)
-            result = tuple(values[-len(spec) :]) if spec else ()
+        except BaseException:
+            rewind(trace)
+            raise
+        finally:
+            _following = False
+        if result is not None:
+            return result
+    return _record(op, inputs, attrs, differentiable)
+
+
+def _record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
+    with _lock:
+        trace = _current()
+        try:
+            result = _foreseen(trace, op, inputs, attrs, differentiable)
+        except BaseException:
+            rewind(trace)
+            raise
+        if result is not None:
+            return result
+        mark = trace.mark()
+        try:
+            result = _append(trace, op, inputs, attrs, differentiable)
+        except BaseException:
+            trace.cut_back(mark)
+            raise
+    results = result if type(result) is tuple else (result,)
     if config.profile:
-        trace.lines[len(trace.values) - (len(spec) if type(spec) is tuple else 1)] = user_line()
+        trace.lines[len(trace.values) - len(results)] = user_line()
     if op.blamed:
-        note_line(op, result if type(result) is tuple else (result,))  # type: ignore[arg-type]
-    if _watchers:
-        for watcher in _watchers:
-            watcher(inputs, result)
+        note_line(op, results)
+    for watcher in _watchers:
+        watcher(inputs, result)
     if len(trace.values) > MAX_PENDING or trace.pinned > MAX_PINNED:
-        _flush_with(result if type(result) is tuple else (result,))  # type: ignore[arg-type]
+        _flush_with(results)
     return result
+
+
+def _foreseen(trace: Trace, op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
+    """What the call records, if a script tells that."""
+    attempt = partial(follow, trace, op, inputs, attrs, differentiable)
+    if trace.script is None:
+        return _begin(trace, op, attrs, attempt) if not trace.values and scripts else None
+    if _watchers:
+        trace.leave()
+        return None
+    result = attempt()
+    return turn(trace, attempt) if result is None else result
+
+
+def _append(trace: Trace, op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:
+    """The call as a new entry with its results."""
+    slots, specs, grad = [], [], False
+    for x in inputs:
+        if type(x) is Value:
+            if x.trace is not trace:
+                _adopt(trace, x)
+            slots.append(x.slot)
+            specs.append(x.spec)
+            grad = grad or x.grad
+        else:
+            slots.append(_number(trace, x))
+            x = x.value if type(x) is Runtime else x
+            specs.append(_NUMBERS.get(type(x)) or number_spec(x))
+    spec = op.result(tuple(specs), attrs)
+    cut = grad and not differentiable  # recorded under no_grad: no derivative passes
+    grad = grad and differentiable
+    entry = (op, attrs, tuple(slots), cut)
+    if type(spec) is not tuple:
+        result = Value(op, inputs, attrs, spec, grad and spec.dtype.differentiable)
+        trace.append(entry, result)
+        return result
+    trace.entries.append(entry)
+    values = trace.values
+    for k, s in enumerate(spec):
+        value = Value(op, inputs, attrs, s, grad and s.dtype.differentiable, k)
+        value.trace, value.slot = trace, len(values)
+        values.append(value)
+    return tuple(values[-len(spec) :]) if spec else ()
 
 
 def record_in_turn(value: Any, calls: Sequence[tuple[Op, tuple]], differentiable: bool) -> Any:
@@ -270,17 +346,9 @@ def record_in_turn(value: Any, calls: Sequence[tuple[Op, tuple]], differentiable
     has the number of the call as its `turn`."""
     turn = 0
     try:
-        value, turn = record(calls[0][0], (value, *calls[0][1]), (), differentiable), 1
-        with _lock:
-            trace = _current()
-            while trace.script is not None and not _watchers and turn < len(calls):
-                op, more = calls[turn]
-                found = follow(trace, op, (value, *more), (), differentiable)
-                if found is None:
-                    break
-                value, turn = found, turn + 1
-        for op, more in calls[turn:]:
-            value, turn = record(op, (value, *more), (), differentiable), turn + 1
+        for op, more in calls:
+            value = record(op, (value, *more), (), differentiable)
+            turn += 1
     except DanluError as error:
         error.turn = turn  # type: ignore[attr-defined]
         raise
@@ -292,51 +360,25 @@ def update(op: Op, inputs: tuple, attrs: tuple, targets: Sequence[Any], kind: ty
 
     `targets`: tensors whose storages are of a `kind`. They keep their values, which nobody else has: other threads that read one wait.
     """
-    with _lock:
-        trace = _current()
-        if not _may_follow():
-            return False
+
+    def follows(trace: Trace) -> bool:
         attempt = partial(follow_end, trace, op, inputs, attrs, targets, kind)
-        if not (attempt() if trace.script is not None else not trace.values and _begin(trace, op, attrs, attempt)):
-            return False
-        _local.updated = trace, trace.script
-        _claim(trace)
-    _finish_update(trace)
-    return True
+        return attempt() if trace.script is not None else not trace.values and bool(_begin(trace, op, attrs, attempt))
+
+    return _run_to_end(follows)
 
 
 def update_again(again: Again, read: tuple, numbers: Callable[[], Sequence[float] | None]) -> bool:
     """`update` once more, with new numbers, if all that it reads and writes is what it was the last time; `read`: the values of gradients."""
-    with _lock:
-        trace = _current()
-        if trace.script is not again.script or not _may_follow() or not follow_again(trace, again, read, numbers):
-            return False
-        _claim(trace)
-    _finish_update(trace)
-    return True
+    return _run_to_end(lambda trace: trace.script is again.script and follow_again(trace, again, read, numbers))
 
 
 def last_update(inputs: Sequence[Any], targets: Sequence[Any]) -> Again | None:
     """What `update_again` takes to make the update with these inputs (tensors and numbers) once more, if that was foreseen and is the last
     thing that this thread has recorded."""
-    trace, script = _local.updated
-    return again(trace, script, inputs, targets) if trace is not None and trace is _local.trace else None
-
-
-def _claim(trace: Trace) -> None:
-    """A trace that is followed to its end, about to run in this thread."""
-    count(trace)
-    _statistics["foreseen"] += 1
-    trace.running = threading.Lock()
-    trace.running.acquire()
-
-
-def _finish_update(trace: Trace) -> None:
-    try:
-        _execute_update(trace)
-    finally:
-        trace.forget()
-        trace.running.release()
+    here = state()
+    trace, script = here.updated
+    return again(trace, script, inputs, targets) if trace is not None and trace is here.trace else None
 
 
 def _begin(trace: Trace, op: Op, attrs: tuple, attempt: Callable[[], Any]) -> Any:
@@ -357,7 +399,11 @@ def backward(ys: tuple, hold: Hold, full: Op | None = None) -> tuple[list[Value]
         trace = _current()
         if trace.script is None or _watchers:
             return None
-        return follow_backward(trace, ys, hold, full) or turn(trace, partial(follow_backward, trace, ys, hold, full))
+        try:
+            return follow_backward(trace, ys, hold, full) or turn(trace, partial(follow_backward, trace, ys, hold, full))
+        except BaseException:
+            rewind(trace)
+            raise
 
 
 def passed(order: Sequence[Value], leaves: Sequence[Value], grads: Sequence[Value]) -> None:
@@ -389,14 +435,14 @@ def _number(trace: Trace, x: Any) -> int:
     return trace.append((NUMBER, type(x), len(trace.numbers) // 2 - 1), None)
 
 
-def _adopt(trace: Trace, value: Value) -> Trace:
+def _adopt(trace: Trace, value: Value) -> None:
     """Makes a value of an earlier program (or of another thread) an entry of this trace, with its history if a derivative may
     still be asked of it."""
     if trace.script is not None:
         trace.leave()
     if value.buffer is not None and not (value.grad and value.inputs):  # plain memory: nearly always
         trace.append((BUFFER, value.spec, trace.place(value.buffer)), value)
-        return trace
+        return
     stack = [value]
     while stack:
         x = stack[-1]
@@ -425,7 +471,6 @@ def _adopt(trace: Trace, value: Value) -> Trace:
             trace.append(("history", x.op, x.attrs, numbers, x.index, place, x.grad, x.spec), x)
         else:
             trace.append((BUFFER, x.spec, place), x)
-    return trace
 
 
 def _history_slots(trace: Trace, x: Value) -> tuple[int, ...]:
@@ -449,7 +494,6 @@ def flush() -> None:
     """Runs everything that this thread has recorded, as one program."""
     trace = _current()
     if trace.values:
-        _local.trace = Trace()
         _run(trace)
 
 
@@ -471,17 +515,19 @@ def realize(value: Value) -> Buffer:
             refuse_traced()
         trace = value.trace
         if trace is _current():
-            value.handles += 1
-            flush()
-            value.handles -= 1
+            _flush_with((value,))
         elif trace is not None and trace.values:
             _finish(trace)
         if value.buffer is None:  # known only through its history
             with _lock:
-                _adopt(_current(), value)
-            value.handles += 1
-            flush()
-            value.handles -= 1
+                trace = _current()
+                mark = trace.mark()
+                try:
+                    _adopt(trace, value)
+                except BaseException:
+                    trace.cut_back(mark)
+                    raise
+            _flush_with((value,))
     return value.buffer  # type: ignore[return-value]
 
 
@@ -489,55 +535,166 @@ def _is_traced(value: Value) -> bool:
     return value.note is not None and value.note.traced
 
 
+# A signal's handler (Ctrl-C) may raise after any call and where any function begins. Before the program of a trace has run, storages are
+# then what they were before it was recorded; once it has run, and may have written over their memory, its results are handed out
+# first. What must be done in any case stands in the function itself that has the `try`, and may be done twice.
+
+
 def _run(trace: Trace) -> None:
-    with _lock:
-        running = trace.running
-        if running is None:
-            trace.running = threading.Lock()
-            trace.running.acquire()
-    if running is None:
-        try:
-            _execute(trace)
-        finally:
-            trace.forget()
-            trace.running.release()
-    else:  # another thread was faster
-        with running:
-            pass
-
-
-def _execute(trace: Trace) -> None:
-    with _lock:
-        if trace.script is not None and _is_foreseen(trace):
-            script = trace.script
-            executable, slots, lost = script.executable, script.slots, script.overwritten
-        else:
-            found = _look_up(trace)
-            if found is None:
-                return
-            executable, slots, lost = found
-    _statistics["runs"] += 1
+    mine, run = _taken(), Run(trace)
     try:
-        buffers = executable.run(trace.buffers, trace.numbers)
+        with _lock:
+            if trace.running is None:
+                trace.running = mine
+        if trace.running is mine:
+            run.start()
     except BaseException as error:
-        _fail(trace, slots, error)
+        if trace.running is mine:
+            run.recover(error)
         raise
-    if _capture is not None:
-        capture = capturing()
-        if capture is not None:
-            capture.ran(trace, executable, slots, buffers)
-    if config.profile:
-        for slot, buffer in zip(slots, buffers):
-            line = _line_of(trace, slot)
-            allocated[line] = allocated.get(line, 0) + buffer.nbytes
-    values: list[Any] = trace.values
-    for value, buffer in zip(map(values.__getitem__, slots), buffers):
-        value.buffer = buffer
-        if not value.grad:
-            value.inputs = ()
-        elif value.note is not None and value.note.gate is not None:
-            value.forget()
-    _lose(trace, lost)
+    finally:
+        if trace.running is mine:
+            try:
+                trace.forget()
+            finally:
+                mine.release()
+    if trace.running is not mine:  # another thread was faster
+        _finish(trace)
+
+
+def _run_to_end(follows: Callable[[Trace], bool]) -> bool:
+    """Runs what waits with an update at its end, if that `follows` the script of the trace."""
+    trace = _current()
+    mine, run = _taken(), UpdateRun(trace)
+    try:
+        with _lock:
+            if not (_may_follow() and follows(trace)):
+                return False
+            state().updated = trace, trace.script
+            count(trace)
+            _statistics["foreseen"] += 1
+            trace.running = mine
+        run.start()
+    except BaseException as error:
+        if trace.running is mine:
+            run.recover(error)
+        else:
+            trace.give_back()
+            rewind(trace)
+        raise
+    finally:
+        if trace.running is mine:
+            try:
+                trace.give_back()
+            except BaseException:
+                trace.give_back()
+                raise
+            finally:
+                try:
+                    trace.forget()
+                finally:
+                    mine.release()
+    return True
+
+
+def _taken() -> Any:
+    """A lock that this thread has."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+class Run:
+    """One run of the program of a trace. `found`: the program, the slots of its results, which replaced values lose their memory; `new`:
+    the memory of new results; `ran[0]`: what the program reported, once it has run and if it did not fail."""
+
+    __slots__ = ("found", "new", "ran", "trace")
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.found: Any = None
+        self.new: list[Buffer] = []
+        self.ran: list[Any] = [None]
+
+    def start(self) -> None:
+        """Finds the program, runs it, hands out its results."""
+        trace = self.trace
+        with _lock:
+            found = self.found = _program(trace)
+        if found is not None:
+            _statistics["runs"] += 1
+            self.new = found[0].memory()
+            found[0].write(trace.buffers, trace.numbers, self.new, self.ran)
+            self.hand_out()
+
+    def recover(self, error: BaseException) -> None:
+        """After an exception in `start`, which is raised again (one of the data with the user's line)."""
+        if self.ran[0] is not None:
+            try:
+                self.found[0].check(self.ran)
+            except BaseException as failure:
+                error = failure
+            else:
+                self.hand_out()
+                return
+        _fail(self.trace, None if self.found is None else self.found[1], error)
+
+    def hand_out(self) -> None:
+        """Gives results their memory."""
+        trace = self.trace
+        executable, slots, lost = self.found
+        buffers = executable.arranged(trace.buffers, self.new)
+        if _capture is not None:
+            capture = capturing()
+            if capture is not None:
+                capture.ran(trace, executable, slots, buffers)
+        if config.profile:
+            for slot, buffer in zip(slots, buffers):
+                line = _line_of(trace, slot)
+                allocated[line] = allocated.get(line, 0) + buffer.nbytes
+        values: list[Any] = trace.values
+        for value, buffer in zip(map(values.__getitem__, slots), buffers):
+            value.buffer = buffer
+            if not value.grad:
+                value.inputs = ()
+            elif value.note is not None and value.note.gate is not None:
+                value.forget()
+        _lose(trace, lost)
+
+
+class UpdateRun(Run):
+    """Of a trace that ends with an update whose values stay: only the results of earlier calls are new."""
+
+    __slots__ = ()
+
+    def start(self) -> None:
+        """Runs the program of the script, hands out results."""
+        trace, script = self.trace, self.trace.script
+        executable, spare = script.executable, trace.spare
+        self.found = executable, script.slots, script.overwritten
+        _statistics["runs"] += 1
+        self.new = executable.memory({k: spare[slot] for slot, k in script.kept.made if slot in spare} if spare else spare)
+        executable.write(trace.buffers, trace.numbers, self.new, self.ran)
+        self.hand_out()
+
+    def hand_out(self) -> None:
+        """Gives the results of earlier calls their memory."""
+        trace, new = self.trace, self.new
+        values: list[Any] = trace.values
+        for slot, k in trace.script.kept.made:
+            value = values[slot]
+            value.buffer = new[k]
+            if not value.grad:
+                value.inputs = ()
+        _lose(trace, self.found[2])
+
+
+def _program(trace: Trace) -> tuple[Any, tuple[int, ...], list[bool]] | None:
+    """What `Run.found` is."""
+    if trace.script is not None and _is_foreseen(trace):
+        script = trace.script
+        return script.executable, script.slots, script.overwritten
+    return _look_up(trace)
 
 
 def _is_foreseen(trace: Trace) -> bool:
@@ -552,45 +709,22 @@ def _is_foreseen(trace: Trace) -> bool:
     return True
 
 
-def _execute_update(trace: Trace) -> None:
-    """Runs a trace that ends with an update whose values stay (`update`): only the results of earlier calls are new."""
-    script = trace.script
-    kept, memory, values, spare = trace.kept, script.kept.memory(trace.buffers), trace.values, trace.spare
-    _statistics["runs"] += 1
-    try:
-        given = {k: spare[slot] for slot, k in script.kept.made if slot in spare} if spare else spare
-        new = script.executable.made(trace.buffers, trace.numbers, given)
-    except BaseException as error:
-        _fail(trace, script.slots, error)
-        raise
-    else:
-        for slot, k in script.kept.made:
-            value: Any = values[slot]
-            value.buffer = new[k]
-            if not value.grad:
-                value.inputs = ()
-        _lose(trace, script.overwritten)
-    finally:
-        for value, buffer in zip(kept, memory):
-            value.buffer = buffer
-
-
 def _lose(trace: Trace, lost: Sequence[bool]) -> None:
     for (_, old), gone in zip(trace.replaced, lost):
         if gone:
             old.buffer = None  # its memory was given away
 
 
-def _fail(trace: Trace, slots: Sequence[int], error: BaseException) -> None:
-    """After an error in the data, which is raised with the user's line: storages hold again what they held before this program, so that a
-    bad label costs a step and not the model (a program overwrites no memory before it has looked for errors)."""
+def _fail(trace: Trace, slots: Sequence[int] | None, error: BaseException) -> None:
+    """After an exception before the program has written: storages hold again what they held before it was recorded, so that a bad label or
+    Ctrl-C costs a step and not the model. An error in the data (there was a program, with results in `slots`) is raised with the user's line."""
     if trace.script is not None:
         trace.leave()
     for reference, old in reversed(trace.replaced):
         storage = reference()
         if storage is not None and storage.value.trace is trace and storage.value.buffer is None:
             storage.set(old)
-    if isinstance(error, DanluError):
+    if slots is not None and isinstance(error, DanluError):
         with _recorded(trace):
             raise Lines(trace.entries, trace.values, slots).blamed(error, trace.buffers, trace.numbers) from None
 
@@ -709,8 +843,8 @@ def statistics() -> dict[str, float]:
 
 
 def _after_fork() -> None:
-    global _lock
-    _lock = threading.RLock()  # another thread may have held it
+    global _lock, _following
+    _lock, _following = threading.RLock(), False  # another thread may have held it, or was in the middle of a call
 
 
 if hasattr(os, "register_at_fork"):

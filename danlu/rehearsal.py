@@ -359,9 +359,9 @@ def _enter(trace: Trace, new: list[tuple], inputs: tuple) -> bool:
                 buffers.append(buffer)
             elif buffers[place] is not buffer:
                 break
-            x.trace = trace
             x.slot = len(values)
             values.append(x)
+            x.trace = trace  # when it is there: `rewind` finds it, whatever happens
         elif kind is NUMBER and type(x) is Runtime and type(x.value) is expected:
             trace.numbers += both_kinds(x.value)
             values.append(None)
@@ -394,6 +394,16 @@ def withdraw(trace: Trace) -> None:
     del trace.values[count:]
     del trace.buffers[len({n[4] for c in calls for n in c.new if n[1] is BUFFER}) :]
     del trace.numbers[2 * sum(n[1] is NUMBER for c in calls for n in c.new) :]
+
+
+def rewind(trace: Trace) -> None:
+    """After an exception in the middle of a call: the trace has those that it has the results of."""
+    script = trace.script
+    if script is not None:
+        while sum(len(c.new) + len(c.results) for c in script.calls[: trace.at]) > len(trace.values):
+            trace.at -= 1
+        withdraw(trace)
+        trace.spare, trace.kept = {}, ((), ())
 
 
 def follow_backward(trace: Trace, ys: tuple, hold: Hold, full: Op | None = None) -> tuple[list[Value], list[Any]] | None:
@@ -461,7 +471,7 @@ def follow_end(trace: Trace, op: Op, inputs: tuple, attrs: tuple, targets: Seque
         and is_as_before(trace, kept.results, kept.held, len(script.replaced) - len(written))
     ):
         trace.at += 1
-        trace.kept = written
+        trace.kept = written, kept.memory(trace.buffers)
         for v in written:
             v.buffer = None
         return True

@@ -85,11 +85,11 @@ class Value(Node):
 
     def forget(self) -> None:
         """Lets the history go."""
+        inputs, self.inputs = self.inputs, ()  # before the counts: one too high costs memory, one too low a value
         if self.grad:
-            for x in self.inputs:
+            for x in inputs:
                 if type(x) is Value:
                     x.held -= 1
-        self.inputs = ()
 
 
 def read_by(value: Value) -> None:
@@ -142,7 +142,8 @@ class Trace:
         self.unforeseen = False  # histories were let go in ways that a script does not know
         self.script: Any = None  # what is foreseen (danlu/rehearsal.py), and how many of its calls have come
         self.spare: dict[int, Buffer] = {}  # memory for results of these slots (danlu/rehearsal.py)
-        self.kept: tuple[Value, ...] = ()  # values that the last call writes over, and which stay (danlu/rehearsal.py)
+        # Values that the last call writes over and which stay, and their memory, which they have not while it runs (danlu/rehearsal.py).
+        self.kept: tuple[tuple[Value, ...], tuple[Buffer, ...]] = (), ()
         self.at = self.pinned = 0
         self.running: Any = None
         self.default = dtype.default()  # the default dtype under which it is recorded
@@ -160,7 +161,25 @@ class Trace:
         """Lets everything go: values that were computed still know their trace, and must not keep its inputs alive."""
         self.entries = self.values = self.buffers = self.numbers = self.replaced = _NOTHING
         self.places, self.passes, self.spare = {}, {}, {}
-        self.script, self.kept = None, ()
+        self.script, self.kept = None, ((), ())
+
+    def give_back(self) -> None:
+        """The values that the last call has written over have their memory again."""
+        for value, buffer in zip(*self.kept):
+            value.buffer = buffer
+
+    def mark(self) -> tuple[int, ...]:
+        """What there is, for `cut_back`."""
+        return len(self.entries), len(self.values), len(self.buffers), len(self.numbers), self.pinned
+
+    def cut_back(self, mark: tuple[int, ...]) -> None:
+        """After an exception in the middle of a call: the trace is what it was at the mark."""
+        entries, values, buffers, numbers, self.pinned = mark
+        for v in self.values[values:]:
+            if v is not None:
+                v.trace = None
+        del self.entries[entries:], self.values[values:], self.buffers[buffers:], self.numbers[numbers:]
+        self.places = {key: place for key, place in self.places.items() if place < buffers}
 
     def append(self, entry: tuple, value: Value | None) -> int:
         """One more entry with one result; its slot."""
@@ -172,8 +191,9 @@ class Trace:
         return slot
 
     def leave(self) -> None:
-        """Goes on without a script: entries, places and histories are what they were without one."""
-        script, self.script = self.script, None
+        """Goes on without a script: entries, places and histories are what they were without one. (The script goes last: if a signal's
+        handler raises here, all is done again.)"""
+        script = self.script
         self.entries = script.entries[: script.calls[self.at].entries]
         self.places = {id(b): k for k, b in enumerate(self.buffers)}
         self.pinned = sum([b.nbytes for b in self.buffers])
@@ -187,6 +207,7 @@ class Trace:
             if v is not None and v.grad:
                 read_by(v)
         script.misses += 1
+        self.script = None
 
 
 def is_folded(x: Any) -> bool:

@@ -194,7 +194,7 @@ def _of_inner(call: Any, arguments: set[str], depth: int, operands: int, strict:
 
 
 def _of_call(call: ast.Call, names: dict, arguments: set[str], delegates: bool, depth: int, operands: int) -> Iterator[Raised]:
-    if isinstance(call.func, ast.Name) and call.func.id == "apply" and call.args:
+    if isinstance(call.func, ast.Name) and call.func.id in ("apply", "operate") and call.args:
         op = _value(call.args[0], names)
         record = TABLE.get(op) if isinstance(op, str) else op
         if isinstance(record, Op) and _plain(call.args[1:], arguments):

@@ -292,7 +292,11 @@ def op_of(function: Any) -> tuple[Op, int] | None:
     if tree is None:
         return None
     names = known_names(function)
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "apply"]
+    calls = [
+        n
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in ("apply", "operate")
+    ]
     if len(calls) != 1 or not calls[0].args:
         return None
     first = calls[0].args[0]

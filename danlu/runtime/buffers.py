@@ -125,7 +125,10 @@ class Buffer:
         return np.ndarray(shape, dtype, view)
 
     def __del__(self) -> None:
-        block = self.owner
+        try:
+            block = self.owner
+        except AttributeError:  # Ctrl-C came before it had one
+            return
         if type(block) is _Block:
             if len(block.free) < block.limit:
                 block.free.append(block)

@@ -31,15 +31,30 @@ _LOOP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes
 _LIBRARY = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int64)
 _ERROR = struct.Struct("qq")
 _address = attrgetter("address")
+TWO_63 = 2.0**63  # as a float: Python compares a float with a long integer in five times the time
 Blamed = Callable[[DanluError, Sequence[Any], Sequence["float | int"]], DanluError]
 
 
 def both_kinds(x: float | int) -> tuple[float | int, int]:
     """A Python number as a program is given it, as float64 and as int64: what it meets decides which is read."""
-    return x, int(x) if -(2**63) <= x < 2**63 else 0
+    return x, int(x) if -TWO_63 <= x < TWO_63 else 0
 
 
-class Compiled:
+class _Executable:
+    """What runs: `memory` for new results, `write` computes them, `arranged` says where all results lie."""
+
+    memory: Callable[[], list[Buffer]]
+    write: Callable[..., None]
+    arranged: Callable[..., list[Buffer]]
+
+    def run(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
+        """The results."""
+        new = self.memory()
+        self.write(inputs, numbers, new, [None])
+        return self.arranged(inputs, new)
+
+
+class Compiled(_Executable):
     """Native code with its table of addresses. `functions`: the code of the program's texts, where it is there already."""
 
     def __init__(self, compiled: Program, functions: Sequence[llvm.Module] | None = None) -> None:
@@ -71,23 +86,17 @@ class Compiled:
         """Of a profiled program: what the counters of its kernels say (`Program.labels`)."""
         return list(self.counters)
 
-    def run(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
-        """The results, in memory of their own or, where they are the same, in that of an input."""
-        new = self.made(inputs, numbers)
-        return new if len(new) == len(self.outputs) else self._arrange(inputs, new)
+    def memory(self, given: Mapping[int, Buffer] = MappingProxyType({})) -> list[Buffer]:
+        """New memory, for the results that are not in that of an input. `given`: what some of them lie in."""
+        return [given.get(k) or Buffer(n) for k, n in enumerate(self.fresh)] if given else list(map(Buffer, self.fresh))
 
-    def made(
-        self, inputs: Sequence[Buffer], numbers: Sequence[float | int], given: Mapping[int, Buffer] = MappingProxyType({})
-    ) -> list[Buffer]:
-        """The results that are in memory of their own. `given`: memory for some of them."""
-        new = [given.get(k) or Buffer(n) for k, n in enumerate(self.fresh)] if given else list(map(Buffer, self.fresh))
-        if self.main is not None:
-            if self.pack_numbers is None:
-                self.pack_numbers = struct.Struct("qq" + "dq" * (len(numbers) // 2)).pack
-            self._call(inputs, numbers, new)
-        return new
-
-    def _call(self, inputs: Sequence[Buffer], numbers: Sequence[float | int], new: list[Buffer]) -> None:
+    def write(self, inputs: Sequence[Buffer], numbers: Sequence[float | int], new: list[Buffer], ran: list[Any]) -> None:
+        """Computes the results. `ran[0]` says that this is done, also where a signal's handler raises just then."""
+        if self.main is None:
+            ran[0] = b""
+            return
+        if self.pack_numbers is None:
+            self.pack_numbers = struct.Struct("qq" + "dq" * (len(numbers) // 2)).pack
         room = workspace(self.workspace) if self.workspace else None
         data = self.pack_numbers(0, 0, *numbers)  # where an error is reported, then the numbers
         address = id(data) + _BYTES
@@ -101,14 +110,34 @@ class Compiled:
             *map(_address, inputs),
             *map(_address, new),
         )
-        self.main(table, current_pool().address or None)  # type: ignore[misc]
+        pool = current_pool().address or None
+        try:
+            self.main(table, pool)  # type: ignore[misc]
+        finally:
+            ran[0] = data
+        if self.checks or self.failure is not None:
+            self.check(ran)
+
+    def check(self, ran: list[Any]) -> None:
+        """Raises what the run has reported, if that is an error; then it is as if the program had not run."""
+        data = ran[0]
         if self.failure is not None:
-            failure, self.failure = self.failure, None
+            ran[0], failure, self.failure = None, self.failure, None
             raise failure
         if self.checks:
             size, position = _ERROR.unpack_from(data)
             if size:
+                ran[0] = None
                 raise index_error(position, size - 1)
+
+    def arranged(self, inputs: Sequence[Buffer], new: list[Buffer]) -> list[Buffer]:
+        """The memory of all results: new, or that of an input where they are the same."""
+        if len(new) == len(self.outputs):
+            return new
+        result = [(inputs if old else new)[k] for old, k in self.arrangement]
+        for k in self.doubled:
+            result[k].shared = True
+        return result
 
     def _library_call(self, table: Any, number: int) -> None:
         """Runs one opaque op on the memory of the program; an exception is kept until the program has returned."""
@@ -120,15 +149,9 @@ class Compiled:
             for memory, result in zip(call.outputs, results if isinstance(results, tuple) else (results,)):
                 if memory is not None and memory[2].size:
                     _array(table, memory)[...] = result
-        except Exception as error:  # it must not pass through native code; `_call` raises it
+        except BaseException as error:  # it must not pass through native code; `check` raises it
             self.failure = self.failure or error
             ctypes.c_int64.from_address(table[ERROR]).value = -1  # the program must not overwrite anything now
-
-    def _arrange(self, inputs: Sequence[Buffer], new: list[Buffer]) -> list[Buffer]:
-        result = [(inputs if old else new)[k] for old, k in self.arrangement]
-        for k in self.doubled:
-            result[k].shared = True
-        return result
 
 
 class Bound:
@@ -225,20 +248,32 @@ def _offset() -> int:
 _BYTES = _offset()
 
 
-class Interpreted:
+class Interpreted(_Executable):
     """The ops of a graph by their NumPy references."""
 
     def __init__(self, roots: Sequence[Node], replace: dict[int, Node]) -> None:
         self.roots, self.replace = in_float32(list(roots), replace)
         self.order = toposort([*self.replace.values(), *self.roots], stop=lambda n: id(n) in self.replace)
 
-    def run(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> list[Buffer]:
-        """The results."""
+    def memory(self, given: Mapping[int, Buffer] = MappingProxyType({})) -> list[Buffer]:
+        """An empty list: `run` fills it."""
+        return []
+
+    def write(self, inputs: Sequence[Buffer], numbers: Sequence[float | int], new: list[Buffer], ran: list[Any]) -> None:
+        """Computes the results; see `Compiled.write`."""
         values: dict[int, np.ndarray] = {}
         for node in self.order:
             if id(node) not in self.replace:
                 values[id(node)] = self._value(node, values, inputs, numbers)
-        return [_to_buffer(values[id(known_as(r, self.replace))]) for r in self.roots]
+        new[:] = [_to_buffer(values[id(known_as(r, self.replace))]) for r in self.roots]
+        ran[0] = b""
+
+    def check(self, ran: list[Any]) -> None:
+        """Nothing: errors are raised where they are met."""
+
+    def arranged(self, inputs: Sequence[Buffer], new: list[Buffer]) -> list[Buffer]:
+        """The memory of all results."""
+        return new
 
     def failure(self, inputs: Sequence[Buffer], numbers: Sequence[float | int]) -> tuple[DanluError, int] | None:
         """The error of the first op that finds one in its data, and for which root it was computed; None where all is well."""

@@ -8,32 +8,42 @@ from danlu import dtype as dt
 from danlu.dtype import DType
 from danlu.errors import DTypeError, ShapeError, warn
 from danlu.guidance import outside
-from danlu.tensor.core import TensorCore, apply
+from danlu.ops import TABLE
+from danlu.tensor.core import TensorCore, apply, operate
 
 
-def _unary(op: str, doc: str) -> Any:
+def _unary(name: str, doc: str) -> Any:
+    op = TABLE[name]
+
     def method(self: TensorCore) -> Any:
         return apply(op, self)
 
-    method.__name__, method.__doc__ = op, doc
+    method.__name__, method.__doc__ = name, doc
     return method
 
 
-def _binary(op: str, doc: str) -> Any:
+def _binary(name: str, doc: str) -> Any:
+    op = TABLE[name]
+
     def method(self: TensorCore, other: Any) -> Any:
-        return apply(op, self, other)
+        return operate(op, self, other)
 
-    method.__name__, method.__doc__ = op, doc
+    method.__name__, method.__doc__ = name, doc
     return method
 
 
-def _operator(op: str, swapped: bool = False) -> Any:
+_NUMBERS = {float, int, bool, complex}
+
+
+def _operator(name: str, swapped: bool = False) -> Any:
     """A Python operator: what it cannot take it leaves to the other operand."""
+    op = TABLE[name]
 
     def method(self: TensorCore, other: Any) -> Any:
-        if not isinstance(other, (TensorCore, float, int, bool, complex)) and not hasattr(other, "dtype"):
+        kind = type(other)
+        if kind is not type(self) and kind not in _NUMBERS and not isinstance(other, TensorCore) and not hasattr(other, "dtype"):
             return NotImplemented
-        return apply(op, other, self) if swapped else apply(op, self, other)
+        return operate(op, other, self) if swapped else operate(op, self, other)
 
     return method
 
@@ -60,11 +70,12 @@ def _in_place(op: str) -> Any:
     return method
 
 
-def _assigning(op: str) -> Any:
+def _assigning(name: str) -> Any:
     """`x += y`: like the method with `_`."""
+    op = TABLE[name]
 
     def method(self: Any, other: Any) -> Any:
-        return self._assign(apply(op, self, other)._value())
+        return self._assign(operate(op, self, other)._value())
 
     return method
 

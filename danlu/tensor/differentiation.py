@@ -8,12 +8,12 @@ from operator import methodcaller
 from typing import Any
 
 from danlu import backward, engine
-from danlu.engine import Value, record
+from danlu.engine import Value, record, state
 from danlu.errors import GradientError
 from danlu.graph import Spec
 from danlu.ops import TABLE
 from danlu.tensor.core import FULL, HOLD, TensorCore, wrap
-from danlu.tensor.modes import current, set_grad_enabled
+from danlu.tensor.modes import set_grad_enabled
 from danlu.tensor.storage import Storage
 
 _value, _leaf = methodcaller("_value"), methodcaller("leaf")
@@ -290,14 +290,15 @@ def gradients(
     ys: Sequence[TensorCore], gys: Sequence[Any], xs: Sequence[TensorCore] | None, keep: bool, create_graph: bool
 ) -> tuple[list[Value], list[Any]]:
     """The values to differentiate with respect to (all leaves, if `xs` is None) and the gradient of Σ ys · gys for each."""
-    previous, current.grad = current.grad, True
+    here = state()
+    previous, here.grad = here.grad, True
     try:
         values = list(map(_value, ys))
         targets = None if xs is None else list(map(_value, xs))
-        current.grad = create_graph
+        here.grad = create_graph
         if targets is None and not (keep or create_graph or checks) and len(values) == 1 and gys[0] is None and values[0].grad:
             _check_alone(values[0].spec)
-            current.differentiated = (ys[0],)
+            here.differentiated = (ys[0],)
             foreseen = engine.backward((values[0],), HOLD, FULL)
             if foreseen is not None:
                 return foreseen
@@ -305,10 +306,10 @@ def gradients(
         for check in checks:
             check(values, seeds)
         # A loss that its user has let go is computed all the same: only that finds a target without a class.
-        current.differentiated = () if keep else tuple([y for y, value in zip(ys, values) if value.spec.size == 1])
+        here.differentiated = () if keep else tuple([y for y, value in zip(ys, values) if value.spec.size == 1])
         return backward.gradients(values, seeds, targets, keep, create_graph, HOLD)
     finally:
-        current.grad = previous
+        here.grad = previous
 
 
 checks: list[Any] = []  # functions (roots, seeds) that look at a backward pass before it runs (detect_anomaly)

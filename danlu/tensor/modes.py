@@ -5,22 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import threading
 from collections.abc import Iterator
 from typing import Any
 
-
-class Mode(threading.local):
-    """For each thread: `grad`, whether operations are recorded for differentiation; `updates`, the list that is told of every `update_`,
-    and `dry`, whether that is all that `update_` does. `differentiated`: the losses of the last backward pass."""
-
-    grad = True
-    updates: list[tuple] | None = None
-    dry = False
-    differentiated: tuple = ()
-
-
-current = Mode()
+from danlu.engine import state
 
 
 def is_grad_enabled() -> bool:
@@ -30,7 +18,7 @@ def is_grad_enabled() -> bool:
     >>> danlu.is_grad_enabled()
     True
     """
-    return current.grad
+    return state().grad
 
 
 class _Switch(contextlib.ContextDecorator):
@@ -64,22 +52,22 @@ class set_grad_enabled(_Switch):
     """
 
     def __init__(self, mode: bool) -> None:
-        self.mode, self.previous = bool(mode), current.grad
-        current.grad = self.mode
+        self.mode, self.previous = bool(mode), state().grad
+        state().grad = self.mode
 
     def __call__(self, function: Any) -> Any:
-        current.grad = self.previous  # a decorator switches while the function runs, not where it is written
+        state().grad = self.previous  # a decorator switches while the function runs, not where it is written
         return super().__call__(function)
 
     def _recreate_cm(self) -> set_grad_enabled:
         return type(self)(self.mode)
 
     def __enter__(self) -> set_grad_enabled:
-        current.grad = self.mode
+        state().grad = self.mode
         return self
 
     def __exit__(self, *error: object) -> None:
-        current.grad = self.previous
+        state().grad = self.previous
 
 
 class no_grad(_Switch):
@@ -100,11 +88,11 @@ class no_grad(_Switch):
         return self if function is None else self(function)
 
     def __enter__(self) -> None:
-        self.previous = current.grad
-        current.grad = self.mode
+        self.previous = state().grad
+        state().grad = self.mode
 
     def __exit__(self, *error: object) -> None:
-        current.grad = self.previous
+        state().grad = self.previous
 
     def _recreate_cm(self) -> no_grad:
         return type(self)()

@@ -43,8 +43,8 @@ class Storage:
         """The value from now on."""
         old = self.value
         value.handles += 1
-        old.handles -= 1
         self.value = value
+        old.handles -= 1
         if old.leaf is not None and old.inputs and value.grad:  # retain_grad follows the tensor
             value.leaf, old.leaf = old.leaf, None
         trace = value.trace
@@ -52,7 +52,10 @@ class Storage:
             trace.replaced.append((weakref.ref(self), old))
 
     def __del__(self) -> None:
-        self.value.handles -= 1
+        try:
+            self.value.handles -= 1
+        except AttributeError:
+            pass  # Ctrl-C came before it had one
 
 
 Storage.now = Storage.__dict__["value"]  # the same slot under a second name: costs what reading `value` costs
@@ -95,9 +98,10 @@ class Shared(Storage):
         return None
 
     def _replace(self, value: Value) -> None:
+        old = self.value
         value.handles += 1
-        self.value.handles -= 1
         self.value = value
+        old.handles -= 1
 
     def _release(self, held: bool) -> None:
         """Nobody else has the memory (or it cannot be written): an ordinary storage from now on."""
