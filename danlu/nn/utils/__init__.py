@@ -7,13 +7,7 @@ from math import inf, isfinite
 
 from danlu.errors import DataError, NumericError, ShapeError
 from danlu.nn.utils import parametrizations, parametrize, prune, rnn
-from danlu.nn.utils.fusion import (
-    fuse_conv_bn_eval,
-    fuse_conv_bn_weights,
-    fuse_linear_bn_eval,
-    fuse_linear_bn_weights,
-    skip_init,
-)
+from danlu.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval, skip_init
 from danlu.nn.utils.norms import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
 from danlu.ops import composite
 from danlu.tensor import Tensor, apply, no_grad
@@ -203,9 +197,7 @@ __all__ = [
     "clip_grad_value_",
     "clip_grads_with_norm_",
     "fuse_conv_bn_eval",
-    "fuse_conv_bn_weights",
     "fuse_linear_bn_eval",
-    "fuse_linear_bn_weights",
     "get_total_norm",
     "parameters_to_vector",
     "parametrizations",

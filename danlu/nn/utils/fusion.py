@@ -26,41 +26,6 @@ def _fused(
         return Parameter(weight.to(w.dtype), trained[0]), Parameter(bias.to((w if b is None else b).dtype), trained[1])
 
 
-def fuse_conv_bn_weights(
-    conv_w: Tensor, conv_b: Tensor | None, bn_rm: Tensor, bn_rv: Tensor, bn_eps: float, bn_w: Tensor | None,
-    bn_b: Tensor | None, transpose: bool = False,
-) -> tuple[Parameter, Parameter]:  # fmt: skip
-    """Weight and bias of a convolution that does what it and the batch norm after it do: see `fuse_conv_bn_eval`.
-
-    Shapes: conv_w (C, …), of a transposed convolution (…, C, …); the others (C).
-
-    Example:
-        >>> import danlu
-        >>> one = danlu.ones(1)
-        >>> w, b = danlu.nn.utils.fuse_conv_bn_weights(danlu.ones(1, 1, 1), None, one, one, 0.0, 2 * one, one)
-        >>> w.tolist(), b.tolist()
-        ([[[2.0]]], [-1.0])
-    """
-    return _fused(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, int(transpose))
-
-
-def fuse_linear_bn_weights(
-    linear_w: Tensor, linear_b: Tensor | None, bn_rm: Tensor, bn_rv: Tensor, bn_eps: float, bn_w: Tensor, bn_b: Tensor
-) -> tuple[Parameter, Parameter]:
-    """Weight and bias of a linear layer that does what it and the batch norm after it do: see `fuse_linear_bn_eval`.
-
-    Shapes: linear_w (C, in_features); the others (C).
-
-    Example:
-        >>> import danlu
-        >>> one = danlu.ones(1)
-        >>> w, b = danlu.nn.utils.fuse_linear_bn_weights(danlu.ones(1, 1), one, one, one, 0.0, 2 * one, one)
-        >>> w.tolist(), b.tolist()
-        ([[2.0]], [1.0])
-    """
-    return _fused(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, 0)
-
-
 def _fold(name: str, layer: M, bn: Any, axis: int) -> M:
     if layer.training or bn.training or bn.running_mean is None:
         raise DataError("{name}: expected layers at evaluation, with running statistics: write layer.eval()", name=name)
@@ -120,4 +85,4 @@ def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
     return module
 
 
-__all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights", "skip_init"]
+__all__ = ["fuse_conv_bn_eval", "fuse_linear_bn_eval", "skip_init"]
