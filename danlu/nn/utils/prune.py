@@ -93,8 +93,9 @@ class BasePruningMethod:
     @classmethod
     def apply(cls, module: Module, name: str, *args: Any, importance_scores: Tensor | None = None, **kwargs: Any) -> None:
         """Prunes a parameter of a module by the method that the arguments make."""
-        scores, method = _original(module, name) if importance_scores is None else importance_scores, cls(*args, **kwargs)
-        _hang(module, name, method.next_mask(scores.detach(), _mask_of(module, name)))
+        mask, method = _mask_of(module, name), cls(*args, **kwargs)
+        scores = getattr(module, name) if importance_scores is None else importance_scores
+        _hang(module, name, method.next_mask(scores.detach(), mask))
 
     def next_mask(self, scores: Tensor, mask: Tensor) -> Tensor:
         """The mask that follows on another one."""
@@ -289,7 +290,7 @@ def global_unstructured(
     """
     places, given = list(parameters), importance_scores or {}
     masks = [_mask_of(*place) for place in places]
-    scores = [given.get(place, _original(*place)).detach().reshape(-1) for place in places]
+    scores = [given.get(place, getattr(*place)).detach().reshape(-1) for place in places]
     mask = pruning_method(**kwargs).next_mask(cat(scores), cat([m.reshape(-1) for m in masks]))
     start = 0
     for (module, name), old in zip(places, masks):
