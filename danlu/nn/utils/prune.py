@@ -290,7 +290,7 @@ def global_unstructured(
     """
     places, given = list(parameters), importance_scores or {}
     masks = [_mask_of(*place) for place in places]
-    scores = [given.get(place, getattr(*place)).detach().reshape(-1) for place in places]
+    scores = [(given[place] if place in given else getattr(*place)).detach().reshape(-1) for place in places]
     mask = pruning_method(**kwargs).next_mask(cat(scores), cat([m.reshape(-1) for m in masks]))
     start = 0
     for (module, name), old in zip(places, masks):
