@@ -175,7 +175,7 @@ NO_FORMULA = (
     r"danlu\.testing\.(evaluate|inputs_of)",
     r"danlu\.autograd\.(Function|FunctionCtx|compare|detect_anomaly|is_anomaly_enabled|once_differentiable|set_detect_anomaly)",
     r"danlu\.(func\.functional_call|optim\.Optimizer|nn\.(ModuleDict|ModuleList|(Uninitialized)?Parameter(Dict|List)?))",
-    r"danlu\.nn\.utils\.(remove_\w+|parametrize\.(cached|is_parametrized|remove_parametrizations|type_before_parametrizations))",
+    r"danlu\.nn\.utils\.(remove_\w+|skip_init|fuse_\w+|prune\.\w+|parametrize\.(cached|is_parametrized|remove_parametrizations|type_before_parametrizations))",
     r"danlu\.distributions\.(Distribution|register_kl|constraints\.(Constraint|independent))",
     r"danlu\.linalg\.(SVD|Eigh?|LeastSquares|LinAlgError)",
     r"danlu\.Tensor\.(cpu|cuda|data|device|dim|ndim|dtype|shape|size|element_size|expand_as|grad|grad_fn|is_\w+|item|tolist|numpy"
@@ -190,7 +190,7 @@ NO_TENSORS = (
     r"danlu\.data\.(Table|read_csv|\w*Sampler|(Chain|Concat|Iterable|Stack)Dataset|default_convert|get_worker_info)",
     r"danlu\.(distributions\.register_kl|linalg\.LinAlgError|optim\.lr_scheduler\.\w+|optim\.swa_utils\.SWALR)",
     r"danlu\.train\.(Callback|Checkpoint|EarlyStopping|History|Interrupt|Loop|MetricsLog|progress)",
-    r"danlu\.nn\.utils\.(remove_\w+|parametrize\.(cached|is_parametrized|remove_parametrizations|type_before_parametrizations))",
+    r"danlu\.nn\.utils\.(remove_\w+|skip_init|fuse_\w+|prune\.\w+|parametrize\.(cached|is_parametrized|remove_parametrizations|type_before_parametrizations))",
 )
 
 

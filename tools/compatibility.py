@@ -45,7 +45,6 @@ REASONS = (
     ("kthvalue", "error", "`out=` may share memory with the input: values never change, so the result is right."),
     ("int", "reference", "NaN, infinities and numbers beyond the dtype made integers: undefined in C, and not the same on every processor."),
     ("long", "reference", "See `int`."), ("short", "reference", "See `int`."),
-    ("nn.functional.interpolate.*", "reference", "`antialias=True` is refused: average first, `F.adaptive_avg_pool2d(x, size)`."),
     ("sinc", "reference", "In float32 PyTorch's derivative cancels near 0; danlu's does not (tested against mpmath)."),
     ("sign", "reference", "The sign of NaN is NaN, as in NumPy and the array API standard; PyTorch gives 0."),
     ("clamp*", "reference", AT_NAN), ("abs", "reference", AT_NAN), ("nn.functional.*elu*", "reference", AT_NAN),

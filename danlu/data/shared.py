@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 LARGE = 1 << 16 if hasattr(os, "memfd_create") else 1 << 62  # bytes from which on an array lies in a block
 KEEP = 8  # blocks of one worker that the loader's arrays lie on: who keeps more batches than that gets copies
 
-Part = (
-    bytes | tuple[int, int, int]
-)  # an array on its way: its bytes, or (number of a block, bytes, size of the block if it is new, else 0)
+# An array on its way: its bytes, or (number of a block, bytes, size of the block if it is new, else 0).
+Part = bytes | tuple[int, int, int]
 
 
 class Lease:

@@ -20,12 +20,12 @@ from danlu.messages import either
 from danlu.tensor import Tensor, apply, from_array
 
 
-def _sources(n: int, out: int, step: float, align_corners: bool) -> np.ndarray:
-    """Where on the old axis each element of the new one lies."""
+def _sources(n: int, out: int, step: float, align_corners: bool, number: type) -> np.ndarray:
+    """Where on the old axis each element of the new one lies, in the precision of the elements as PyTorch has it."""
     i = np.arange(out)
     if align_corners:
-        return i * ((n - 1) / (out - 1)) if out > 1 else np.zeros(out)
-    return (i + 0.5) * step - 0.5
+        return (i * number((n - 1) / max(out - 1, 1) * (out > 1))).astype(number)
+    return ((i + 0.5) * np.float64(number(step)) - 0.5).astype(number)
 
 
 def _taps(n: int, columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -42,22 +42,48 @@ def _linear_weights(n: int, source: np.ndarray) -> np.ndarray:
     return _taps(n, first[:, None] + np.arange(2), np.stack([1 - part, part], 1))
 
 
-def _cubic_weights(n: int, source: np.ndarray) -> np.ndarray:
-    """Keys's kernel (1981, eq. 4) with a = −3/4."""
-    a, first = -0.75, np.floor(source).astype(np.int64)
-    distance = np.abs((source - first)[:, None] - np.arange(-1, 3))
+def _keys(distance: np.ndarray, a: float) -> np.ndarray:
+    """Keys's kernel (1981, eq. 4)."""
     near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
-    return _taps(n, first[:, None] + np.arange(-1, 3), np.where(distance <= 1, near, far))
+    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
+
+
+def _cubic_weights(n: int, source: np.ndarray) -> np.ndarray:
+    first = np.floor(source).astype(np.int64)
+    return _taps(n, first[:, None] + np.arange(-1, 3), _keys(np.abs((source - first)[:, None] - np.arange(-1, 3)), -0.75))
+
+
+def _averaging_weights(n: int, out: int, step: float, cubic: bool, number: type) -> np.ndarray:
+    """Those of antialias: the filter is as wide as the elements of the coarser grid; a = −½ as in Pillow."""
+    places = (np.arange(out, dtype=number)[:, None] + number(0.5)) * number(step)
+    distance = np.abs((np.arange(n, dtype=number) - places + number(0.5)) * number(1 / max(step, 1.0)))
+    weights = _keys(distance, -0.5) if cubic else np.maximum(1 - distance, 0)
+    return weights / weights.sum(1, keepdims=True)
 
 
 @lru_cache(maxsize=256)
-def _resampling(n: int, out: int, step: float, align_corners: bool, cubic: bool, dtype: np.dtype) -> np.ndarray | None:
+def resampling(
+    n: int, out: int, step: float, align_corners: bool, cubic: bool, antialias: bool, dtype: np.dtype
+) -> np.ndarray | None:
     """The matrix (out, n) of a resampling along one axis; None where it changes nothing."""
-    source = _sources(n, out, step, align_corners)
+    number = np.float32 if dtype == np.float32 else np.float64
+    source = _sources(n, out, step, align_corners, number)
     if n == out and np.array_equal(source, np.arange(n)):
         return None
-    return (_cubic_weights if cubic else _linear_weights)(n, source).astype(dtype)
+    if antialias:
+        step = (n - 1) / max(out - 1, 1) * (out > 1) if align_corners else step
+        weights = _averaging_weights(n, out, step, cubic, number)
+    else:
+        weights = (_cubic_weights if cubic else _linear_weights)(n, source)
+    return _fixed_point(weights) if dtype == np.uint8 else weights.astype(dtype)
+
+
+def _fixed_point(weights: np.ndarray) -> np.ndarray:
+    """Weights for bytes as PyTorch has them, numbers of 16 bits with a common point; sums of their products are exact in float32."""
+    most = weights.max()
+    scale = max(2.0**k for k in range(23) if int(0.5 + most * 2**k) < 1 << 15)
+    return (np.trunc(weights * scale + np.copysign(0.5, weights)) / scale).astype(np.float32)
 
 
 @lru_cache(maxsize=256)
@@ -106,8 +132,8 @@ def _check_mode(x: Tensor, mode: str, align_corners: bool | None, antialias: boo
         raise DataError(
             "interpolate: mode is {mode!r}; expected nearest, nearest-exact, area, {modes}", mode=mode, modes=", ".join(_RANKS)
         )
-    if antialias:
-        raise DataError("interpolate: antialias=True is not there; average first: F.adaptive_avg_pool2d(x, size)")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise DataError("interpolate: antialias=True with mode {mode!r}; expected it with bilinear and bicubic alone", mode=mode)
     if align_corners is not None and mode not in _RANKS:
         raise DataError(
             "interpolate: align_corners={align_corners} with mode {mode!r}; expected it with {modes} alone",
@@ -142,6 +168,7 @@ def interpolate(
 
     mode: nearest, nearest-exact, linear (3 axes), bilinear or bicubic (4 axes), trilinear (5 axes), area (averages).
     align_corners: the centres of the corner elements keep their place, instead of the outer edges.
+    antialias (bilinear and bicubic): where the result is smaller, its elements average all that they cover, as Pillow's do.
 
     Shapes: input (N, C, *) → (N, C, *size).
 
@@ -158,12 +185,18 @@ def interpolate(
     shape = tuple(input.shape[2:])
     steps = [1 / f if f and not recompute_scale_factor else n / m for n, m, f in zip(shape, out, factors)]
     if mode in _RANKS:
-        options = (bool(align_corners), mode == "bicubic")
+        options = (bool(align_corners), mode == "bicubic", antialias)
 
         def run(x: Tensor) -> Tensor:
-            return along_axes(x, [_resampling(n, m, s, *options, x.dtype.numpy) for n, m, s in zip(shape, out, steps)])
+            return along_axes(x, [resampling(n, m, s, *options, x.dtype.numpy) for n, m, s in zip(shape, out, steps)])
 
-        return run(input.to(float32)).round().clamp(0, 255).to(uint8) if input.dtype is uint8 else rounded_once(run, input)
+        if input.dtype is not uint8:
+            return rounded_once(run, input)
+        for k in reversed(range(len(out))):  # bytes again after each axis, the last one first
+            matrix = resampling(shape[k], out[k], steps[k], *options, uint8.numpy)
+            rest = len(out) - 1 - k
+            input = (along_axes(input.to(float32), [matrix] + [None] * rest) + 0.5).floor().clamp(0, 255).to(uint8)
+        return input
     for axis, (n, m, s) in enumerate(zip(shape, out, steps)):
         input = _take_nearest(input, axis + 2, n, m, s, mode == "nearest-exact")
     return input

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from danlu.errors import DataError, ShapeError
+from danlu.messages import message
 from danlu.tensor import Tensor, apply, from_array
 from danlu.tensor.creation import stack
 
@@ -123,6 +124,19 @@ class PackedSequence:
     def cpu(self) -> PackedSequence:
         """Itself: danlu computes on the CPU."""
         return self
+
+    pin_memory = cpu
+    is_cuda = False
+
+    def is_pinned(self) -> bool:
+        """False: there is no GPU to copy to."""
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        """`double()`, `half()`, `cuda()`, …: the same of the data."""
+        if name not in ("bfloat16", "bool", "byte", "char", "cuda", "double", "float", "half", "int", "long", "short"):
+            raise AttributeError(message("a PackedSequence has no attribute {name!r}", name=name))
+        return lambda *args: self._replace(getattr(self.data, name)(*args))
 
     def __repr__(self) -> str:
         names = ("data", "batch_sizes", "sorted_indices", "unsorted_indices")

@@ -17,6 +17,10 @@ from danlu.random import Generator
 from danlu.tensor import Tensor, apply
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """A linear layer by the name that PyTorch prints for the one inside attention."""
+
+
 class MultiheadAttention(Module):
     """Several heads of attention beside one another, their results through one matrix (Vaswani et al. 2017, §3.2.2).
 
@@ -76,7 +80,7 @@ class MultiheadAttention(Module):
         shapes |= {"bias_k": (1, 1, e), "bias_v": (1, 1, e)} if add_bias_kv else {}
         for name in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight", "in_proj_bias", "bias_k", "bias_v"):
             self.register_parameter(name, Parameter(filled(shapes[name], 0.0, dtype, device)) if name in shapes else None)
-        self.out_proj = Linear(e, e, bias, device, dtype, generator=generator)
+        self.out_proj = NonDynamicallyQuantizableLinear(e, e, bias, device, dtype, generator=generator)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: Generator | None = None) -> None:

@@ -6,7 +6,6 @@ no more than any attribute. Three registries hold the *names* of parameters, buf
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
@@ -15,29 +14,20 @@ from danlu.engine import capturing, changed
 from danlu.errors import DanluError, DataError, DTypeError, ShapeError
 from danlu.graph import Op
 from danlu.guidance import check_keywords
-from danlu.messages import message
+from danlu.messages import Phrase, message
 from danlu.nn.backward_hooks import BackwardHooks
+from danlu.nn.hooks import HookHandle, Hooks, everywhere
 from danlu.nn.parameter import Buffer, Parameter
 from danlu.nn.registry import Registry
-from danlu.nn.state import HookHandle, IncompatibleKeys, StateError, Stateful, listing
+from danlu.nn.state import IncompatibleKeys, StateError, Stateful, listing
 from danlu.nn.teaching import name_layer, name_meant, refuse_data, warn_of_hidden
 from danlu.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
 
 
-class Hooks:
-    """The hooks of one module: what runs before and after its forward, and before and after its gradients are known."""
-
-    def __init__(self) -> None:
-        self.before: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
-        self.after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
-        self.backward_before: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
-        self.backward_after: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
-        self.always: list[Callable[..., Any]] = []  # those of `after` that run after an error too
-        self.count = 0
-
-
+_NONE = Hooks()
+_KINDS = ("_parameter_names", "_buffer_names", "_module_names")
 _ops: dict[type, tuple[Op, Callable[[Any], tuple], Callable[..., Any]]] = {}  # see `as_one_op`
 
 
@@ -56,7 +46,7 @@ def one_op(module: Module) -> tuple[Op, tuple] | None:
     """The op that calling a module is, and its tensors; None where it is more: a forward of another class or its own, hooks."""
     cls, values = type(module), module.__dict__
     found = _ops.get(cls)
-    if found is None or cls.forward is not found[2] or "_hooks" in values or "forward" in values or values.get("inplace"):
+    if found is None or cls.forward is not found[2] or module._hooks is not None or "forward" in values or values.get("inplace"):
         return None
     return found[0], found[1](module)
 
@@ -123,26 +113,26 @@ class Module(Stateful):
             raise
 
     def _call_with_hooks(self, hooks: Hooks, inputs: tuple, named: dict[str, Any]) -> Any:
-        for hook, with_kwargs in list(hooks.before.values()):
+        for hook, with_kwargs, _ in hooks.of("before"):
             given = hook(self, inputs, named) if with_kwargs else hook(self, inputs)
             if given is not None and with_kwargs:
                 inputs, named = given
             elif given is not None:
                 inputs = given if isinstance(given, tuple) else (given,)
         watched = None
-        if hooks.backward_before or hooks.backward_after:
-            before, after = ([hook for hook, _ in chain.values()] for chain in (hooks.backward_before, hooks.backward_after))
+        before, after = ([entry[0] for entry in hooks.of(when)] for when in ("before gradients", "after gradients"))
+        if before or after:
             watched = BackwardHooks(self, before, after)
             inputs = watched.enter(inputs)
-        after = list(hooks.after.values())
+        after = hooks.of("after")
         try:
             result = self.forward(*inputs, **named)
         except BaseException:
-            for hook, with_kwargs in after:
-                if hook in hooks.always:
+            for hook, with_kwargs, always in after:
+                if always:
                     hook(self, inputs, named, None) if with_kwargs else hook(self, inputs, None)
             raise
-        for hook, with_kwargs in after:
+        for hook, with_kwargs, _ in after:
             given = hook(self, inputs, named, result) if with_kwargs else hook(self, inputs, result)
             result = result if given is None else given
         return result if watched is None else watched.leave(result)
@@ -151,46 +141,59 @@ class Module(Stateful):
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> HookHandle:
         """`hook(module, inputs)` before forward; what it returns replaces the inputs."""
-        return self._add_hook("before", hook, prepend, with_kwargs)
+        return self._own_hooks().add("before", hook, prepend, with_kwargs)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> HookHandle:
         """`hook(module, inputs, output)` after forward; what it returns replaces the output. `always_call`: after an error too, with None."""
-        handle = self._add_hook("after", hook, prepend, with_kwargs)
-        self.__dict__["_hooks"].always += [hook] if always_call else []
-        return handle
+        return self._own_hooks().add("after", hook, prepend, with_kwargs, always_call)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
         """`hook(module, grad_output)` when the gradients of the outputs are known; what it returns replaces them."""
-        return self._add_hook("backward_before", hook, prepend, False)
+        return self._own_hooks().add("before gradients", hook, prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
         """`hook(module, grad_input, grad_output)` when the gradients of the inputs are known; what it returns replaces grad_input."""
-        return self._add_hook("backward_after", hook, prepend, False)
+        return self._own_hooks().add("after gradients", hook, prepend)
 
-    def _add_hook(self, when: str, hook: Callable[..., Any], prepend: bool, with_kwargs: bool) -> HookHandle:
-        if self._hooks is None:
-            self.__dict__["_hooks"] = Hooks()
-        hooks = self.__dict__["_hooks"]
-        hooks.count += 1
-        chain = getattr(hooks, when)
-        chain[hooks.count] = (hook, with_kwargs)
-        if prepend:
-            chain.move_to_end(hooks.count, last=False)
-        return HookHandle(chain, hooks.count)
+    def _own_hooks(self) -> Hooks:
+        return self.__dict__.setdefault("_hooks", Hooks())
+
+    @property
+    def _forward_pre_hooks(self) -> Mapping[int, Callable[..., Any]]:
+        return self.__dict__.get("_hooks", _NONE).chain("before")
+
+    @property
+    def _forward_hooks(self) -> Mapping[int, Callable[..., Any]]:
+        return self.__dict__.get("_hooks", _NONE).chain("after")
+
+    @property
+    def _backward_hooks(self) -> Mapping[int, Callable[..., Any]]:
+        return self.__dict__.get("_hooks", _NONE).chain("after gradients")
 
     # ---- registration ------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
+            self._clear("_parameter_names", name)
             self.register_parameter(name, value)
-        elif isinstance(value, Module):
-            self.register_module(name, value)
-        elif isinstance(value, Buffer):
-            self.register_buffer(name, value, value.persistent)
-        else:
+        elif not isinstance(value, (Module, Buffer)) or name in self.__dict__.get("_parameter_names", ()):
             self._set_plain(name, value)
+        elif isinstance(value, Module):
+            self._clear("_module_names", name)
+            self.register_module(name, value)
+        else:
+            self._clear("_buffer_names", name)
+            self.register_buffer(name, value, value.persistent)
+
+    def _clear(self, kind: str, name: str) -> None:
+        """Takes away what has a name and is of another kind."""
+        values = self.__dict__
+        if name in values and name not in values.get(kind, ()):
+            for other in _KINDS:
+                values.get(other, {}).pop(name, None)
+            del values[name]
 
     def _set_plain(self, name: str, value: Any) -> None:
         """An attribute that is neither Parameter nor Module: it may set a registered name to None, or a buffer to a tensor."""
@@ -224,8 +227,8 @@ class Module(Stateful):
 
     def __delattr__(self, name: str) -> None:
         changed()
-        for names in (self._parameter_names, self._buffer_names, self._module_names):
-            names.pop(name, None)
+        for kind in _KINDS:
+            self.__dict__[kind].pop(name, None)
         object.__delattr__(self, name)
 
     def _register(self, kind: str, name: str, value: Any, mark: Any = None) -> None:
@@ -239,9 +242,6 @@ class Module(Stateful):
                 )
             )
         _check_name(self, kind, name)
-        for other in ("_parameter_names", "_buffer_names", "_module_names"):
-            if other != kind:
-                values[other].pop(name, None)
         changed()
         values[kind][name] = mark
         values[name] = value
@@ -278,10 +278,6 @@ class Module(Stateful):
 
     add_module = register_module
 
-    def _named(self, kind: str) -> dict[str, Any]:
-        values = self.__dict__
-        return {name: values[name] for name in values.get(kind, ())}
-
     @property
     def _parameters(self) -> MutableMapping[str, Parameter | None]:
         return Registry(self, "_parameter_names")
@@ -299,8 +295,8 @@ class Module(Stateful):
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The direct submodules with their names; each once."""
         seen: set[int] = set()
-        for name, child in self._named("_module_names").items():
-            if child is not None and id(child) not in seen:
+        for name, child in self._children():
+            if id(child) not in seen:
                 seen.add(id(child))
                 yield name, child
 
@@ -321,10 +317,7 @@ class Module(Stateful):
             if remove_duplicate:
                 memo.add(module)
             yield path, module
-            below = [
-                (f"{path}.{name}" if path else name, m) for name, m in module._named("_module_names").items() if m is not None
-            ]
-            stack.extend(reversed(below))
+            stack.extend([(f"{path}.{name}" if path else name, child) for name, child in module._children()][::-1])
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it."""
@@ -366,53 +359,33 @@ class Module(Stateful):
         """The module under a dotted path ("" is this one)."""
         module = self
         for name in filter(None, target.split(".")):
-            child = module._named("_module_names").get(name)
-            if child is None:
-                raise AttributeError(
-                    message(
-                        "{layer} has no submodule {name!r} (of path {target!r}); it has {listing}",
-                        layer=type(module).__name__,
-                        name=name,
-                        target=target,
-                        listing=listing(module._modules),
-                    )
-                )
-            module = child
+            module = module._own("_module_names", Phrase("submodule"), name, target)
         return module
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter under a dotted path."""
         path, _, name = target.rpartition(".")
-        module = self.get_submodule(path)
-        found = module._parameters.get(name)
-        if found is None:
-            raise AttributeError(
-                message(
-                    "{layer} has no parameter {name!r} (of path {target!r}); it has {listing}",
-                    layer=type(module).__name__,
-                    name=name,
-                    target=target,
-                    listing=listing(module._parameters),
-                )
-            )
-        return found
+        return self.get_submodule(path)._own("_parameter_names", Phrase("parameter"), name, target)
 
     def get_buffer(self, target: str) -> Tensor:
         """The buffer under a dotted path."""
         path, _, name = target.rpartition(".")
-        module = self.get_submodule(path)
-        found = module._buffers.get(name)
-        if found is None:
+        return self.get_submodule(path)._own("_buffer_names", Phrase("buffer"), name, target)
+
+    def _own(self, kind: str, word: Phrase, name: str, target: str) -> Any:
+        own = self._named(kind)
+        if own.get(name) is None:
             raise AttributeError(
                 message(
-                    "{layer} has no buffer {name!r} (of path {target!r}); it has {listing}",
-                    layer=type(module).__name__,
+                    "{layer} has no {kind} {name!r} (of path {target!r}); it has {listing}",
+                    layer=type(self).__name__,
+                    kind=word,
                     name=name,
                     target=target,
-                    listing=listing(module._buffers),
+                    listing=listing(own),
                 )
             )
-        return found
+        return own[name]
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Puts a module under a dotted path, in the place of what stands there; `strict`: only where something stands."""
@@ -524,6 +497,32 @@ class Module(Stateful):
         return [f"({name}): " + text.replace("\n", "\n  ") for name, text in children.items()]
 
 
+def _add_everywhere(when: str, hook: Callable[..., Any], kwargs: bool = False, always: bool = False) -> HookHandle:
+    Module._hooks = everywhere  # what a module without hooks of its own finds
+    changed()
+    return everywhere.add(when, hook, False, kwargs, always)
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> HookHandle:
+    """`hook(module, inputs)` before the forward of every module; see `Module.register_forward_pre_hook`."""
+    return _add_everywhere("before", hook)
+
+
+def register_module_forward_hook(hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False) -> HookHandle:
+    """`hook(module, inputs, output)` after the forward of every module; see `Module.register_forward_hook`."""
+    return _add_everywhere("after", hook, with_kwargs, always_call)
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> HookHandle:
+    """`hook(module, grad_output)` for every module; see `Module.register_full_backward_pre_hook`."""
+    return _add_everywhere("before gradients", hook)
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> HookHandle:
+    """`hook(module, grad_input, grad_output)` for every module; see `Module.register_full_backward_hook`."""
+    return _add_everywhere("after gradients", hook)
+
+
 def _check_name(module: Module, kind: str, name: str) -> None:
     """A name that can be registered: a word without dots that is no method or other attribute of the module."""
     if not isinstance(name, str):
@@ -534,10 +533,9 @@ def _check_name(module: Module, kind: str, name: str) -> None:
                 "{name!r} cannot name a parameter, buffer or submodule: expected a name without dots that is not empty", name=name
             )
         )
-    taken = name in module.__dict__ and all(
-        name not in module.__dict__[k] for k in ("_parameter_names", "_buffer_names", "_module_names")
-    )
-    if callable(getattr(type(module), name, None)) or (taken and module.__dict__[name] is not None and kind == "_buffer_names"):
+    values = module.__dict__
+    taken = name in values and name not in values[kind]
+    if callable(getattr(type(module), name, None)) or (taken and values[name] is not None):
         raise KeyError(
             message("{layer} already has an attribute {name!r}; choose another name", layer=type(module).__name__, name=name)
         )

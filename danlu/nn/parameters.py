@@ -39,11 +39,15 @@ class _Parameters(Module):
     def _line(self, name: str, value: Any) -> str:
         if not isinstance(value, Tensor):
             return f"({name}): Object of type: {type(value).__name__}"
-        return f"({name}): Parameter containing: [{value.dtype!r} of size {'x'.join(map(str, value.shape))}]"
+        return f"({name}): Parameter containing: [{self._kind(value)} of size {'x'.join(map(str, value.shape))}]"
+
+    def _kind(self, value: Tensor) -> str:
+        return repr(value.dtype)
 
     def __repr__(self) -> str:
-        lines = [f"    {self._line(name, value)}\n" for name, value in zip(self._order, self._values())]
-        return f"{self._get_name()}(\n{''.join(lines)})" if lines else f"{self._get_name()}()"
+        lines = [f"  {self._line(name, value)}" for name, value in zip(self._order, self._values())]
+        text = "".join(f"\n  {line}" for line in lines) + "\n" if len(lines) > 1 else "".join(lines)
+        return f"{self._get_name()}({text})"
 
 
 class ParameterList(_Parameters):
@@ -120,6 +124,9 @@ class ParameterDict(_Parameters):
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._set(key, value)
+
+    def _kind(self, value: Tensor) -> str:
+        return str(value.type())
 
     def __delitem__(self, key: str) -> None:
         delattr(self, key)

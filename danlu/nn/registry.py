@@ -39,6 +39,10 @@ class Registry(MutableMapping[str, Any]):
     def __len__(self) -> int:
         return len(self._names())
 
+    def keys(self) -> Any:
+        """The names."""
+        return dict.fromkeys(self).keys()
+
     def __repr__(self) -> str:
         return repr(dict(self))
 

@@ -53,6 +53,17 @@ class _Table(Module):
         if weight is None:
             self.reset_parameters(generator)
 
+    @classmethod
+    def _sizes(cls, embeddings: Tensor) -> tuple[int, int]:
+        """Those of given vectors (V, D)."""
+        if embeddings.ndim != 2:
+            raise ShapeError(
+                "{layer}.from_pretrained: the vectors have shape {shape}; expected (V, D)",
+                layer=cls.__name__,
+                shape=tuple(embeddings.shape),
+            )
+        return embeddings.shape[0], embeddings.shape[1]
+
     def reset_parameters(self, generator: Generator | None = None) -> None:
         """Draws the vectors anew, normal of mean 0 and variance 1; that of the padding is 0."""
         init.normal_(self.weight, generator=generator)
@@ -112,13 +123,8 @@ class Embedding(_Table):
         sparse: bool = False,
     ) -> Embedding:
         """A layer with given vectors (V, D); freeze=True does not train them."""
-        if embeddings.ndim != 2:
-            raise ShapeError(
-                "Embedding.from_pretrained: the vectors have shape {shape}; expected (V, D)", shape=tuple(embeddings.shape)
-            )
         options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
-        count, size = embeddings.shape
-        return cls(count, size, *options, _weight=embeddings, _freeze=freeze)
+        return cls(*cls._sizes(embeddings), *options, _weight=embeddings, _freeze=freeze)
 
     def forward(self, input: Tensor) -> Tensor:
         """The rows that the input names."""
@@ -181,12 +187,8 @@ class EmbeddingBag(_Table):
         padding_idx: int | None = None,
     ) -> EmbeddingBag:
         """A layer with given vectors (V, D); freeze=True does not train them."""
-        if embeddings.ndim != 2:
-            raise ShapeError(
-                "EmbeddingBag.from_pretrained: the vectors have shape {shape}; expected (V, D)", shape=tuple(embeddings.shape)
-            )
         options = (max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset, padding_idx)
-        made = cls(*embeddings.shape, *options)
+        made = cls(*cls._sizes(embeddings), *options)
         made.weight.requires_grad_(not freeze)
         return made
 

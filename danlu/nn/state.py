@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from danlu.errors import DanluError, DTypeError
 from danlu.messages import Phrase
+from danlu.nn.hooks import Hooked, HookHandle
 from danlu.tensor import Tensor, no_grad
 from danlu.tensor.exchange import as_tensor
 
@@ -31,23 +32,6 @@ class IncompatibleKeys(NamedTuple):
         return f"_IncompatibleKeys(missing_keys={self.missing_keys!r}, unexpected_keys={self.unexpected_keys!r})"
 
 
-class HookHandle:
-    """Removes a hook: `handle.remove()`, or at the end of a `with` block."""
-
-    def __init__(self, hooks: OrderedDict, key: int) -> None:
-        self._hooks, self._key = hooks, key
-
-    def remove(self) -> None:
-        """Takes the hook away; a second call does nothing."""
-        self._hooks.pop(self._key, None)
-
-    def __enter__(self) -> HookHandle:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.remove()
-
-
 class Problems(list):
     """The problems of a load; beside them the names that the modules know, and what is copied where there are none."""
 
@@ -57,24 +41,25 @@ class Problems(list):
         self.pending: list[Callable[[], Any]] = []
 
 
-class Stateful:
+class Stateful(Hooked):
     """The part of Module that saves and loads."""
 
     _version = 1  # of its state, as PyTorch counts; `_since`: from which version on it has a name
     _since: Mapping[str, int] = MappingProxyType({})
-    _state_hooks: Mapping[str, OrderedDict[int, Callable[..., Any]]] = MappingProxyType({})
 
-    def _children(self) -> Iterator[tuple[str, Any]]:
-        for name in self.__dict__.get("_module_names", ()):
-            if self.__dict__[name] is not None:
-                yield name, self.__dict__[name]
+    def _named(self, kind: str) -> dict[str, Any]:
+        """Name → value of one of the registries of names."""
+        values = self.__dict__
+        return {name: values[name] for name in values.get(kind, ())}
+
+    def _children(self) -> list[tuple[str, Any]]:
+        return [(name, child) for name, child in self._named("_module_names").items() if child is not None]
 
     def _own_state(self) -> dict[str, Tensor]:
         """Name → parameter or persistent buffer of this module alone."""
-        values = self.__dict__
-        kept = [name for name, persistent in values.get("_buffer_names", {}).items() if persistent]
-        names = (*values.get("_parameter_names", ()), *kept)
-        return {name: values[name] for name in names if values[name] is not None}
+        kept = self.__dict__.get("_buffer_names", {})
+        values = self._named("_parameter_names") | {name: x for name, x in self._named("_buffer_names").items() if kept[name]}
+        return {name: value for name, value in values.items() if value is not None}
 
     # ---- saving ----------------------------------------------------------------------------------------------------------
 
@@ -189,34 +174,25 @@ class Stateful:
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
         """`hook(module, prefix, keep_vars)` before the module's part of a state_dict is made."""
-        return self._add_state_hook("save", hook)
+        return self._hook("save", hook)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> HookHandle:
         """`hook(module, state_dict, prefix, local_metadata)` when it is made; what it returns replaces the state_dict."""
-        return self._add_state_hook("saved", hook)
+        return self._hook("saved", hook)
 
     _register_state_dict_hook = register_state_dict_post_hook
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
         """`hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)` before a load; it may
         change the state_dict."""
-        return self._add_state_hook("load", hook)
+        return self._hook("load", hook)
 
     def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> HookHandle:
-        return self._add_state_hook("load", hook if with_module else lambda _, *given: hook(*given))
+        return self._hook("load", hook if with_module else lambda _, *given: hook(*given))
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> HookHandle:
         """`hook(module, incompatible_keys)` after a load; it may take names out of the lists before they are an error."""
-        return self._add_state_hook("loaded", hook)
-
-    def _hooks_of(self, when: str) -> list[Callable[..., Any]]:
-        return list(self._state_hooks[when].values()) if when in self._state_hooks else []
-
-    def _add_state_hook(self, when: str, hook: Callable[..., Any]) -> HookHandle:
-        chain = self.__dict__.setdefault("_state_hooks", {}).setdefault(when, OrderedDict())
-        key = max(chain, default=0) + 1
-        chain[key] = hook
-        return HookHandle(chain, key)
+        return self._hook("loaded", hook)
 
 
 def _key_problems(missing: list[str], unexpected: list[str]) -> list[Phrase]:
@@ -261,4 +237,4 @@ def _load(own: Tensor, given: Any, assign: bool) -> None:
             own.copy_(value)
 
 
-__all__ = ["HookHandle", "IncompatibleKeys", "StateError", "Stateful"]
+__all__ = ["IncompatibleKeys", "StateError", "Stateful"]

@@ -80,9 +80,12 @@ class Adam(Optimizer):
         groups = [(g, [self.state[p] for p in g["params"] if p.grad is not None]) for g in self.param_groups]
         groups, decoupled = [(g, states) for g, states in groups if states], self.decoupled
 
+        def uneven() -> bool:
+            return any(len({state["step"] for state in states}) > 1 for _, states in groups)
+
         def numbers() -> list[float] | None:
             found: list[float] = []
-            if any(len({state["step"] for state in states}) > 1 for _, states in groups):
+            if uneven():
                 return None
             for group, states in groups:
                 step = states[0]["step"] + 1
@@ -92,7 +95,7 @@ class Adam(Optimizer):
                 found += (alpha, rate1, rate2, scale, decay) if group["weight_decay"] else (alpha, rate1, rate2, scale)
             return found
 
-        return None if any(len({s["step"] for s in states}) > 1 for _, states in groups) else numbers
+        return None if uneven() else numbers
 
 
 def _rates(group: Group, step: int, decoupled: bool) -> tuple[float, float, float, float, float]:

@@ -9,7 +9,7 @@ from typing import Any
 from danlu.errors import DataError
 from danlu.messages import Phrase
 from danlu.optim.optimizer import Group, Optimizer, check_option
-from danlu.optim.schedule import LRScheduler, for_each_group
+from danlu.optim.schedule import LRScheduler, for_each_group, write_rate
 
 
 def _half_cosine(start: float, end: float, share: float) -> float:
@@ -25,15 +25,25 @@ def _write_momentum(group: Group, momentum: float) -> None:
         group["momentum"] = momentum
 
 
-def _check_momentum(name: str, optimizer: Any) -> None:
-    """DataError for an optimizer without a momentum that could be cycled."""
-    for group in getattr(optimizer, "param_groups", ()):
+def _begin_momentum(name: str, optimizer: Any, low: Any, high: Any, last_epoch: int) -> None:
+    """Writes the momenta that a schedule cycles between into the groups.
+
+    Raises: DataError for an optimizer without a momentum that could be cycled.
+    """
+    groups = getattr(optimizer, "param_groups", ())  # what is no optimizer the base refuses
+    for group in groups:
         if "momentum" not in group and "betas" not in group:
             raise DataError(
                 "{name}: cycle_momentum is True, but {optimizer} has neither momentum nor betas; write cycle_momentum=False",
                 name=name,
                 optimizer=type(optimizer).__name__,
             )
+    bounds = {
+        option: for_each_group(name, option, x, optimizer) for option, x in (("base_momentum", low), ("max_momentum", high))
+    }
+    for k, group in enumerate(groups if last_epoch < 0 else ()):
+        group.update({option: values[k] for option, values in bounds.items()})
+        _write_momentum(group, group["max_momentum"])
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -136,21 +146,18 @@ class CyclicLR(LRScheduler):
         modes = ("triangular", "triangular2", "exp_range")
         check_option("CyclicLR", "mode", mode, mode in modes or scale_fn is not None, Phrase("one of {modes}", modes=modes))
         check_option("CyclicLR", "step_size_up", step_size_up, step_size_up >= 1, Phrase("an integer ≥ 1"))
-        if cycle_momentum:
-            _check_momentum("CyclicLR", optimizer)
         self.up, self.total = step_size_up, step_size_up + (step_size_up if step_size_down is None else step_size_down)
         self.mode, self.gamma, self.scale_fn, self.cycle_momentum = mode, gamma, scale_fn, cycle_momentum
         own = "iterations" if mode == "exp_range" else "cycle"
         self.scale_mode = own if scale_fn is None else scale_mode
-        self._limits(optimizer, (base_lr, max_lr), (base_momentum, max_momentum))
+        groups = getattr(optimizer, "param_groups", ())  # what is no optimizer the base refuses
+        low, self.max_lrs = (for_each_group("CyclicLR", "lr", x, optimizer) if groups else [] for x in (base_lr, max_lr))
+        for group, rate in zip(groups if last_epoch < 0 else (), low):
+            write_rate(group, rate)
+        if groups and cycle_momentum:
+            _begin_momentum("CyclicLR", optimizer, base_momentum, max_momentum, last_epoch)
         super().__init__(optimizer, last_epoch)
-
-    def _limits(self, optimizer: Optimizer, rates: tuple, momenta: tuple) -> None:
-        groups = getattr(optimizer, "param_groups", ())
-        if not groups:
-            return  # the base says what is wrong
-        self.low_lrs, self.max_lrs = (for_each_group("CyclicLR", "lr", x, optimizer) for x in rates)
-        self.low_momenta, self.max_momenta = (for_each_group("CyclicLR", "momentum", x, optimizer) for x in momenta)
+        self.base_lrs = low
 
     def _height(self, step: int) -> float:
         """How far up the rates are: 0 to 1, times the scale."""
@@ -164,12 +171,12 @@ class CyclicLR(LRScheduler):
 
     def rate(self, index: int, step: int) -> float:
         """base_lr + (max_lr − base_lr) · height."""
-        return self.low_lrs[index] + (self.max_lrs[index] - self.low_lrs[index]) * self._height(step)
+        return self.base_lrs[index] + (self.max_lrs[index] - self.base_lrs[index]) * self._height(step)
 
     def cycle(self, group: Group, index: int) -> None:
         """max_momentum − (max_momentum − base_momentum) · height."""
         if self.cycle_momentum:
-            low, high = self.low_momenta[index], self.max_momenta[index]
+            low, high = group["base_momentum"], group["max_momentum"]
             _write_momentum(group, high - (high - low) * self._height(self.last_epoch))
 
 
@@ -205,6 +212,7 @@ class OneCycleLR(LRScheduler):
     """
 
     absolute = True
+    written_options = ("initial_lr", "max_lr", "min_lr")
 
     def __init__(
         self,
@@ -226,15 +234,15 @@ class OneCycleLR(LRScheduler):
         if total_steps is None:
             total_steps = (epochs or 0) * (steps_per_epoch or 0)
         _check_cycle(total_steps, pct_start, anneal_strategy)
-        if cycle_momentum:
-            _check_momentum("OneCycleLR", optimizer)
         self.total_steps, self.pct_start, self.anneal_strategy = total_steps, pct_start, anneal_strategy
         self.cycle_momentum, self.three_phase = cycle_momentum, three_phase
-        self.div_factor, self.final_div_factor = div_factor, final_div_factor
-        if getattr(optimizer, "param_groups", ()):
-            self.max_lrs = for_each_group("OneCycleLR", "max_lr", max_lr, optimizer)
-            self.low_momenta = for_each_group("OneCycleLR", "base_momentum", base_momentum, optimizer)
-            self.max_momenta = for_each_group("OneCycleLR", "max_momentum", max_momentum, optimizer)
+        if getattr(optimizer, "param_groups", ()):  # else the base says what is wrong
+            top = for_each_group("OneCycleLR", "max_lr", max_lr, optimizer)
+            for group, rate in zip(optimizer.param_groups if last_epoch < 0 else (), top):
+                low = rate / div_factor
+                group.update(initial_lr=low, max_lr=rate, min_lr=low / final_div_factor)
+            if cycle_momentum:
+                _begin_momentum("OneCycleLR", optimizer, base_momentum, max_momentum, last_epoch)
         super().__init__(optimizer, last_epoch)
 
     def _between(self, low: float, high: float, last: float, step: int) -> float:
@@ -261,14 +269,14 @@ class OneCycleLR(LRScheduler):
                 step=step,
                 total_steps=self.total_steps,
             )
-        top = self.max_lrs[index]
-        return self._between(top / self.div_factor, top, top / self.div_factor / self.final_div_factor, step)
+        group = self.optimizer.param_groups[index]
+        return self._between(group["initial_lr"], group["max_lr"], group["min_lr"], step)
 
     def cycle(self, group: Group, index: int) -> None:
         """The momentum, which goes down while the rate goes up."""
         if self.cycle_momentum:
-            high = self.max_momenta[index]
-            _write_momentum(group, self._between(high, self.low_momenta[index], high, self.last_epoch))
+            high = group["max_momentum"]
+            _write_momentum(group, self._between(high, group["base_momentum"], high, self.last_epoch))
 
 
 __all__ = ["CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"]

@@ -7,10 +7,9 @@ and the update itself) becomes one program that writes parameters and state in p
 from __future__ import annotations
 
 import inspect
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from operator import is_
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from danlu.engine import capturing, changed, flush, settle
 from danlu.errors import DanluError, DataError, DTypeError, GradientError, warn
 from danlu.guidance import check_keywords, outside
 from danlu.messages import Phrase, message
-from danlu.nn.state import HookHandle
+from danlu.nn.hooks import Hooked, HookHandle
 from danlu.tensor import Tensor, enable_grad, from_array
 from danlu.tensor.core import updates
 from danlu.watching import repeat_updates
@@ -185,7 +184,7 @@ def in_lists(rows: list[Row], *names: str) -> tuple[list[Tensor], list[Tensor]]:
     return [*params, *states], [*params, *(p.grad for p in params), *states]  # type: ignore[list-item]
 
 
-class Optimizer:
+class Optimizer(Hooked):
     """The base: subclasses define `update_group(group)`, which records the update of one parameter group.
 
     Args:
@@ -209,7 +208,6 @@ class Optimizer:
     """
 
     numbers: tuple[str, ...] = ("step",)  # the parts of a parameter's state that are Python numbers
-    _hooks: Mapping[str, OrderedDict[int, Callable[..., Any]]] = MappingProxyType({})
     _again: _Again | None = None  # the last step, where the next one may be the same
     _patience = 100  # times that the next one was not, after which no more is made of it
     cycled: tuple[str, ...] = ()  # options that reach the program as changing numbers, as the learning rate does
@@ -260,7 +258,7 @@ class Optimizer:
                 outside(),
                 name=type(self).__name__,
             )
-        if self._hooks:
+        if self._chains:
             self._step_with_hooks(closure)
         elif capturing() is not None:
             repeat_updates(self._update, self._options, self.numbers_again)
@@ -283,37 +281,31 @@ class Optimizer:
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
         """`hook(optimizer, args, kwargs)` before each update."""
-        return self._add_hook("step before", hook)
+        return self._hook("step before", hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> HookHandle:
         """`hook(optimizer, args, kwargs)` after each update."""
-        return self._add_hook("step after", hook)
+        return self._hook("step after", hook)
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
         """`hook(optimizer)` before a state_dict is made."""
-        return self._add_hook("save before", hook)
+        return self._hook("save before", hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
         """`hook(optimizer, state_dict)` when it is made; what it returns replaces it."""
-        return self._add_hook("save after", hook)
+        return self._hook("save after", hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
         """`hook(optimizer, state_dict)` before it is loaded; what it returns replaces it."""
-        return self._add_hook("load before", hook)
+        return self._hook("load before", hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
         """`hook(optimizer)` after a load."""
-        return self._add_hook("load after", hook)
+        return self._hook("load after", hook, prepend)
 
-    def _hooks_of(self, when: str) -> list[Callable[..., Any]]:
-        return list(self._hooks[when].values()) if when in self._hooks else []
-
-    def _add_hook(self, when: str, hook: Callable[..., Any]) -> HookHandle:
-        chain = self.__dict__.setdefault("_hooks", {}).setdefault(when, OrderedDict())
+    def _hook(self, when: str, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
         self._again = None
-        key = max(chain, default=0) + 1
-        chain[key] = hook
-        return HookHandle(chain, key)
+        return super()._hook(when, hook, prepend)
 
     def numbers_again(self) -> Numbers | None:
         """Of the update that was just recorded: a function that takes one more step and gives its changing numbers, for a step that

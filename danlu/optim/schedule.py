@@ -45,6 +45,12 @@ def for_each_group(name: str, option: str, value: Any, optimizer: Optimizer) -> 
     return values
 
 
+class ResumeError(DataError, KeyError):
+    """A schedule that begins at a later step, for an optimizer whose groups lack what it wrote into them (PyTorch raises KeyError)."""
+
+    __str__ = Exception.__str__
+
+
 class LRScheduler:
     """The base: subclasses define `factor(step)`, by which the initial learning rates are multiplied, or `rate(group, step)`.
 
@@ -66,6 +72,7 @@ class LRScheduler:
 
     keeps = False  # whether a schedule that begins at a later step leaves the rates as it finds them, as PyTorch's does
     absolute = False  # whether the rates stand for themselves, whatever others did to them
+    written_options: tuple[str, ...] = ("initial_lr",)  # what the groups hold of it
     last_epoch: Any  # the number of the current step; a part of an epoch while `step(epoch)` runs
     floor = 0.0  # the part of every rate that no factor touches
 
@@ -75,12 +82,14 @@ class LRScheduler:
             raise DTypeError("{name}: the optimizer is {kind}; expected an Optimizer", name=name, kind=type(optimizer).__name__)
         self.optimizer, self.last_epoch = optimizer, last_epoch
         for group in optimizer.param_groups:
-            if last_epoch >= 0 and "initial_lr" not in group:
-                raise DataError(
-                    "{name}: last_epoch is {last_epoch}, but the groups of the optimizer have no initial_lr; load the optimizer's "
-                    "state_dict first, or set group['initial_lr']",
+            missing = [option for option in self.written_options if last_epoch >= 0 and option not in group]
+            if missing:
+                raise ResumeError(
+                    "{name}: last_epoch is {last_epoch}, but the groups of the optimizer have no {option}; load the optimizer's "
+                    "state_dict first, or set group['{option}']",
                     name=name,
                     last_epoch=last_epoch,
+                    option=missing[0],
                 )
             group.setdefault("initial_lr", float(group["lr"]))
         self.base_lrs: list[float] = [float(group["initial_lr"]) for group in optimizer.param_groups]

@@ -19,6 +19,10 @@ from danlu.tensor.storage import Storage
 _value, _leaf = methodcaller("_value"), methodcaller("leaf")
 
 
+# What PyTorch calls operations that have another name here.
+_NAMES = {"CrossEntropy": "NllLoss", "BceWithLogits": "BinaryCrossEntropyWithLogits", "VectorNorm": "LinalgVectorNorm"}
+
+
 class GradFn:
     """A step of the computation that a derivative goes back through: its name, and the steps before it. `danlu.explain` shows more.
 
@@ -28,17 +32,20 @@ class GradFn:
     (<MulBackward0>, 'MulBackward0', <ExpBackward0>)
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_made", "_value")
 
-    def __init__(self, value: Value) -> None:
-        self._value = value
+    def __init__(self, value: Value, made: bool = False) -> None:
+        self._value, self._made = value, made  # made: no leaf, also where the history was let go
 
     def name(self) -> str:
         """The operation's name, as PyTorch writes it; of an `autograd.Function` that of its class."""
         value = self._value
         if value.note is not None and value.note.gate is not None:
             return f"{value.note.gate[0].name}Backward"
-        return f"{value.op.name.title().replace('_', '')}Backward0" if value.inputs else "AccumulateGrad"
+        if not value.inputs and not self._made:
+            return "AccumulateGrad"
+        name = value.op.name.title().replace("_", "")
+        return f"{_NAMES.get(name, name)}Backward0"
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
@@ -67,7 +74,7 @@ class Differentiation(TensorCore):
         """
         if self.is_leaf:
             return None
-        return GradFn(self._value())
+        return GradFn(self._value(), True)
 
     def retain_grad(self) -> None:
         """Collects `.grad` also in this tensor, which is not a leaf.

@@ -70,6 +70,13 @@ def _axes_used(x: Any) -> int:
     return 1
 
 
+def _same_part(value: TensorCore, view: TensorCore) -> bool:
+    """Whether two views are of the same place of the same memory, with the same history."""
+    root = view._base
+    same = root is not None and value._base is root and not root._leaf
+    return same and value._cut == view._cut and value._chain == view._chain
+
+
 class Indexing(TensorCore):
     """x[...] and its relatives."""
 
@@ -84,7 +91,8 @@ class Indexing(TensorCore):
         if advanced:
             _Advanced(view, advanced).write(value)
         elif isinstance(value, TensorCore):
-            view.copy_(_unlead(value, view._spec.ndim))
+            if not _same_part(value, view):  # the second half of x[i] += y, which has written it
+                view.copy_(_unlead(value, view._spec.ndim))
         elif isinstance(value, np.ndarray):
             view.copy_(_unlead(from_array(value, borrowed=True), view._spec.ndim))
         elif isinstance(value, (list, tuple)):

@@ -20,6 +20,7 @@ from danlu.data.dataset import Dataset
 from danlu.data.idx import read_idx
 from danlu.errors import DataError, MissingFileError
 from danlu.files import read_bytes, write_atomic
+from danlu.messages import Phrase
 from danlu.tensor import Tensor
 from danlu.tensor.exchange import from_numpy
 from danlu.vision.io import open_image
@@ -227,7 +228,81 @@ class CIFAR10(ImageDataset):
         return self._pair(as_image(self.data[place]), self.targets[place])
 
 
-class ImageFolder(ImageDataset):
+class DatasetFolder(ImageDataset):
+    """Files in folders, one folder for each class: root/cat/1.npy, root/dog/2.npy, ... A file is read by `loader(path)`; those that end in
+    one of `extensions` are taken, or those for which `is_valid_file(path)` holds. Classes are numbered in the order of their names.
+
+    Raises: DataError without folders, for a folder without such files, and unless exactly one of extensions and is_valid_file is given.
+
+    >>> DatasetFolder("pets", np.load, ".npy").classes  # doctest: +SKIP
+    ['cat', 'dog']
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        loader: Callable[[str], Any],
+        extensions: str | tuple[str, ...] | None = None,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+        is_valid_file: Callable[[str], bool] | None = None,
+        allow_empty: bool = False,
+    ) -> None:
+        super().__init__(root, transform, target_transform)
+        if (extensions is None) == (is_valid_file is None):
+            raise DataError("{name}: expected either extensions or is_valid_file", name=type(self).__name__)
+        self.loader, self.extensions = loader, extensions
+        self.classes, numbers = self.find_classes(self.root)
+        self._numbers = numbers
+        self.samples: list[tuple[str, int]] = self.make_dataset(self.root, numbers, extensions, is_valid_file, allow_empty)
+        self.targets = [number for _, number in self.samples]
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """Class → label."""
+        return self._numbers
+
+    def find_classes(self, directory: str | os.PathLike) -> tuple[list[str], dict[str, int]]:
+        """The classes and their labels; a subclass may find others."""
+        where = Path(directory)
+        classes = sorted(entry.name for entry in where.iterdir() if entry.is_dir()) if where.is_dir() else []
+        if not classes:
+            raise DataError(
+                "{root} holds no folders; expected one for each class, with its pictures: {root}/cat/1.png", root=directory
+            )
+        return classes, {name: number for number, name in enumerate(classes)}
+
+    @staticmethod
+    def make_dataset(
+        directory: str | os.PathLike,
+        class_to_idx: dict[str, int],
+        extensions: str | tuple[str, ...] | None = None,
+        is_valid_file: Callable[[str], bool] | None = None,
+        allow_empty: bool = False,
+    ) -> list[tuple[str, int]]:
+        """(path, label) of every file."""
+        endings = (extensions,) if isinstance(extensions, str) else extensions or ()
+        valid = is_valid_file or (lambda path: path.lower().endswith(endings))
+        samples: list[tuple[str, int]] = []
+        for name in sorted(class_to_idx):
+            folder = Path(directory) / name
+            files = [str(path) for path in sorted(folder.rglob("*")) if path.is_file() and valid(str(path))]
+            if not files and not allow_empty:
+                ending = Phrase("end in {endings}", endings=", ".join(endings))
+                kind = ending if is_valid_file is None else Phrase("is_valid_file takes")
+                raise DataError("{folder} holds no samples; expected files that {kind}", folder=folder, kind=kind)
+            samples += [(file, class_to_idx[name]) for file in files]
+        return samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, place: int) -> tuple[Any, Any]:
+        path, target = self.samples[place]
+        return self._pair(self.loader(path), target)
+
+
+class ImageFolder(DatasetFolder):
     """Pictures in folders, one folder for each class: root/cat/1.png, root/dog/2.png, ... Classes are numbered in the order of their names.
 
     Raises: DataError without folders, and for a folder without pictures.
@@ -245,33 +320,9 @@ class ImageFolder(ImageDataset):
         is_valid_file: Callable[[str], bool] | None = None,
         allow_empty: bool = False,
     ) -> None:
-        super().__init__(root, transform, target_transform)
-        self.loader = loader or _as_rgb
-        where = Path(root)
-        self.classes = sorted(entry.name for entry in where.iterdir() if entry.is_dir()) if where.is_dir() else []
-        if not self.classes:
-            raise DataError(
-                "{root} holds no folders; expected one for each class, with its pictures: {root}/cat/1.png", root=self.root
-            )
-        valid = is_valid_file or (lambda path: path.lower().endswith(IMAGE_ENDINGS))
-        self.samples: list[tuple[str, int]] = []
-        for number, name in enumerate(self.classes):
-            files = [str(path) for path in sorted((where / name).rglob("*")) if path.is_file() and valid(str(path))]
-            if not files and not allow_empty:
-                raise DataError(
-                    "{folder} holds no pictures; expected files that end in {endings}",
-                    folder=where / name,
-                    endings=", ".join(IMAGE_ENDINGS),
-                )
-            self.samples += [(file, number) for file in files]
-        self.imgs, self.targets = self.samples, [number for _, number in self.samples]
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, place: int) -> tuple[Any, Any]:
-        path, target = self.samples[place]
-        return self._pair(self.loader(path), target)
+        endings = IMAGE_ENDINGS if is_valid_file is None else None
+        super().__init__(root, loader or _as_rgb, endings, transform, target_transform, is_valid_file, allow_empty)
+        self.imgs = self.samples
 
 
 def _as_rgb(path: str) -> Any:
@@ -326,4 +377,4 @@ def unpack_tar(archive: Path, folder: Path) -> None:
                 write_atomic(folder / member.name, stream.read())
 
 
-__all__ = ["CIFAR10", "MNIST", "FashionMNIST", "ImageFolder"]
+__all__ = ["CIFAR10", "MNIST", "DatasetFolder", "FashionMNIST", "ImageFolder"]

@@ -15,6 +15,7 @@ import numpy as np
 from danlu.data.loader import to_array
 from danlu.dtype import DType, default, float32, float64
 from danlu.errors import DataError, DTypeError, ShapeError
+from danlu.functional.resample import resampling
 from danlu.messages import Phrase
 from danlu.tensor import Tensor
 from danlu.tensor.exchange import from_numpy
@@ -328,20 +329,8 @@ def _weights(size: int, new: int, mode: InterpolationMode, antialias: bool) -> n
     """What each of `new` pixels takes of each of `size` ones: float64 [new, size], rows that add up to 1."""
     if mode is InterpolationMode.NEAREST:
         return np.eye(size)[np.minimum((np.arange(new) * size / new).astype(int), size - 1)]
-    scale = size / new
-    wide = max(scale, 1.0) if antialias else 1.0
-    distance = np.abs((np.arange(new)[:, None] + 0.5) * scale - (np.arange(size) + 0.5)) / wide
-    if not antialias:  # what lies beyond the border is the border's pixel
-        distance = np.abs(np.clip((np.arange(new)[:, None] + 0.5) * scale, 0.5, size - 0.5) - (np.arange(size) + 0.5))
-    weights = np.maximum(1 - distance, 0) if mode is InterpolationMode.BILINEAR else _cubic(distance)
-    return weights / weights.sum(1, keepdims=True)
-
-
-def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Keys' cubic with a = −0.5 (R. Keys, "Cubic convolution interpolation", 1981, equation 15)."""
-    near = (1.5 * distance - 2.5) * distance**2 + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
+    matrix = resampling(size, new, size / new, False, mode is InterpolationMode.BICUBIC, antialias, np.dtype(np.float64))
+    return np.eye(size) if matrix is None else matrix
 
 
 def resized_crop(
@@ -352,9 +341,10 @@ def resized_crop(
     width: int,
     size: int | Sequence[int],
     interpolation: Any = InterpolationMode.BILINEAR,
+    antialias: bool | None = True,
 ) -> Any:
     """A part of an image at another size."""
-    return resize(crop(image, top, left, height, width), size, interpolation)
+    return resize(crop(image, top, left, height, width), size, interpolation, antialias=antialias)
 
 
 def rotate(image: Any, angle: float, fill: float = 0) -> Any:

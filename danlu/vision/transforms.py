@@ -279,7 +279,8 @@ class RandomResizedCrop(Transform):
         interpolation: InterpolationMode | str = InterpolationMode.BILINEAR,
         antialias: bool | None = True,
     ) -> None:
-        self.size, self.scale, self.ratio, self.interpolation = F.pair(size), tuple(scale), tuple(ratio), interpolation
+        self.size, self.scale, self.ratio = F.pair(size), tuple(scale), tuple(ratio)
+        self.interpolation, self.antialias = interpolation, antialias
 
     @staticmethod
     def get_params(img: Any, scale: Sequence[float], ratio: Sequence[float]) -> tuple[int, int, int, int]:
@@ -295,7 +296,8 @@ class RandomResizedCrop(Transform):
         return (height - high) // 2, (width - wide) // 2, high, wide
 
     def forward(self, image: Any) -> Any:
-        return F.resized_crop(image, *self.get_params(image, self.scale, self.ratio), self.size, self.interpolation)
+        part = self.get_params(image, self.scale, self.ratio)
+        return F.resized_crop(image, *part, self.size, self.interpolation, self.antialias)
 
 
 class RandomRotation(Transform):

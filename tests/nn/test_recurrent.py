@@ -354,3 +354,10 @@ def test_packed_data_is_pytorchs():
         theirs = torch.nn.utils.rnn.pack_sequence([torch.tensor(s) for s in given_], enforce_sorted=False)
         for a, b in zip(mine, theirs):
             np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_a_packed_batch_has_no_other_attributes():
+    packed = nn.utils.rnn.pack_sequence([danlu.ones(2)])
+    assert packed.double().data.dtype is danlu.float64 and packed.pin_memory() is packed and not packed.is_cuda
+    with pytest.raises(AttributeError, match="a PackedSequence has no attribute 'shape'"):
+        packed.shape  # noqa: B018

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
 import danlu
 from danlu import nn
+from danlu.nn import module
 from danlu.nn.module import StateError
 
 
@@ -170,3 +173,84 @@ def test_max_unpooling_is_pytorchs():
             y, places = framework.nn.MaxPool2d(*options, return_indices=True)(tensor)
             found += [framework.nn.MaxUnpool2d(*options)(y, places).numpy()]
         np.testing.assert_array_equal(*found)
+
+
+def test_a_handle_removes_its_own_hook_alone():
+    """Also where others came after it, and when it is asked twice."""
+    layer, seen = nn.Linear(1, 1), []
+    for register in (layer.register_state_dict_pre_hook, layer.register_forward_pre_hook):
+        first = register(lambda *_: seen.append("first"))
+        first.remove()
+        register(lambda *_: seen.append("second"))
+        first.remove()
+    layer.state_dict()
+    layer(danlu.ones(1, 1))
+    assert seen == ["second", "second"]
+
+
+def test_a_hook_that_was_removed_after_an_error_is_gone():
+    """`always_call` belongs to one registration of a hook, not to the function."""
+    layer, seen = nn.Linear(1, 1), []
+    layer.register_forward_hook(lambda *_: seen.append("always"), always_call=True)
+
+    def seldom(*_):
+        seen.append("seldom")
+
+    layer.register_forward_hook(seldom, always_call=True).remove()
+    layer.register_forward_hook(seldom)
+    with pytest.raises(danlu.errors.ShapeError):
+        layer(danlu.ones(1, 2))
+    assert seen == ["always"]
+
+
+@pytest.fixture
+def no_hooks_of_all():
+    yield
+    nn.Module._hooks = None
+
+
+def calls_of_every_module(framework, tensor):
+    """What hooks of every module and of one are told, in order."""
+    lib, log = framework.nn, []
+    where = importlib.import_module("torch.nn.modules.module" if framework.__name__ == "torch" else "danlu.nn.module")
+    net = lib.Sequential(lib.Linear(2, 2), lib.Sequential(lib.ReLU(), lib.Linear(2, 1)))
+    with framework.no_grad():
+        for p in net.parameters():
+            p.fill_(0.5)
+    net[0].register_forward_hook(lambda m, i, o: log.append("own"))
+    net[0].register_forward_pre_hook(lambda m, i: log.append("own before"))
+    handles = [
+        where.register_module_forward_pre_hook(lambda m, i: log.append(("before", type(m).__name__))),
+        where.register_module_forward_hook(lambda m, i, k, o: log.append((type(m).__name__, k, o.tolist())), with_kwargs=True),
+        where.register_module_full_backward_pre_hook(lambda m, go: log.append(("gradients", type(m).__name__))),
+        where.register_module_full_backward_hook(
+            lambda m, gi, go: log.append((type(m).__name__, gi[0].tolist(), go[0].tolist()))
+        ),
+    ]
+    x = tensor([[1.0, 1.0]], requires_grad=True)
+    net(x).sum().backward()
+    for handle in handles:
+        handle.remove()
+    net(x).sum().backward()
+    return log
+
+
+@pytest.mark.oracle
+@pytest.mark.usefixtures("no_hooks_of_all")
+def test_hooks_of_every_module_are_called_as_in_pytorch():
+    torch = pytest.importorskip("torch")
+    assert calls_of_every_module(danlu, danlu.tensor) == calls_of_every_module(torch, torch.tensor)
+
+
+@pytest.mark.usefixtures("no_hooks_of_all")
+def test_hooks_of_every_module_reach_compiled_functions():
+    net, x, seen = nn.Sequential(nn.Linear(2, 2), nn.ReLU()), danlu.ones(1, 2), []
+    compiled = danlu.compile(net)
+    for _ in range(4):
+        compiled(x)
+    handle = module.register_module_forward_hook(lambda m, i, o: o * 2 if isinstance(m, nn.ReLU) else seen.append(1))
+    expected = 2 * net[0](x).clamp(min=0)
+    for _ in range(4):
+        assert danlu.allclose(compiled(x), expected)
+    handle.remove()
+    assert danlu.allclose(compiled(x), expected / 2) and len(seen) == 9

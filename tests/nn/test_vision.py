@@ -234,7 +234,7 @@ IMAGE = danlu.ones(1, 2, 4, 4)
         (lambda: F.interpolate(IMAGE, 2, mode="cubic"), DataError, "mode is 'cubic'; expected nearest, nearest-exact, area, linear"),
         (lambda: F.interpolate(IMAGE, 2, mode="linear"), ShapeError, r"mode 'linear' expects 3 axes \(N, C, …\)"),
         (lambda: F.interpolate(IMAGE, 2, align_corners=True), DataError, "align_corners=True with mode 'nearest'; expected it with"),
-        (lambda: F.interpolate(IMAGE, 2, mode="area", antialias=True), DataError, "antialias=True is not there; average first"),
+        (lambda: F.interpolate(IMAGE, 2, mode="area", antialias=True), DataError, "antialias=True with mode 'area'; expected it with bi"),
         (lambda: F.interpolate(IMAGE, scale_factor=(1, 2, 3)), DataError, "expected a number, or 2 for an input of shape"),
         (lambda: F.interpolate(IMAGE, scale_factor=0.1), DataError, r"makes \(4, 4\) to \(0, 0\); expected sizes ≥ 1"),
         (lambda: F.embedding(danlu.ones(2), danlu.ones(4, 2)), DTypeError, r"has dtype float32; expected indices .* write input\.long\(\)"),
@@ -363,6 +363,33 @@ def test_layers_against_pytorch(text, shape):
         np.testing.assert_allclose(got, wanted, rtol=2e-4, atol=2e-5)
     for name, value in theirs.state_dict().items():
         np.testing.assert_allclose(ours.state_dict()[name].numpy(), value.numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size", [(3, 5), (20, 4), (1, 1), (11, 9), (0.4, 0.7), (1.7, 0.5)])
+def test_antialias_is_pytorchs(mode, align_corners, size):
+    torch = pytest.importorskip("torch")
+    where = {"scale_factor" if isinstance(size[0], float) else "size": size}
+    options = where | {"mode": mode, "align_corners": align_corners, "antialias": True}
+    x = np.random.default_rng(3).standard_normal((2, 3, 11, 9))
+    a, b = danlu.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, z = F.interpolate(a, **options), torch.nn.functional.interpolate(b, **options)
+    y.square().sum().backward(), z.square().sum().backward()
+    np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("antialias", [False, True])
+def test_bytes_of_another_size_are_pytorchs_to_the_last_one(mode, antialias):
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(3).integers(0, 256, (2, 3, 30, 41)).astype(np.uint8)
+    for size in ((13, 50), (50, 13), (30, 7)):
+        expected = torch.nn.functional.interpolate(torch.tensor(x), size, mode=mode, antialias=antialias)
+        assert np.array_equal(F.interpolate(danlu.tensor(x), size, mode=mode, antialias=antialias), expected)
 
 
 CLASSES = np.array([1, 0, 2])

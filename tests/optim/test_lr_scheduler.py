@@ -338,3 +338,41 @@ def test_a_scale_of_ones_own():
         schedule.step()
     assert found == [0.0, 1.0, 0.0, 0.5, 0.0, pytest.approx(1 / 3)]
     assert "scale_fn" not in schedule.state_dict()
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["CyclicLR", "OneCycleLR"])
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_cycles_that_are_resumed_are_those_of_pytorch(name, kind):
+    """Also what they write into the groups, which a state of the optimizer carries on."""
+    torch = pytest.importorskip("torch")
+    found = []
+    for module, parameter in (
+        (optim, lambda: nn.Parameter(danlu.ones(1))),
+        (torch.optim, lambda: torch.nn.Parameter(torch.ones(1))),
+    ):
+        more = {"momentum": 0.5} if kind == "SGD" else {}
+        options = SCHEDULES[name] | {key: 0.7 for key in ("base_lr", "max_lr") if key in SCHEDULES[name]}
+        first, second = (getattr(module, kind)([parameter()], lr=0.3, **more) for _ in range(2))
+        whole = getattr(module.lr_scheduler, name)(first, **options | {"max_lr": 0.9})
+        run = rates(whole, 9)
+        second.load_state_dict(first.state_dict())
+        again = getattr(module.lr_scheduler, name)(second, **options, last_epoch=whole.last_epoch)
+        run += rates(again, 30)
+        group = {
+            k: v for k, v in second.state_dict()["param_groups"][0].items() if k.split("_")[-1] in ("lr", "momentum", "betas")
+        }
+        found.append((run, group))
+    (ours, group), (theirs, their_group) = found
+    for a, b in zip(ours, theirs):
+        assert a == pytest.approx(b, rel=1e-9)
+    assert group == {k: pytest.approx(v, rel=1e-9) for k, v in their_group.items()}
+
+
+def test_a_cycle_cannot_go_on_without_what_it_wrote():
+    optimizer = sgd(momentum=0.9)
+    with pytest.raises(KeyError, match="OneCycleLR: last_epoch is 3, but the groups of the optimizer have no initial_lr; load"):
+        lr_scheduler.OneCycleLR(optimizer, 1.0, 10, last_epoch=3)
+    optimizer.param_groups[0]["initial_lr"] = 0.1
+    with pytest.raises(DataError, match="OneCycleLR: last_epoch is 3, but the groups of the optimizer have no max_lr; load"):
+        lr_scheduler.OneCycleLR(optimizer, 1.0, 10, last_epoch=3)

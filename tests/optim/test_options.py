@@ -25,6 +25,17 @@ def test_hooks_of_an_optimizer():
     assert seen == ["before", 0.0, -1.0, "save", 1, "loaded"]
 
 
+def test_a_handle_removes_its_own_hook_alone():
+    optimizer, seen = optim.SGD([nn.Parameter(danlu.ones(1))], lr=1.0), []
+    first = optimizer.register_state_dict_pre_hook(lambda o: seen.append("first"))
+    first.remove()
+    optimizer.register_state_dict_pre_hook(lambda o: seen.append("second"))
+    first.remove()
+    optimizer.register_state_dict_pre_hook(lambda o: seen.append("before"), prepend=True)
+    optimizer.state_dict()
+    assert seen == ["before", "second"]
+
+
 def test_hooks_that_come_in_the_middle_are_called():
     """Steps that are alike are taken again without looking at more than they depend on."""
     x, w = danlu.ones(4, 3), nn.Parameter(danlu.ones(3))

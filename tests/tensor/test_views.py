@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import danlu
 from danlu.config import config
+from danlu.errors import GradientError
 
 SHAPE = (3, 4, 2)
 
@@ -319,3 +320,26 @@ def test_an_array_shows_updates_of_its_tensor():
     for _ in range(3):
         x.add_(1)
     assert (kept.sum(), part_before.tolist(), part.tolist()) == (3000.0, [0.0] * 3, [3.0] * 3)
+
+
+def test_many_places_are_counted_up_one_after_another():
+    """x[i] += 1 writes once: written twice, the arithmetic of what is read doubled with each step, and sixty never ended."""
+    rows, columns = np.arange(60) % 2, (np.arange(60) % 3) % 2
+    counts = danlu.zeros(2, 2, dtype=danlu.int64)
+    for i, j in zip(danlu.tensor(rows), danlu.tensor(columns)):
+        counts[i, j] += 1
+    assert counts.tolist() == np.bincount(rows * 2 + columns, minlength=4).reshape(2, 2).tolist()
+
+
+def test_adding_to_a_place_keeps_its_derivative_and_its_checks():
+    w, x = danlu.ones(2, requires_grad=True), danlu.zeros(2, 2)
+    x[0] += w * 3
+    x[0] = x[0]
+    x[1] = x[0]
+    (x * x).sum().backward()
+    assert w.grad.tolist() == [36.0, 36.0]
+    with pytest.raises(GradientError, match="a leaf tensor that requires grad is changed in place"):
+        w[0] = w[0]
+    y = danlu.ones(2, requires_grad=True) * 2
+    y[0] = y.detach()[0]  # of another history: it cuts
+    assert y.sum().item() == 4.0

@@ -114,11 +114,37 @@ def test_image_folder(tmp_path):
     image, label = data[1]
     assert image.shape == (3, 3, 4) and label == 1 and round(image.max().item() * 255) == 200
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty holds no pictures; expected files that end in .jpg, .jpeg"):
+    with pytest.raises(DataError, match=r"empty holds no samples; expected files that end in .jpg, .jpeg"):
         datasets.ImageFolder(tmp_path)
     assert len(datasets.ImageFolder(tmp_path, allow_empty=True)) == 2
     with pytest.raises(DataError, match=r"holds no folders; expected one for each class, with its pictures"):
         datasets.ImageFolder(tmp_path / "empty")
+
+
+def test_folders_of_other_files(tmp_path):
+    for name, numbers in (("b", [1, 2]), ("a", [3])):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        for number in numbers:
+            np.save(tmp_path / name / "deep" / f"{number}.npy", np.full(2, number))
+    data = datasets.DatasetFolder(
+        str(tmp_path), np.load, (".npy", ".npz"), transform=lambda x: x * 2, target_transform=lambda t: -t
+    )
+    assert (data.classes, data.class_to_idx, data.targets) == (["a", "b"], {"a": 0, "b": 1}, [0, 1, 1])
+    assert [(x.tolist(), t) for x, t in (data[k] for k in range(3))] == [([6, 6], 0), ([2, 2], -1), ([4, 4], -1)]
+    assert isinstance(
+        datasets.ImageFolder(tmp_path, loader=np.load, is_valid_file=lambda path: "1" in path, allow_empty=True),
+        datasets.DatasetFolder,
+    )
+    with pytest.raises(DataError, match="a holds no samples; expected files that is_valid_file takes"):
+        datasets.DatasetFolder(tmp_path, np.load, is_valid_file=lambda path: False)
+    with pytest.raises(DataError, match="DatasetFolder: expected either extensions or is_valid_file"):
+        datasets.DatasetFolder(tmp_path, np.load)
+
+    class Chosen(datasets.DatasetFolder):
+        def find_classes(self, directory):
+            return ["b"], {"b": 7}
+
+    assert Chosen(tmp_path, np.load, ".npy").targets == [7, 7]
 
 
 def test_read_image(tmp_path):

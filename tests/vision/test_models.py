@@ -13,6 +13,7 @@ from danlu.errors import DataError, MissingFileError
 from danlu.nn import init
 from danlu.nn.module import StateError
 from danlu.vision import models
+from danlu.vision.models.weights import COLLECTIONS
 
 # torchvision's own tables of its models (and the sums of their layers in the papers).
 PARAMETERS = {
@@ -197,6 +198,10 @@ def test_files_from_before_batches_were_counted(tmp_path, undrawn):
             "resnet18: the weights asked for are 'IMAGENET1K_V1'; danlu downloads none: write weights=None, or save them with PyTorch, "
             "torch.save(model.state_dict(), 'resnet18.pt'), and write weights='resnet18.pt'",
         ),
+        (
+            lambda: models.resnet18(weights=models.ResNet18_Weights.DEFAULT),
+            "the weights asked for are 'ResNet18_Weights.DEFAULT'; danlu downloads none: write weights=None, or save them",
+        ),
         (lambda: models.vgg16(pretrained=True), "vgg16: the weights asked for are True; danlu downloads none"),
         (lambda: models.alexnet(True), "alexnet: the weights asked for are True; danlu downloads none"),
         (
@@ -273,3 +278,11 @@ def test_outputs_are_pytorchs(name, reference, tmp_path, undrawn):
     for (key, wanted), got in zip(theirs.state_dict().items(), ours.state_dict().values()):
         if "running" in key:
             np.testing.assert_allclose(got.numpy(), wanted.numpy(), rtol=1e-9, atol=1e-10)
+
+
+def test_every_model_has_the_name_of_its_collection():
+    assert sorted(name.removesuffix("_Weights").lower() for name in COLLECTIONS) == models.list_models()
+    assert (
+        models.VGG16_BN_Weights.IMAGENET1K_V1.name == "IMAGENET1K_V1"
+        and models.resnet18(weights=None, num_classes=2).fc.out_features == 2
+    )

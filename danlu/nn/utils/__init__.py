@@ -1,4 +1,4 @@
-"""L7. Gradient clipping, all parameters as one vector, normalized weights, and sequences of different lengths (`rnn`)."""
+"""L7. Gradient clipping, all parameters as one vector, normalized and pruned weights, and sequences of different lengths (`rnn`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from math import inf, isfinite
 
 from danlu.errors import DataError, NumericError, ShapeError
-from danlu.nn.utils import parametrizations, parametrize, rnn
+from danlu.nn.utils import parametrizations, parametrize, prune, rnn
+from danlu.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval, skip_init
 from danlu.nn.utils.norms import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
 from danlu.ops import composite
 from danlu.tensor import Tensor, apply, no_grad
@@ -195,13 +196,17 @@ __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
     "clip_grads_with_norm_",
+    "fuse_conv_bn_eval",
+    "fuse_linear_bn_eval",
     "get_total_norm",
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "prune",
     "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",
+    "skip_init",
     "spectral_norm",
     "vector_to_parameters",
     "weight_norm",

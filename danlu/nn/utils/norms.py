@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from danlu.errors import DataError
-from danlu.nn.module import HookHandle, Module
+from danlu.nn.hooks import HookHandle
+from danlu.nn.module import Module
 from danlu.nn.parameter import Parameter
 from danlu.nn.utils.parametrizations import (
     as_matrix,

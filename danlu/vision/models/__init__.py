@@ -36,7 +36,9 @@ from danlu.vision.models.resnet import (
     resnet152,
     wide_resnet50_2,
 )
+from danlu.vision.models.weights import COLLECTIONS
 
+globals().update(COLLECTIONS)
 __getattr__ = unknown(__name__, globals())
 
 __all__ = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,14 @@ from danlu.files import load
 from danlu.nn import Conv2d, Linear, Module, init
 
 M = TypeVar("M", bound=Module)
+# The names of torchvision's collections, so that scripts can import them: a model that is asked for one says what to do instead.
+COLLECTIONS = {
+    f"{name}_Weights": Enum(f"{name}_Weights", ["DEFAULT", "IMAGENET1K_V1", "IMAGENET1K_V2"])
+    for name in [
+        "AlexNet", "MobileNet_V2", "MobileNet_V3_Large", "MobileNet_V3_Small", "ResNet18", "ResNet34", "ResNet50", "ResNet101",
+        "ResNet152", "VGG11", "VGG11_BN", "VGG13", "VGG13_BN", "VGG16", "VGG16_BN", "VGG19", "VGG19_BN", "Wide_ResNet50_2",
+    ]
+}  # fmt: skip
 
 
 def built(name: str, make: Callable[[], M], pretrained: Any, weights: Any) -> M:
@@ -29,7 +38,7 @@ def built(name: str, make: Callable[[], M], pretrained: Any, weights: Any) -> M:
             "{name}: the weights asked for are {asked!r}; danlu downloads none: write weights=None, or save them with PyTorch, "
             "torch.save(model.state_dict(), '{name}.pt'), and write weights='{name}.pt'",
             name=name,
-            asked=asked,
+            asked=str(asked) if isinstance(asked, Enum) else asked,
         )
     net = make()
     net.load_state_dict(load(asked))
@@ -55,4 +64,4 @@ def draw(net: Module, linear: bool = False) -> None:
             init.zeros_(module.bias)
 
 
-__all__ = ["built", "draw"]
+__all__ = ["COLLECTIONS", "built", "draw"]
