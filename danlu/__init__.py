@@ -1,8 +1,6 @@
 """danlu (丹炉): PyTorch's code, JAX's speed, and a codebase that one person can read. This page is the API; it holds no logic."""
 
-import gc
 import importlib
-import time
 from typing import TYPE_CHECKING, Any
 
 from danlu import autograd, engine, linalg, nn, optim, random
@@ -393,9 +391,6 @@ from danlu.tensor.joining import (
 from danlu.tensor.printing import set_printoptions
 from danlu.tensor.products import cdist, chain_matmul, einsum, tensordot
 from danlu.version import __version__
-
-if time.process_time() < 1:  # docs/decisions/0017: a script has made nothing yet that a cycle could keep
-    gc.freeze()
 
 float, double, half, int, long, short = float32, float64, float16, int32, int64, int16
 cfloat, cdouble = complex64, complex128
