@@ -186,7 +186,9 @@ def test_a_sum_of_a_row_that_lies_in_memory_is_read_after_it_is_stored():
     np.testing.assert_allclose(z.grad.numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("shape", "dims"), [((64, 128, 64), (0, 1)), ((8192, 40), (0,)), ((4096, 100), (0,)), ((4000, 96), (0,))])
+@pytest.mark.parametrize(
+    ("shape", "dims"), [((64, 128, 64), (0, 1)), ((8192, 40), (0,)), ((4096, 100), (0,)), ((4000, 96), (0,))]
+)
 def test_long_narrow_columns_are_summed_in_parts(shape, dims):
     """Two sums of the same columns at once; equal parts and others, whole vectors and others."""
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
