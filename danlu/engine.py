@@ -68,7 +68,7 @@ class _Local(threading.local):
         global _first, _threads
         self.state = State()
         _first, _threads = _first or self.state, _threads + 1
-        look(0)
+        _find_only()
         while _following and _threads > 1:
             time.sleep(1e-5)
 
@@ -77,16 +77,16 @@ class _Local(threading.local):
 # takes 0.1 of their time. Another thread that begins to record waits until that one is not in the middle of a call.
 only: State | None = None
 _following = False  # that thread is in the middle of a call
-_lookers = 0  # how many look at what is recorded
 _first: State | None = None  # that of the thread that was the first
+_capture: Capture | None = None
+_watchers: tuple[Callable[[Sequence[Any], Any], None], ...] = ()
 _threads = 0  # that have recorded
 
 
-def look(more: int) -> None:
-    """Says that from now on somebody looks at each call that is recorded (1), or no longer (-1)."""
-    global only, _lookers
-    _lookers += more
-    only = _first if _threads == 1 and not _lookers else None
+def _find_only() -> None:
+    """Whether there is one thread and nobody who looks has changed."""
+    global only
+    only = _first if _threads == 1 and _capture is None and not _watchers else None
 
 
 def state() -> State:
@@ -128,7 +128,6 @@ class Capture:
         """`call` is part of the function each time it runs; it returns the numbers that the targets stand for."""
 
 
-_capture: Capture | None = None
 changes = 0  # grows when something changes that a recorded function depends on: the mode or the parts of a module, what is a leaf
 
 
@@ -147,13 +146,13 @@ def capturing() -> Capture | None:
 def captured(capture: Capture) -> Iterator[None]:
     """Inside, `capture` is told of what this thread records. One at a time."""
     global _capture
-    _capture = capture
-    look(1)
     try:
+        _capture = capture
+        _find_only()
         yield
     finally:
-        look(-1)
         _capture = None
+        _find_only()
 
 
 def _current() -> Trace:
@@ -198,9 +197,6 @@ def placeholder(spec: Spec, grad: bool) -> Value:
     return value
 
 
-_watchers: tuple[Callable[[Sequence[Any], Any], None], ...] = ()
-
-
 @contextmanager
 def watch(watcher: Callable[[Sequence[Any], Any], None]) -> Iterator[None]:
     """Inside, `watcher(inputs, result)` is told of everything that this thread records."""
@@ -211,13 +207,13 @@ def watch(watcher: Callable[[Sequence[Any], Any], None]) -> Iterator[None]:
         if get_ident() == thread:
             watcher(inputs, result)
 
-    _watchers = (*_watchers, mine)
-    look(1)
     try:
+        _watchers = (*_watchers, mine)
+        _find_only()
         yield
     finally:
-        look(-1)
-        _watchers = tuple(w for w in _watchers if w is not mine)
+        _watchers = tuple([w for w in _watchers if w is not mine])
+        _find_only()
 
 
 def record(op: Op, inputs: tuple, attrs: tuple, differentiable: bool) -> Any:

@@ -15,7 +15,7 @@ from danlu.nn import init
 from danlu.nn.linear import check_size
 from danlu.nn.module import Module
 from danlu.nn.parameter import Parameter, filled
-from danlu.tensor import Tensor, no_grad
+from danlu.tensor import Tensor
 
 
 class LayerNorm(Module):
@@ -125,8 +125,7 @@ class _BatchNorm(Module):
         count = self.num_batches_tracked
         if not self.training or count is None:
             return self.momentum or 0.0
-        with no_grad():
-            count += 1
+        count += 1
         return 1.0 / count if self.momentum is None else self.momentum
 
     def forward(self, input: Tensor) -> Tensor:

@@ -31,7 +31,6 @@ _reader: Any = None  # is told of each tensor that is an input of an operation w
 def set_reader(reader: Any) -> None:
     """Says who is told of each tensor that becomes an input of an operation; None for nobody."""
     global _reader
-    engine.look((reader is not None) - (_reader is not None))
     _reader = reader
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import danlu
 from danlu import engine
+from danlu import programs as programs_of_traces
 from danlu.config import config
 from danlu.errors import AxisError, DanluError
 from danlu.graph import toposort
@@ -117,15 +118,17 @@ def test_what_the_derivative_needs_is_kept_when_a_loss_is_read(monkeypatch):
     loss = loss_of(weights, x, y)
     loss.item()
     seen = []
-    build = engine.program.build
+    build = programs_of_traces.program.build
     monkeypatch.setattr(
-        engine.program, "build", lambda roots, n, replace, given: seen.append((roots, replace)) or build(roots, n, replace, given)
+        programs_of_traces.program,
+        "build",
+        lambda roots, n, replace, given: seen.append((roots, replace)) or build(roots, n, replace, given),
     )
     monkeypatch.setattr(config, "cache_mb", 0)
     loss.backward()
     (weights[0].grad * 1.0625).numpy()
     ((roots, replace),) = seen
-    computed = {n.op.name for n in toposort(engine.program.simplify(roots, replace))}
+    computed = {n.op.name for n in toposort(programs_of_traces.program.simplify(roots, replace))}
     assert "contract" in computed and "tanh" not in computed
 
 
