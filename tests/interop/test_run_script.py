@@ -280,7 +280,14 @@ def test_torchvisions_models(run):
 
         print(torchvision.models.resnet18(weights=None, num_classes=10).fc)
         print(sum(p.numel() for p in models.mobilenet_v3_small(pretrained=False).parameters()))
-        for ask in (lambda: models.resnet18(pretrained=True), lambda: models.ResNet18_Weights.DEFAULT, lambda: torch.hub.load("a", "b")):
+        weights = models.ResNet18_Weights.DEFAULT
+        asked = (
+            lambda: models.resnet18(pretrained=True),
+            lambda: models.resnet18(weights=weights),
+            lambda: models.DenseNet121_Weights,
+            lambda: torch.hub.load("a", "b"),
+        )
+        for ask in asked:
             try:
                 ask()
             except (AttributeError, ValueError) as error:
@@ -292,7 +299,9 @@ def test_torchvisions_models(run):
         "2542856",
         "resnet18: the weights asked for are True; danlu downloads none: write weights=None, or save them with PyTorch, "
         "torch.save(model.state_dict(), 'resnet18.pt'), and write weights='resnet18.pt'",
-        "torchvision.models.ResNet18_Weights is not in danlu (there are ResNet, VGG, AlexNet and MobileNet; no weights are downloaded: "
+        "resnet18: the weights asked for are 'ResNet18_Weights.DEFAULT'; danlu downloads none: write weights=None, or save them with PyTorch, "
+        "torch.save(model.state_dict(), 'resnet18.pt'), and write weights='resnet18.pt'",
+        "torchvision.models.DenseNet121_Weights is not in danlu (there are ResNet, VGG, AlexNet and MobileNet; no weights are downloaded: "
         "write resnet18(weights=None), or the path of a state dict)",
         "torch.hub is not in danlu (not planned: danlu downloads no code; load the file with torch.load)",
     ], done.stderr
