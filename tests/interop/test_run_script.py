@@ -302,7 +302,7 @@ def test_torchvisions_models(run):
         "resnet18: the weights asked for are 'ResNet18_Weights.DEFAULT'; danlu downloads none: write weights=None, or save them with PyTorch, "
         "torch.save(model.state_dict(), 'resnet18.pt'), and write weights='resnet18.pt'",
         "torchvision.models.DenseNet121_Weights is not in danlu (there are ResNet, VGG, AlexNet and MobileNet; no weights are downloaded: "
-        "write resnet18(weights=None), or the path of a state dict)",
+        "write resnet18(weights=None), or the path of a state dict); did you mean 'ResNet152_Weights'?",
         "torch.hub is not in danlu (not planned: danlu downloads no code; load the file with torch.load)",
     ], done.stderr
     checked = run(
