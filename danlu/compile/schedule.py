@@ -127,12 +127,15 @@ class Scheduler:
         self._new_group(node, core=True)
 
     def _operands(self) -> set[int]:
-        """The ids of the movements, gathers and sources that must become memory for a contraction or a library call: all
-        that are not memory seen with other strides or through windows. Known before the first group is made: what reads them comes after."""
-        found: set[int] = set()
+        """The ids of the movements, gathers and sources that must become memory for a contraction or a library call: all that are not memory
+        seen with other strides or through windows, and gathers under windows, which are read several times. Known before the first group is
+        made: what reads them comes after."""
+        contractions = [node for node in self.order if node.op.family == CONTRACT]
+        gathered = {id(x) for node in contractions for x in map(_gathered, node.inputs) if x is not None}
+        found = set(gathered)
         for node in self.order:
             if node.op.family == CONTRACT:
-                seen = reading(node)
+                seen = reading(node, lambda x: id(x) in gathered)
                 found |= {id(x) for k, x in enumerate(node.inputs) if not (strided_view(x) or (seen and seen[0] == k))}
             elif node.op.family == OPAQUE:
                 found |= {id(x) for x in node.inputs if not (x.op.family == SOURCE and strided_view(x))}
@@ -333,6 +336,14 @@ class Scheduler:
             if id(user) in self.group_of or self._readers(user):
                 return True
         return False
+
+
+def _gathered(x: Node) -> Node | None:
+    """The gather under movements that read each of its elements several times (windows of a convolution)."""
+    size = x.spec.size
+    while x.op.family == MOVEMENT and len(x.inputs) == 1:
+        x = x.inputs[0]
+    return x if x.op.family == GATHER and size > x.spec.size else None
 
 
 def iterations(group: Group) -> int:

@@ -50,7 +50,7 @@ def memory_under(node: Node, point: tuple[Index, ...], known: Callable[[Node], b
         [(_, point, guard)] = node.op.emit(i, point, [node.inputs[0].shape], **node.named_attrs)  # type: ignore[misc]
         conditions += guard
         node = node.inputs[0]
-    if node.op.family == GATHER or (node.op.family == SOURCE and not is_memory(node)):
+    if (node.op.family == GATHER and not known(node)) or (node.op.family == SOURCE and not is_memory(node)):
         return None
     places = tuple(zip(point, node.shape, strict=True))
     linear = all(is_linear(ix) for ix, _ in places)

@@ -137,6 +137,28 @@ def test_a_transposed_convolution_reads_its_windows_in_place():
     assert made.plan.contraction.staging is not None
 
 
+def gathered_images(rows: int = 4):
+    """The nodes of a convolution of rows that are picked out of images, and its arrays."""
+    (x, w, g), _ = images(rows, 8, 16, 8)
+    arrays = [x, w, g, np.random.default_rng(5).integers(0, rows, rows)]
+    x, w, g, picked = inputs_of(arrays)
+    return arrays, gradients_of(o.take(x, picked, dim=0), w, g)
+
+
+def test_what_is_gathered_is_stored_once_before_windows_read_it():
+    _, roots = gathered_images()
+    made = contractions(roots, 4)
+    assert all(c.plan.contraction.staging is not None for c in made)  # windows in place, and no gather for each of their elements
+
+
+def test_a_convolution_of_what_is_gathered():
+    arrays, roots = gathered_images()
+    x, w, g, rows = arrays
+    plain = native(gradients_of(*inputs_of([x, w, g])), [x[rows], w, g])
+    for found, expected in zip(native(roots, arrays), plain, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
 P, K, C, N = Var("p", 30), Var("k", 3), Var("c", 4), Var("f", 5)
 
 
